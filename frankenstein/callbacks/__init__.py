@@ -1,0 +1,16 @@
+"""What rides on a Lightning training: similarity, pictures, snapshots, progress."""
+
+from frankenstein.callbacks.boards import add_figure, writers
+from frankenstein.callbacks.every import Every, draw_stitch
+from frankenstein.callbacks.progress import TrainingBar, progress_bar
+from frankenstein.callbacks.similarity import RepresentationSimilarity
+
+__all__ = [
+    "Every",
+    "RepresentationSimilarity",
+    "TrainingBar",
+    "add_figure",
+    "draw_stitch",
+    "progress_bar",
+    "writers",
+]

@@ -1,0 +1,216 @@
+"""Everything that has a name on the command line, as facts that are read before torch is imported.
+
+To add a thing, write its function or class where the row says and add the row here; options, help
+texts, the README's tables and the law tests are made from these rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name that can be called; the module behind it is imported at the first call."""
+
+    where: str  # "package.module:attribute"
+    about: str  # one line for help texts
+
+    @property
+    def target(self) -> Any:
+        """The function or class itself."""
+        module, attribute = self.where.split(":")
+        return getattr(import_module(module), attribute)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it."""
+        return self.target(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Network(Entry):
+    """A function `(num_classes, in_channels) -> nn.Module` and the image size it is made for."""
+
+    image_size: int  # pixels, height and width
+
+
+@dataclass(frozen=True)
+class Dataset(Entry):
+    """A LightningDataModule and what can be known of it without its files."""
+
+    num_classes: int
+    in_channels: int
+
+
+@dataclass(frozen=True)
+class Stitch(Entry):
+    """A stitch family: a class `(in_channels, out_channels, ...) -> nn.Module`."""
+
+    trainable: bool  # False: it has a closed form only, no gradient to follow
+
+
+@dataclass(frozen=True)
+class Measure(Entry):
+    """A function of `moments` or of `x, y` to a scalar, and the laws that tests hold it to."""
+
+    range: tuple[float, float]
+    symmetric: bool
+    invariant_to: frozenset[
+        str
+    ]  # of "rotate", "scale", "shift", "mix" (any invertible map), "permute"
+    perfect: float  # the value of a representation with itself
+    source: str
+
+
+NETWORKS: Mapping[str, Network] = {
+    "tiny10": Network(
+        "frankenstein.zoo.tiny10:tiny10",
+        "ten-layer convolutional network with BatchNorm (Dr. Frankenstein's Tiny-10)",
+        image_size=32,
+    ),
+    "lenet": Network(
+        "frankenstein.zoo.lenet:lenet",
+        "LeNet-5 with ReLU and max pooling",
+        image_size=32,
+    ),
+    "dense": Network(
+        "frankenstein.zoo.dense:dense",
+        "three hidden layers of 300 units, ReLU",
+        image_size=32,
+    ),
+    "mlp": Network(
+        "frankenstein.zoo.mlp:mlp",
+        "784-32-16-10, tanh",
+        image_size=28,
+    ),
+}
+
+DATASETS: Mapping[str, Dataset] = {
+    "digits": Dataset(
+        "frankenstein.data.digits:Digits",
+        "1,797 handwritten digits of 8x8 pixels that ship inside scikit-learn; no download",
+        num_classes=10,
+        in_channels=1,
+    ),
+    "fashion": Dataset(
+        "frankenstein.data.fashion:Fashion",
+        "Fashion-MNIST, 70,000 pieces of clothing of 28x28 pixels",
+        num_classes=10,
+        in_channels=1,
+    ),
+    "mnist": Dataset(
+        "frankenstein.data.mnist:MNIST",
+        "MNIST, 70,000 handwritten digits of 28x28 pixels",
+        num_classes=10,
+        in_channels=1,
+    ),
+    "cifar10": Dataset(
+        "frankenstein.data.cifar10:CIFAR10",
+        "CIFAR-10, 60,000 colour photographs of 32x32 pixels",
+        num_classes=10,
+        in_channels=3,
+    ),
+}
+
+STITCHES: Mapping[str, Stitch] = {
+    "identity": Stitch(
+        "frankenstein.stitches.identity:Identity",
+        "changes nothing: are the two bases the same?",
+        trainable=False,
+    ),
+    "permutation": Stitch(
+        "frankenstein.stitches.permutation:Permutation",
+        "one source unit for each target unit, by the assignment of largest total correlation",
+        trainable=False,
+    ),
+    "orthogonal": Stitch(
+        "frankenstein.stitches.orthogonal:Orthogonal",
+        "a rotation or reflection",
+        trainable=True,
+    ),
+    "affine": Stitch(
+        "frankenstein.stitches.affine:Affine",
+        "any matrix and bias; solved, it is the pseudo-inverse",
+        trainable=True,
+    ),
+    "low_rank": Stitch(
+        "frankenstein.stitches.low_rank:LowRank",
+        "a matrix of rank at most R and bias; solved, it is reduced-rank regression",
+        trainable=True,
+    ),
+    "sparse": Stitch(
+        "frankenstein.stitches.sparse:Sparse",
+        "a matrix with many exact zeros and bias; solved, it is the lasso",
+        trainable=True,
+    ),
+}
+
+_KORNBLITH = "Kornblith et al. 2019, https://arxiv.org/abs/1905.00414"
+
+MEASURES: Mapping[str, Measure] = {
+    "linear_cka": Measure(
+        "frankenstein.measures.cka:linear_cka",
+        "linear centered kernel alignment; biased upwards when examples are few",
+        range=(0.0, 1.0),
+        symmetric=True,
+        invariant_to=frozenset({"rotate", "scale", "shift", "permute"}),
+        perfect=1.0,
+        source=f"{_KORNBLITH}, eq. 4",
+    ),
+    "unbiased_cka": Measure(
+        "frankenstein.measures.cka:unbiased_cka",
+        "linear CKA from the unbiased HSIC: about 0 for unrelated representations",
+        range=(-1.0, 1.0),
+        symmetric=True,
+        invariant_to=frozenset({"rotate", "scale", "shift", "permute"}),
+        perfect=1.0,
+        source="Song et al. 2012, eq. 5, https://jmlr.org/papers/v13/song12a.html; "
+        "Nguyen et al. 2021, https://arxiv.org/abs/2010.15327",
+    ),
+    "mean_cca": Measure(
+        "frankenstein.measures.cca:mean_cca",
+        "mean canonical correlation",
+        range=(0.0, 1.0),
+        symmetric=True,
+        invariant_to=frozenset({"rotate", "scale", "shift", "permute", "mix"}),
+        perfect=1.0,
+        source="Hotelling 1936; Raghu et al. 2017, https://arxiv.org/abs/1706.05806",
+    ),
+    "mean_squared_cca": Measure(
+        "frankenstein.measures.cca:mean_squared_cca",
+        "mean squared canonical correlation",
+        range=(0.0, 1.0),
+        symmetric=True,
+        invariant_to=frozenset({"rotate", "scale", "shift", "permute", "mix"}),
+        perfect=1.0,
+        source=f"{_KORNBLITH}, eq. 8",
+    ),
+    "r_squared": Measure(
+        "frankenstein.measures.regression:r_squared",
+        "share of the second representation's variance that a linear map of the first explains",
+        range=(0.0, 1.0),
+        symmetric=False,
+        invariant_to=frozenset({"rotate", "scale", "shift", "permute", "mix"}),
+        perfect=1.0,
+        source=f"{_KORNBLITH}, eq. 5",
+    ),
+    "unit_correlation": Measure(
+        "frankenstein.measures.units:unit_correlation",
+        "mean Pearson correlation of unit i with unit i",
+        range=(-1.0, 1.0),
+        symmetric=True,
+        invariant_to=frozenset({"scale", "shift"}),
+        perfect=1.0,
+        source="Li et al. 2016, https://arxiv.org/abs/1511.07543",
+    ),
+    "mean_squared_distance": Measure(
+        "frankenstein.measures.distance:mean_squared_distance",
+        "mean over examples of the squared Euclidean distance; 0 is best (a distance)",
+        range=(0.0, float("inf")),
+        symmetric=True,
+        invariant_to=frozenset(),
+        perfect=0.0,
+        source="Csiszárik et al. 2021, sec. 4, https://arxiv.org/abs/2110.14633",
+    ),
+}

@@ -1,0 +1,84 @@
+"""The door of the command line: finds the verb, parses, runs, and turns the outcome into a code."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from frankenstein import __doc__ as about
+from frankenstein import __version__
+from frankenstein.cli.errors import UsageError, one_line
+from frankenstein.cli.help import help_text, table
+from frankenstein.cli.schema import read_schema
+from frankenstein.errors import did_you_mean
+
+VERBS = {
+    "demo": "frankenstein.cli.demo:demo",
+    "train": "frankenstein.cli.train:train",
+    "stitch": "frankenstein.cli.stitch:stitch",
+    "compare": "frankenstein.cli.compare:compare",
+    "layers": "frankenstein.cli.layers:layers",
+}
+
+
+def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
+    """Run `frankenstein VERB ...`, or the one verb of a script; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    program = f"python {verb}.py"
+    if verb is None:
+        with one_line("frankenstein", "frankenstein") as outcome:
+            verb = _verb(words.pop(0) if words else "--help")
+        if verb is None:
+            return outcome.code
+        program = f"frankenstein {verb}"
+    with one_line(f"frankenstein {verb}", program) as outcome:
+        outcome.code = _run(_function(verb), words, program)
+    return outcome.code
+
+
+def _verb(word: str) -> str | None:
+    """The verb that a first word names; None if the word asked for something that was printed."""
+    if word in VERBS:
+        return word
+    if word in ("-h", "--help"):
+        _print(_overview())
+    elif word == "--version":
+        _print(f"frankenstein {__version__}\n")
+    else:
+        raise UsageError(
+            f"unknown verb {word!r}; known: {', '.join(VERBS)}{did_you_mean(word, VERBS)}"
+        )
+    return None
+
+
+def _run(verb: Callable[..., Any], words: list[str], program: str) -> int:
+    schema = read_schema(verb)
+    if "-h" in words or "--help" in words:
+        _print(help_text(schema, program))
+        return 0
+    # Only here, because importing jsonargparse takes longer than all of --help.
+    from frankenstein.cli.parser import parse
+
+    values = parse(schema, words)
+    positional = [values.pop(name) for name, option in schema.options.items() if not option.flags]
+    result = verb(*positional, **values)
+    return result if isinstance(result, int) else 0
+
+
+def _function(verb: str) -> Callable[..., Any]:
+    module, name = VERBS[verb].split(":")
+    return getattr(import_module(module), name)
+
+
+def _overview() -> str:
+    rows = [(verb, (_function(verb).__doc__ or "").partition("\n")[0]) for verb in VERBS]
+    question = (about or "").partition("\n")[0]
+    return (
+        "usage: frankenstein VERB ...\n\n"
+        f"{question}\n\nverbs:\n{table(rows)}\n\n"
+        "`frankenstein VERB --help` says more; `frankenstein --version` says which this is\n"
+    )
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)

@@ -1,0 +1,10 @@
+"""Names of the catalog as types of parameters: `model: Annotated[NetworkName, "-m"] = "tiny10"`."""
+
+from typing import Annotated
+
+from frankenstein.catalog import DATASETS, MEASURES, NETWORKS, STITCHES
+
+NetworkName = Annotated[str, tuple(NETWORKS)]
+DatasetName = Annotated[str, tuple(DATASETS)]
+StitchName = Annotated[str, tuple(STITCHES)]
+MeasureName = Annotated[str, tuple(MEASURES)]

@@ -1,0 +1,19 @@
+"""What a verb prints last: what a person wants to see, or the folder alone for a script."""
+
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+
+
+def tell(folder: Path, quiet: bool, *shown: RenderableType) -> Path:
+    """Print tables, the report and the line that opens TensorBoard; or only the folder."""
+    console = Console()
+    if quiet:
+        console.out(folder, highlight=False)
+        return folder
+    for one in shown:
+        console.print(one)
+    if (folder / "report.md").exists():
+        console.out(f"report:     {folder / 'report.md'}", highlight=False)
+    console.out(f"look at it: tensorboard --logdir {folder}", highlight=False)
+    return folder

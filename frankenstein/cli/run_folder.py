@@ -1,0 +1,145 @@
+"""A run's folder: written under a temporary name, renamed when whole, never overwritten."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from frankenstein.errors import UserError
+from frankenstein.files import write_whole
+
+CHECKPOINT = "last.ckpt"
+_PARTIAL = ".partial"
+_SHARED = "FRANKENSTEIN_RUN_FOLDER"
+_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "numpy", "scipy")
+
+
+@dataclass
+class RunFolder:
+    """Where a run writes, and what `run.json` will say of it."""
+
+    path: Path  # `<name>.partial` until the run is whole
+    leads: bool  # False in the further processes of a run on several devices
+    facts: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, float] = field(default_factory=dict)
+
+
+@contextmanager
+def run_folder(
+    out_dir: str | Path, verb: str, name: str, config: str, resume: bool = False
+) -> Iterator[RunFolder]:
+    """A new folder `out_dir/verb/name` that exists under that name only once the block is done.
+
+    If the name is taken the run gets a number. On several devices the first process leads; the
+    others write where it does, and are done after training. A block that fails leaves
+    `name.partial` if there is a checkpoint in it to go on from, else nothing.
+
+    Raises:
+        UserError: if the folder cannot be made, or there is nothing to resume.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        yield RunFolder(Path(os.environ[_SHARED]), leads=False)
+        return
+    parent = Path(out_dir) / verb
+    path = _unfinished(parent, name) if resume else claim_folder(parent, name, _PARTIAL)
+    began = time.monotonic()
+    run = RunFolder(path, leads=True)
+    os.environ[_SHARED] = str(path)  # inherited by the processes that Lightning starts
+    try:
+        write_whole(path / "config.yaml", config)
+        yield run
+        record = {**_provenance(), **run.facts, "seconds": round(time.monotonic() - began, 3)}
+        write_whole(path / "run.json", json.dumps(record, indent=2) + "\n")
+        write_whole(path / "summary.json", json.dumps(run.summary, indent=2) + "\n")
+        run.path = _rename(path, parent, name)
+    except BaseException:
+        if not (path / CHECKPOINT).exists():
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def short_name(file: str) -> str:
+    """What names of runs call a saved network: its file, or its folder if it is the only one."""
+    path = Path(file)
+    return path.parent.name if path.stem == "network" else path.stem
+
+
+def claim_folder(parent: Path, name: str, suffix: str = "") -> Path:
+    """A new folder `parent/name`, numbered if that name is taken.
+
+    Raises:
+        UserError: if it cannot be made.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for label in _labels(name):
+            if suffix and (parent / label).exists():
+                continue
+            try:
+                (parent / f"{label}{suffix}").mkdir()
+            except FileExistsError:
+                continue
+            return parent / f"{label}{suffix}"
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"cannot write results to {parent}: {reason}; choose --out-dir") from None
+    raise AssertionError("labels never end")
+
+
+def _unfinished(parent: Path, name: str) -> Path:
+    path = parent / f"{name}{_PARTIAL}"
+    if not (path / CHECKPOINT).exists():
+        raise UserError(f"nothing to resume: no {path / CHECKPOINT}; run without --resume")
+    return path
+
+
+def _rename(path: Path, parent: Path, name: str) -> Path:
+    mine = path.name.removesuffix(_PARTIAL)
+    for label in [mine, *_few(_labels(name))]:
+        try:
+            return path.rename(parent / label)  # refuses a folder that is not empty
+        except OSError:
+            continue
+    return path
+
+
+def _labels(name: str) -> Iterator[str]:
+    yield name
+    for number in count(2):
+        yield f"{name}-{number}"
+
+
+def _few(labels: Iterator[str]) -> list[str]:
+    return [next(labels) for _ in range(1000)]
+
+
+def _provenance() -> Mapping[str, Any]:
+    return {
+        "command": " ".join(sys.argv),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in _PACKAGES},
+        "machine": platform.platform(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the code that ran, marked where files differ from it; None outside of git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

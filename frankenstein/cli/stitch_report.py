@@ -1,0 +1,122 @@
+"""What a stitching run shows: TensorBoard's pages, the report, the table on the terminal."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from rich.table import Table
+
+from frankenstein.callbacks import writers
+from frankenstein.data import ImageData
+from frankenstein.report import (
+    Picture,
+    bars,
+    log_projector,
+    markdown_table,
+    rich_table,
+    weight_matrix,
+    write_report,
+)
+from frankenstein.shapes import pooled
+from frankenstein.stitches import Stitch
+from frankenstein.tasks import Stitching
+
+_POINTS = 250  # examples of each network in the projector
+_KINDS = ("before", "after", "ps_inv")
+_SHARES = ("accuracy", "relative_accuracy", "agreement")
+
+
+def score_rows(
+    scores: Mapping[str, float], measures: Sequence[str]
+) -> tuple[list[list[Any]], list[str]]:
+    """A row each for sender, receiver and the three stitches, and the header over them."""
+    columns = [*_SHARES, *measures]
+    rows = [
+        [whose, *(scores.get(f"{column}/{whose}") for column in columns)]
+        for whose in ("sender", "receiver", *_KINDS)
+    ]
+    return rows, ["", *(column.replace("_", " ") for column in columns)]
+
+
+def score_table(scores: Mapping[str, float], measures: Sequence[str], title: str) -> Table:
+    """The scores for the terminal."""
+    rows, header = score_rows(scores, measures)
+    return rich_table(rows, header, percent=[s.replace("_", " ") for s in _SHARES], title=title)
+
+
+@torch.no_grad()
+def log_boards(
+    trainer: pl.Trainer,
+    task: Stitching,
+    data: ImageData,
+    values: Mapping[str, Any],
+    scores: Mapping[str, float],
+) -> None:
+    """Options with final scores, and both networks' representations as points."""
+    options = {key: str(value) for key, value in values.items() if value is not None}
+    for writer in writers(trainer):
+        images, labels = next(iter(data.val_batches()))
+        images, labels = images[:_POINTS].to(task.device), labels[:_POINTS]
+        source, target = task.sender.front(images), task.receiver.front(images)
+        clouds = {"stitched": pooled(task.stitch(source)), "target": pooled(target)}
+        if source.shape == target.shape:
+            clouds = {"source": pooled(source), **clouds}
+        log_projector(
+            writer,
+            "representations",
+            torch.cat(list(clouds.values())),
+            {
+                "class": [data.classes[i] for i in labels.tolist()] * len(clouds),
+                "representation": [name for name in clouds for _ in labels],
+            },
+            data.val_images[: len(labels)].repeat(len(clouds), 1, 1, 1),
+            limit=len(clouds) * _POINTS,
+        )
+    for logger in trainer.loggers:
+        if isinstance(logger, pl.loggers.TensorBoardLogger):
+            logger.log_hyperparams(options, dict(scores))
+        logger.finalize("success")
+
+
+def write_stitch_report(
+    folder: Path,
+    name: str,
+    values: Mapping[str, Any],
+    stitches: Mapping[str, Stitch],
+    scores: Mapping[str, float],
+) -> None:
+    """`report.md` of one run."""
+    rows, header = score_rows(scores, values["measures"])
+    heights = {kind: scores[f"accuracy/{kind}"] for kind in _KINDS}
+    lines = {whose: scores[f"accuracy/{whose}"] for whose in ("sender", "receiver")}
+    write_report(
+        folder,
+        f"Stitch {name}",
+        [
+            f"The front of `{values['sender']}` up to `{values['sender_layer']}`, a stitch, and "
+            f"the end of `{values['receiver']}` behind `{values['receiver_layer']}`.",
+            "`before` is the stitch at its start, `after` is the same one trained, `ps_inv` the "
+            "affine map of least squared error to the receiver's representation. It is solved on "
+            "training examples; everything below is measured on held-out ones. Measures compare "
+            "stitched with target, place by place (`per_location`).",
+            markdown_table(rows, header, percent=[s.replace("_", " ") for s in _SHARES]),
+            Picture(
+                "accuracy",
+                bars({kind: {"accuracy": height} for kind, height in heights.items()}, lines=lines),
+                "Accuracy of the grafted network on held-out examples; the lines are the two "
+                "networks by themselves. Near the receiver's line the stitch loses nothing.",
+            ),
+            *(
+                Picture(
+                    kind,
+                    weight_matrix(stitches[kind].affine_map()[0].detach().cpu(), kind),
+                    f"Weights of the stitch `{kind}`: row j says which source units make up target "
+                    "unit j.",
+                )
+                for kind in _KINDS
+            ),
+            "Replay: `python stitch.py --config config.yaml`, with this folder's `config.yaml`.",
+        ],
+    )

@@ -1,0 +1,74 @@
+"""One training run: a network of the zoo, from seeds to a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import nn
+
+from frankenstein.callbacks import Every, TrainingBar
+from frankenstein.catalog import DATASETS
+from frankenstein.cli.checks import at_least, data_for
+from frankenstein.cli.run_folder import CHECKPOINT, RunFolder, run_folder
+from frankenstein.cli.trainer import hardware_of, make_trainer, quiet_lightning
+from frankenstein.tasks import Classifier
+from frankenstein.zoo import Card, build_network, network_sha256, save_network
+
+
+def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, float]]:
+    """Run `frankenstein train` with these values; returns its folder and held-out scores."""
+    at_least(epochs=(values["epochs"], 0), save_frequency=(values["save_frequency"], 1))
+    at_least(lr=(values["lr"], 0), weight_decay=(values["weight_decay"], 0))
+    card = _card(values)
+    network = build_network(
+        card.architecture, card.num_classes, card.in_channels, values["init_noise"]
+    )
+    data = data_for(network, card.dataset, values)
+    task = Classifier(
+        network, card.num_classes, values["lr"], values["weight_decay"], values["optimizer"]
+    )
+    name = values["run_name"] or (
+        f"{card.architecture}-{card.dataset}-in{card.init_seed}-gn{card.order_seed}"
+    )
+    folder = run_folder(values["out_dir"], "train", name, config, values["resume"])
+    with folder as run, quiet_lightning():
+        bars = [] if values["quiet"] else [TrainingBar(f"training {name}")]
+        snapshots = Every(values["save_frequency"], _snapshot(run, network, card))
+        trainer = make_trainer(run.path, card.epochs, [snapshots, *bars], hardware_of(values))
+        checkpoint = run.path / CHECKPOINT if values["resume"] else None
+        trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+        if not run.leads:
+            return run.path, {}
+        if not card.epochs:
+            trainer.validate(task, data, verbose=False)
+        for key in ("accuracy", "loss"):
+            run.summary[f"{key}/held_out"] = trainer.callback_metrics[f"val/{key}"].item()
+        save_network(run.path / "network.safetensors", network, card)
+        run.facts["network"] = network_sha256(network)
+        run.facts["seeds"] = {"init": card.init_seed, "order": card.order_seed}
+        run.facts["device"] = str(trainer.strategy.root_device)
+        (run.path / CHECKPOINT).unlink(missing_ok=True)
+    return run.path, run.summary
+
+
+def _card(values: dict[str, Any]) -> Card:
+    facts = DATASETS[values["dataset"]]
+    return Card(
+        architecture=values["model"],
+        num_classes=facts.num_classes,
+        in_channels=facts.in_channels,
+        dataset=values["dataset"],
+        init_seed=values["init_noise"],
+        order_seed=values["gradient_noise"],
+        epochs=values["epochs"],
+    )
+
+
+def _snapshot(run: RunFolder, network: nn.Module, card: Card) -> Callable[[pl.Trainer, Any], None]:
+    def save(trainer: pl.Trainer, module: Any) -> None:
+        folder = run.path / "snapshots"
+        folder.mkdir(exist_ok=True)
+        save_network(folder / f"step{trainer.global_step}.safetensors", network, card)
+
+    return save

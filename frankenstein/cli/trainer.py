@@ -1,0 +1,86 @@
+"""The Trainer of every verb: where it logs, and what it keeps quiet about."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+from frankenstein.cli.run_folder import CHECKPOINT
+from frankenstein.errors import UserError
+
+
+def make_trainer(
+    folder: Path, epochs: int, callbacks: Sequence[pl.Callback], hardware: dict[str, Any]
+) -> pl.Trainer:
+    """A Trainer that logs into a run's folder and keeps its last epoch there.
+
+    `hardware` holds the Trainer's own accelerator, devices, strategy and precision.
+
+    Raises:
+        UserError: if this machine does not have that hardware.
+    """
+    checkpoint = ModelCheckpoint(
+        dirpath=folder,
+        filename=CHECKPOINT.removesuffix(".ckpt"),
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
+    try:
+        return pl.Trainer(
+            **hardware,
+            max_epochs=epochs,
+            logger=[
+                TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
+                CSVLogger(folder, name="", version=""),
+            ],
+            callbacks=[checkpoint, *callbacks],
+            log_every_n_steps=10,
+            num_sanity_val_steps=0,
+            deterministic="warn",
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,  # our loaders split over processes without repeating
+        )
+    except (ValueError, RuntimeError, pl.utilities.exceptions.MisconfigurationException) as error:
+        raise UserError(f"the Trainer refuses {hardware}: {error}") from None
+
+
+def hardware_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The Trainer's own settings among a verb's values."""
+    return {key: values[key] for key in ("accelerator", "devices", "strategy", "precision")}
+
+
+def device_of(accelerator: str) -> torch.device:
+    """Where a run without a Trainer computes."""
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("--accelerator gpu: this machine has no GPU that torch can use; choose cpu")
+    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's notes on hardware and on loader workers, which tensors in memory lack."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*Experiment logs directory.*exists.*")
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists.*")
+        warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
+        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # Lightning's own
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

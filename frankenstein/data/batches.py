@@ -1,0 +1,116 @@
+"""Batches out of tensors in memory: which examples, in what order, shared out over processes."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+import torch.distributed
+from torch import Tensor
+
+from frankenstein.data.errors import DataError
+from frankenstein.data.seeded import seeded
+
+_ORDER = 0  # keeps these draws apart from those of other purposes with the same seed
+Order = Callable[[int], Sequence[Tensor]]  # epoch -> the row numbers of each batch
+
+
+class Batches:
+    """A loader of (images, labels): one index_select per batch, no worker, no global randomness.
+
+    A plain iterable, because torch's DataLoader draws from the global generator whenever it is
+    iterated: a validation loop would then change the training that follows. Under several
+    processes every batch is split, so that together they see what one process would see.
+
+    Raises:
+        DataError: while iterating, if a batch has fewer examples than there are processes.
+    """
+
+    batch_sampler = None  # Lightning expects one, if only this, of whatever has a `sampler`
+
+    def __init__(
+        self,
+        images: Tensor,  # (N, ...)
+        labels: Tensor,  # (N,)
+        order: Order,
+        transform: Callable[[Tensor], Tensor] | None = None,  # of a batch of images
+    ) -> None:
+        self.images, self.labels = images, labels
+        self.order, self.transform = order, transform
+        self.epoch = 0
+        self._length = len(order(0))
+        self._first = self._next = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        # Read only when the first batch is asked for: Lightning makes iterators it may not use.
+        first, self._first = self._first, 0
+        rank, world_size = _rank_and_world_size()
+        for number, rows in enumerate(self.order(self.epoch)[first:], first):
+            if len(rows) < world_size:
+                raise DataError(
+                    f"a batch of {len(rows)} images cannot be split over {world_size} processes; "
+                    "choose a larger batch size or fewer processes"
+                )
+            rows = rows[rank::world_size]
+            images, labels = self.images.index_select(0, rows), self.labels.index_select(0, rows)
+            self._next = number + 1
+            yield self.transform(images) if self.transform else images, labels
+
+    @property
+    def sampler(self) -> "Batches":
+        """Where Lightning looks for `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next iteration follows; Lightning calls it."""
+        self.epoch = epoch
+
+    def state_dict(self) -> dict[str, int]:
+        """The next batch of this epoch, so that a run saved within an epoch resumes there."""
+        return {"next_batch": self._next}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Let the next iteration, and only that one, begin where the state was taken."""
+        self._first = state_dict["next_batch"] % len(self)
+
+
+def shuffled(num_examples: int, batch_size: int, order_seed: int) -> Order:
+    """Whole batches in an order that (order_seed, epoch) alone decides; the tail is dropped.
+
+    Raises:
+        DataError: if there are fewer examples than one batch holds.
+
+    >>> [rows.tolist() for rows in shuffled(5, 2, order_seed=0)(0)]
+    [[1, 3], [0, 4]]
+    """
+    if num_examples < batch_size:
+        raise DataError(
+            f"{num_examples} training images do not fill one batch of {batch_size}; "
+            f"choose a batch size of at most {num_examples}"
+        )
+    whole = num_examples - num_examples % batch_size
+
+    def order(epoch: int) -> Sequence[Tensor]:
+        generator = seeded(order_seed, _ORDER, epoch)
+        return torch.randperm(num_examples, generator=generator)[:whole].split(batch_size)
+
+    return order
+
+
+def in_order(num_examples: int, batch_size: int) -> Order:
+    """Every example once, first to last, in as few batches as can be, of almost equal sizes.
+
+    Almost equal, because a last batch of one example leaves nothing for a second process.
+
+    >>> [rows.tolist() for rows in in_order(5, 4)(0)]
+    [[0, 1, 2], [3, 4]]
+    """
+    batches = torch.arange(num_examples).tensor_split(-(-num_examples // batch_size))
+    return lambda epoch: batches
+
+
+def _rank_and_world_size() -> tuple[int, int]:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

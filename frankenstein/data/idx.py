@@ -1,0 +1,109 @@
+"""Data sets in MNIST's file format, read straight from their archives, which nothing unpacks."""
+
+import gzip
+import math
+import os
+import tempfile
+import zlib
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor
+from torchvision.datasets.utils import download_url
+
+from frankenstein.data.augment import random_affine
+from frankenstein.data.errors import DataError
+from frankenstein.data.images import ImageData
+
+
+class IdxImages(ImageData):
+    """A data set of 28x28 grey images whose four archives torchvision knows where to get."""
+
+    source: type[torchvision.datasets.MNIST]
+    in_channels = 1
+    native_size = 28
+    mean, std = (0.1307,), (0.3081,)  # MNIST's
+    augment = staticmethod(random_affine)
+
+    def prepare_data(self) -> None:
+        """Download the archives that are absent.
+
+        Raises:
+            DataError: if one is absent and cannot be downloaded.
+        """
+        absent = {
+            name: md5
+            for name, md5 in self.source.resources
+            if not _locate(self._raw, name).is_file()
+        }
+        try:
+            for name, md5 in absent.items():
+                _download(self.source.mirrors, self._raw, name, md5)
+        except OSError as error:
+            raise DataError(
+                f"{self.name}: no {', '.join(absent)} in {self._raw}, and no download "
+                f"({' '.join(str(error).split())}); place the archives there, or say "
+                f"--data-root FOLDER for a folder that holds {self.source.__name__}/raw"
+            ) from None
+
+    def load(self, split: str) -> tuple[Tensor, Tensor]:
+        """The images and labels in the two files of this part."""
+        part = {"train": "train", "test": "t10k"}[split]
+        images = read_idx(_locate(self._raw, f"{part}-images-idx3-ubyte.gz"), axes=3)
+        labels = read_idx(_locate(self._raw, f"{part}-labels-idx1-ubyte.gz"), axes=1)
+        return images[:, None], labels.long()
+
+    @property
+    def _raw(self) -> Path:
+        return self.data_root / self.source.__name__ / "raw"
+
+
+def read_idx(path: Path, axes: int) -> Tensor:
+    """The uint8 tensor in an idx file, packed (.gz) or not.
+
+    Format: http://yann.lecun.com/exdb/mnist: a type byte (8: uint8) and the number of axes, the
+    sizes as 32-bit big-endian integers, the bytes.
+
+    Raises:
+        DataError: if the file is damaged, cut short or holds something else.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}); if it is damaged, delete it and get it anew"
+        ) from None
+    start = 4 * (1 + axes)
+    shape = [int.from_bytes(content[at : at + 4]) for at in range(4, start, 4)]
+    if content[:4] != bytes([0, 0, 8, axes]) or len(content) != start + math.prod(shape):
+        raise DataError(
+            f"{path} is damaged: {len(content)} bytes that are not an idx file of {axes} axes; "
+            "delete it and get it anew"
+        )
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)[start:].view(shape)
+
+
+def _locate(folder: Path, archive: str) -> Path:
+    """The archive, unless only the file that was unpacked from it is there."""
+    unpacked = folder / archive.removesuffix(".gz")
+    packed = folder / archive
+    return unpacked if unpacked.is_file() and not packed.is_file() else packed
+
+
+def _download(mirrors: list[str], folder: Path, name: str, md5: str) -> None:
+    """One archive from the first mirror that has it; whole, or not there at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    failures: list[str] = []
+    for mirror in mirrors:
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            try:
+                download_url(f"{mirror}{name}", temporary, name, md5)
+            except (OSError, RuntimeError, HTTPException) as error:
+                failures.append(f"{mirror}: {error}")
+            else:
+                os.replace(Path(temporary) / name, folder / name)
+                return
+    raise OSError("; ".join(failures))

@@ -1,0 +1,151 @@
+"""What every image data set shares: uint8 tensors in memory, prepared batch by batch."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from frankenstein.data.batches import Batches, in_order, shuffled
+from frankenstein.data.errors import DataError
+from frankenstein.data.seeded import seeded
+
+_AUGMENTATION = 1  # keeps these draws apart from those of other purposes with the same seed
+
+
+class ImageData(pl.LightningDataModule):
+    """A labelled image data set: a training part and a held-out part, for a Trainer or without one.
+
+    A subclass states the facts below and writes `load`; `augment` and `prepare_data` if it has any.
+    """
+
+    name: str  # as in print
+    classes: tuple[str, ...]
+    num_classes: int
+    in_channels: int
+    native_size: int  # pixels, height and width
+    mean: tuple[float, ...]  # per channel, of images between 0 and 1
+    std: tuple[float, ...]
+
+    train_images: Tensor  # (N, C, H, W), uint8
+    train_labels: Tensor  # (N,), int64
+    val_images: Tensor
+    val_labels: Tensor
+
+    def __init__(
+        self,
+        image_size: int | None = None,  # None keeps the native size
+        batch_size: int = 128,
+        order_seed: int = 0,
+        data_root: str | Path = "data",
+        eval_batch_size: int = 250,
+    ) -> None:
+        super().__init__()
+        self.image_size = self.native_size if image_size is None else image_size
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.order_seed = order_seed
+        self.data_root = Path(data_root).expanduser()
+        for option in ("image_size", "batch_size", "eval_batch_size"):
+            if getattr(self, option) < 1:
+                raise DataError(f"{option} must be at least 1, got {getattr(self, option)}")
+        if order_seed < 0:
+            raise DataError(f"order_seed must not be negative, got {order_seed}")
+
+    def load(self, split: str) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) as uint8 and labels (N,) as int64 of "train" or "test"."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how to load its {split} part"
+        )
+
+    def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """The random change of a batch of training images, between 0 and 255; none by default."""
+        return images
+
+    def prepare(
+        self,
+        images: Tensor,  # (N, C, H, W), between 0 and 255
+    ) -> Tensor:  # (N, C, H, W), float
+        """What a network sees: every channel with about zero mean and unit variance."""
+        mean = torch.tensor(self.mean, device=images.device)[:, None, None]
+        std = torch.tensor(self.std, device=images.device)[:, None, None]
+        return images * (1 / (255 * std)) - mean / std
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read both parts into memory, once, whatever the number of stages."""
+        if hasattr(self, "val_labels"):
+            return
+        self.prepare_data()
+        self.train_images, self.train_labels = self._load_and_resize("train")
+        self.val_images, self.val_labels = self._load_and_resize("test")
+
+    def train_batches(self) -> Batches:
+        """Prepared training images for one pass: all of them, in their own order, not augmented."""
+        self.setup()
+        order = in_order(len(self.train_labels), self.eval_batch_size)
+        return Batches(self.train_images, self.train_labels, order, self.prepare)
+
+    def val_batches(self) -> Batches:
+        """Prepared held-out images for one pass: all of them, in their own order."""
+        self.setup()
+        order = in_order(len(self.val_labels), self.eval_batch_size)
+        return Batches(self.val_images, self.val_labels, order, self.prepare)
+
+    def train_dataloader(self) -> Batches:
+        """Shuffled whole batches, still uint8; `on_after_batch_transfer` does the rest."""
+        order = shuffled(len(self.train_labels), self.batch_size, self.order_seed)
+        return Batches(self.train_images, self.train_labels, order)
+
+    def val_dataloader(self) -> Batches:
+        """The held-out part, still uint8."""
+        order = in_order(len(self.val_labels), self.eval_batch_size)
+        return Batches(self.val_images, self.val_labels, order)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        """Augment while training, then prepare, on the device where the batch has arrived.
+
+        The draws depend on the step only, so that a resumed run makes the same ones.
+        """
+        images, labels = batch
+        trainer = self.trainer
+        if trainer is None:
+            return self.prepare(images), labels
+        if trainer.training:
+            key = (self.order_seed, _AUGMENTATION, trainer.global_step, trainer.global_rank)
+            images = self.augment(images, seeded(*key))
+        # Lightning has set the precision of inputs before, when these were still integers.
+        return trainer.precision_plugin.convert_input(self.prepare(images)), labels
+
+    def _load_and_resize(self, split: str) -> tuple[Tensor, Tensor]:
+        images, labels = self.load(split)
+        expected = (len(labels), self.in_channels, self.native_size, self.native_size)
+        if tuple(images.shape) != expected or images.dtype != torch.uint8:
+            raise DataError(
+                f"{self.name}, {split}: {len(labels)} labels need uint8 images of shape "
+                f"{expected}, got {images.dtype} of shape {tuple(images.shape)}; "
+                "do images and labels belong together?"
+            )
+        if not len(labels):
+            raise DataError(f"{self.name}, {split}: there are no images; make its files anew")
+        low, high = labels.min().item(), labels.max().item()
+        if low < 0 or high >= self.num_classes:
+            raise DataError(
+                f"{self.name}, {split}: labels must be 0 to {self.num_classes - 1}, "
+                f"got {low} to {high}; make its files anew"
+            )
+        return _resize(images, self.image_size), labels
+
+
+def _resize(images: Tensor, size: int) -> Tensor:
+    """Bilinear as PIL and torchvision resize: shrinking, the filter widens."""
+    if images.shape[-1] == size:
+        return images
+    return torch.cat(
+        [
+            F.interpolate(chunk, size=(size, size), mode="bilinear", antialias=True)
+            for chunk in images.split(
+                4096
+            )  # where uint8 is resized as float, four times the memory
+        ]
+    )

@@ -1,0 +1,25 @@
+"""Mistakes of a user, told from bugs: the command line says the first in one line."""
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+
+class UserError(ValueError):
+    """Something a user can mend; the message says what was wanted, what came and what to do."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known ones, or nothing.
+
+    >>> did_you_mean("tiny1", ["tiny10", "lenet"])
+    '; did you mean tiny10?'
+    >>> did_you_mean("vgg", ["tiny10", "lenet"])
+    ''
+    """
+    likeness = {name: SequenceMatcher(None, name, word).ratio() for name in known}
+    # A near hit makes the far ones noise: for --modle, say --model and not --note as well.
+    least = max([0.6, *(ratio - 0.15 for ratio in likeness.values())])
+    near = [
+        name for name in sorted(likeness, key=lambda n: -likeness[n]) if likeness[name] >= least
+    ]
+    return f"; did you mean {' or '.join(near[:3])}?" if near else ""

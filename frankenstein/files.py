@@ -1,0 +1,92 @@
+"""Files that are whole or absent: written beside their target, synced, then renamed."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from frankenstein.errors import UserError
+
+
+class FileError(UserError):
+    """A file that is absent, damaged or not what it should be; the message names it."""
+
+
+def write_whole(path: str | Path, content: bytes | str) -> Path:
+    """Write a file so that its name never stands for half of it; returns the path."""
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    if not path.parent.is_dir():
+        raise FileError(f"no folder {path.parent} to write {path.name} into; make it first")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Fingerprint of named tensors: names, types, shapes and every byte of their values."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
+    """Save tensors and a flat record of facts as one safetensors file with its own checksum."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    facts = json.loads(json.dumps(facts))  # as they will be read, so that the checksum fits
+    record = json.dumps({**facts, "sha256": _checksum(tensors, facts)}, sort_keys=True)
+    return write_whole(path, save(tensors, metadata={"frankenstein": record}))
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and facts of a file that `save_tensors` wrote. Nothing in it can execute code.
+
+    Raises:
+        FileError: if it is absent, not such a file, or its checksum does not fit its content.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileError(f"no file {path}; is the path right, and are you in the right folder?")
+    try:
+        with safe_open(path, framework="pt") as file:
+            record = (file.metadata() or {}).get("frankenstein")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise FileError(f"{path} is not a whole safetensors file ({error}); make it anew") from None
+    if record is None:
+        raise FileError(
+            f"{path} was not written by frankenstein: it has no record of what it holds"
+        )
+    try:
+        facts = json.loads(record)
+        expected = facts.pop("sha256")
+    except (ValueError, KeyError, AttributeError):
+        raise FileError(f"{path} is damaged: its record cannot be read; make it anew") from None
+    if _checksum(tensors, facts) != expected:
+        raise FileError(f"{path} is damaged: its checksum does not fit its content; make it anew")
+    return tensors, facts
+
+
+def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> str:
+    content = tensors_sha256(tensors) + json.dumps(facts, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()

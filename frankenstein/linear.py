@@ -1,0 +1,46 @@
+"""Least squares from covariances: right where units are dead, dependent or of unlike size too."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from frankenstein.moments import Moments
+
+
+def whitener(
+    moments: Moments,
+    side: str,  # "x" or "y"
+) -> Tensor:  # (D, rank)
+    """Columns V with Vᵀ C V = 1, spanning all that varies; rank is C's numerical rank.
+
+    C is brought to unit diagonal first, so a unit of size 1e-8 counts like one of size 1, and
+    directions under (D + √n)·2⁻⁵² of the largest eigenvalue are taken for rounding: sums over n
+    rows leave some 0.2·√n·2⁻⁵² where units are linearly dependent.
+    """
+    covariance, variance = moments.covariance(side + side), moments.variance(side)
+    scale = torch.where(variance > 0, variance, torch.inf).rsqrt()
+    eigenvalues, vectors = torch.linalg.eigh(scale[:, None] * covariance * scale)
+    rounding = (len(scale) + math.sqrt(moments.n)) * torch.finfo(covariance.dtype).eps
+    floor = rounding * eigenvalues[-1:].clamp(min=0)
+    kept = eigenvalues > floor
+    return scale[:, None] * (vectors[:, kept] * eigenvalues[kept].rsqrt())
+
+
+def least_squares(
+    moments: Moments,
+) -> tuple[Tensor, Tensor]:  # weight (E, D), bias (E,)
+    """The affine map of least squared error from x to y; the one of minimum norm if many are.
+
+    Equal to `numpy.linalg.lstsq` on the centred rows, in float64. (torch's own `lstsq` is not
+    used: its default driver is silently wrong where rows do not determine the answer.)
+    """
+    variance = moments.variance("x")
+    white = whitener(moments, "x")
+    weight = (white @ (white.T @ moments.covariance("xy"))).T
+    if white.shape[1] < len(variance):
+        # The minimum norm is that of the units as they are, not as scaled: keep the part of W in
+        # the span of the data, which is what C's range spans.
+        basis = torch.linalg.qr(variance[:, None] * white).Q
+        weight = weight @ basis @ basis.T
+    return weight, moments.mean("y") - weight @ moments.mean("x")

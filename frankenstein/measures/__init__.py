@@ -1,0 +1,24 @@
+"""Measures of similarity: functions of two representations, or of the moments of both."""
+
+from frankenstein.catalog import MEASURES
+from frankenstein.measures.cca import canonical_correlations, mean_cca, mean_squared_cca
+from frankenstein.measures.cka import linear_cka, unbiased_cka, unbiased_hsic
+from frankenstein.measures.distance import mean_squared_distance
+from frankenstein.measures.regression import r_squared
+from frankenstein.measures.undefined import UndefinedSimilarityWarning
+from frankenstein.measures.units import correlation_matrix, unit_correlation
+
+__all__ = [
+    "MEASURES",
+    "UndefinedSimilarityWarning",
+    "canonical_correlations",
+    "correlation_matrix",
+    "linear_cka",
+    "mean_cca",
+    "mean_squared_cca",
+    "mean_squared_distance",
+    "r_squared",
+    "unbiased_cka",
+    "unbiased_hsic",
+    "unit_correlation",
+]

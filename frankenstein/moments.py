@@ -1,0 +1,194 @@
+"""One pass, then algebra: sums over pairs of representations, and what follows from them.
+
+The sums are held in float64 and shifted by the first batch's mean, so that neither a large common
+offset nor the number of examples costs digits; memory is O(D² + D·E + E²) whatever the data's size.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, distributed
+
+from frankenstein.errors import UserError
+from frankenstein.shapes import ShapeError, per_location, same_examples
+
+_SIDES = ("x", "y")
+_PAIRS = (("x", "x"), ("x", "y"), ("y", "y"))
+
+
+class Moments:
+    """Sums over the rows of two representations of the same examples.
+
+    With rows x_i (D) and y_i (E), each minus a fixed shift, and k_i = |x_i|², l_i = |y_i|²:
+    `first` holds Σx, Σy; `second` holds Σxxᵀ, Σxyᵀ, Σyyᵀ; `third` holds Σ k x ("xx"), Σ k y ("xy"),
+    Σ l x ("yx"), Σ l y ("yy"); `fourth` holds Σ k², Σ k l, Σ l². The last two are what unbiased
+    HSIC needs beyond covariances.
+
+    Gradients flow through the sums, so one batch under autograd gives an exact gradient of any
+    measure; accumulate over many batches under `torch.no_grad()`.
+    """
+
+    def __init__(self, flatten: Callable[[Tensor], Tensor] = per_location) -> None:
+        """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
+        self.flatten = flatten
+        self.n = 0  # rows seen
+
+    def update(
+        self,
+        source: Tensor,  # (N, ...)
+        target: Tensor,  # (N, ...)
+    ) -> "Moments":
+        """Add a batch of both representations; returns self.
+
+        Raises:
+            ShapeError: if the two hold a different number of rows once flattened.
+        """
+        # Products of float32 activations of 1e-8 underflow; float64 holds them and their squares.
+        rows = {"x": self.flatten(source).double(), "y": self.flatten(target).double()}
+        same_examples(rows["x"], rows["y"])
+        if len(rows["x"]) == 0:
+            return self
+        if self.n:
+            self._same_units(len(rows["x"].T), len(rows["y"].T))
+        if self.n == 0:
+            self._start({side: rows[side].detach().mean(0) for side in _SIDES})
+        rows = {side: rows[side] - self.shift[side] for side in _SIDES}
+        square = {side: rows[side].square().sum(1) for side in _SIDES}
+        self.n += len(rows["x"])
+        for a in _SIDES:
+            self.first[a] = self.first[a] + rows[a].sum(0)
+            for b in _SIDES:
+                self.third[a + b] = self.third[a + b] + square[a] @ rows[b]
+        for a, b in _PAIRS:
+            self.second[a + b] = torch.addmm(self.second[a + b], rows[a].T, rows[b])
+            self.fourth[a + b] = self.fourth[a + b] + square[a] @ square[b]
+        return self
+
+    def mean(self, side: str) -> Tensor:  # (D,)
+        """Mean row of side "x" or "y"."""
+        self._check()
+        return self.shift[side] + self.first[side] / self.n
+
+    def covariance(self, pair: str) -> Tensor:  # (D, E)
+        """Covariance (divided by n) of the pair "xx", "xy" or "yy"."""
+        self._check()
+        a, b = pair[0], pair[1]
+        return (self.second[pair] - torch.outer(self.first[a], self.first[b]) / self.n) / self.n
+
+    def variance(self, side: str) -> Tensor:  # (D,)
+        """Variance of every unit; exactly 0 for one that is constant up to float64's rounding."""
+        variance = self.covariance(side + side).diagonal()
+        # The rounding of a constant c leaves up to (1e-16 c)² of variance that is not there.
+        return variance.where(variance > 1e-24 * self.mean(side).square(), 0)
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Add the sums of `other`, moved to this one's shift; exact. Returns self."""
+        if other.n == 0:
+            return self
+        if self.n == 0:
+            self._start(other.shift)
+        self._same_units(len(other.shift["x"]), len(other.shift["y"]))
+        moved = other._moved_to(self.shift)
+        self.n += other.n
+        for mine, theirs in zip(self._groups(), moved._groups(), strict=True):
+            for key in mine:
+                mine[key] = mine[key] + theirs[key]
+        return self
+
+    def all_reduce(self) -> "Moments":
+        """Become the moments of all processes' rows together, on each of them; returns self."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return self
+        everyone: list = [None] * distributed.get_world_size()
+        shift = {a: self.shift[a].cpu() for a in _SIDES} if self.n else None
+        distributed.all_gather_object(everyone, (self.n, shift))
+        common = next((shift for n, shift in everyone if n), None)
+        if common is None:
+            return self
+        device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+        common = {a: common[a].to(device) for a in _SIDES}
+        if self.n == 0:
+            self._start(common)
+        moved = self._moved_to(common)
+        for group in moved._groups():
+            for total in group.values():
+                distributed.all_reduce(total)
+        moved.n = sum(n for n, _ in everyone)
+        self.__dict__.update(moved.__dict__)
+        return self
+
+    def _start(self, shift: dict[str, Tensor]) -> None:
+        d, e = shift["x"], shift["y"]
+        size = {"x": len(d), "y": len(e)}
+        self.shift = dict(shift)
+        self.first = {a: d.new_zeros(size[a]) for a in _SIDES}
+        self.second = {a + b: d.new_zeros(size[a], size[b]) for a, b in _PAIRS}
+        self.third = {a + b: d.new_zeros(size[b]) for a in _SIDES for b in _SIDES}
+        self.fourth = {a + b: d.new_zeros(()) for a, b in _PAIRS}
+
+    def _groups(self) -> tuple[dict[str, Tensor], ...]:
+        return self.first, self.second, self.third, self.fourth
+
+    def _moved_to(self, shift: dict[str, Tensor]) -> "Moments":
+        """The same sums about another shift: every x is replaced by x - δ and multiplied out."""
+        moved = Moments(self.flatten)
+        moved._start(shift)
+        n = moved.n = self.n
+        delta = {a: shift[a] - self.shift[a] for a in _SIDES}
+        size = {a: delta[a] @ delta[a] for a in _SIDES}
+        trace = {a: self.second[a + a].trace() for a in _SIDES}
+        dot = {a: delta[a] @ self.first[a] for a in _SIDES}
+        second = {**self.second, "yx": self.second["xy"].T}
+        for a in _SIDES:
+            moved.first[a] = self.first[a] - n * delta[a]
+            for b in _SIDES:
+                moved.third[a + b] = (
+                    self.third[a + b]
+                    - 2 * delta[a] @ second[a + b]
+                    + size[a] * self.first[b]
+                    - delta[b] * (trace[a] - 2 * dot[a] + n * size[a])
+                )
+        for a, b in _PAIRS:
+            moved.second[a + b] = (
+                second[a + b]
+                - torch.outer(self.first[a], delta[b])
+                - torch.outer(delta[a], self.first[b])
+                + n * torch.outer(delta[a], delta[b])
+            )
+            moved.fourth[a + b] = (
+                self.fourth[a + b]
+                - 2 * delta[b] @ self.third[a + b]
+                - 2 * delta[a] @ self.third[b + a]
+                + 4 * delta[a] @ second[a + b] @ delta[b]
+                + size[b] * (trace[a] - 2 * dot[a])
+                + size[a] * (trace[b] - 2 * dot[b])
+                + n * size[a] * size[b]
+            )
+        return moved
+
+    def _same_units(self, d: int, e: int) -> None:
+        known = len(self.shift["x"]), len(self.shift["y"])
+        if (d, e) != known:
+            raise ShapeError(f"these are sums over {known} units, got {(d, e)}; start new ones")
+
+    def _check(self) -> None:
+        """Reading is where the sums are looked at, so that no batch has to wait for a device."""
+        if self.n == 0:
+            raise UserError("no examples were given; is the data set empty?")
+        for side, name in (("x", "first"), ("y", "second")):
+            if not self.second[side + side].diagonal().sum().isfinite():
+                raise UserError(
+                    f"NaN or Inf in the {name} representation; look at the network that made it"
+                )
+
+
+def moments_of(
+    x: "Tensor | Moments",  # (N, D), or both already
+    y: Tensor | None = None,  # (N, E)
+) -> Moments:
+    """What every measure takes: moments as they are, or those of two representations."""
+    if isinstance(x, Moments):
+        return x
+    if y is None:
+        raise UserError("a measure takes Moments, or two representations; got one representation")
+    return Moments().update(x, y)

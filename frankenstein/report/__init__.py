@@ -1,0 +1,27 @@
+"""The last room of data -> zoo -> train -> cut -> stitch -> measure -> report: what a person sees.
+
+Figures are made without pyplot: they hold no global state and need no screen.
+"""
+
+from frankenstein.report.charts import bars, curves
+from frankenstein.report.document import Picture, write_report
+from frankenstein.report.matrices import heatmap, weight_matrix
+from frankenstein.report.projector import log_projector
+from frankenstein.report.style import png
+from frankenstein.report.tables import format_value, markdown_table, rich_table
+from frankenstein.report.terminal import terminal_matrix
+
+__all__ = [
+    "Picture",
+    "bars",
+    "curves",
+    "format_value",
+    "heatmap",
+    "log_projector",
+    "markdown_table",
+    "png",
+    "rich_table",
+    "terminal_matrix",
+    "weight_matrix",
+    "write_report",
+]

@@ -1,0 +1,148 @@
+"""Charts of a run: curves over steps, and kinds of stitches side by side."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from frankenstein.report.style import (
+    DIGIT,
+    GREY,
+    PALETTE,
+    POINTS,
+    RC,
+    ink_on,
+    settled,
+    to_array,
+    wrapped,
+)
+from frankenstein.shapes import ShapeError
+
+_DASHES = ("-", "--", ":", "-.")
+_FILL = 0.82  # share of a group's width that its bars take
+
+
+@rc_context(RC)
+def curves(
+    series: Mapping[str, tuple[ArrayLike | Tensor, ArrayLike | Tensor]],  # name: (x, y)
+    title: str = "",
+    x_label: str = "",
+    y_label: str = "",
+    limits: tuple[float, float] | None = None,  # of y
+) -> Figure:
+    """One line per series; a value that is not finite is a gap.
+
+    Raises:
+        ShapeError: if a series has not one y per x.
+    """
+    figure = Figure(figsize=(6.4, 3.6))
+    axes = figure.add_subplot()
+    for i, (name, points) in enumerate(series.items()):
+        x, y = map(to_array, points)
+        if x.ndim != 1 or x.shape != y.shape:
+            raise ShapeError(f"curve {name!r} needs one y per x, got shapes {x.shape}, {y.shape}")
+        axes.plot(
+            x,
+            y,
+            label=name,
+            color=PALETTE[i % len(PALETTE)],
+            linestyle=_DASHES[i // len(PALETTE) % len(_DASHES)],
+            marker="o" if len(x) <= 40 else None,  # few points are measurements: show each
+            markersize=3,
+        )
+    axes.grid(True)
+    axes.set(xlabel=x_label, ylabel=y_label, ylim=limits)
+    axes.set_title(wrapped(title, figure.get_figwidth()))
+    if len(series) > 1:
+        figure.legend(loc="outside right upper")
+    return settled(figure)
+
+
+@rc_context(RC)
+def bars(
+    values: Mapping[str, Mapping[str, float | None]],  # group: {bar: value}
+    title: str = "",
+    y_label: str = "accuracy",
+    lines: Mapping[str, float] | None = None,  # name: height
+    percent: bool = True,
+) -> Figure:
+    """Groups of bars with their numbers, and heights to compare them with as horizontal lines.
+
+    For a study: a group per kind of stitch with bars before, after, ps_inv; lines for sender and
+    receiver. A value that is missing, None or not finite is written n/a where its bar would stand.
+
+    Raises:
+        ShapeError: if there is no bar at all.
+    """
+    names = list(dict.fromkeys(name for group in values.values() for name in group))
+    lines = lines or {}
+    if not names:
+        raise ShapeError("bars need at least one group with one value, got none")
+    heights = to_array([[_or_nan(group.get(name)) for group in values.values()] for name in names])
+    width = min(11.0, max(4.8, 1.5 + 0.38 * heights.size))
+    figure = Figure(figsize=(width, 3.8))
+    axes = figure.add_subplot()
+    room = _FILL * (width - 1.0) * POINTS / heights.size  # for one bar, in points
+    tallest = float(np.nanmax([0.0, *heights.flat, *lines.values()])) or 1.0
+    for i, name in enumerate(names):
+        places = np.arange(len(values)) + _FILL * ((i + 0.5) / len(names) - 0.5)
+        colour = PALETTE[i % len(PALETTE)]
+        axes.bar(
+            places, np.nan_to_num(heights[i]), 0.94 * _FILL / len(names), label=name, color=colour
+        )
+        _write_numbers(axes, places, heights[i], colour, room, 0.12 * tallest, percent)
+    for i, (name, height) in enumerate(lines.items()):
+        label = f"{name} {_number(height, percent)}" + (" %" if percent else "")
+        axes.axhline(height, color="black", linestyle=_DASHES[1 + i % 3], linewidth=1, label=label)
+    axes.set_ylim(1.1 * np.nanmin(heights, initial=0.0), 1.06 * tallest)
+    axes.set_xticks(range(len(values)), list(values))
+    axes.tick_params(axis="x", length=0)
+    axes.grid(True, axis="y")
+    if percent:
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axes.set_ylabel(y_label)
+    axes.set_title(wrapped(title, width))
+    figure.legend(loc="outside lower center", ncols=min(5, len(names) + len(lines)))
+    return settled(figure)
+
+
+def _write_numbers(
+    axes: Axes,
+    places: NDArray[np.floating[Any]],
+    heights: NDArray[np.float64],
+    colour: str,
+    room: float,
+    short: float,  # below this height a number does not fit inside its bar
+    percent: bool,
+) -> None:
+    """Numbers at the foot of their bars, where no horizontal line crosses them."""
+    size = min(8.0, room / (4.2 * DIGIT))
+    for place, height in zip(places, heights, strict=True):
+        inside = height >= short  # False for NaN
+        axes.annotate(
+            _number(height, percent),
+            (place, 0.0 if inside else max(0.0, float(np.nan_to_num(height)))),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=max(size, 6.0),
+            rotation=0 if size >= 6.0 else 90,
+            color=ink_on(colour) if inside else GREY,
+        )
+
+
+def _number(value: float, percent: bool) -> str:
+    if np.isnan(value):
+        return "n/a"
+    return f"{100 * value:.1f}" if percent else f"{value:.3g}"
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

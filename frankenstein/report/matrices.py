@@ -1,0 +1,156 @@
+"""Matrices as pictures: layers against layers, and the weights of a stitch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from frankenstein.report.style import DIGIT, POINTS, RC, ink_on, settled, to_array, wrapped
+from frankenstein.shapes import ShapeError
+
+
+@rc_context(RC)
+def heatmap(
+    values: ArrayLike | Tensor,  # (R, C)
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str = "",
+    row_label: str = "",
+    column_label: str = "",
+    limits: tuple[float, float] | None = (0.0, 1.0),
+) -> Figure:
+    """A coloured matrix with its numbers, where they fit; what is not finite is a grey cell.
+
+    Limits symmetric about zero get diverging colours; `None` takes the smallest and largest value.
+    Values outside the limits show as a pointed end of the colour bar.
+
+    Raises:
+        ShapeError: if values are not one per row and column.
+    """
+    array = checked_matrix(values, rows, columns)
+    side = min(0.75, max(8.0 / max(array.shape), 0.18))  # of one cell, in inches
+    height, width = (min(11.0, max(1.5, n * side)) for n in array.shape)
+    margin = max(len(name) for name in (*rows, *columns)) * 0.07
+    limits = _range_of(array) if limits is None else limits
+    figure, axes, image = _drawn(array, limits, (height, width), margin, title)
+    axes.set(xlabel=column_label, ylabel=row_label)
+    _name_ticks(axes, rows, columns, height, width)
+    _write_cells(axes, array, image, min(height / array.shape[0], width / array.shape[1]))
+    return settled(figure)
+
+
+@rc_context(RC)
+def weight_matrix(
+    weight: ArrayLike | Tensor,  # (out, in)
+    title: str = "",
+    limit: float | None = None,
+) -> Figure:
+    """A stitch's matrix: red adds, blue subtracts, white is zero.
+
+    Give a `limit` to keep one scale over the frames of a film; else it is the largest magnitude.
+
+    Raises:
+        ShapeError: if the weight is not a matrix.
+    """
+    array = to_array(weight)
+    if array.ndim != 2 or array.size == 0:
+        raise ShapeError(
+            f"a weight matrix is (out, in), got shape {array.shape}; flatten a 1x1 kernel first"
+        )
+    if limit is None:
+        limit = float(np.abs(array[np.isfinite(array)]).max(initial=0.0)) or 1.0
+    height, width = (min(5.5, max(1.5, n * 0.25)) for n in array.shape)
+    figure, axes, _ = _drawn(array, (-limit, limit), (height, width), 0.2, title)
+    axes.set(xlabel="source unit", ylabel="target unit")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return settled(figure)
+
+
+def checked_matrix(
+    values: ArrayLike | Tensor, rows: Sequence[str], columns: Sequence[str]
+) -> NDArray[np.float64]:
+    """The values as an array, once it is sure that each has its row's and its column's name."""
+    array = to_array(values)
+    if array.shape != (len(rows), len(columns)) or array.size == 0:
+        raise ShapeError(
+            f"values must be one per row and column, got shape {array.shape} for {len(rows)} rows "
+            f"and {len(columns)} columns; name every layer once"
+        )
+    return array
+
+
+def _drawn(
+    array: NDArray[np.float64],
+    limits: tuple[float, float],
+    size: tuple[float, float],  # of the matrix: height and width in inches
+    margin: float,  # for the ticks' names, in inches
+    title: str,
+) -> tuple[Figure, Axes, AxesImage]:
+    """The coloured cells with a colour bar and a title, in a figure that has room for them."""
+    (low, high), (height, width) = limits, size
+    figure = Figure(figsize=(width + margin + 1.4, height + margin + 0.9))
+    axes = figure.add_subplot()
+    square = np.isclose(height / array.shape[0], width / array.shape[1])
+    image = axes.imshow(
+        np.ma.masked_invalid(array),
+        cmap=colormaps["RdBu_r" if low == -high else "viridis"].with_extremes(bad="0.75"),
+        vmin=low,
+        vmax=high,
+        aspect="equal" if square else "auto",
+        interpolation="nearest",  # one weight among zeros must not fade into its neighbours
+    )
+    below, above = np.nanmin(array, initial=low) < low, np.nanmax(array, initial=high) > high
+    extend = "both" if below and above else "min" if below else "max" if above else "neither"
+    figure.colorbar(image, ax=axes, extend=extend, pad=0.02, aspect=30, fraction=0.05)
+    axes.spines[:].set_visible(False)
+    axes.set_title(wrapped(title, figure.get_figwidth()))
+    return figure, axes, image
+
+
+def _range_of(array: NDArray[np.float64]) -> tuple[float, float]:
+    known = array[np.isfinite(array)]
+    if known.size == 0:
+        return 0.0, 1.0
+    low, high = float(known.min()), float(known.max())
+    return (low, high) if low < high else (low, low + 1.0)
+
+
+def _name_ticks(
+    axes: Axes, rows: Sequence[str], columns: Sequence[str], height: float, width: float
+) -> None:
+    """Names as large as they can be; every second or third where even small ones would touch."""
+    size = 8.0 if max(len(rows), len(columns)) <= 30 else 6.5
+    line = 1.25 * size / POINTS
+    every = max(1, int(np.ceil(line * len(rows) / height)))
+    axes.set_yticks(range(0, len(rows), every), rows[::every], fontsize=size)
+    every = max(1, int(np.ceil(line * len(columns) / width)))
+    longest = max(len(name) for name in columns) * DIGIT * size / POINTS
+    turn = 0 if longest < 0.9 * width / len(columns) else 90
+    axes.set_xticks(range(0, len(columns), every), columns[::every], fontsize=size, rotation=turn)
+    axes.tick_params(length=2)
+
+
+def _write_cells(axes: Axes, array: NDArray[np.float64], image: AxesImage, side: float) -> None:
+    texts = [[_cell(value) for value in row] for row in array]
+    longest = max(len(text) for row in texts for text in row)
+    size = min(9.0, 0.86 * side * POINTS / (DIGIT * longest))
+    if size < 5.5:
+        return
+    colours = image.to_rgba(array)
+    for (i, j), value in np.ndenumerate(array):
+        colour = "0.35" if np.isnan(value) else ink_on(colours[i, j])
+        text = axes.text(j, i, texts[i][j], ha="center", va="center", fontsize=size, color=colour)
+        text.set_in_layout(False)  # it lies inside its cell; laying out hundreds takes seconds
+
+
+def _cell(value: float) -> str:
+    if np.isnan(value):
+        return "n/a"
+    return f"{value:.2f}".replace("-0.00", "0.00") if abs(value) < 100 else f"{value:.3g}"

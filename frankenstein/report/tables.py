@@ -1,0 +1,124 @@
+"""The same rows as a table for GitHub and as one for the terminal."""
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from frankenstein.shapes import ShapeError
+
+
+def markdown_table(
+    rows: Sequence[Sequence[Any]],
+    header: Sequence[str],
+    percent: Collection[str] = (),  # names of the columns whose shares are shown as percentages
+) -> str:
+    """GitHub markdown that is aligned as text too; columns of numbers to the right.
+
+    Raises:
+        ShapeError: if a row has not one cell per name in the header.
+
+    >>> print(markdown_table([["affine", 0.9812], ["identity", None]], ["stitch", "accuracy"]))
+    | stitch   | accuracy |
+    | :------- | -------: |
+    | affine   |   0.9812 |
+    | identity |      n/a |
+    """
+    names = [_escaped(name) for name in header]
+    cells = [[_escaped(cell) for cell in row] for row in _formatted(rows, header, percent)]
+    right = _numeric(rows, header)
+    widths = [max(3, *map(len, column)) for column in zip(names, *cells, strict=True)]
+    rule = [
+        "-" * (width - 1) + ":" if to_right else ":" + "-" * (width - 1)
+        for width, to_right in zip(widths, right, strict=True)
+    ]
+    lines = [names, rule, *cells]
+    return "\n".join(f"| {' | '.join(_padded(line, widths, right))} |" for line in lines)
+
+
+def rich_table(
+    rows: Sequence[Sequence[Any]],
+    header: Sequence[str],
+    percent: Collection[str] = (),
+    title: str | None = None,
+) -> Table:
+    """The same rows for `rich.print`.
+
+    Raises:
+        ShapeError: if a row has not one cell per name in the header.
+    """
+    cells = _formatted(rows, header, percent)
+    table = Table(title=title, title_justify="left")
+    for i, (name, right) in enumerate(zip(header, _numeric(rows, header), strict=True)):
+        table.add_column(Text(name), justify="right" if right else "left", no_wrap=i == 0)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def format_value(value: Any, percent: bool = False) -> str:
+    """A cell's text: four significant digits, or a share as a percentage; n/a for no value.
+
+    >>> [format_value(v) for v in (0.98123, 12, None, 1234567.0)]
+    ['0.9812', '12', 'n/a', '1234567']
+    >>> format_value(0.98123, percent=True)
+    '98.12 %'
+    """
+    value = value.item() if hasattr(value, "item") else value  # of a tensor or a NumPy number
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "n/a"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
+        return str(value)
+    if percent:
+        return f"{100 * value:.2f} %"
+    if isinstance(value, int) or math.isinf(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    if 999.95 <= abs(value) < 1e9:
+        return f"{value:.0f}"
+    return f"{value:#.4g}" if 1e-4 <= abs(value) < 1e9 else f"{value:.3e}"
+
+
+def _formatted(
+    rows: Sequence[Sequence[Any]], header: Sequence[str], percent: Collection[str]
+) -> list[list[str]]:
+    for row in rows:
+        if len(row) != len(header):
+            raise ShapeError(
+                f"a row needs {len(header)} cells ({', '.join(header)}), got {len(row)}: {row!r}"
+            )
+    return [
+        [format_value(cell, name in percent) for cell, name in zip(row, header, strict=True)]
+        for row in rows
+    ]
+
+
+def _numeric(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> list[bool]:
+    """Which columns hold nothing but numbers and gaps, and at least one number."""
+    columns = [[row[i] for row in rows] for i in range(len(header))]
+    return [
+        any(cell is not None for cell in column)
+        and all(cell is None or (not isinstance(cell, str) and _is_number(cell)) for cell in column)
+        for column in columns
+    ]
+
+
+def _is_number(cell: Any) -> bool:
+    cell = cell.item() if hasattr(cell, "item") else cell
+    return isinstance(cell, int | float) and not isinstance(cell, bool)
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _padded(cells: list[str], widths: list[int], right: list[bool]) -> list[str]:
+    return [
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(cells, widths, right, strict=True)
+    ]

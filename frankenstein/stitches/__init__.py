@@ -1,0 +1,28 @@
+"""Stitches: families of learned maps between representations, and where they start."""
+
+from frankenstein.catalog import STITCHES
+from frankenstein.stitches.affine import Affine
+from frankenstein.stitches.files import load_stitch, save_stitch, stitch_facts
+from frankenstein.stitches.identity import Identity
+from frankenstein.stitches.low_rank import LowRank
+from frankenstein.stitches.orthogonal import Orthogonal
+from frankenstein.stitches.permutation import Permutation
+from frankenstein.stitches.sparse import Sparse
+from frankenstein.stitches.start import STARTS, start
+from frankenstein.stitches.stitch import Stitch
+
+__all__ = [
+    "STARTS",
+    "STITCHES",
+    "Affine",
+    "Identity",
+    "LowRank",
+    "Orthogonal",
+    "Permutation",
+    "Sparse",
+    "Stitch",
+    "load_stitch",
+    "save_stitch",
+    "start",
+    "stitch_facts",
+]

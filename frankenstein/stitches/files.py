@@ -1,0 +1,54 @@
+"""Stitches on disk: kilobytes, never the frozen networks that they join."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from frankenstein.catalog import STITCHES
+from frankenstein.errors import UserError
+from frankenstein.files import FileError, load_tensors, save_tensors
+from frankenstein.stitches.stitch import Stitch
+
+
+def save_stitch(path: str | Path, stitch: Stitch, facts: Mapping[str, Any] | None = None) -> Path:
+    """Save a stitch as safetensors, with facts of the user's choice such as what it joins."""
+    family = {row.target: name for name, row in STITCHES.items()}.get(type(stitch))
+    if family is None:
+        raise UserError(f"{type(stitch).__name__} has no row in the catalog; add one to save it")
+    record = {
+        "kind": "stitch",
+        "family": family,
+        "in_channels": stitch.in_channels,
+        "out_channels": stitch.out_channels,
+        "options": stitch.options,
+        "facts": dict(facts or {}),
+    }
+    return save_tensors(path, stitch.state_dict(), record)
+
+
+def load_stitch(path: str | Path) -> Stitch:
+    """A saved stitch.
+
+    Raises:
+        FileError: if the file is absent, damaged or does not hold a stitch.
+    """
+    tensors, record = load_tensors(path)
+    family = str(record.get("family"))
+    if record.get("kind") != "stitch" or family not in STITCHES:
+        raise FileError(f"{path} does not hold a stitch; give a file that stitch.py wrote")
+    units = record["in_channels"], record["out_channels"]
+    with torch.random.fork_rng(devices=[]):  # its random start is overwritten
+        stitch = STITCHES[family](*units, **record["options"])
+    stitch.load_state_dict(tensors)
+    return stitch
+
+
+def stitch_facts(path: str | Path) -> dict[str, Any]:
+    """What was saved with a stitch beside it: the networks and layers that it joins.
+
+    Raises:
+        FileError: if the file is absent or damaged.
+    """
+    return load_tensors(path)[1].get("facts", {})

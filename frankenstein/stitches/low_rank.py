@@ -1,0 +1,64 @@
+"""Stitches through a bottleneck."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.errors import UserError
+from frankenstein.linear import least_squares
+from frankenstein.moments import Moments
+from frankenstein.stitches.stitch import Stitch
+
+
+class LowRank(Stitch):
+    """up (E, R) · down (R, D) z + b: only R directions pass, random ones at first."""
+
+    def __init__(self, in_channels: int, out_channels: int, rank: int) -> None:
+        super().__init__(in_channels, out_channels)
+        if not 1 <= rank <= min(in_channels, out_channels):
+            raise UserError(
+                f"a stitch from {in_channels} to {out_channels} units has a rank of 1 to "
+                f"{min(in_channels, out_channels)}, got {rank}"
+            )
+        self.rank = rank
+        self.down = nn.Linear(in_channels, rank, bias=False).weight
+        layer = nn.Linear(rank, out_channels)
+        self.up, self.bias = layer.weight, layer.bias
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The rank."""
+        return {"rank": self.rank}
+
+    def affine_map(self) -> tuple[Tensor, Tensor]:
+        """The product of the two factors."""
+        return self.up @ self.down, self.bias
+
+    @torch.no_grad()
+    def solve(self, moments: Moments) -> "LowRank":
+        """Reduced-rank regression: least squared error among maps of this rank.
+
+        The least-squares map is projected on the leading principal directions of what it
+        predicts. Cutting the map's own SVD is far worse: it ignores how the source varies.
+
+        Source: Izenman 1975, https://doi.org/10.1016/0047-259X(75)90042-1.
+        """
+        self.check_moments(moments)
+        weight, _ = least_squares(moments)
+        predicted = weight @ moments.covariance("xx") @ weight.T
+        leading = torch.linalg.eigh(predicted).eigenvectors[:, -self.rank :]  # (E, R)
+        self.up.copy_(leading)
+        self.down.copy_(leading.T @ weight)
+        self.bias.copy_(moments.mean("y") - leading @ (leading.T @ (weight @ moments.mean("x"))))
+        return self
+
+    @torch.no_grad()
+    def approximate(self, weight: Tensor, bias: Tensor) -> "LowRank":
+        """The nearest map of this rank, by the SVD, its scale shared by both factors."""
+        u, s, v = torch.linalg.svd(weight, full_matrices=False)
+        root = s[: self.rank].sqrt()
+        self.up.copy_(u[:, : self.rank] * root)
+        self.down.copy_(root[:, None] * v[: self.rank])
+        self.bias.copy_(bias)
+        return self

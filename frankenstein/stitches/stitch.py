@@ -1,0 +1,85 @@
+"""What every stitch family is: an affine map over units, the same at every place."""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from frankenstein.moments import Moments
+from frankenstein.shapes import ShapeError, num_units
+
+
+class Stitch(nn.Module):
+    """A map from source units to target units; families differ in which maps they can be.
+
+    A family says what its map is (`affine_map`), how to find its best member in closed form
+    (`solve`), and which member is nearest to a given map (`approximate`). A family whose members
+    a gradient step can leave mends that in `after_step`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What its constructor takes beside the numbers of units."""
+        return {}
+
+    def affine_map(self) -> tuple[Tensor, Tensor | None]:
+        """Weight (E, D) and bias (E,), differentiable."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its map is")
+
+    def solve(self, moments: Moments) -> "Stitch":
+        """Become the family's member of least squared error from x to y; returns self.
+
+        Raises:
+            ShapeError: if the moments are of other numbers of units.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is solved")
+
+    def approximate(self, weight: Tensor, bias: Tensor) -> "Stitch":
+        """Become the family's member nearest to an affine map (E, D), (E,); returns self."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it approximates")
+
+    def after_step(self, optimizer: Optimizer) -> None:
+        """Return to the family after a gradient step; most families have nothing to do."""
+
+    def forward(
+        self,
+        source: Tensor,  # (N, D), (N, T, D) or (N, D, H, W)
+    ) -> Tensor:  # the same with E for D
+        """The stitched representation."""
+        self.check(source)
+        weight, bias = self.affine_map()
+        if source.ndim == 4:
+            return functional.conv2d(source, weight[:, :, None, None], bias)
+        return functional.linear(source, weight, bias)
+
+    def check(self, source: Tensor) -> None:
+        """Refuse a representation with another number of units."""
+        if num_units(source.shape) != self.in_channels:
+            raise ShapeError(
+                f"this stitch takes {self.in_channels} units, got a representation of shape "
+                f"{tuple(source.shape)}; cut at the layer that it was made for"
+            )
+
+    def check_moments(self, moments: Moments) -> None:
+        """Refuse moments of other numbers of units."""
+        shape = tuple(moments.covariance("xy").shape)
+        if shape != (self.in_channels, self.out_channels):
+            raise ShapeError(
+                f"this stitch goes from {self.in_channels} to {self.out_channels} units, got "
+                f"moments of {shape[0]} and {shape[1]}"
+            )
+
+
+def same_number_of_units(family: str, in_channels: int, out_channels: int) -> None:
+    """Refuse a family that needs as many target units as source units."""
+    if in_channels != out_channels:
+        raise ShapeError(
+            f"an {family} stitch needs as many target units as source units, got {in_channels} "
+            f"and {out_channels}; use affine or low_rank"
+        )

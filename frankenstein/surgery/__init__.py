@@ -1,0 +1,9 @@
+"""Cut networks in two, join halves of different ones; nothing here writes into a network."""
+
+from frankenstein.surgery.capture import capture
+from frankenstein.surgery.cut import Cut, cut
+from frankenstein.surgery.cut_points import cut_points
+from frankenstein.surgery.graft import graft
+from frankenstein.surgery.trace import LayerError
+
+__all__ = ["Cut", "LayerError", "capture", "cut", "cut_points", "graft"]

@@ -1,0 +1,64 @@
+"""Where a network can be cut, and what a representation looks like there."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from frankenstein.surgery.flow import narrows
+from frankenstein.surgery.trace import LayerError, evaluating, trace
+
+_IMAGENET = (3, 224, 224)
+_EXAMPLES = 2
+
+
+def cut_points(
+    network: nn.Module, input_shape: tuple[int, ...] | None = None
+) -> dict[str, tuple[int, ...]]:
+    """The layers after which `cut` is allowed, in order of execution, with one example's shape.
+
+    Shapes leave out the batch axis and are those of an input of `input_shape`, which is the
+    network's own `input_shape` where it has one, else 3 x 224 x 224. A layer whose first axis is
+    not the batch (windows of an image, say) is left out.
+
+    Cost: one forward pass of two examples, in evaluation mode; the network is left as it was.
+
+    Raises:
+        LayerError: if the network does not take that input, or its control flow depends on data.
+
+    >>> cut_points(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), input_shape=(4,))
+    {'0': (3,), '1': (3,)}
+    """
+    traced = trace(network)
+    own: Any = getattr(network, "input_shape", _IMAGENET)
+    shape = tuple(own if input_shape is None else input_shape)
+    some = next(network.parameters(), torch.empty(0))
+    recorder = _Recorder(traced.module)
+    try:
+        with evaluating(network), torch.no_grad():
+            recorder.run(torch.zeros(_EXAMPLES, *shape, dtype=some.dtype, device=some.device))
+    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise LayerError(
+            f"{traced.title} does not take input of shape {shape} ({reason}); "
+            "give input_shape=(C, H, W)"
+        ) from error
+    return {
+        traced.name(node): recorder.shapes[node][1:]
+        for node in narrows(traced)
+        if recorder.shapes.get(node, ())[:1] == (_EXAMPLES,)
+    }
+
+
+class _Recorder(fx.Interpreter):
+    """Runs a graph step by step and writes down the shapes of tensors."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.shapes: dict[fx.Node, tuple[int, ...]] = {}
+
+    def run_node(self, node: fx.Node) -> Any:
+        value = super().run_node(node)
+        if isinstance(value, Tensor):
+            self.shapes[node] = tuple(value.shape)
+        return value

@@ -1,0 +1,180 @@
+"""A network as a torch.fx graph, its layers named as torchvision names them: what cut works on."""
+
+import inspect
+import math
+import operator
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import fx, nn
+from torchvision.models.feature_extraction import NodePathTracer
+
+from frankenstein.errors import UserError, did_you_mean
+
+# Python's `out += x` writes into out, and what fx calls it; fx itself records it as `out + x`.
+IN_PLACE = {
+    "iadd": "add",
+    "isub": "sub",
+    "imul": "mul",
+    "itruediv": "truediv",
+    "ifloordiv": "floordiv",
+    "imod": "mod",
+    "ipow": "pow",
+    "iand": "and_",
+    "ior": "or_",
+}
+
+
+class LayerError(UserError):
+    """A layer that is not there, or after which a network cannot be cut; the message says more."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a network does at evaluation, step by step; shares the network's weights."""
+
+    network: nn.Module
+    module: fx.GraphModule
+    names: dict[fx.Node, str]  # of what a user can ask for: every step but constants and the output
+
+    @property
+    def nodes(self) -> list[fx.Node]:
+        """All steps in order of execution, from the input to the output."""
+        return list(self.module.graph.nodes)
+
+    @property
+    def inputs(self) -> list[fx.Node]:
+        """The network's arguments."""
+        return [node for node in self.nodes if node.op == "placeholder"]
+
+    @property
+    def title(self) -> str:
+        """The network as messages call it."""
+        return _title(self.network)
+
+    def name(self, node: fx.Node) -> str:
+        """What messages call a step."""
+        return self.names.get(node, "the output" if node.op == "output" else node.name)
+
+    def find(self, layer: str) -> fx.Node:
+        """The step of that name.
+
+        Raises:
+            LayerError: if there is none, with the nearest names.
+        """
+        for node, name in self.names.items():
+            if name == layer:
+                return node
+        inside = [name for name in self.names.values() if name.startswith(f"{layer}.")]
+        if inside:
+            raise LayerError(
+                f"{layer!r} of {self.title} is a block of layers, not one; "
+                f"its last is {inside[-1]!r}"
+            )
+        hint = did_you_mean(layer, self.names.values())
+        raise LayerError(f"{self.title} has no layer {layer!r}{hint}")
+
+
+def trace(network: nn.Module) -> Trace:
+    """The graph of a network in evaluation mode, with layers named as torchvision names them.
+
+    Python runs once, here: what depends on `self.training` (functional dropout, auxiliary heads) is
+    as at evaluation for good, and numbers that do not come from the input are constants. Layers
+    that are modules (nn.Dropout, nn.BatchNorm2d) go on following their own mode.
+
+    Source: torchvision.models.feature_extraction, whose tracer and settings these are.
+
+    Raises:
+        LayerError: if the network's control flow depends on data, with the line that does it.
+    """
+    tracer = _Tracer(autowrap_modules=(math, torchvision.ops), leaf_modules=_LEAVES)
+    attributes = set(vars(network))
+    try:
+        with evaluating(network):
+            graph = tracer.trace(network)
+    except Exception as error:  # any code of the network may have met a symbol it cannot handle
+        raise LayerError(
+            f"cannot follow {_title(network)} to its layers: {error}{_place(error)}; "
+            "its steps must not depend on the values in its input"
+        ) from error
+    else:
+        module = fx.GraphModule(network, graph, _title(network))
+    finally:
+        # fx leaves tensors that the network makes on the way as attributes of the network.
+        for name in set(vars(network)) - attributes:
+            delattr(network, name)
+    return Trace(network, module, dict(tracer.node_to_qualname))
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, and afterwards the mode that each module had."""
+    modes = {module: module.training for module in network.modules()}
+    try:
+        # The flags themselves, since a network may have a train() of its own.
+        for module in modes:
+            module.training = False
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def overwrite(left: Any, operation: str, right: Any) -> Any:
+    """`left += right` and its like, as one step of a graph.
+
+    >>> overwrite([1], "iadd", [2])
+    [1, 2]
+    """
+    return getattr(operator, operation)(left, right)
+
+
+_LEAVES = [
+    member
+    for _, member in inspect.getmembers(torchvision.ops, inspect.isclass)
+    if issubclass(member, nn.Module)
+]
+
+
+class _Proxy(fx.Proxy):
+    """A symbol that records `+=` as the overwriting it is."""
+
+
+class _Tracer(NodePathTracer):
+    """torchvision's tracer with symbols of that kind."""
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Proxy(node, self)
+
+
+def _overwriting(operation: str) -> Any:
+    def method(self: _Proxy, other: Any) -> fx.Proxy:
+        arguments = (self, operation, other)
+        return self.tracer.create_proxy(
+            "call_function", overwrite, arguments, {}, name=IN_PLACE[operation]
+        )
+
+    return method
+
+
+for _operation in IN_PLACE:
+    setattr(_Proxy, f"__{_operation}__", _overwriting(_operation))
+
+
+def _title(network: nn.Module) -> str:
+    return type(network).__name__.lstrip("_")
+
+
+def _place(error: Exception) -> str:
+    """Where in the network's own code an error arose, as the end of a sentence."""
+    ours = (str(Path(torch.__file__).parent), __file__)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(ours):
+            return f" ({Path(frame.filename).name}, line {frame.lineno}: {frame.line})"
+    return ""

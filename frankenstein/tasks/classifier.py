@@ -1,0 +1,57 @@
+"""Training a network of the zoo."""
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics.classification import MulticlassAccuracy
+
+from frankenstein.tasks.optimizers import make_optimizer, two_cuts
+
+
+class Classifier(pl.LightningModule):
+    """Cross entropy to labels; the defaults are Dr. Frankenstein's."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int = 10,
+        lr: float = 0.1,
+        weight_decay: float = 1e-4,
+        optimizer: str = "sgd",
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.optimizer_name = optimizer
+        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        return self.network(images)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        """Cross entropy of one batch."""
+        images, labels = batch
+        logits = self.network(images)
+        loss = functional.cross_entropy(logits, labels)
+        hits = (logits.argmax(1) == labels).float().mean()
+        self.log_dict({"train/loss": loss.detach(), "train/accuracy": hits})
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        """Loss and accuracy on held-out examples."""
+        images, labels = batch
+        logits = self.network(images)
+        self.accuracy.update(logits, labels)
+        self.log("val/accuracy", self.accuracy)
+        loss = functional.cross_entropy(logits, labels)
+        self.log("val/loss", loss, batch_size=len(labels), sync_dist=True)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer by name, its learning rate cut twice."""
+        optimizer = make_optimizer(
+            self.optimizer_name, self.network.parameters(), self.lr, self.weight_decay
+        )
+        return [optimizer], [two_cuts(optimizer, self.trainer.max_epochs or 1)]

@@ -1,0 +1,23 @@
+"""The moments of source and target at two cuts: one pass, from which every stitch is solved."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.moments import Moments
+
+
+@torch.no_grad()
+def matching_moments(
+    sender_front: nn.Module,
+    receiver_front: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device | str = "cpu",
+) -> Moments:
+    """Moments of the two representations, place by place, over all batches."""
+    moments = Moments()
+    for images, _ in batches:
+        images = images.to(device)
+        moments.update(sender_front(images), receiver_front(images))
+    return moments.all_reduce()

@@ -1,0 +1,46 @@
+"""One batch through the grafted network, computed as far as somebody asks."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.surgery import Cut
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The tensors of one batch; each is made when first read, and only then.
+
+    So the receiver's front half runs only for an objective or a measure that reads `target`, and
+    direct matching, which never reads `logits`, runs no end half.
+    """
+
+    images: Tensor  # (N, C, H, W)
+    labels: Tensor  # (N,)
+    sender: Cut
+    stitch: nn.Module
+    receiver: Cut
+
+    @cached_property
+    def source(self) -> Tensor:
+        """The sender's representation at its cut."""
+        with torch.no_grad():
+            return self.sender.front(self.images)
+
+    @cached_property
+    def stitched(self) -> Tensor:
+        """The source through the stitch."""
+        return self.stitch(self.source)
+
+    @cached_property
+    def target(self) -> Tensor:
+        """The receiver's representation at its cut."""
+        with torch.no_grad():
+            return self.receiver.front(self.images)
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """What the receiver's end makes of the stitched representation."""
+        return self.receiver.end(self.stitched)

@@ -1,0 +1,119 @@
+"""Training a stitch between two frozen networks."""
+
+from typing import Any, Self
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy
+
+from frankenstein.stitches import Stitch, start
+from frankenstein.surgery import cut
+from frankenstein.tasks.direct_matching import matching_moments
+from frankenstein.tasks.objectives import Objective, task_loss
+from frankenstein.tasks.optimizers import make_optimizer, two_cuts
+from frankenstein.tasks.passes import Pass
+
+
+class Stitching(pl.LightningModule):
+    """Fits a stitch from the sender's layer to the receiver's layer; nothing else changes.
+
+    Both networks are frozen where they are: no gradients, always in evaluation mode, whoever calls
+    `train()`, so that BatchNorm statistics stay too. Checkpoints hold the stitch alone.
+    """
+
+    strict_loading = False  # a checkpoint does not repeat the frozen networks
+
+    def __init__(
+        self,
+        sender: nn.Module,
+        receiver: nn.Module,
+        sender_layer: str,
+        receiver_layer: str,
+        stitch: Stitch,
+        *,
+        start: str = "random",
+        objective: Objective = task_loss,
+        num_classes: int = 10,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        optimizer: str = "adam",
+    ) -> None:
+        super().__init__()
+        self.sender = cut(sender.requires_grad_(False).eval(), after=sender_layer)
+        self.receiver = cut(receiver.requires_grad_(False).eval(), after=receiver_layer)
+        # A Cut is a tuple: its halves are registered here, so that they follow to the device.
+        self.frozen = nn.ModuleList([*self.sender, *self.receiver])
+        self.stitch = stitch
+        self.start = start
+        self.objective = objective
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.optimizer_name = optimizer
+        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
+        self._validated: Pass | None = None
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for the stitch; the statistics of a frozen half would drift in it."""
+        super().train(mode)
+        self.frozen.eval()
+        return self
+
+    def on_fit_start(self) -> None:
+        """Put the stitch at its start, unless a checkpoint has put it further."""
+        if self.start == "random" or self.trainer.ckpt_path is not None:
+            return
+        moments = None
+        if self.start == "solved":
+            batches = self.trainer.datamodule.train_batches()  # type: ignore[attr-defined]
+            moments = matching_moments(self.sender.front, self.receiver.front, batches, self.device)
+        start(self.stitch, self.start, moments)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of the grafted network."""
+        return self.receiver.end(self.stitch(self.sender.front(images)))
+
+    def representations(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Stitched and target: what RepresentationSimilarity compares."""
+        done = self._validated
+        now = done if done is not None and done.images is batch[0] else self._pass(batch)
+        return now.stitched, now.target
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        """The objective of one batch."""
+        now = self._pass(batch)
+        loss = self.objective(now)
+        self.log("train/loss", loss.detach())
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        """Objective and accuracy on held-out examples."""
+        now = self._validated = self._pass(batch)
+        self.accuracy.update(now.logits, now.labels)
+        self.log("val/accuracy", self.accuracy)
+        self.log("val/loss", self.objective(now), batch_size=len(now.labels), sync_dist=True)
+
+    def on_validation_end(self) -> None:
+        """Let go of the last batch."""
+        self._validated = None
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer by name, its learning rate cut twice; it sees the stitch only."""
+        optimizer = make_optimizer(
+            self.optimizer_name, self.stitch.parameters(), self.lr, self.weight_decay
+        )
+        return [optimizer], [two_cuts(optimizer, self.trainer.max_epochs or 1)]
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """A gradient step, then back into the family."""
+        super().optimizer_step(*args, **kwargs)
+        self.stitch.after_step(self.optimizers(use_pl_optimizer=False))  # type: ignore[arg-type]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave the frozen networks out."""
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {k: v for k, v in state.items() if k.startswith("stitch.")}
+
+    def _pass(self, batch: tuple[Tensor, Tensor]) -> Pass:
+        images, labels = batch
+        return Pass(images, labels, self.sender, self.stitch, self.receiver)

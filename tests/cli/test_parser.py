@@ -1,0 +1,358 @@
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from frankenstein import __version__
+from frankenstein.cli import entry, main
+from frankenstein.cli.config import dump
+from frankenstein.cli.names import DatasetName, MeasureName, NetworkName
+from frankenstein.cli.schema import read_schema
+from frankenstein.errors import UserError
+
+ran = {}
+
+
+def join(
+    sender: str,
+    receiver: str,
+    *,
+    model: Annotated[NetworkName, "-m"] = "tiny10",
+    dataset: Annotated[DatasetName | None, "-d"] = None,
+    epochs: Annotated[int, "-e"] = 30,
+    lr: Annotated[float, "-lr"] = 0.1,
+    weight_decay: Annotated[float, "-wd"] = 1e-4,
+    optimizer: Annotated[Literal["sgd", "adam"], "-opt"] = "sgd",
+    out_dir: Annotated[Path, "-o"] = Path("results"),
+    note: str | None = None,
+    measures: list[MeasureName] = ["unbiased_cka"],  # noqa: B006
+    resume: bool = False,
+    bars: bool = True,
+    devices: Annotated[int | Literal["auto"], "trainer"] = "auto",
+) -> Path:
+    """Join two networks.
+
+    The front of one goes before the end of the other, and between the two of them stands a stitch.
+
+    Args:
+        sender: file of the network whose front is used
+        receiver: file of the network whose end is used
+        model: network of the zoo
+        dataset: images that both see
+        epochs: passes over the data
+        lr: learning rate, which is cut by ten at one third
+            and at two thirds of the epochs
+        weight_decay: weight decay
+        optimizer: how to descend
+        out_dir: where the run folder goes
+        note: words of your own
+        measures: what is computed
+        resume: go on where a run stopped
+        bars: show no bars
+        devices: how many to use
+
+    Examples:
+        frankenstein join a b   # two   spaces
+          frankenstein join a b -lr 0.01
+    """
+    ran["values"] = dict(locals())
+    return out_dir
+
+
+def fail(kind: str) -> int:
+    """Fail in a given way.
+
+    Args:
+        kind: which
+    """
+    errors = {"user": UserError("wanted a\n  b"), "bug": KeyError("x"), "stop": KeyboardInterrupt()}
+    if kind in errors:
+        raise errors[kind]
+    return 3
+
+
+@pytest.fixture(autouse=True)
+def _verbs(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    verbs = {
+        "join": f"{__name__}:join",
+        "fail": f"{__name__}:fail",
+        "layers": entry.VERBS["layers"],
+    }
+    monkeypatch.setattr(entry, "VERBS", verbs)
+    ran.clear()
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text):
+        path = tmp_path / "run.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+
+    return write
+
+
+def values(*words):
+    assert main(["join", *words]) == 0
+    return ran["values"]
+
+
+def mistake(capsys, *words, verb=None):
+    """The one line about it."""
+    assert main(words, verb) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "values" not in ran
+    return err[:-1]
+
+
+def test_without_options_the_signature_gives_every_value():
+    expected = {"model": "tiny10", "lr": 0.1, "dataset": None, "out_dir": Path("results")}
+    assert expected.items() <= values("a", "b").items()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("-m lenet -d digits", {"model": "lenet", "dataset": "digits"}),
+        ("-lr 1e-3 -wd 0 -opt adam", {"lr": 1e-3, "weight_decay": 0.0, "optimizer": "adam"}),
+        ("-lr=.5 --weight-decay=-.5", {"lr": 0.5, "weight_decay": -0.5}),
+        ("--weight-decay -3 -e 2 -e 3", {"weight_decay": -3.0, "epochs": 3}),
+        ("-o 7 --note 7", {"out_dir": Path("7"), "note": "7"}),
+        ("--devices 2", {"devices": 2}),
+        ("--devices auto -d null", {"devices": "auto", "dataset": None}),
+        ("--resume --no-bars", {"resume": True, "bars": False}),
+        ("--resume --no-resume", {"resume": False}),
+        ("--measures mean_cca r_squared -e 1", {"measures": ["mean_cca", "r_squared"]}),
+        ("--measures=mean_cca", {"measures": ["mean_cca"]}),
+    ],
+)
+def test_options_are_read_as_their_types(words, expected):
+    got = values("a", *words.split(), "b") if "=" in words else values("a", "b", *words.split())
+    assert {name: got[name] for name in expected} == expected
+    assert {name: type(got[name]) for name in expected} == {n: type(v) for n, v in expected.items()}
+    assert (got["sender"], got["receiver"]) == ("a", "b")
+
+
+def test_positionals_stay_words_whatever_they_look_like():
+    got = values("-", "{a: 3}")
+    assert (got["sender"], got["receiver"]) == ("-", "{a: 3}")
+
+
+@pytest.mark.parametrize("order", [["--config", "FILE", "-e", "3"], ["-e", "3", "--config=FILE"]])
+def test_options_win_over_yaml_and_yaml_over_defaults_in_any_order(config, order):
+    path = config("sender: a\nreceiver: b\nepochs: 2\nlr: 1e-3\nresume: true\nbars: false\n")
+    got = values(*[word.replace("FILE", path) for word in order], "other")
+    assert (got["sender"], got["receiver"]) == ("other", "b")
+    assert (got["epochs"], got["lr"], got["model"]) == (3, 1e-3, "tiny10")
+    assert (got["resume"], got["bars"]) == (True, False)
+
+
+def test_a_switch_that_yaml_turns_on_can_be_turned_off(config):
+    assert values("a", "b", "--config", config("resume: true"), "--no-resume")["resume"] is False
+
+
+def test_an_empty_yaml_changes_nothing(config):
+    assert values("a", "b", "--config", config("# nothing\n")) == values("a", "b")
+
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]))
+
+
+@settings(
+    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.fixed_dictionaries(
+        {
+            "sender": words,
+            "note": words | st.sampled_from(["null", "1", "yes", "~", "[]", "1e3"]) | st.none(),
+            "dataset": st.sampled_from(["digits", None]),
+            "epochs": st.integers(),
+            "lr": st.floats(allow_nan=False),
+            "out_dir": st.sampled_from([Path("a b"), Path("1"), Path("null"), Path("é")]),
+            "measures": st.lists(st.sampled_from(["mean_cca", "r_squared"])),
+            "resume": st.booleans(),
+            "devices": st.sampled_from([1, "auto"]),
+        }
+    )
+)
+def test_the_yaml_of_a_run_replays_it(config, some):
+    run = {**values("a", "b"), **some}
+    text = dump(join, run)
+    assert list(yaml.safe_load(text)) == list(run)
+    assert values("--config", config(text)) == run
+
+
+def test_a_run_with_a_value_missing_cannot_be_replayed():
+    with pytest.raises(TypeError, match="missing: receiver, model"):
+        dump(join, {"sender": "a"})
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--modle lenet", "unknown option --modle; did you mean --model? See"),
+        ("-l 3", "unknown option -l; did you mean -lr or --lr? See"),
+        ("--mod lenet", "unknown option --mod; did you mean --model"),
+        ("--no-epochs", "unknown option --no-epochs; did you mean"),
+        ("-zz", "unknown option -zz; see"),
+        ("-m tinny10", "-m takes tiny10, lenet, dense or mlp, got 'tinny10'; did you mean tiny10?"),
+        ("--model=tinny10", "--model takes tiny10, lenet, dense or mlp, got 'tinny10'"),
+        ("-opt rms", "-opt takes sgd or adam, got 'rms'; see"),
+        ("-e many", "-e takes a whole number, got 'many'; see"),
+        ("-e 1.5", "-e takes a whole number, got '1.5'; see"),
+        ("-e null", "-e takes a whole number, got 'null'; see"),
+        ("-e true", "-e takes a whole number, got 'true'; see"),
+        ("-lr fast", "-lr takes a number, got 'fast'; see"),
+        ("--devices two", "--devices takes a whole number or auto, got 'two'; see"),
+        ("--measures mean_cca r_sq", "got 'mean_cca', 'r_sq'; did you mean r_squared? See"),
+        ("--lr", "--lr needs a value: a number; see"),
+        ("--lr -e 3", "--lr needs a value: a number; see"),
+        ("--measures", "--measures needs a value: one or more of linear_cka"),
+        ("--resume=1", "--resume takes no value, got '1'; see"),
+        ("c", "unexpected 'c': only SENDER RECEIVER come without an option; see"),
+        ("--config nowhere.yaml", "--config nowhere.yaml cannot be read: No such file"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line_and_code_2(capsys, line, expected):
+    said = mistake(capsys, "join", "a", "b", *line.split())
+    assert said.startswith("frankenstein join: ")
+    assert expected in said
+    assert said.endswith("ee frankenstein join --help")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("epoch: 3", "unknown key epoch in FILE; did you mean epochs? See"),
+        ("weight-decay: 3", "unknown key weight-decay in FILE; did you mean weight_decay? See"),
+        ("3: 3", "unknown key 3 in FILE; see"),
+        ("config: x.yaml", "unknown key config in FILE; see"),
+        ("epochs: many", "epochs in FILE takes a whole number, got 'many'; see"),
+        ("epochs: 1.5", "epochs in FILE takes a whole number, got 1.5; see"),
+        ("epochs: true", "epochs in FILE takes a whole number, got True; see"),
+        ("epochs:", "epochs in FILE takes a whole number, got null; see"),
+        ("sender: 3", "sender in FILE takes text, got 3; see"),
+        ("resume: 'yes'", "resume in FILE takes true or false, got 'yes'; see"),
+        ("model: lenett", "model in FILE takes tiny10, lenet, dense or mlp, got 'lenett'; did you"),
+        ("measures: mean_cca", "measures in FILE takes one or more of linear_cka"),
+        ("[1, 2]", "--config FILE must be lines of `name: value`, got a list; see"),
+        ("just words", "--config FILE must be lines of `name: value`, got a str; see"),
+        ("a: [1\nb: 2", "--config FILE is not YAML at line 2: "),
+        ("a: !!python/name:os.system", "--config FILE is not YAML at line 1: "),
+        (b"\xff\xfe\xff", "--config FILE is not YAML: it is not text; see"),
+        ("a: \x00", "--config FILE is not YAML: "),
+    ],
+)
+def test_a_mistake_in_yaml_is_one_line_and_code_2(capsys, config, text, expected):
+    path = config(text)
+    said = mistake(capsys, "join", "a", "b", "--config", path)
+    assert expected in said.replace(path, "FILE")
+
+
+def test_missing_positionals_are_named_with_what_they_mean(capsys):
+    assert mistake(capsys, "join", "a") == (
+        "frankenstein join: missing RECEIVER (file of the network whose end is used); "
+        "see frankenstein join --help"
+    )
+
+
+def test_an_unknown_verb_is_one_line(capsys):
+    assert mistake(capsys, "jion") == (
+        "frankenstein: unknown verb 'jion'; known: join, fail, layers; did you mean join? "
+        "See frankenstein --help"
+    )
+
+
+def test_a_script_is_its_verb_and_points_to_its_own_help(capsys):
+    assert main(["a", "b"], verb="join") == 0
+    ran.clear()
+    assert mistake(capsys, "--x", verb="join").endswith("see python join.py --help")
+
+
+def test_an_error_of_the_user_in_a_run_is_one_line(capsys):
+    assert mistake(capsys, "fail", "user") == "frankenstein fail: wanted a b"
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(KeyError):
+        main(["fail", "bug"])
+
+
+def test_an_interrupted_run_is_one_line_and_code_130(capsys):
+    assert main(["fail", "stop"]) == 130
+    assert capsys.readouterr().err == "frankenstein fail: interrupted\n"
+
+
+def test_a_verb_may_return_its_exit_code(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["frankenstein", "fail", "otherwise"])
+    assert main() == 3
+
+
+@pytest.mark.parametrize("words", [["join", "--help"], ["join", "a", "--oops", "-h"]])
+def test_help_is_complete_and_fits_80_columns(capsys, words):
+    assert main(words) == 0
+    page = capsys.readouterr().out
+    assert page.startswith(
+        "usage: frankenstein join SENDER RECEIVER [options]\n\nJoin two networks"
+    )
+    for option in read_schema(join).options.values():
+        assert option.about.split()[0] in page
+        flags = ["--no-bars"] if option.name == "bars" else option.flags
+        assert all(re.search(rf"(?m)^  .*{flag}\b", page) for flag in flags)
+    flat = " ".join(page.split())
+    assert "network of the zoo {tiny10, lenet, dense, mlp} (default: tiny10)" in flat
+    assert "-opt, --optimizer sgd|adam how to descend (default: sgd)" in flat
+    assert "learning rate, which is cut by ten at one third and at two thirds" in flat
+    assert "\n\ntrainer:\n  --devices N|auto" in page
+    assert "--config FILE" in page
+    assert "  frankenstein join a b   # two   spaces\n    frankenstein join a b -lr 0.01\n" in page
+    assert max(map(len, page.splitlines())) < 80
+
+
+@pytest.mark.parametrize("words", [[], ["-h"], ["--help"]])
+def test_the_overview_lists_the_verbs_with_what_they_do(capsys, words):
+    assert main(words) == 0
+    page = capsys.readouterr().out
+    assert re.search(r"(?m)^  join +Join two networks\.$", page)
+    assert re.search(r"(?m)^  fail +Fail in a given way\.$", page)
+
+
+def test_the_version_is_the_package_s(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"frankenstein {__version__}\n"
+
+
+def test_a_parameter_that_the_docstring_leaves_out_is_refused():
+    def bare(lr: float = 0.1, *, rank: int = 1) -> None:
+        """Do it.
+
+        Args:
+            lr: learning rate
+        """
+
+    with pytest.raises(TypeError, match="bare: Args and parameters must be the same, not so: rank"):
+        read_schema(bare)
+
+
+def test_layers_prints_the_cut_points_of_a_network_in_order_with_their_shapes(capsys):
+    assert main(["layers", "tiny10", "-c", "3", "--num-classes", "7"]) == 0
+    page = capsys.readouterr().out
+    assert re.search(r"bn3 .* 32 .* 13 x 13 ", page)
+    assert re.search(r"fc .* 7 ", page)
+    assert page.index("conv1") < page.index("bn3") < page.index("fc")
+
+
+def test_layers_of_an_unknown_network_names_the_known_ones(capsys):
+    assert mistake(capsys, "layers", "tiny1") == (
+        "frankenstein layers: unknown network 'tiny1'; wanted: tiny10, lenet, dense, mlp "
+        "or a .safetensors file; did you mean tiny10?"
+    )

@@ -1,0 +1,214 @@
+import pytest
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from torch import nn
+
+from frankenstein.catalog import DATASETS
+from frankenstein.data import DataError, ImageData
+from frankenstein.data.augment import random_flip_and_crop
+
+
+class Noise(ImageData):
+    """40 random images to train with, 10 held out."""
+
+    name = "noise"
+    classes = ("even", "odd")
+    num_classes = 2
+    in_channels = 3
+    native_size = 8
+    mean, std = (0.5, 0.25, 0.0), (0.5, 1.0, 2.0)
+    augment = staticmethod(random_flip_and_crop)
+
+    def load(self, split):
+        size = {"train": 40, "test": 10}[split]
+        generator = torch.Generator().manual_seed(size)
+        images = torch.randint(256, (size, 3, 8, 8), dtype=torch.uint8, generator=generator)
+        return images, torch.arange(size) % 2
+
+
+class Recorder(pl.LightningModule):
+    """A linear classifier that remembers the images it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3 * 8 * 8, 2)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.trained, self.validated = [], []
+
+    def training_step(self, batch, batch_idx):
+        images, labels = batch
+        self.trained.append(images)
+        return nn.functional.cross_entropy(self.linear(images.flatten(1)), labels)
+
+    def validation_step(self, batch, batch_idx):
+        self.validated.append(batch[0])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(data, until=-1, resume=None, callbacks=(), **options):
+    task = Recorder()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=3,
+        max_steps=until,
+        logger=False,
+        callbacks=list(callbacks),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+    trainer.fit(task, data, ckpt_path=resume, weights_only=True)
+    return task, trainer
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_catalog_and_the_class_agree(name):
+    row = DATASETS[name]
+    assert issubclass(row.target, ImageData)
+    assert row.num_classes == row.target.num_classes == len(row.target.classes)
+    assert row.in_channels == row.target.in_channels
+    assert len(row.target.mean) == len(row.target.std) == row.in_channels
+
+
+def test_only_uint8_images_are_held_and_they_are_read_once(monkeypatch):
+    data = Noise(image_size=12)
+    data.setup("fit")
+    monkeypatch.setattr(data, "load", None)
+    data.setup("validate")
+    assert data.train_images.dtype == data.val_images.dtype == torch.uint8
+    assert data.train_images.shape == (40, 3, 12, 12)
+    assert data.train_labels.dtype == data.val_labels.dtype == torch.int64
+
+
+@pytest.mark.parametrize("size", [5, 20])
+def test_images_are_resized_as_PIL_resizes(size):
+    data, native = Noise(image_size=size), Noise()
+    data.setup()
+    native.setup()
+    for ours, image in zip(data.val_images, native.val_images, strict=True):
+        picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+        expected = torch.tensor(list(picture.tobytes())).view(size, size, 3).permute(2, 0, 1)
+        assert (ours.int() - expected).abs().max() <= 1  # each rounds in its own way
+
+
+def test_prepared_images_are_normalised_per_channel():
+    data = Noise()
+    prepared = data.prepare(torch.tensor([0, 255]).byte().view(2, 1, 1, 1).expand(2, 3, 1, 1))
+    expected = torch.tensor([[-1.0, -0.25, 0.0], [1.0, 0.75, 0.5]])
+    torch.testing.assert_close(prepared.flatten(1), expected)
+    assert prepared.dtype == torch.float32
+
+
+def test_passes_without_a_trainer_give_every_prepared_image_in_order():
+    data = Noise(eval_batch_size=16)
+    for batches, split in ((data.train_batches(), "train"), (data.val_batches(), "test")):
+        images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        raw, expected_labels = data.load(split)
+        assert torch.equal(images, data.prepare(raw))
+        assert torch.equal(labels, expected_labels)
+
+
+def test_a_trainer_validates_on_the_same_prepared_images():
+    data = Noise(eval_batch_size=4)
+    task = Recorder()
+    pl.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False
+    ).validate(task, data)
+    assert torch.equal(
+        torch.cat(task.validated), torch.cat([images for images, _ in data.val_batches()])
+    )
+
+
+def test_training_repeats_bit_for_bit_whatever_validation_and_the_global_generator_do():
+    first, _ = fit(Noise(batch_size=16), until=6)
+    torch.rand(5)
+    second, _ = fit(Noise(batch_size=16), until=6, limit_val_batches=0)
+    assert all(torch.equal(a, b) for a, b in zip(first.trained, second.trained, strict=True))
+    assert torch.equal(first.linear.weight, second.linear.weight)
+    assert not first.trained[0].equal(first.trained[2])  # epochs differ
+
+
+def test_another_order_seed_gives_another_order_and_other_augmentations():
+    data, other = Noise(batch_size=40), Noise(batch_size=40, order_seed=1)
+    first, _ = fit(data, until=1)
+    second, _ = fit(other, until=1)
+    assert len(torch.cat([first.trained[0], second.trained[0]]).unique(dim=0)) > 75
+
+
+def test_training_images_are_augmented():
+    data = Noise(batch_size=40)
+    task, _ = fit(data, until=1)
+    plain = {tuple(image.flatten().tolist()) for image in data.prepare(data.train_images)}
+    shown = {tuple(image.flatten().tolist()) for image in task.trained[0]}
+    assert len(plain & shown) < 20
+
+
+@pytest.mark.parametrize("hook", ["batch_end", "epoch_end"])
+def test_a_run_resumed_within_or_between_epochs_is_bit_equal(hook, tmp_path):
+    save = pl.Callback()
+    setattr(
+        save,
+        f"on_train_{hook}",
+        lambda trainer, *_: trainer.save_checkpoint(tmp_path / f"{trainer.global_step}.ckpt"),
+    )
+    whole, _ = fit(Noise(batch_size=13), callbacks=[save])  # three batches in an epoch
+    for path in tmp_path.iterdir():
+        resumed, trainer = fit(Noise(batch_size=13), resume=path)
+        step = int(path.stem)
+        assert trainer.global_step == 9
+        assert len(resumed.trained) == 9 - step
+        assert all(map(torch.equal, whole.trained[step:], resumed.trained))
+        assert torch.equal(whole.linear.weight, resumed.linear.weight)
+
+
+def test_images_come_in_the_trainers_precision():
+    _, trainer = fit(data := Noise(batch_size=16), until=1, precision="64-true")
+    data.trainer = trainer
+    images, _ = data.on_after_batch_transfer((data.val_images, data.val_labels), 0)
+    assert images.dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "text"),
+    [
+        (torch.zeros(3, 3, 8, 8).byte(), torch.zeros(4), r"noise, train: 4 labels need .* \(3, 3,"),
+        (
+            torch.zeros(4, 1, 8, 8).byte(),
+            torch.zeros(4),
+            r"need .* \(4, 3, 8, 8\), got .*\(4, 1, 8",
+        ),
+        (torch.zeros(4, 3, 8, 8), torch.zeros(4), "got torch.float32"),
+        (torch.zeros(0, 3, 8, 8).byte(), torch.zeros(0), "there are no images"),
+        (torch.zeros(2, 3, 8, 8).byte(), torch.tensor([0, 2]), "labels must be 0 to 1, got 0 to 2"),
+        (torch.zeros(2, 3, 8, 8).byte(), torch.tensor([-1, 1]), "got -1 to 1"),
+    ],
+)
+def test_images_and_labels_that_do_not_fit_are_refused(monkeypatch, images, labels, text):
+    data = Noise()
+    monkeypatch.setattr(data, "load", lambda split: (images, labels.long()))
+    with pytest.raises(DataError, match=text):
+        data.setup()
+
+
+@pytest.mark.parametrize("option", ["image_size", "batch_size", "eval_batch_size"])
+def test_sizes_below_one_are_refused(option):
+    with pytest.raises(DataError, match=f"{option} must be at least 1, got 0"):
+        Noise(**{option: 0})
+
+
+def test_a_negative_order_seed_is_refused():
+    with pytest.raises(DataError, match="order_seed must not be negative, got -1"):
+        Noise(order_seed=-1)
+
+
+def test_a_batch_larger_than_the_training_part_is_refused():
+    data = Noise(batch_size=41)
+    data.setup()
+    with pytest.raises(DataError, match="40 training images do not fill one batch of 41"):
+        data.train_dataloader()

@@ -1,0 +1,76 @@
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from frankenstein import report
+from frankenstein.report import bars, curves, png
+from frankenstein.shapes import ShapeError
+
+KINDS = ["identity", "permutation", "pseudo-inverse", "low-rank", "sparse", "CKA-regularized"]
+STUDY = {
+    kind: {"before": 0.1, "after": None if i < 2 else 0.9, "ps_inv": 0.97}
+    for i, kind in enumerate(KINDS)
+}
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_each_curve_has_its_name_and_its_points():
+    series = {
+        "affine": ([0, 1, 2], [0.1, math.nan, 0.9]),
+        "sparse": ([0, 1], torch.tensor([0.2, 0.4])),
+    }
+    figure = curves(series, "Accuracy", "epoch", "accuracy", limits=(0, 1))
+    axes = figure.axes[0]
+    assert legend(figure) == ["affine", "sparse"]
+    assert [len(line.get_xdata()) for line in axes.lines] == [3, 2]
+    assert (axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) == (
+        "Accuracy",
+        "epoch",
+        "accuracy",
+    )
+    assert axes.get_ylim() == (0, 1)
+    assert png(figure) == png(curves(series, "Accuracy", "epoch", "accuracy", limits=(0, 1)))
+
+
+def test_a_curve_needs_one_y_per_x():
+    with pytest.raises(ShapeError, match=r"curve 'a' needs one y per x, got shapes \(2,\), \(3,\)"):
+        curves({"a": ([0, 1], [0, 1, 2])})
+
+
+def test_bars_stand_in_groups_with_lines_to_compare_them_with():
+    figure = bars(STUDY, "Accuracy", lines={"sender": 0.981, "receiver": 0.986})
+    axes = figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == KINDS
+    assert [len(container) for container in axes.containers] == [6, 6, 6]
+    assert sorted(legend(figure)) == [
+        "after",
+        "before",
+        "ps_inv",
+        "receiver 98.6 %",
+        "sender 98.1 %",
+    ]
+    assert axes.get_ylim()[0] == 0  # a bar that does not start at zero lies about its share
+    assert [text.get_text() for text in axes.texts].count("n/a") == 2
+    png(figure, dots_per_inch=int(figure.dpi))  # extents are of the last drawing
+    labels = [tick.get_window_extent() for tick in axes.get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in pairwise(labels))
+
+
+def test_missing_bars_are_named_and_no_bars_are_refused():
+    figure = bars({"a": {"x": 1.5}, "b": {"y": math.nan}}, percent=False)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1.5", "n/a", "n/a", "n/a"]
+    assert png(bars({"a": {"x": math.nan}}))
+    with pytest.raises(ShapeError, match="bars need at least one group"):
+        bars({})
+
+
+def test_the_room_never_imports_pyplot():
+    room = Path(report.__file__).parent
+    lines = [line for file in room.glob("*.py") for line in file.read_text().splitlines()]
+    assert [line for line in lines if "import" in line and "pyplot" in line] == []

@@ -1,0 +1,62 @@
+import io
+import re
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from frankenstein.report import terminal_matrix
+from frankenstein.shapes import ShapeError
+
+LAYERS = [f"{kind}{i}" for i in range(1, 9) for kind in ("conv", "bn", "relu")] + ["mean", "fc"]
+
+
+def shown(matrix, width, colour=False):
+    file = io.StringIO()
+    system = "truecolor" if colour else None
+    Console(file=file, width=width, force_terminal=colour, color_system=system).print(matrix)
+    return file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 140])
+def test_no_line_of_a_26x26_matrix_is_wider_than_the_terminal(width):
+    lines = shown(terminal_matrix(np.full((26, 26), 0.97), LAYERS, LAYERS), width)
+    assert max(map(len, lines)) <= width
+    blocks = 2 if width == 80 else 1
+    assert len(lines) == 27 * blocks + 1
+    assert sum(line.count(" 97") for line in lines[:-1]) == 26 * 26
+    assert lines[-1] == "cells are hundredths: 97 is 0.97, 1. is 1.00"
+
+
+def test_a_small_matrix_has_names_and_whole_numbers():
+    lines = shown(terminal_matrix([[0.974, np.nan], [1.0, -0.001]], ["a", "b"], ["bn3", "fc"]), 80)
+    assert [line.split() for line in lines] == [
+        ["bn3", "fc"],
+        ["a", "0.97", "n/a"],
+        ["b", "1.00", "0.00"],
+    ]
+
+
+def test_compact_cells_keep_one_minus_and_what_is_missing_apart():
+    values = np.zeros((1, 30))
+    values[0, :4] = [1.0, -0.45, -1.0, np.nan]
+    lines = shown(terminal_matrix(values, ["stitched"], [f"layer{i}" for i in range(30)]), 120)
+    assert lines[1].startswith("stitched 1.-45-1.  ·  0")
+    assert "30 layer29" in " ".join(lines)  # rows and columns differ, so a legend names the columns
+
+
+def test_values_above_one_are_not_shown_as_hundredths():
+    lines = shown(terminal_matrix(np.full((26, 26), 12.3), LAYERS, LAYERS), 100)
+    assert sum(line.count("12.30") for line in lines) == 26 * 26
+    assert max(map(len, lines)) <= 100
+
+
+def test_colour_follows_the_value_within_the_limits():
+    (_, line) = shown(terminal_matrix([[0.0, 1.0, 5.0]], ["a"], ["x", "y", "z"]), 80, colour=True)
+    backgrounds = re.findall(r"48;2;(\d+;\d+;\d+)", line)
+    assert backgrounds == ["68;1;84", "253;231;37", "253;231;37"]
+
+
+def test_wrong_shapes_are_refused():
+    with pytest.raises(ShapeError, match="values must be one per row and column"):
+        terminal_matrix([[1.0]], ["a", "b"], ["c"])

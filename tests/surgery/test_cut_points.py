@@ -1,0 +1,49 @@
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from frankenstein.catalog import NETWORKS
+from frankenstein.surgery import LayerError, cut, cut_points
+from frankenstein.surgery.trace import trace
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shapes_are_those_of_the_representations(name):
+    network = NETWORKS[name](num_classes=7, in_channels=3).eval()
+    x = torch.zeros(3, *network.input_shape)
+    points = cut_points(network)
+    for after, shape in list(points.items())[::4]:
+        assert cut(network, after).front(x).shape == (3, *shape)
+    assert list(points.values())[-1] == (7,)
+
+
+def test_names_come_in_order_of_execution():
+    network = NETWORKS["tiny10"](num_classes=10, in_channels=1)
+    assert tuple(cut_points(network))[:6] == ("conv1", "bn1", "relu1", "conv2", "bn2", "relu2")
+
+
+def test_everything_else_is_refused_by_cut():
+    network = torchvision.models.VisionTransformer(32, 16, 1, 2, 8, 16, num_classes=5)
+    points = cut_points(network, (3, 32, 32))
+    for layer in set(trace(network).names.values()) - points.keys():
+        with pytest.raises(LayerError, match="cannot cut VisionTransformer after"):
+            cut(network, layer)
+
+
+def test_a_layer_without_a_batch_axis_in_front_is_left_out():
+    network = nn.Sequential(nn.Linear(6, 6), nn.Flatten(0), nn.Unflatten(0, (-1, 6)))
+    assert cut_points(network, (6,)) == {"0": (6,), "2": (6,)}
+
+
+def test_statistics_and_modes_of_the_network_stay():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten()).train()
+    cut_points(network, (3, 8, 8))
+    assert network[1].num_batches_tracked == 0
+    assert all(module.training for module in network.modules())
+
+
+def test_an_input_that_does_not_fit_is_answered_with_what_to_give():
+    with pytest.raises(LayerError, match=r"Sequential .* \(3, 224, 224\) .*; give input_shape="):
+        cut_points(nn.Sequential(nn.Linear(4, 3)))

@@ -1,0 +1,57 @@
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torchvision.models.feature_extraction import get_graph_node_names
+
+from frankenstein.catalog import NETWORKS
+from frankenstein.surgery import LayerError, cut
+from frankenstein.surgery.trace import trace
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "resnet18", "mobilenet_v3_small"])
+def test_layers_are_named_as_torchvision_names_them(name):
+    if name in NETWORKS:
+        network = NETWORKS[name](num_classes=10, in_channels=1)
+    else:
+        network = torchvision.models.get_model(name)
+    _, expected = get_graph_node_names(network, suppress_diff_warning=True)
+    assert list(trace(network).names.values()) == expected
+
+
+class Gated(nn.Module):
+    def forward(self, x):
+        if x.sum() > 0:
+            return x
+        return -x
+
+
+def test_a_network_whose_steps_depend_on_values_is_refused_with_the_line():
+    network = nn.Sequential(nn.Linear(2, 2), nn.Dropout(), Gated()).train()
+    with pytest.raises(LayerError, match=r"Sequential .* control flow .*if x\.sum\(\) > 0"):
+        cut(network, after="0")
+    assert all(module.training for module in network.modules())
+
+
+@pytest.mark.parametrize("sign", ["+=", "-=", "*=", "/=", "//=", "%=", "**="])
+def test_python_operators_that_overwrite_do_so_in_the_graph(sign):
+    class Net(nn.Module):
+        def forward(self, x):
+            old = x
+            exec(f"x {sign} 2", {}, names := {"x": x})
+            return names["x"] + old
+
+    x = torch.rand(4) + 1
+    assert torch.equal(trace(Net()).module(x.clone()), Net()(x.clone()))
+
+
+def test_a_number_made_from_a_shape_is_not_overwritten():
+    class Net(nn.Module):
+        def forward(self, x):
+            n = x.size(0)
+            m = n
+            m += 1
+            return x * n + m
+
+    x = torch.rand(4)
+    assert torch.equal(trace(Net()).module(x), Net()(x))
