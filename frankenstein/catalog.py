@@ -184,7 +184,7 @@ MEASURES: Mapping[str, Measure] = {
         symmetric=True,
         invariant_to=frozenset({"rotate", "scale", "shift", "permute", "mix"}),
         perfect=1.0,
-        source=f"{_KORNBLITH}, eq. 8",
+        source=f"{_KORNBLITH}, table 1",
     ),
     "r_squared": Measure(
         "frankenstein.measures.regression:r_squared",
@@ -193,7 +193,7 @@ MEASURES: Mapping[str, Measure] = {
         symmetric=False,
         invariant_to=frozenset({"rotate", "scale", "shift", "permute", "mix"}),
         perfect=1.0,
-        source=f"{_KORNBLITH}, eq. 5",
+        source=f"{_KORNBLITH}, table 1",
     ),
     "unit_correlation": Measure(
         "frankenstein.measures.units:unit_correlation",
@@ -211,6 +211,6 @@ MEASURES: Mapping[str, Measure] = {
         symmetric=True,
         invariant_to=frozenset(),
         perfect=0.0,
-        source="Csiszárik et al. 2021, sec. 4, https://arxiv.org/abs/2110.14633",
+        source="Csiszárik et al. 2021, https://arxiv.org/abs/2110.14633",
     ),
 }

@@ -17,7 +17,7 @@ class Grams:
     is taken, so memory and time grow with the number of layers, not of pairs, examples or features.
     Blocks of fewer than four examples cannot be estimated from and are left out.
 
-    Source: Nguyen et al. 2021, eq. 3, https://arxiv.org/abs/2010.15327; the centring is that of
+    Source: Nguyen et al. 2021, https://arxiv.org/abs/2010.15327; the centring is that of
     Székely & Rizzo 2014, https://arxiv.org/abs/1310.2926: its inner product is Song's HSIC.
     """
 
@@ -69,21 +69,30 @@ class Grams:
 
 def _scale(z: Tensor) -> Tensor:  # ()
     """One number a layer, of its first block, that keeps float32 products from underflowing."""
-    size = (z - z.mean(0)).abs().amax()
+    size = _centred(z).abs().amax()
     return torch.where(size > 0, size, 1.0).reciprocal()
+
+
+def _centred(
+    z: Tensor,  # (n, ...)
+) -> Tensor:  # (n, D)
+    rows = per_sample(z)
+    if rows.dtype in (torch.float16, torch.bfloat16):
+        rows = rows.float()
+    rows = rows - rows[0]  # so that a unit that does not vary is 0, where its mean may be rounded
+    return rows - rows.mean(0)
 
 
 def _centred_gram(
     z: Tensor,  # (n, ...)
     scale: Tensor,  # ()
 ) -> Tensor:  # (n·n,)
-    rows = per_sample(z)
-    if rows.dtype in (torch.float16, torch.bfloat16):
-        rows = rows.float()
-    rows = (rows - rows.mean(0)) * scale
+    rows = _centred(z) * scale
     gram = (rows @ rows.T).double()
-    n = len(gram)
+    n, size = len(gram), gram.norm()
     gram.fill_diagonal_(0)
     means = gram.sum(0) / (n - 2)
     gram = gram - means - means[:, None] + means.sum() / (n - 1)
-    return gram.fill_diagonal_(0).flatten()
+    gram = gram.fill_diagonal_(0).flatten()
+    # As for one-hot rows, or a unit that fires once: all that is left is float32's rounding.
+    return torch.where(gram.norm() <= 1e-6 * size, 0, gram)

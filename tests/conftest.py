@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 # The suite's tensors are small: a second thread waits more than it helps, on a busy machine most.
 torch.set_num_threads(1)
@@ -15,3 +16,115 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def _same_draw_in_every_order():
     torch.manual_seed(0)
+
+
+class Small(nn.Module):
+    """Two blocks of convolution, BatchNorm and ReLU on grey images of 8x8 pixels."""
+
+    def __init__(self, widths=(4, 6), num_classes=10):
+        super().__init__()
+        self.input_shape = (1, 8, 8)
+        self.conv1 = nn.Conv2d(1, widths[0], 3)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(widths[0], widths[1], 3, stride=2)
+        self.bn2 = nn.BatchNorm2d(widths[1])
+        self.relu2 = nn.ReLU()
+        self.fc = nn.Linear(widths[1] * 4, num_classes)
+
+    def forward(self, x):
+        x = self.relu1(self.bn1(self.conv1(x)))
+        x = self.relu2(self.bn2(self.conv2(x)))
+        return self.fc(x.flatten(1))
+
+
+@pytest.fixture
+def small_network():
+    """Makes small networks with BatchNorm statistics of their own; the same one for a seed."""
+
+    def make(seed, **options):
+        generator = torch.Generator().manual_seed(seed)
+        network = Small(**options)
+        for name, tensor in network.state_dict().items():
+            if "running_var" in name:
+                tensor.uniform_(0.5, 1.5, generator=generator)
+            elif tensor.is_floating_point():
+                tensor.normal_(std=0.6, generator=generator)
+        return network.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def spots():
+    """Makes a data module of images whose bright place says their class."""
+    from frankenstein.data import ImageData  # imports torchvision and Lightning: 15 s that few need
+
+    class Spots(ImageData):
+        name = "spots"
+        classes = tuple("0123456789")
+        num_classes = len(classes)
+        in_channels = 1
+        native_size = 8
+        mean, std = (0.5,), (0.25,)
+
+        def load(self, split):
+            size = {"train": 160, "test": 50}[split]
+            generator = torch.Generator().manual_seed(size)
+            labels = torch.arange(size) % 10
+            images = torch.randint(60, (size, 1, 8, 8), dtype=torch.uint8, generator=generator)
+            for image, label in zip(images, labels, strict=True):
+                row, column = 3 * (label // 4), 2 * (label % 4)
+                image[0, row : row + 2, column : column + 2] = 255
+            return images, labels
+
+    def make(batch_size=32, order_seed=0, eval_batch_size=16):
+        return Spots(batch_size=batch_size, order_seed=order_seed, eval_batch_size=eval_batch_size)
+
+    return make
+
+
+@pytest.fixture
+def fit(tmp_path):
+    """Fits a task to a data module and returns the trainer; nothing is written unless asked for."""
+    import pytorch_lightning as pl
+
+    def run(task, data, epochs=1, only_validate=False, resume=None, **options):
+        options = {
+            "accelerator": "cpu",
+            "logger": False,
+            "enable_checkpointing": False,
+            "num_sanity_val_steps": 0,
+            "log_every_n_steps": 1,
+            **options,
+        }
+        trainer = pl.Trainer(
+            max_epochs=epochs,
+            default_root_dir=tmp_path,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            **options,
+        )
+        if only_validate:
+            trainer.validate(task, data, verbose=False)
+        else:
+            trainer.fit(task, data, ckpt_path=resume, weights_only=True)
+        return trainer
+
+    return run
+
+
+@pytest.fixture
+def calls():
+    """Counts how often a module runs: a list that grows by one name a call."""
+    happened, handles = [], []
+
+    def count(**modules):
+        for name, module in modules.items():
+            hook = module.register_forward_hook(lambda *_, name=name: happened.append(name))
+            handles.append(hook)
+        return happened
+
+    yield count
+    for handle in handles:
+        handle.remove()

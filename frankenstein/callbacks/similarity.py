@@ -56,7 +56,7 @@ class RepresentationSimilarity(pl.Callback):
             return
         self._moments.all_reduce()
         for name in self.measures:
-            pl_module.log(f"similarity/{name}", MEASURES[name](self._moments), rank_zero_only=True)
+            pl_module.log(f"similarity/{name}", MEASURES[name](self._moments), sync_dist=True)
 
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

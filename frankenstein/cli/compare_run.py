@@ -24,8 +24,7 @@ def run_compare(values: dict[str, Any], config: str) -> tuple[Path, SimilarityMa
     dataset = values["dataset"] or read_card(values["receiver"]).dataset
     data = data_for(networks[1], dataset, values, eval_batch_size=values["batch_size"])
     device = device_of(values["accelerator"])
-    names = [short_name(values[side]) for side in _SIDES]
-    name = values["run_name"] or "-".join([*names, dataset])
+    name = values["run_name"] or "-vs-".join(short_name(values[side]) for side in _SIDES)
     with run_folder(values["out_dir"], "compare", name, config) as run:
         matrix = similarity_matrix(
             networks[0].to(device),

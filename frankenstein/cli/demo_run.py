@@ -23,7 +23,7 @@ _CONFIGS = Path(__file__).parents[2] / "configs" / "stitch"
 _EPOCHS = {"digits": 20, "fashion": 4}  # of a network: 95 % of held-out digits, 90 % of clothes
 _STITCH_EPOCHS = {"digits": 10, "fashion": 1}  # of a stitch that is trained
 _COLUMNS = ("accuracy", "relative_accuracy", "agreement", "unbiased_cka", "mean_cca")
-_SHARES = ("accuracy", "relative accuracy", "agreement")
+_SHARES = ("accuracy", "relative", "agreement")
 
 Scores = Mapping[str, Mapping[str, float]]  # of every kind
 
@@ -85,7 +85,7 @@ def _rows(scores: Scores) -> tuple[list[list[Any]], list[str]]:
     ]
     for kind, found in scores.items():
         rows.append([kind, *(found[f"{column}/after"] for column in _COLUMNS)])
-    return rows, ["", *(column.replace("_", " ") for column in _COLUMNS)]
+    return rows, ["", *(column.removesuffix("_accuracy").replace("_", " ") for column in _COLUMNS)]
 
 
 def _report(
@@ -94,7 +94,7 @@ def _report(
     first = next(iter(scores.values()))
     lines = {whose: first[f"accuracy/{whose}"] for whose in ("sender", "receiver")}
     heights = {
-        kind: {when: found[f"accuracy/{when}"] for when in ("before", "after")}
+        kind.replace("_", "\n"): {when: found[f"accuracy/{when}"] for when in ("before", "after")}
         for kind, found in scores.items()
     }
     write_report(

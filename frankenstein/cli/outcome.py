@@ -1,5 +1,6 @@
 """What a verb prints last: what a person wants to see, or the folder alone for a script."""
 
+import os
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -7,6 +8,8 @@ from rich.console import Console, RenderableType
 
 def tell(folder: Path, quiet: bool, *shown: RenderableType) -> Path:
     """Print tables, the report and the line that opens TensorBoard; or only the folder."""
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return folder  # one process of several speaks for all
     console = Console()
     if quiet:
         console.out(folder, highlight=False)

@@ -1,6 +1,7 @@
 """A run's folder: written under a temporary name, renamed when whole, never overwritten."""
 
 import json
+import math
 import os
 import platform
 import shutil
@@ -59,8 +60,10 @@ def run_folder(
         write_whole(path / "config.yaml", config)
         yield run
         record = {**_provenance(), **run.facts, "seconds": round(time.monotonic() - began, 3)}
+        # JSON has no NaN: what is undefined is null.
+        summary = {key: None if math.isnan(value) else value for key, value in run.summary.items()}
         write_whole(path / "run.json", json.dumps(record, indent=2) + "\n")
-        write_whole(path / "summary.json", json.dumps(run.summary, indent=2) + "\n")
+        write_whole(path / "summary.json", json.dumps(summary, indent=2) + "\n")
         run.path = _rename(path, parent, name)
     except BaseException:
         if not (path / CHECKPOINT).exists():
@@ -100,6 +103,8 @@ def _unfinished(parent: Path, name: str) -> Path:
     path = parent / f"{name}{_PARTIAL}"
     if not (path / CHECKPOINT).exists():
         raise UserError(f"nothing to resume: no {path / CHECKPOINT}; run without --resume")
+    if (metrics := path / "metrics.csv").exists():  # Lightning would start the file anew
+        metrics.rename(path / f"metrics-{len(list(path.glob('metrics*.csv')))}.csv")
     return path
 
 

@@ -13,6 +13,7 @@ from frankenstein.data import ImageData
 from frankenstein.report import (
     Picture,
     bars,
+    framed,
     log_projector,
     markdown_table,
     rich_table,
@@ -25,6 +26,19 @@ from frankenstein.tasks import Stitching
 
 _POINTS = 250  # examples of each network in the projector
 _KINDS = ("before", "after", "ps_inv")
+_OPTIONS = (  # those that TensorBoard's table of runs tells apart by
+    "sender_layer",
+    "receiver_layer",
+    "dataset",
+    "family",
+    "low_rank",
+    "l1",
+    "init",
+    "cka_reg",
+    "epochs",
+    "lr",
+    "seed",
+)
 _SHARES = ("accuracy", "relative_accuracy", "agreement")
 
 
@@ -37,13 +51,13 @@ def score_rows(
         [whose, *(scores.get(f"{column}/{whose}") for column in columns)]
         for whose in ("sender", "receiver", *_KINDS)
     ]
-    return rows, ["", *(column.replace("_", " ") for column in columns)]
+    return rows, ["", *map(_words, columns)]
 
 
 def score_table(scores: Mapping[str, float], measures: Sequence[str], title: str) -> Table:
     """The scores for the terminal."""
     rows, header = score_rows(scores, measures)
-    return rich_table(rows, header, percent=[s.replace("_", " ") for s in _SHARES], title=title)
+    return rich_table(rows, header, percent=[*map(_words, _SHARES)], title=title)
 
 
 @torch.no_grad()
@@ -55,7 +69,6 @@ def log_boards(
     scores: Mapping[str, float],
 ) -> None:
     """Options with final scores, and both networks' representations as points."""
-    options = {key: str(value) for key, value in values.items() if value is not None}
     for writer in writers(trainer):
         images, labels = next(iter(data.val_batches()))
         images, labels = images[:_POINTS].to(task.device), labels[:_POINTS]
@@ -71,12 +84,16 @@ def log_boards(
                 "class": [data.classes[i] for i in labels.tolist()] * len(clouds),
                 "representation": [name for name in clouds for _ in labels],
             },
-            data.val_images[: len(labels)].repeat(len(clouds), 1, 1, 1),
+            framed(data.val_images[: len(labels)], labels).repeat(len(clouds), 1, 1, 1),
             limit=len(clouds) * _POINTS,
         )
+    options = {key: str(values[key]) for key in _OPTIONS if values[key] is not None}
+    final = {key: score for key, score in scores.items() if key.endswith("/after")}
     for logger in trainer.loggers:
         if isinstance(logger, pl.loggers.TensorBoardLogger):
-            logger.log_hyperparams(options, dict(scores))
+            logger.log_hyperparams(options, final)
+        else:
+            logger.log_metrics(dict(scores), trainer.global_step)
         logger.finalize("success")
 
 
@@ -101,7 +118,7 @@ def write_stitch_report(
             "affine map of least squared error to the receiver's representation. It is solved on "
             "training examples; everything below is measured on held-out ones. Measures compare "
             "stitched with target, place by place (`per_location`).",
-            markdown_table(rows, header, percent=[s.replace("_", " ") for s in _SHARES]),
+            markdown_table(rows, header, percent=[*map(_words, _SHARES)]),
             Picture(
                 "accuracy",
                 bars({kind: {"accuracy": height} for kind, height in heights.items()}, lines=lines),
@@ -120,3 +137,7 @@ def write_stitch_report(
             "Replay: `python stitch.py --config config.yaml`, with this folder's `config.yaml`.",
         ],
     )
+
+
+def _words(column: str) -> str:
+    return column.removesuffix("_accuracy").replace("_", " ")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import distributed
 
 from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar, draw_stitch
 from frankenstein.cli.checks import at_least, data_for
@@ -51,6 +52,8 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
         if epochs:
             trainer.fit(task, data)
             (run.path / CHECKPOINT).unlink(missing_ok=True)
+            if distributed.is_initialized():  # from here on the first process sees all examples
+                distributed.destroy_process_group()
             if not run.leads:
                 return run.path, {}
         stitches = {"before": before, "after": stitch, "ps_inv": ps_inv}

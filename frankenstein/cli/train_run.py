@@ -38,10 +38,10 @@ def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, floa
         trainer = make_trainer(run.path, card.epochs, [snapshots, *bars], hardware_of(values))
         checkpoint = run.path / CHECKPOINT if values["resume"] else None
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
-        if not run.leads:
-            return run.path, {}
         if not card.epochs:
             trainer.validate(task, data, verbose=False)
+        if not run.leads:
+            return run.path, {}
         for key in ("accuracy", "loss"):
             run.summary[f"{key}/held_out"] = trainer.callback_metrics[f"val/{key}"].item()
         save_network(run.path / "network.safetensors", network, card)

@@ -1,6 +1,7 @@
 """The Trainer of every verb: where it logs, and what it keeps quiet about."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,7 +59,13 @@ def hardware_of(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def device_of(accelerator: str) -> torch.device:
-    """Where a run without a Trainer computes."""
+    """Where a run without a Trainer computes.
+
+    Raises:
+        UserError: if this machine does not have that hardware, or there is no such word.
+    """
+    if accelerator not in ("auto", "cpu", "gpu"):
+        raise UserError(f"--accelerator takes cpu, gpu or auto here, got {accelerator!r}")
     if accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("--accelerator gpu: this machine has no GPU that torch can use; choose cpu")
     return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
@@ -66,7 +73,10 @@ def device_of(accelerator: str) -> torch.device:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without Lightning's notes on hardware and on loader workers, which tensors in memory lack."""
+    """Without Lightning's notes on hardware and on loader workers, which tensors in memory lack.
+
+    Ctrl-C comes out as KeyboardInterrupt, as everywhere else.
+    """
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -81,6 +91,12 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # Lightning's own
         try:
             yield
+        except SystemExit as error:
+            if not isinstance(error.__context__, KeyboardInterrupt):
+                raise
+            # Lightning answers Ctrl-C by exiting with code 1, deaf to the next one.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from None
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)

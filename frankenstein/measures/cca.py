@@ -26,7 +26,7 @@ def mean_cca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     NaN with a warning where a representation does not vary, and where examples are so few
     (N - 1 < rank x + rank y) that some correlations are 1 whatever the data.
 
-    Source: Raghu et al. 2017, sec. 2, https://arxiv.org/abs/1706.05806.
+    Source: Raghu et al. 2017, https://arxiv.org/abs/1706.05806.
 
     Raises:
         ShapeError: if x and y hold a different number of examples.
@@ -38,7 +38,7 @@ def mean_cca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
 def mean_squared_cca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     """Mean squared canonical correlation in [0, 1] (R²_CCA); NaN as for `mean_cca`.
 
-    Source: Kornblith et al. 2019, eq. 8, https://arxiv.org/abs/1905.00414; the mean is over the
+    Source: Kornblith et al. 2019, table 1, https://arxiv.org/abs/1905.00414; the mean is over the
     directions of the side that has fewer, so that it is symmetric.
     """
     return _mean(moments_of(x, y), "mean_squared_cca", power=2)

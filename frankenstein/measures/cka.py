@@ -39,7 +39,7 @@ def unbiased_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     representation does not vary, or for fewer than four examples.
 
     Source: Song et al. 2012, eq. 5, https://jmlr.org/papers/v13/song12a.html, in the ratio of
-    Nguyen et al. 2021, eq. 3, https://arxiv.org/abs/2010.15327; in feature space, so that
+    Nguyen et al. 2021, https://arxiv.org/abs/2010.15327; in feature space, so that
     no N x N matrix is made (DESIGN: one pass, then algebra).
 
     Raises:

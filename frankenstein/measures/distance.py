@@ -11,7 +11,7 @@ def mean_squared_distance(x: Tensor | Moments, y: Tensor | None = None) -> Tenso
 
     Defined for constant representations too.
 
-    Source: the ℓ2 distance of Csiszárik et al. 2021, sec. 4, https://arxiv.org/abs/2110.14633.
+    Source: the ℓ2 distance of Csiszárik et al. 2021, https://arxiv.org/abs/2110.14633.
 
     Raises:
         ShapeError: if x and y differ in their number of examples or units.

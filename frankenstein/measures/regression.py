@@ -13,7 +13,7 @@ def r_squared(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     On the examples that the map is fitted to: with few examples for the units of x it is near 1
     whatever the data. Not symmetric. NaN with a warning where a representation does not vary.
 
-    Source: Kornblith et al. 2019, eq. 5, https://arxiv.org/abs/1905.00414.
+    Source: Kornblith et al. 2019, table 1, https://arxiv.org/abs/1905.00414.
 
     Raises:
         ShapeError: if x and y hold a different number of examples.

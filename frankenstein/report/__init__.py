@@ -6,7 +6,7 @@ Figures are made without pyplot: they hold no global state and need no screen.
 from frankenstein.report.charts import bars, curves
 from frankenstein.report.document import Picture, write_report
 from frankenstein.report.matrices import heatmap, weight_matrix
-from frankenstein.report.projector import log_projector
+from frankenstein.report.projector import framed, log_projector
 from frankenstein.report.style import png
 from frankenstein.report.tables import format_value, markdown_table, rich_table
 from frankenstein.report.terminal import terminal_matrix
@@ -16,6 +16,7 @@ __all__ = [
     "bars",
     "curves",
     "format_value",
+    "framed",
     "heatmap",
     "log_projector",
     "markdown_table",

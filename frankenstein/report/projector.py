@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from google.protobuf import text_format
+from matplotlib import colormaps
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from torch import Tensor
 from torch.nn import functional
@@ -55,6 +56,21 @@ def log_projector(
     )
     _keep(earlier, config)
     return len(kept)
+
+
+def framed(
+    images: Tensor,  # (N, 1 or 3, H, W), uint8
+    labels: Tensor,  # (N,)
+) -> Tensor:  # (N, 3, H, W), uint8
+    """Images in a frame of their class's colour, which the projector then shows as points."""
+    palette = torch.tensor(colormaps["tab10"].colors) * 255  # type: ignore[attr-defined]
+    colours = palette[labels.cpu() % len(palette)].to(torch.uint8)[:, :, None, None]
+    pictures = images.cpu().expand(-1, 3, -1, -1).clone()
+    width = max(1, images.shape[-1] // 10)
+    inside = slice(width, -width)
+    frame = torch.ones(images.shape[-2:], dtype=torch.bool)
+    frame[inside, inside] = False
+    return torch.where(frame, colours, pictures)
 
 
 def _check(points: Tensor, columns: Mapping[str, Sequence[Any]], images: Tensor | None) -> None:

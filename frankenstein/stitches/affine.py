@@ -24,7 +24,7 @@ class Affine(Stitch):
     def solve(self, moments: Moments) -> "Affine":
         """Least squares, of minimum norm where many solve it: the pseudo-inverse with bias.
 
-        Source: Csiszárik et al. 2021, sec. 3.2 (direct matching), https://arxiv.org/abs/2110.14633.
+        Source: Csiszárik et al. 2021 (direct matching), https://arxiv.org/abs/2110.14633.
         """
         self.check_moments(moments)
         return self.approximate(*least_squares(moments))

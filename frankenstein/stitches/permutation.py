@@ -30,7 +30,7 @@ class Permutation(Stitch):
     def solve(self, moments: Moments) -> "Permutation":
         """The one-to-one assignment of largest total correlation; dead units correlate 0.
 
-        Source: Li et al. 2016, sec. 3, https://arxiv.org/abs/1511.07543; solved by scipy.
+        Source: Li et al. 2016, https://arxiv.org/abs/1511.07543; solved by scipy.
         (Where all units vary alike this is least squares among permutations.)
         """
         self.check_moments(moments)

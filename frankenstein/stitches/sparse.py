@@ -59,7 +59,7 @@ class Sparse(Affine):
     def after_step(self, optimizer: Optimizer) -> None:
         """Shrink every weight towards 0, in the metric of the step that was just taken.
 
-        Source: Yun et al. 2021, alg. 1, https://arxiv.org/abs/2007.09133: soft thresholding by
+        Source: Yun et al. 2021 (ProxGen), https://arxiv.org/abs/2007.09133: soft thresholding by
         the learning rate for SGD, by the coordinate's own step size for Adam.
         """
         group = optimizer.param_groups[0]

@@ -32,6 +32,10 @@ class Stitch(nn.Module):
         """Weight (E, D) and bias (E,), differentiable."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its map is")
 
+    def prepare(self, moments: Moments) -> "Stitch":
+        """Learn what the family has to know of the data wherever it starts; most need nothing."""
+        return self
+
     def solve(self, moments: Moments) -> "Stitch":
         """Become the family's member of least squared error from x to y; returns self.
 

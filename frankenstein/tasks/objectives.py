@@ -14,7 +14,7 @@ Objective = Callable[[Pass], Tensor]
 def task_loss(batch: Pass) -> Tensor:
     """Cross entropy of the grafted network's logits to the labels.
 
-    Source: task loss matching, Csiszárik et al. 2021, sec. 3.3, https://arxiv.org/abs/2110.14633.
+    Source: task loss matching, Csiszárik et al. 2021, https://arxiv.org/abs/2110.14633.
     """
     return functional.cross_entropy(batch.logits, batch.labels)
 
@@ -35,7 +35,7 @@ def cka_regularized(objective: Objective, weight: float) -> Objective:
     Signed: a negative weight rewards likeness, a positive one punishes it. Rows are places of
     examples; the gradient is exact for the batch.
 
-    Source: Csiszárik et al. 2021, sec. 5, https://arxiv.org/abs/2110.14633.
+    Source: Csiszárik et al. 2021, https://arxiv.org/abs/2110.14633.
     """
 
     def regularized(batch: Pass) -> Tensor:

@@ -28,5 +28,14 @@ def make_optimizer(
 
 
 def two_cuts(optimizer: Optimizer, epochs: int) -> LRScheduler:
-    """The learning rate, cut by 10 at one third and again at two thirds of the epochs."""
+    """The learning rate, cut by 10 at one third and again at two thirds of the epochs.
+
+    Raises:
+        UserError: if the end is open (Lightning says -1), so that there is no third of it.
+    """
+    if epochs < 1:
+        raise UserError(
+            f"the learning rate is cut at one third and two thirds of the epochs, got {epochs} "
+            "epochs; give the Trainer max_epochs"
+        )
     return MultiStepLR(optimizer, [math.ceil(epochs / 3), math.ceil(2 * epochs / 3)], gamma=0.1)

@@ -44,3 +44,15 @@ class Pass:
     def logits(self) -> Tensor:
         """What the receiver's end makes of the stitched representation."""
         return self.receiver.end(self.stitched)
+
+    @cached_property
+    def sender_logits(self) -> Tensor:
+        """What the sender by itself answers."""
+        with torch.no_grad():
+            return self.sender.end(self.source)
+
+    @cached_property
+    def receiver_logits(self) -> Tensor:
+        """What the receiver by itself answers."""
+        with torch.no_grad():
+            return self.receiver.end(self.target)

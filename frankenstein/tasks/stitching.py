@@ -7,6 +7,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
+from frankenstein.errors import UserError
 from frankenstein.stitches import Stitch, start
 from frankenstein.surgery import cut
 from frankenstein.tasks.direct_matching import matching_moments
@@ -43,7 +44,7 @@ class Stitching(pl.LightningModule):
         self.sender = cut(sender.requires_grad_(False).eval(), after=sender_layer)
         self.receiver = cut(receiver.requires_grad_(False).eval(), after=receiver_layer)
         # A Cut is a tuple: its halves are registered here, so that they follow to the device.
-        self.frozen = nn.ModuleList([*self.sender, *self.receiver])
+        self.frozen = _Frozen([*self.sender, *self.receiver])
         self.stitch = stitch
         self.start = start
         self.objective = objective
@@ -53,19 +54,19 @@ class Stitching(pl.LightningModule):
         self.accuracy = MulticlassAccuracy(num_classes, average="micro")
         self._validated: Pass | None = None
 
-    def train(self, mode: bool = True) -> Self:
-        """Training mode for the stitch; the statistics of a frozen half would drift in it."""
-        super().train(mode)
-        self.frozen.eval()
-        return self
-
     def on_fit_start(self) -> None:
         """Put the stitch at its start, unless a checkpoint has put it further."""
         if self.start == "random" or self.trainer.ckpt_path is not None:
             return
         moments = None
         if self.start == "solved":
-            batches = self.trainer.datamodule.train_batches()  # type: ignore[attr-defined]
+            data: Any = getattr(self.trainer, "datamodule", None)
+            if not hasattr(data, "train_batches"):
+                raise UserError(
+                    'the start "solved" takes its moments from the data module\'s train_batches(); '
+                    "give fit a data module that has it, or solve the stitch before"
+                )
+            batches = data.train_batches()
             moments = matching_moments(self.sender.front, self.receiver.front, batches, self.device)
         start(self.stitch, self.start, moments)
 
@@ -117,3 +118,10 @@ class Stitching(pl.LightningModule):
     def _pass(self, batch: tuple[Tensor, Tensor]) -> Pass:
         images, labels = batch
         return Pass(images, labels, self.sender, self.stitch, self.receiver)
+
+
+class _Frozen(nn.ModuleList):
+    """Modules that stay in evaluation mode: the statistics of a frozen half would drift."""
+
+    def train(self, mode: bool = True) -> Self:
+        return super().train(False)

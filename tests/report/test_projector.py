@@ -6,7 +6,7 @@ from PIL import Image
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from torch.utils.tensorboard import SummaryWriter
 
-from frankenstein.report import log_projector
+from frankenstein.report import framed, log_projector
 from frankenstein.shapes import ShapeError
 
 LABELS = ["cat", "dog"] * 5
@@ -101,3 +101,13 @@ def test_what_cannot_be_shown_is_refused(writer):
     log_projector(writer, "t", points, classes)
     with pytest.raises(ValueError, match="already shows 't' in this folder; use another tag"):
         log_projector(writer, "t", points, classes)
+
+
+def test_a_frame_has_the_colour_of_the_class_and_leaves_the_inside_alone():
+    images = torch.randint(0, 256, (4, 1, 20, 20), dtype=torch.uint8)
+    pictures = framed(images, torch.tensor([0, 1, 0, 1]))
+    assert pictures.shape == (4, 3, 20, 20)
+    assert pictures.dtype == torch.uint8
+    assert torch.equal(pictures[:, :, 2:-2, 2:-2], images[:, :, 2:-2, 2:-2].expand(-1, 3, -1, -1))
+    assert torch.equal(pictures[0, :, 0, 0], pictures[2, :, 0, 5])
+    assert not torch.equal(pictures[0, :, 0, 0], pictures[1, :, 0, 0])

@@ -1,0 +1,123 @@
+"""How a representation lies (map, tokens, vector), and what lays one like another."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from frankenstein.shapes import ShapeError
+from frankenstein.surgery.cut import Cut
+
+
+class Layout(NamedTuple):
+    """What the axes of one example are."""
+
+    kind: str  # "map" (C, H, W), "tokens" (T, C) or "vector" (C,)
+    units: int
+    grid: tuple[int, ...]  # (H, W) of a map, or of the patches among tokens; () of a vector
+    extra: int = 0  # tokens in front that are no patch, such as a class token
+
+
+def layout_of(shape: tuple[int, ...]) -> Layout:
+    """The layout of one example of this shape; a map's channels come first or, as in Swin, last.
+
+    A map is taken for channels-last if its first two axes are equal and its last two are not.
+    Tokens are patches of a square, or those and a class token before them; failing both, a line.
+
+    Raises:
+        ShapeError: if it has more than three axes, or none.
+
+    >>> layout_of((32, 13, 13)).units, layout_of((7, 7, 96)).units, layout_of((197, 768)).grid
+    (32, 96, (14, 14))
+    """
+    if len(shape) == 1:
+        return Layout("vector", shape[0], ())
+    if len(shape) == 2:
+        return Layout("tokens", shape[1], *_patches(shape[0]))
+    if len(shape) == 3:
+        if is_channels_last(shape):
+            return Layout("map", shape[2], shape[:2])
+        return Layout("map", shape[0], shape[1:])
+    raise ShapeError(f"a representation is a map, tokens or a vector, got shape {shape}")
+
+
+def is_channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether one example of this shape is a map whose channels come last."""
+    return len(shape) == 3 and shape[0] == shape[1] != shape[2]
+
+
+def channels_first(halves: Cut, shape: tuple[int, ...]) -> Cut:
+    """The halves of a cut with a channels-last map between them turned to channels-first."""
+    if not is_channels_last(shape):
+        return halves
+    return Cut(nn.Sequential(halves.front, _Move(-1, 1)), nn.Sequential(_Move(1, -1), halves.end))
+
+
+def alignment(source: Layout, target: Layout) -> tuple[nn.Module, str | None]:
+    """A module without parameters that lays source like target, and what it does in words.
+
+    Maps and the patches among tokens are resized bilinearly; a class token that only the target has
+    is the mean of the patches, one that only the source has is dropped; a vector takes the mean
+    over places. None where there is nothing to do.
+
+    Raises:
+        ShapeError: from a vector to places: it has none to give.
+    """
+    if source[0] == target[0] and source[2:] == target[2:]:
+        return nn.Identity(), None
+    if source.kind == "vector":
+        raise ShapeError(
+            f"the source is a vector and the target has places {target.grid}; "
+            "cut the receiver where it has a vector, too"
+        )
+    said = f"the source, {_said(source)}, is laid like the target, {_said(target)}"
+    return _Align(source, target), said
+
+
+class _Align(nn.Module):
+    def __init__(self, source: Layout, target: Layout) -> None:
+        super().__init__()
+        self.source, self.target = source, target
+
+    def forward(self, z: Tensor) -> Tensor:
+        first = None
+        if self.source.kind == "tokens":
+            first, z = z[:, : self.source.extra], z[:, self.source.extra :]
+            z = z.transpose(1, 2).unflatten(2, self.source.grid)  # (N, C, H, W)
+        if self.target.kind == "vector":
+            return z.mean((2, 3))
+        if self.source.grid != self.target.grid:
+            z = functional.interpolate(z, self.target.grid, mode="bilinear", antialias=True)
+        if self.target.kind == "map":
+            return z
+        z = z.flatten(2).transpose(1, 2)  # (N, T, C)
+        if first is None or self.source.extra != self.target.extra:
+            first = z.mean(1, keepdim=True).expand(-1, self.target.extra, -1)
+        return torch.cat([first, z], 1)
+
+
+class _Move(nn.Module):
+    def __init__(self, axis: int, to: int) -> None:
+        super().__init__()
+        self.axis, self.to_axis = axis, to
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.movedim(self.axis, self.to_axis)
+
+
+def _patches(tokens: int) -> tuple[tuple[int, int], int]:
+    """The grid of patches among tokens, and how many tokens stand before them."""
+    for extra in (0, 1):
+        side = math.isqrt(tokens - extra)
+        if side > 0 and side * side == tokens - extra:
+            return (side, side), extra
+    return (1, tokens), 0
+
+
+def _said(layout: Layout) -> str:
+    if layout.kind == "vector":
+        return "a vector"
+    places = " x ".join(map(str, layout.grid))
+    return f"a map of {places}" if layout.kind == "map" else f"tokens of {places}"

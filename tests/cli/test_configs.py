@@ -1,0 +1,64 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+FILES = sorted(CONFIGS.rglob("*.yaml"))
+
+
+@pytest.fixture
+def fashion(tmp_path):
+    """A folder with a Fashion-MNIST of a few random pictures, in the files of the real one."""
+    folder = tmp_path / "data" / "FashionMNIST" / "raw"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for part, count in (("train", 256), ("t10k", 40)):
+        images = random.integers(256, size=(count, 28, 28), dtype=np.uint8)
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+            header = bytes([0, 0, 8, array.ndim]) + b"".join(
+                size.to_bytes(4) for size in array.shape
+            )
+            with gzip.open(folder / f"{part}-{name}-ubyte.gz", "wb", compresslevel=1) as file:
+                file.write(header + array.tobytes())
+    return folder.parents[1]
+
+
+# A penalty meant for trained networks leaves nothing of a stitch between two that know nothing yet.
+@pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONFIGS)))
+def test_a_config_runs_through_the_real_command_line(run, saved, fashion, path):
+    verb, config = path.parent.name, yaml.safe_load(path.read_text())
+    words = [] if verb == "train" else [saved("tiny10", 0), saved("tiny10", 1)]
+    if config.get("epochs", 30) and verb != "compare":
+        words += ["-e", "1"]
+    folder = run(verb, *words, "--config", path, "--data-root", fashion)
+    assert (folder / "summary.json").is_file()
+    replay = yaml.safe_load((folder / "config.yaml").read_text())
+    told = {"sender", "receiver", "epochs"}
+    assert {key: replay[key] for key in config if key not in told} == {
+        key: value for key, value in config.items() if key not in told
+    }
+
+
+def test_there_is_a_config_for_each_kind_of_stitch_and_each_verb_that_makes_runs():
+    assert {path.parent.name for path in FILES} == {"train", "stitch", "compare"}
+    assert {path.stem for path in FILES if path.parent.name == "stitch"} >= {
+        "identity",
+        "permutation",
+        "pseudo_inverse",
+        "low_rank",
+        "sparse",
+        "cka_regularized",
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONFIGS)))
+def test_a_config_says_what_it_is_and_the_command_that_runs_it(path):
+    about, command, *_ = path.read_text().splitlines()
+    assert about.startswith("# ")
+    name = path.relative_to(CONFIGS.parent)
+    assert command.startswith(f"# python {path.parent.name}.py --config {name.as_posix()}")

@@ -1,0 +1,33 @@
+import json
+import re
+
+import pytest
+
+from frankenstein.cli import main
+from frankenstein.cli.demo_run import KINDS
+
+
+# A penalty meant for trained networks leaves nothing of a stitch between two that know nothing yet.
+@pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
+def test_the_demo_trains_stitches_compares_and_shows(few_digits, capsys, tmp_path):
+    assert main(["demo", "--model", "lenet", "--layer", "relu2", "-e", "1"]) == 0
+    said = capsys.readouterr().out
+    folder = tmp_path / "results" / "demo" / "lenet-digits"
+    assert all(kind in said for kind in ("sender", "receiver", *KINDS))
+    *_, report, board = said.strip().splitlines()
+    assert report == "report:     results/demo/lenet-digits/report.md"
+    assert board == "look at it: tensorboard --logdir results/demo/lenet-digits"
+
+    text = (folder / "report.md").read_text()
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert len(pictures) == 2
+    assert all((folder / picture).is_file() for picture in pictures)
+    assert all(kind in text for kind in KINDS)
+
+    assert len(list((folder / "train").iterdir())) == 2
+    assert len(list((folder / "compare").iterdir())) == 1
+    runs = sorted(path.name for path in (folder / "stitch").iterdir())
+    assert runs == sorted(KINDS)
+    summary = json.loads((folder / "stitch" / "identity" / "summary.json").read_text())
+    assert summary["accuracy/before"] == summary["accuracy/after"]
+    assert not list(folder.rglob("*.ckpt")) + list(folder.rglob("*.partial"))

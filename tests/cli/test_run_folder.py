@@ -1,0 +1,116 @@
+import json
+
+import pytest
+
+from frankenstein.cli.run_folder import CHECKPOINT, claim_folder, run_folder, short_name
+from frankenstein.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _no_shared_folder(monkeypatch):
+    """What a run tells its processes is undone after each test."""
+    monkeypatch.setenv("FRANKENSTEIN_RUN_FOLDER", "")
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_run_exists_under_its_name_only_once_it_is_whole(tmp_path):
+    with run_folder(tmp_path, "train", "a", "lr: 1\n") as run:
+        assert names(tmp_path / "train") == ["a.partial"]
+        assert run.leads
+        run.summary["accuracy"] = 0.5
+        run.facts["device"] = "cpu"
+    assert run.path == tmp_path / "train" / "a"
+    assert names(run.path.parent) == ["a"]
+    assert names(run.path) == ["config.yaml", "run.json", "summary.json"]
+    assert (run.path / "config.yaml").read_text() == "lr: 1\n"
+    assert json.loads((run.path / "summary.json").read_text()) == {"accuracy": 0.5}
+    record = json.loads((run.path / "run.json").read_text())
+    assert record["device"] == "cpu"
+    assert record["seconds"] >= 0
+
+
+def test_a_name_that_is_taken_gets_a_number(tmp_path):
+    found = []
+    for _ in range(3):
+        with run_folder(tmp_path, "train", "a", "") as run:
+            pass
+        found.append(run.path.name)
+    assert found == ["a", "a-2", "a-3"]
+
+
+def test_two_runs_of_one_name_at_a_time_do_not_meet(tmp_path):
+    with run_folder(tmp_path, "train", "a", "") as one:
+        with run_folder(tmp_path, "train", "a", "") as other:
+            assert one.path != other.path
+            (other.path / "mark").touch()
+        (one.path / "mark of one").touch()
+    assert names(tmp_path / "train") == ["a", "a-2"]
+    assert (one.path / "mark of one").exists()
+    assert (other.path / "mark").exists()
+
+
+def test_a_name_that_is_taken_meanwhile_gets_a_number(tmp_path):
+    with run_folder(tmp_path, "train", "a", "") as run:
+        (tmp_path / "train" / "a").mkdir()
+        (tmp_path / "train" / "a" / "file").touch()
+    assert run.path.name == "a-2"
+    assert (run.path / "run.json").exists()
+
+
+def test_a_run_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(KeyError), run_folder(tmp_path, "train", "a", ""):
+        raise KeyError("a bug")
+    assert names(tmp_path / "train") == []
+
+
+def test_a_run_that_fails_after_a_checkpoint_can_be_resumed(tmp_path):
+    stopped = run_folder(tmp_path, "train", "a", "")
+    (stopped.__enter__().path / CHECKPOINT).touch()
+    assert not stopped.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert names(tmp_path / "train") == ["a.partial"]
+    with run_folder(tmp_path, "train", "a", "", resume=True) as run:
+        assert (run.path / CHECKPOINT).exists()
+    assert names(tmp_path / "train") == ["a"]
+
+
+def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
+    with (
+        pytest.raises(
+            UserError, match=r"nothing to resume: no .*a\.partial.last\.ckpt; run without"
+        ),
+        run_folder(tmp_path, "train", "a", "", resume=True),
+    ):
+        pass
+
+
+def test_further_processes_write_where_the_first_does_and_change_nothing(tmp_path, monkeypatch):
+    with run_folder(tmp_path, "train", "a", "") as first:
+        with monkeypatch.context() as process:
+            process.setenv("LOCAL_RANK", "1")
+            with run_folder(tmp_path, "train", "a", "") as run:
+                assert (run.path, run.leads) == (first.path, False)
+        assert names(tmp_path / "train") == ["a.partial"]
+
+
+def test_a_place_that_cannot_be_written_to_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UserError, match=r"cannot write results to .*file.*; choose --out-dir"),
+        run_folder(tmp_path / "file", "train", "a", ""),
+    ):
+        pass
+
+
+def test_a_folder_is_claimed_by_one(tmp_path):
+    found = [claim_folder(tmp_path / "demo", "x").name for _ in range(3)]
+    assert found == ["x", "x-2", "x-3"]
+
+
+def test_runs_are_named_after_the_files_of_networks_or_their_folders():
+    assert short_name("model_weights/tiny10/digits/in0-gn0.safetensors") == "in0-gn0"
+    assert short_name("results/train/lenet-digits-in0-gn0/network.safetensors") == (
+        "lenet-digits-in0-gn0"
+    )

@@ -1,0 +1,178 @@
+import json
+import math
+import re
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from frankenstein.cli import main
+from frankenstein.stitches import load_stitch, stitch_facts
+from frankenstein.zoo import load_network, network_sha256
+
+KINDS = ("before", "after", "ps_inv")
+
+
+@pytest.fixture
+def pair(saved):
+    return saved("lenet", 0), saved("lenet", 1)
+
+
+def weight(folder, kind):
+    return load_stitch(folder / f"{kind}.safetensors").affine_map()[0]
+
+
+def test_a_run_leaves_the_folder_of_the_design(run, pair):
+    folder = run("stitch", *pair, "pool1", "pool1", "-e", "2", "-b", "25")
+    assert folder.name == "lenet-10-1-in0-lenet-10-1-in1-pool1-pool1-random"
+    assert [path for path in folder.rglob("*") if path.suffix in (".ckpt", ".partial")] == []
+
+    sha = {side: network_sha256(load_network(path)) for side, path in zip(
+        ("sender", "receiver"), pair, strict=True
+    )}  # fmt: skip
+    for kind in KINDS:
+        path = folder / f"{kind}.safetensors"
+        assert path.stat().st_size < 4000
+        assert load_stitch(path).affine_map()[0].shape == (6, 6)
+        assert stitch_facts(path) == {**sha, "sender_layer": "pool1", "receiver_layer": "pool1"}
+    assert not torch.equal(weight(folder, "before"), weight(folder, "after"))
+
+    record = json.loads((folder / "run.json").read_text())
+    assert {"commit", "versions", "seconds", "joins", "seeds", "device"} <= set(record)
+    assert yaml.safe_load((folder / "config.yaml").read_text())["sender"] == pair[0]
+
+    summary = json.loads((folder / "summary.json").read_text())
+    whose = ("sender", "receiver", *KINDS)
+    measures = ("unbiased_cka", "linear_cka", "mean_cca")
+    expected = [f"{what}/{name}" for what in ("accuracy", "loss") for name in whose]
+    columns = ("relative_accuracy", "agreement", "stitching_penalty", *measures)
+    expected += [f"{what}/{kind}" for what in columns for kind in KINDS]
+    assert sorted(summary) == sorted(expected)
+    assert all(isinstance(value, float) for value in summary.values())
+    assert summary["linear_cka/ps_inv"] > summary["linear_cka/before"]
+
+    report = (folder / "report.md").read_text()
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", report)
+    assert len(pictures) == 4
+    assert all((folder / picture).is_file() for picture in pictures)
+    assert "relative accuracy" in report
+
+    events = EventAccumulator(str(folder)).Reload()
+    scalars = {"train/loss", "val/loss", "val/accuracy", *(f"similarity/{m}" for m in measures)}
+    assert scalars <= set(events.Tags()["scalars"])
+    assert {"stitch/weight", "similarity/units"} <= set(events.Tags()["images"])
+    assert len(events.Images("stitch/weight")) == 2  # at the start and every 10 * 2 steps
+    assert list(folder.rglob("projector_config.pbtxt"))
+
+
+def test_a_run_is_replayed_by_its_config_bit_for_bit(run, pair):
+    words = ("-e", "1", "-r", "2", "--seed", "4", "--cka-reg", "-1", "-lr", "0.01")
+    one = run("stitch", *pair, "conv1", "relu1", *words)
+    again = run("stitch", "--config", one / "config.yaml")
+    assert again.name == f"{one.name}-2"
+    for kind in KINDS:
+        assert torch.equal(weight(one, kind), weight(again, kind))
+    assert (one / "summary.json").read_text() == (again / "summary.json").read_text()
+    assert torch.linalg.matrix_rank(weight(one, "after")) == 2
+
+
+def test_the_pseudo_inverse_without_epochs_is_the_same_thrice(run, pair):
+    folder = run("stitch", *pair, "relu2", "relu2", "-i", "ps_inv", "-e", "0")
+    assert torch.equal(weight(folder, "before"), weight(folder, "after"))
+    assert torch.equal(weight(folder, "before"), weight(folder, "ps_inv"))
+
+
+def test_networks_of_unlike_width_and_flat_layers_can_be_joined(run, saved):
+    words = ("fc1", "relu2", "-e", "1", "--measures", "unbiased_cka")
+    folder = run("stitch", saved("lenet"), saved("dense"), *words)
+    assert weight(folder, "after").shape == (300, 120)
+
+
+def test_a_network_stitched_to_itself_with_identity_loses_nothing(run, saved):
+    network = saved("lenet")
+    folder = run("stitch", network, network, "relu2", "relu2", "--family", "identity")
+    summary = json.loads((folder / "summary.json").read_text())
+    for kind in KINDS[:2]:
+        assert summary[f"accuracy/{kind}"] == summary["accuracy/sender"]
+        assert summary[f"agreement/{kind}"] == summary[f"relative_accuracy/{kind}"] == 1
+        assert summary[f"unbiased_cka/{kind}"] == pytest.approx(1)
+    assert torch.equal(weight(folder, "after"), torch.eye(16))
+
+
+def test_measures_are_those_asked_for(run, pair):
+    words = ("-e", "0", "--measures", "r_squared", "mean_squared_distance")
+    folder = run("stitch", *pair, "relu2", "relu2", *words)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert math.isfinite(summary["r_squared/ps_inv"])
+    assert summary["mean_squared_distance/ps_inv"] < summary["mean_squared_distance/before"]
+    assert "unbiased_cka/after" not in summary
+
+
+def test_what_is_printed_last_is_what_a_person_wants(few_digits, pair, capsys):
+    words = [*pair, "pool1", "pool1", "-e", "1", "--run-name", "a", "--accelerator", "cpu"]
+    assert main(["stitch", *words]) == 0
+    said = capsys.readouterr().out
+    for bar in ("solving a", "training a", "evaluating a"):
+        assert bar in said
+    *_, report, board = said.strip().splitlines()
+    assert report == "report:     results/stitch/a/report.md"
+    assert board == "look at it: tensorboard --logdir results/stitch/a"
+    assert all(name in said for name in ("sender", "receiver", *KINDS, "relative"))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("relu2 relu2 -e -1", "--epochs must be at least 0, got -1"),
+        ("relu2 relu2 -lr -1", "--lr must be at least 0, got -1.0"),
+        ("relu2 relu2 -s 0", "--save-frequency must be at least 1, got 0"),
+        ("relu2", "missing RECEIVER_LAYER (layer of the receiver after which it is cut)"),
+        ("rel2 relu2", "LeNet has no layer 'rel2'; did you mean relu2"),
+        ("relu2 rleu2", "LeNet has no layer 'rleu2'; did you mean relu2"),
+        ("relu1 relu2", "relu1 of the sender has shape (6, 28, 28) and relu2 of the receiver (16,"),
+        ("relu2 relu2 -d cifar10", "cifar10 has images of 3 channels, and the network takes 1"),
+        ("fc1 fc2 --family identity", "as many target units as source units, got 120 and 84"),
+        ("fc1 fc2 --family orthogonal", "as many target units as source units, got 120 and 84"),
+        ("fc2 fc1 --family permutation", "got 84 for 120; swap sender and receiver or use affine"),
+        ("relu2 relu2 --family low_rank", "a low_rank stitch needs --low-rank"),
+        ("relu2 relu2 --family sparse", "a sparse stitch needs --l1"),
+        ("relu2 relu2 --family permutation -r 4", "--low-rank belongs to a low_rank stitch"),
+        ("relu2 relu2 --l1 1 -r 4", "--l1 belongs to a sparse stitch, and this one is low_rank"),
+        ("relu2 relu2 --family permutation --cka-reg 1", "a stitch of family permutation has none"),
+        ("relu2 relu2 -r 0", "rank"),
+        ("relu2 relu2 -r 17", "rank"),
+        ("relu2 relu2 --l1 -1", "the l1 penalty is a number from 0 upwards, got -1"),
+        ("relu2 relu2 -i zero", "-i takes random, perm, eye or ps_inv, got 'zero'"),
+        ("relu2 relu2 --measures mean_cka", "did you mean mean_cca"),
+        ("relu2 relu2 -b 300", "256 training images do not fill one batch of 300"),
+        ("relu2 relu2 --strategy magic", "the Trainer refuses"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(mistake, pair, words, expected):
+    assert expected in mistake("stitch", *pair, *words.split())
+
+
+def test_networks_that_do_not_fit_together_are_one_line(mistake, saved):
+    lenet, layers = saved("lenet"), ("fc1", "fc1")
+    said = mistake("stitch", lenet, saved("mlp"), *layers)
+    assert "sees images of shape (1, 32, 32) and" in said
+    assert "of (1, 28, 28); take networks that are made for the same images" in said
+    said = mistake("stitch", lenet, saved("lenet", num_classes=7), *layers)
+    assert "the sender tells 10 classes apart and the receiver 7; take networks of one" in said
+    said = mistake("stitch", lenet, saved("lenet", in_channels=3, dataset="cifar10"), *layers)
+    assert "sees images of shape (1, 32, 32) and" in said
+
+
+def test_files_that_hold_no_network_are_one_line(mistake, pair, tmp_path):
+    layers = ("relu2", "relu2")
+    (tmp_path / "text.safetensors").write_text("hello")
+    assert "no file absent.safetensors" in mistake("stitch", "absent.safetensors", pair[1], *layers)
+    said = mistake("stitch", pair[0], "text.safetensors", *layers)
+    assert "text.safetensors is not a whole safetensors file" in said
+
+
+def test_a_stitch_is_no_network(run, mistake, pair, tmp_path):
+    folder = run("stitch", *pair, "pool1", "pool1", "-e", "0", "-o", "out")
+    said = mistake("stitch", folder / "after.safetensors", pair[1], "relu2", "relu2")
+    assert "holds no network but something else; give a file that train.py wrote" in said

@@ -1,0 +1,173 @@
+import json
+
+import pytest
+import torch
+import yaml
+
+from frankenstein.cli import main
+from frankenstein.data import Digits
+from frankenstein.tasks import Classifier
+from frankenstein.zoo import load_network, network_sha256, read_card
+
+TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02")
+
+
+def fingerprint(folder):
+    return network_sha256(load_network(folder / "network.safetensors"))
+
+
+def test_a_run_leaves_the_folder_of_the_design(run):
+    folder = run(*TRAIN, "-i", "3", "-g", "4", "-e", "2", "-b", "25", "-s", "8")
+    assert str(folder) == "results/train/lenet-digits-in3-gn4"
+    names = {path.name for path in folder.iterdir()}
+    assert {
+        "config.yaml",
+        "run.json",
+        "summary.json",
+        "metrics.csv",
+        "network.safetensors",
+        "snapshots",
+    } < names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert not [path for path in folder.parent.rglob("*") if path.suffix in (".ckpt", ".partial")]
+    assert list(folder.parent.iterdir()) == [folder]
+
+    card = read_card(folder / "network.safetensors")
+    assert (card.architecture, card.dataset) == ("lenet", "digits")
+    assert (card.init_seed, card.order_seed, card.epochs) == (3, 4, 2)
+
+    record = json.loads((folder / "run.json").read_text())
+    assert {"command", "commit", "python", "versions", "machine", "seconds"} < set(record)
+    assert record["seeds"] == {"init": 3, "order": 4}
+    assert record["device"] == "cpu"
+    assert record["network"] == fingerprint(folder)
+    assert "torch" in record["versions"]
+
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (config["model"], config["epochs"], config["batch_size"]) == ("lenet", 2, 25)
+
+    metrics = (folder / "metrics.csv").read_text()
+    assert {"train/loss", "val/accuracy", "epoch"} < set(metrics.splitlines()[0].split(","))
+
+    snapshots = sorted(path.name for path in (folder / "snapshots").iterdir())
+    # Of 20 steps.
+    assert snapshots == ["step0.safetensors", "step16.safetensors", "step8.safetensors"]
+
+
+def test_the_summary_is_what_the_saved_network_does(run):
+    folder = run(*TRAIN, "-e", "1")
+    network = load_network(folder / "network.safetensors")
+    images, labels = next(iter(Digits(image_size=32).val_batches()))
+    with torch.no_grad():
+        logits = network(images)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary == pytest.approx(
+        {
+            "accuracy/held_out": (logits.argmax(1) == labels).float().mean().item(),
+            "loss/held_out": torch.nn.functional.cross_entropy(logits, labels).item(),
+        }
+    )
+
+
+def test_without_epochs_the_network_is_its_start(run):
+    one = run(*TRAIN, "-e", "0", "-i", "5", "-g", "1")
+    other = run(*TRAIN, "-e", "0", "-i", "5", "-g", "2")
+    assert fingerprint(one) == fingerprint(other)
+    assert json.loads((one / "summary.json").read_text())["accuracy/held_out"] < 0.4
+
+
+def test_the_two_seeds_act_independently_and_a_run_is_replayed_by_its_config(run):
+    one = run(*TRAIN, "-e", "1")
+    again = run("train", "--config", one / "config.yaml")
+    assert again.name == f"{one.name}-2"  # never overwritten
+    assert fingerprint(again) == fingerprint(one)
+    assert fingerprint(run(*TRAIN, "-e", "1", "-g", "1")) != fingerprint(one)
+    assert fingerprint(run(*TRAIN, "-e", "1", "-i", "1")) != fingerprint(one)
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Ctrl-C at the start of the second epoch, once."""
+    start = Classifier.on_train_epoch_start
+
+    def press(self):
+        if self.current_epoch == 1:
+            monkeypatch.setattr(Classifier, "on_train_epoch_start", start)
+            raise KeyboardInterrupt
+        start(self)
+
+    monkeypatch.setattr(Classifier, "on_train_epoch_start", press)
+
+
+def test_an_interrupted_run_resumes_to_the_same_bits(run, interrupted, capsys, tmp_path):
+    words = [*TRAIN, "-e", "3"]
+    assert main([*words, "--quiet", "--accelerator", "cpu"]) == 130
+    assert capsys.readouterr().err == "frankenstein train: interrupted\n"
+    name = "lenet-digits-in0-gn0"
+    train = tmp_path / "results" / "train"
+    assert [path.name for path in train.iterdir()] == [f"{name}.partial"]
+
+    resumed = run(*words, "--resume")
+    assert resumed.name == name
+    assert not (resumed / "last.ckpt").exists()
+    whole = run(*words, "--run-name", "whole")
+    assert fingerprint(resumed) == fingerprint(whole)
+    assert {path.name for path in train.iterdir()} == {name, "whole"}
+
+
+def test_a_run_that_fails_leaves_nothing(run, monkeypatch, tmp_path):
+    def fail(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Classifier, "on_train_epoch_start", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main([*TRAIN, "-e", "1", "--quiet", "--accelerator", "cpu"])
+    assert list((tmp_path / "results" / "train").iterdir()) == []
+
+
+def test_what_is_printed_last_is_what_a_person_wants(few_digits, capsys):
+    assert main([*TRAIN, "-e", "1", "--accelerator", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "training lenet-digits-in0-gn0" in said
+    *_, network, board = said.strip().splitlines()
+    assert network == "network:    results/train/lenet-digits-in0-gn0/network.safetensors"
+    assert board == "look at it: tensorboard --logdir results/train/lenet-digits-in0-gn0"
+    assert "accuracy/held_out" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("-e -1", "--epochs must be at least 0, got -1"),
+        ("-s 0", "--save-frequency must be at least 1, got 0"),
+        ("-lr -0.1", "--lr must be at least 0, got -0.1"),
+        ("-lr nan", "-lr takes a number, got 'nan'"),
+        ("-wd -1", "--weight-decay must be at least 0, got -1.0"),
+        ("-b 0", "batch_size must be at least 1, got 0"),
+        ("-b 300", "256 training images do not fill one batch of 300"),
+        ("-g -1", "order_seed must not be negative, got -1"),
+        ("-m tiny1", "-m takes tiny10, lenet, dense or mlp, got 'tiny1'; did you mean tiny10?"),
+        ("-d digit", "did you mean digits?"),
+        ("--resume", "nothing to resume: no results/train/lenet-digits-in0-gn0.partial/last.ckpt"),
+        ("-d fashion --data-root nowhere", "Fashion-MNIST: no train-images-idx3-ubyte.gz"),
+        ("--precision 3", "the Trainer refuses"),
+        ("--accelerator brain", "the Trainer refuses"),
+        ("--strategy magic", "the Trainer refuses"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(mistake, monkeypatch, words, expected):
+    monkeypatch.setattr("torchvision.datasets.FashionMNIST.mirrors", [])  # no network in tests
+    assert expected in mistake(*TRAIN, *words.split())
+
+
+def test_a_gpu_that_is_not_there_is_one_line(mistake):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert "the Trainer refuses" in mistake(*TRAIN, "--accelerator", "gpu")
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(mistake, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    said = mistake(*TRAIN, "-o", "taken")
+    assert "cannot write results to taken/train" in said
+    assert "choose --out-dir" in said

@@ -1,0 +1,65 @@
+"""Everything in the README has been run: its Python here, its commands before each release."""
+
+import re
+import sys
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from frankenstein import catalog
+from frankenstein.moments import Moments
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+NEW_THINGS = [
+    (module, row)
+    for module, row in pairwise(BLOCKS)
+    if row.startswith("# frankenstein/catalog.py: ")
+]
+
+
+@pytest.mark.filterwarnings("ignore:.*(eval mode|many workers|GPU available|log_every_n_steps).*")
+def test_the_python_of_the_readme_runs(monkeypatch, capfd):
+    monkeypatch.chdir(ROOT)
+    namespace = {}
+    exec(BLOCKS[0] + BLOCKS[1], namespace)
+    images = next(iter(namespace["digits"].val_batches()))[0]
+    assert namespace["frank"](images).shape == (len(images), 10)
+    assert 0 < namespace["matrix"]["bn3", "bn5"] < 1
+
+
+@pytest.mark.parametrize(("code", "row"), NEW_THINGS, ids=["network", "data", "stitch", "measure"])
+def test_a_thing_added_as_the_readme_says_works(code, row, monkeypatch):
+    path = re.match(r"# (\S+)\.py\n", code).group(1)
+    module = ModuleType(path.replace("/", "."))
+    exec(code, module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    table = re.match(r"# frankenstein/catalog.py: (\w+)\n", row).group(1)
+    (entry,) = eval("{" + row + "}", dict(vars(catalog))).values()
+    x, y = torch.randn(50, 4), torch.randn(50, 4)
+    if table == "NETWORKS":
+        network = entry(10, 1)
+        assert network(torch.zeros(2, *network.input_shape)).shape == (2, 10)
+        assert network.input_shape[-1] == entry.image_size
+    elif table == "DATASETS":
+        data = entry(image_size=16, batch_size=32)
+        images, labels = next(iter(data.train_batches()))
+        assert images.shape[1:] == (entry.in_channels, 16, 16)
+        assert entry.num_classes == len(data.classes) > labels.max()
+    elif table == "STITCHES":
+        stitched = entry(4, 4).solve(Moments().update(x, y))(x)
+        torch.testing.assert_close(stitched.mean(0), y.mean(0))
+    else:
+        assert entry(x, x) == entry.perfect
+        assert entry(x, y) > 0
+
+
+def test_the_table_of_measures_is_the_catalog():
+    for name, row in catalog.MEASURES.items():
+        line = next(line for line in TEXT.splitlines() if line.startswith(f"| `{name}` "))
+        assert row.about in line
+        assert row.source.split(",")[0] in line
