@@ -1,7 +1,7 @@
 # make demo | make test | make check | make board; every target sets itself up first.
 PYTHON ?= python3
 DATA ?= digits
-DATA_ROOT ?= data
+DATA_ROOT ?= $(or $(FRANKENSTEIN_DATA),data)
 BIN := .venv/bin
 
 .PHONY: demo test check board setup clean

@@ -4,10 +4,13 @@ To add a thing, write its function or class where the row says and add the row h
 texts, the README's tables and the law tests are made from these rows.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
+
+from frankenstein.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,27 @@ class Entry:
 
 @dataclass(frozen=True)
 class Network(Entry):
-    """A function `(num_classes, in_channels) -> nn.Module` and the image size it is made for."""
+    """A function `(num_classes, in_channels) -> nn.Module` and the image size it is made for.
 
-    image_size: int  # pixels, height and width
+    Functions whose networks can see images of other sizes also take `image_size`, and those that
+    can start from trained weights take `weights`.
+    """
+
+    image_size: int | None  # pixels, height and width; None: as its trained weights have it
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)  # that its name says
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it, with what its name says."""
+        return super().__call__(*args, **self.options, **kwargs)
 
 
 @dataclass(frozen=True)
 class Dataset(Entry):
     """A LightningDataModule and what can be known of it without its files."""
 
-    num_classes: int
+    num_classes: int | None  # None: as many as its files have
     in_channels: int
+    multilabel: bool = False  # True: each image has or has not each of the num_classes labels
 
 
 @dataclass(frozen=True)
@@ -63,10 +76,21 @@ class Measure(Entry):
     source: str
 
 
+# Names with a blank, such as <k>, stand for many networks; `find_network` fills the blank.
 NETWORKS: Mapping[str, Network] = {
     "tiny10": Network(
         "frankenstein.zoo.tiny10:tiny10",
         "ten-layer convolutional network with BatchNorm (Dr. Frankenstein's Tiny-10)",
+        image_size=32,
+    ),
+    "nbn_tiny10": Network(
+        "frankenstein.zoo.tiny10:nbn_tiny10",
+        "Tiny-10 without BatchNorm",
+        image_size=32,
+    ),
+    "resnet20_w<k>": Network(
+        "frankenstein.zoo.resnet20:resnet20",
+        "ResNet-20 of widths 16k, 32k and 64k",
         image_size=32,
     ),
     "lenet": Network(
@@ -84,7 +108,56 @@ NETWORKS: Mapping[str, Network] = {
         "784-32-16-10, tanh",
         image_size=28,
     ),
+    "inceptionv1": Network(
+        "frankenstein.zoo.inceptionv1:inceptionv1",
+        "torchvision's GoogLeNet without its auxiliary heads",
+        image_size=224,
+    ),
+    "torchvision/<name>": Network(
+        "frankenstein.zoo.vision:torchvision_network",
+        "any classifier of torchvision, such as torchvision/resnet50",
+        image_size=None,
+    ),
 }
+
+# What may fill a blank in a network's name, and the type that its function takes.
+_BLANKS = {"k": (r"[1-9]\d*", int), "name": (r"\w+", str)}
+
+
+def find_network(name: str) -> Network:
+    """The row of a network, with what its name says in a blank of the row's.
+
+    Raises:
+        UserError: if there is no such row.
+
+    >>> find_network("resnet20_w3").options
+    {'k': 3}
+    """
+    for pattern, row in NETWORKS.items():
+        found = filled(pattern, name)
+        if found is not None:
+            return replace(row, options={**row.options, **found})
+    raise UserError(
+        f"unknown network {name!r}; known: {', '.join(NETWORKS)}{did_you_mean(name, NETWORKS)}"
+    )
+
+
+def filled(pattern: str, name: str) -> dict[str, Any] | None:
+    """What a name says where the pattern has blanks; None if it does not fit.
+
+    >>> filled("torchvision/<name>", "torchvision/resnet18"), filled("lenet", "lenet")
+    ({'name': 'resnet18'}, {})
+    """
+    blanks = re.findall(r"<(\w+)>", pattern)
+    form = re.escape(pattern)
+    for blank in blanks:
+        form = form.replace(f"<{blank}>", f"({_BLANKS[blank][0]})")
+    match = re.fullmatch(form, name, re.ASCII)
+    if match is None:
+        return None
+    words = zip(blanks, match.groups(), strict=True)
+    return {blank: _BLANKS[blank][1](word) for blank, word in words}
+
 
 DATASETS: Mapping[str, Dataset] = {
     "digits": Dataset(
@@ -111,6 +184,31 @@ DATASETS: Mapping[str, Dataset] = {
         num_classes=10,
         in_channels=3,
     ),
+    "cifar100": Dataset(
+        "frankenstein.data.cifar100:CIFAR100",
+        "CIFAR-100, 60,000 colour photographs of 32x32 pixels",
+        num_classes=100,
+        in_channels=3,
+    ),
+    "celeba": Dataset(
+        "frankenstein.data.celeba:CelebA",
+        "CelebA, 202,599 faces with or without each of 40 attributes",
+        num_classes=40,
+        in_channels=3,
+        multilabel=True,
+    ),
+    "folder": Dataset(
+        "frankenstein.data.folder:Folder",
+        "your images, in train/<class>/ and val/<class>/ or test/<class>/ of the data root",
+        num_classes=None,
+        in_channels=3,
+    ),
+    "synthetic": Dataset(
+        "frankenstein.data.synthetic:Synthetic",
+        "made-up colour images of any size, for benchmarks and tests; no download",
+        num_classes=10,
+        in_channels=3,
+    ),
 }
 
 STITCHES: Mapping[str, Stitch] = {
@@ -123,6 +221,11 @@ STITCHES: Mapping[str, Stitch] = {
         "frankenstein.stitches.permutation:Permutation",
         "one source unit for each target unit, by the assignment of largest total correlation",
         trainable=False,
+    ),
+    "matched": Stitch(
+        "frankenstein.stitches.matched:Matched",
+        "one source unit for each target unit, scaled and shifted, chosen by a rule (--mask)",
+        trainable=True,
     ),
     "orthogonal": Stitch(
         "frankenstein.stitches.orthogonal:Orthogonal",

@@ -33,6 +33,15 @@ class Moments:
         self.flatten = flatten
         self.n = 0  # rows seen
 
+    @classmethod
+    def of_sums(
+        cls, n: int, shift: dict[str, Tensor], first: dict[str, Tensor], second: dict[str, Tensor]
+    ) -> "Moments":
+        """Moments from sums that were made elsewhere; without those that unbiased HSIC needs."""
+        moments = cls()
+        moments.n, moments.shift, moments.first, moments.second = n, shift, first, second
+        return moments
+
     def update(
         self,
         source: Tensor,  # (N, ...)

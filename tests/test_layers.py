@@ -9,9 +9,10 @@ import frankenstein
 
 LEVELS = [
     # level 0 of DESIGN.md, from the ground up
-    {"errors", "catalog"},
+    {"errors"},
+    {"catalog"},
     {"shapes", "files"},
-    {"moments", "grams"},
+    {"moments", "grams", "labels"},
     {"linear"},
     # levels 1 to 5
     {"data", "zoo", "stitches", "measures", "report"},

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
+from torchvision.models import get_weight
 
 from frankenstein.catalog import DATASETS
-from frankenstein.data import ImageData
+from frankenstein.data import ImageData, Preprocessing, preprocessing_of
 from frankenstein.errors import UserError
 
 
@@ -17,14 +18,32 @@ def at_least(**bounds: tuple[float, float]) -> None:
             raise UserError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
 
 
+def num_classes_of(dataset: str, data_root: str | None) -> int:
+    """How many classes a data set has; those of a folder are counted where it lies."""
+    row = DATASETS[dataset]
+    return row.num_classes or row(data_root=data_root).num_classes
+
+
 def data_for(
-    network: nn.Module, dataset: str, values: Mapping[str, Any], eval_batch_size: int = 250
+    network: nn.Module,
+    dataset: str | None,
+    values: Mapping[str, Any],
+    eval_batch_size: int = 250,
+    num_classes: int | None = None,  # that the network tells apart, if its answers count
 ) -> ImageData:
     """A data set, loaded, in the size of image that a network is made for.
 
+    A network that comes from trained weights of torchvision sees what these prescribe.
+
     Raises:
-        UserError: if the network sees images with another number of channels.
+        UserError: if the network sees images with another number of channels or tells another
+            number of classes apart, or no data set is named, neither by the user nor in the
+            network's file.
     """
+    if dataset is None:
+        raise UserError(
+            "the network's file does not say what data it was trained on; choose --dataset"
+        )
     channels, _, size = network.input_shape  # type: ignore[misc]
     if DATASETS[dataset].in_channels != channels:
         raise UserError(
@@ -38,6 +57,17 @@ def data_for(
         order_seed=values.get("gradient_noise", values.get("seed", 0)),
         data_root=values["data_root"],
         eval_batch_size=eval_batch_size,
+        preprocessing=_preprocessing(network),
     )
+    if num_classes not in (None, data.num_classes):
+        raise UserError(
+            f"{dataset} has {data.num_classes} classes, and the network tells {num_classes} apart; "
+            "choose the --dataset that it was trained on"
+        )
     data.setup()
     return data
+
+
+def _preprocessing(network: nn.Module) -> Preprocessing | None:
+    weights = getattr(network, "weights", None)  # their name, such as ResNet50_Weights.DEFAULT
+    return preprocessing_of(get_weight(weights).transforms()) if weights else None

@@ -20,8 +20,8 @@ _SIDES = ("sender", "receiver")
 def run_compare(values: dict[str, Any], config: str) -> tuple[Path, SimilarityMatrix]:
     """Run `frankenstein compare` with these values; returns its folder and the matrix."""
     at_least(batch_size=(values["batch_size"], 4))
-    networks = load_pair(values["sender"], values["receiver"])
-    dataset = values["dataset"] or read_card(values["receiver"]).dataset
+    networks = load_pair(values["sender"], values["receiver"], values["model"])
+    dataset = values["dataset"] or read_card(values["receiver"], values["model"]).dataset
     data = data_for(networks[1], dataset, values, eval_batch_size=values["batch_size"])
     device = device_of(values["accelerator"])
     name = values["run_name"] or "-vs-".join(short_name(values[side]) for side in _SIDES)

@@ -11,7 +11,7 @@ def demo(
     layer: str = "bn3",
     epochs: Annotated[int | None, "-e"] = None,
     out_dir: Annotated[str, "-o"] = "results",
-    data_root: str = "data",
+    data_root: str | None = None,
     quiet: bool = False,
 ) -> Path:
     """Train two networks, stitch them in six ways, compare all layers, and show the outcome.
@@ -22,7 +22,8 @@ def demo(
         layer: layer after which both are cut
         epochs: epochs of each network; 20 for digits and 4 for fashion if absent
         out_dir: folder of results
-        data_root: folder where data sets lie, or are downloaded to
+        data_root: folder where data sets lie, or are downloaded to; if absent, the one in the
+            environment variable FRANKENSTEIN_DATA, or else data
         quiet: no progress bars
 
     Examples:

@@ -16,6 +16,7 @@ VERBS = {
     "demo": "frankenstein.cli.demo:demo",
     "train": "frankenstein.cli.train:train",
     "stitch": "frankenstein.cli.stitch:stitch",
+    "evaluate": "frankenstein.cli.evaluate:evaluate",
     "compare": "frankenstein.cli.compare:compare",
     "layers": "frankenstein.cli.layers:layers",
 }

@@ -7,28 +7,27 @@ from torch import nn
 
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError
-from frankenstein.surgery import cut, cut_points
+from frankenstein.surgery import Joint, join
 from frankenstein.zoo import Card, load_network, read_card
 
 
-class Joint(NamedTuple):
-    """Two networks, the receiver's card, and the number of units at their cuts."""
+class Pair(NamedTuple):
+    """Two networks, the receiver's card, and how they are joined."""
 
     sender: nn.Module
     receiver: nn.Module
     card: Card
-    in_channels: int
-    out_channels: int
+    joint: Joint
 
 
-def load_pair(sender: str, receiver: str) -> tuple[nn.Module, nn.Module]:
-    """Two saved networks that see the same images.
+def load_pair(sender: str, receiver: str, model: str | None = None) -> tuple[nn.Module, nn.Module]:
+    """Two saved networks that see the same images; `model` is what state dicts are those of.
 
     Raises:
         FileError: for a file that does not hold a network.
         ShapeError: if they are made for different images.
     """
-    pair = load_network(sender), load_network(receiver)
+    pair = load_network(sender, model), load_network(receiver, model)
     shapes = [tuple(network.input_shape) for network in pair]  # type: ignore[arg-type]
     if shapes[0] != shapes[1]:
         raise ShapeError(
@@ -38,35 +37,33 @@ def load_pair(sender: str, receiver: str) -> tuple[nn.Module, nn.Module]:
     return pair
 
 
-def load_joint(values: Mapping[str, Any]) -> Joint:
-    """The networks of a stitching run, which fit together at the layers asked for.
+def load_networks(values: Mapping[str, Any]) -> tuple[nn.Module, nn.Module, Card]:
+    """Both networks of a stitching run, and the receiver's card.
 
     Raises:
         FileError: for a file that does not hold a network.
-        LayerError: for a layer after which a network cannot be cut.
-        ShapeError: if the two representations do not lie on the same grid of places.
-        UserError: if the networks tell different numbers of classes apart.
+        ShapeError: if they are made for different images.
+        UserError: if they tell different numbers of classes apart.
     """
-    sender, receiver = load_pair(values["sender"], values["receiver"])
-    cards = [read_card(values[side]) for side in ("sender", "receiver")]
+    sender, receiver = load_pair(values["sender"], values["receiver"], values["model"])
+    cards = [read_card(values[side], values["model"]) for side in ("sender", "receiver")]
     if cards[0].num_classes != cards[1].num_classes:
         raise UserError(
             f"the sender tells {cards[0].num_classes} classes apart and the receiver "
             f"{cards[1].num_classes}; take networks of one data set"
         )
-    source = _shape(sender, values["sender_layer"])
-    target = _shape(receiver, values["receiver_layer"])
-    if source[1:] != target[1:]:
-        raise ShapeError(
-            f"{values['sender_layer']} of the sender has shape {source} and "
-            f"{values['receiver_layer']} of the receiver {target}; take layers whose places agree "
-            "(see `frankenstein layers`)"
-        )
-    return Joint(sender, receiver, cards[1], source[0], target[0])
+    return sender, receiver, cards[1]
 
 
-def _shape(network: nn.Module, layer: str) -> tuple[int, ...]:
-    points = cut_points(network)
-    if layer not in points:
-        cut(network, after=layer)  # raises, with the reason
-    return points[layer]
+def load_joint(values: Mapping[str, Any]) -> Pair:
+    """The networks of a stitching run, which fit together at the layers asked for.
+
+    Raises:
+        FileError: for a file that does not hold a network.
+        LayerError: for a layer after which a network cannot be cut.
+        ShapeError: if the sender's representation cannot be laid like the receiver's.
+        UserError: if the networks tell different numbers of classes apart.
+    """
+    sender, receiver, card = load_networks(values)
+    layers = values["sender_layer"], values["receiver_layer"]
+    return Pair(sender, receiver, card, join(sender, receiver, *layers, values["flatten"]))

@@ -1,9 +1,10 @@
 """`frankenstein layers`: where may a network be cut?"""
 
+from pathlib import Path
 from typing import Annotated
 
-from frankenstein.catalog import NETWORKS
-from frankenstein.errors import UserError, did_you_mean
+from frankenstein.catalog import find_network
+from frankenstein.cli.names import NetworkName
 
 
 def layers(
@@ -11,36 +12,44 @@ def layers(
     *,
     in_channels: Annotated[int, "-c"] = 1,
     num_classes: int = 10,
+    image_size: int | None = None,
+    model: Annotated[NetworkName | None, "-m"] = None,
 ) -> None:
     """List the layers after which a network may be cut, in order, with their shapes.
 
     Args:
-        name: network of the zoo, or a .safetensors file that holds a trained one
+        name: network of the zoo, or a file that holds a trained one (.safetensors, .pt)
         in_channels: channels of its images, for a network of the zoo
         num_classes: classes it tells apart, for a network of the zoo
+        image_size: pixels of its images, for a network of the zoo that sees several sizes
+        model: network in a .pt file, which its shapes tell if absent
 
     Examples:
         frankenstein layers tiny10
-        frankenstein layers tiny10 --in-channels 3
+        frankenstein layers torchvision/resnet18 --in-channels 3 --image-size 64
         frankenstein layers model_weights/tiny10/digits/in0-gn0.safetensors
     """
-    saved = name.endswith(".safetensors")
-    if not saved and name not in NETWORKS:
-        raise UserError(
-            f"unknown network {name!r}; wanted: {', '.join(NETWORKS)} "
-            f"or a .safetensors file{did_you_mean(name, NETWORKS)}"
-        )
+    saved = Path(name).suffix != "" or Path(name).is_file()
+    if not saved:
+        find_network(name)  # refuses unknown ones before torch is imported
     from rich.console import Console
     from rich.table import Table
 
-    from frankenstein.surgery import cut_points
+    from frankenstein.surgery import cut_points, layout_of
     from frankenstein.zoo import build_network, load_network
 
-    network = load_network(name) if saved else build_network(name, num_classes, in_channels)
+    if saved:
+        network = load_network(name, model)
+    else:
+        network = build_network(name, num_classes, in_channels, image_size=image_size)
     table = Table(title=f"cut points of {name}")
     table.add_column("layer")
     table.add_column("units", justify="right")
     table.add_column("height x width", justify="right")
     for layer, shape in cut_points(network).items():
-        table.add_row(layer, str(shape[0]), " x ".join(map(str, shape[1:])))
+        units, places = "", shape  # what has more axes than a map has no axis of units
+        if len(shape) <= 3:
+            layout = layout_of(shape)
+            units, places = str(layout.units), layout.grid
+        table.add_row(layer, units, " x ".join(map(str, places)))
     Console().print(table)

@@ -49,7 +49,8 @@ def _told(schema: Schema, words: Sequence[str]) -> Iterator[tuple[Option, str, A
             option = next(positionals, None)
             if option is None:
                 raise UsageError(f"unexpected {word!r}: {_positionals(schema)}")
-            yield option, option.name.upper(), word
+            rest.insert(0, word)
+            yield option, option.name.upper(), _taken(option, option.name.upper(), rest)
             continue
         flag, equals, value = word.partition("=")
         if flag not in (known := negations | flags):

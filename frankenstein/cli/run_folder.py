@@ -37,13 +37,19 @@ class RunFolder:
 
 @contextmanager
 def run_folder(
-    out_dir: str | Path, verb: str, name: str, config: str, resume: bool = False
+    out_dir: str | Path,
+    verb: str,
+    name: str,
+    config: str,
+    resume: bool = False,
+    goes_on_from: str = CHECKPOINT,
 ) -> Iterator[RunFolder]:
     """A new folder `out_dir/verb/name` that exists under that name only once the block is done.
 
     If the name is taken the run gets a number. On several devices the first process leads; the
     others write where it does, and are done after training. A block that fails leaves
-    `name.partial` if there is a checkpoint in it to go on from, else nothing.
+    `name.partial` if there is a checkpoint in it to go on from, else nothing; `goes_on_from` names
+    that file or folder.
 
     Raises:
         UserError: if the folder cannot be made, or there is nothing to resume.
@@ -52,7 +58,9 @@ def run_folder(
         yield RunFolder(Path(os.environ[_SHARED]), leads=False)
         return
     parent = Path(out_dir) / verb
-    path = _unfinished(parent, name) if resume else claim_folder(parent, name, _PARTIAL)
+    path = (
+        _unfinished(parent, name, goes_on_from) if resume else claim_folder(parent, name, _PARTIAL)
+    )
     began = time.monotonic()
     run = RunFolder(path, leads=True)
     os.environ[_SHARED] = str(path)  # inherited by the processes that Lightning starts
@@ -66,7 +74,7 @@ def run_folder(
         write_whole(path / "summary.json", json.dumps(summary, indent=2) + "\n")
         run.path = _rename(path, parent, name)
     except BaseException:
-        if not (path / CHECKPOINT).exists():
+        if not (path / goes_on_from).exists():
             shutil.rmtree(path, ignore_errors=True)
         raise
 
@@ -99,10 +107,10 @@ def claim_folder(parent: Path, name: str, suffix: str = "") -> Path:
     raise AssertionError("labels never end")
 
 
-def _unfinished(parent: Path, name: str) -> Path:
+def _unfinished(parent: Path, name: str, goes_on_from: str) -> Path:
     path = parent / f"{name}{_PARTIAL}"
-    if not (path / CHECKPOINT).exists():
-        raise UserError(f"nothing to resume: no {path / CHECKPOINT}; run without --resume")
+    if not (path / goes_on_from).exists():
+        raise UserError(f"nothing to resume: no {path / goes_on_from}; run without --resume")
     if (metrics := path / "metrics.csv").exists():  # Lightning would start the file anew
         metrics.rename(path / f"metrics-{len(list(path.glob('metrics*.csv')))}.csv")
     return path

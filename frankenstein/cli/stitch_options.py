@@ -1,4 +1,4 @@
-"""The stitch that a command line asks for: its family, and where it starts."""
+"""What a command line asks of a stitch: family, start and objective, checked together."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,38 +9,65 @@ from frankenstein.catalog import STITCHES
 from frankenstein.errors import UserError
 from frankenstein.moments import Moments
 from frankenstein.stitches import Stitch, start
+from frankenstein.tasks import Objective, cka_regularized, direct_cka, direct_mse, target_objective
 
-_NEEDS = {"low_rank": ("low_rank", "rank"), "sparse": ("l1", "l1")}  # family: option, parameter
+# Options that imply a family: its parameter takes the option's value.
+_IMPLIES = {
+    "low_rank": ("low_rank", "rank"),
+    "l1": ("sparse", "l1"),
+    "mask": ("matched", "rule"),
+    "orthogonal": ("orthogonal", None),
+}
+
+# Starts from which every member of a family is equally far, or that are its only member.
+_NO_START = {
+    ("orthogonal", "ones-zeros"),
+    ("permutation", "ones-zeros"),
+    ("identity", "ones-zeros"),
+    ("identity", "perm"),
+}
+
+# Options that act in training, and their values where they do not act.
+_TRAINING = {"cka_reg": 0, "direct": None, "target_type": "hard"}
 
 
 def family_of(values: Mapping[str, Any]) -> str:
-    """The family that --family names, or that --low-rank or --l1 implies.
+    """The family that --family names, or that another option implies.
 
     Raises:
         UserError: if the options contradict each other or one is missing.
     """
-    implied = [family for family, (option, _) in _NEEDS.items() if values[option] is not None]
-    family = values["family"] or (implied[0] if implied else "affine")
-    for other in implied:
-        if other != family:
+    used = [option for option in _IMPLIES if _is_used(values[option])]
+    family = values["family"] or (_IMPLIES[used[0]][0] if used else "affine")
+    for option in used:
+        implied = _IMPLIES[option][0]
+        if implied != family:
             raise UserError(
-                f"--{_dashed(_NEEDS[other][0])} belongs to a {other} stitch, and this one is "
-                f"{family}; leave one of the two out"
+                f"{_flag(option)} belongs to {_a(implied)} stitch, and this one is {family}; "
+                "leave one of the two out"
             )
-    if family in _NEEDS and family not in implied:
-        raise UserError(f"a {family} stitch needs --{_dashed(_NEEDS[family][0])}")
-    if values["cka_reg"] and not STITCHES[family].trainable:
-        raise UserError(f"--cka-reg acts in training, and a stitch of family {family} has none")
+    for option, (needing, parameter) in _IMPLIES.items():
+        if parameter and needing == family and option not in used:
+            raise UserError(f"{_a(family)} stitch needs {_flag(option)}")
     return family
 
 
 def make_stitch(values: Mapping[str, Any], in_channels: int, out_channels: int) -> Stitch:
-    """A stitch of the family asked for; what is random in it comes from the seed alone."""
+    """A stitch of the family asked for; what is random in it comes from the seed alone.
+
+    Raises:
+        UserError: if the family cannot be what the options say, or has no such start.
+    """
     family = family_of(values)
-    options = {}
-    if family in _NEEDS:
-        option, parameter = _NEEDS[family]
-        options[parameter] = values[option]
+    if (family, values["init"]) in _NO_START:
+        raise UserError(
+            f"--init {values['init']} singles out no {family} stitch; choose another start"
+        )
+    options = {
+        parameter: values[option]
+        for option, (needing, parameter) in _IMPLIES.items()
+        if parameter and needing == family
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(values["seed"])
         return STITCHES[family](in_channels, out_channels, **options)
@@ -55,9 +82,49 @@ def start_stitch(stitch: Stitch, values: Mapping[str, Any], moments: Moments) ->
 
 
 def epochs_of(values: Mapping[str, Any]) -> int:
-    """Epochs of training: none for a family that follows no gradient."""
-    return values["epochs"] if STITCHES[family_of(values)].trainable else 0
+    """Epochs of training: none for a family that follows no gradient, one to debug."""
+    if not STITCHES[family_of(values)].trainable:
+        return 0
+    return min(1, values["epochs"]) if values["debug"] else values["epochs"]
 
 
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
+def objective_of(values: Mapping[str, Any]) -> Objective:
+    """What the stitch is trained for.
+
+    Raises:
+        UserError: if the options contradict each other.
+    """
+    direct, weight, hard = values["direct"], values["cka_reg"], values["target_type"] == "hard"
+    family = family_of(values)
+    trainable = STITCHES[family].trainable
+    for option, off in _TRAINING.items():
+        if values[option] != off and not (trainable and values["epochs"]):
+            why = "--epochs 0 leaves none" if trainable else f"a stitch of family {family} has none"
+            raise UserError(f"{_flag(option)} acts in training, and {why}")
+    if direct and not hard:
+        raise UserError(
+            "--direct fits the target representation, where --target-type has no part; "
+            "leave one of the two out"
+        )
+    if hard and values["temperature"] != 1:
+        raise UserError("--temperature softens the answers of a teacher; choose a --target-type")
+    if direct == "cka" and weight:
+        raise UserError("--direct cka is CKA alone; leave --cka-reg out or take --direct mse")
+    objective = {
+        None: target_objective(values["target_type"], values["temperature"]),
+        "mse": direct_mse,
+        "cka": direct_cka,
+    }[direct]
+    return cka_regularized(objective, weight) if weight else objective
+
+
+def _is_used(value: Any) -> bool:
+    return value is not None and value is not False and value != "identity"
+
+
+def _a(family: str) -> str:
+    return f"{'an' if family[0] in 'aeiou' else 'a'} {family}"
+
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"

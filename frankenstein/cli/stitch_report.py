@@ -1,22 +1,21 @@
 """What a stitching run shows: TensorBoard's pages, the report, the table on the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from rich.table import Table
 
 from frankenstein.callbacks import writers
+from frankenstein.cli.score_tables import KINDS, score_blocks
+from frankenstein.cli.score_tables import score_table as score_table
 from frankenstein.data import ImageData
 from frankenstein.report import (
     Picture,
     bars,
     framed,
     log_projector,
-    markdown_table,
-    rich_table,
     weight_matrix,
     write_report,
 )
@@ -25,7 +24,6 @@ from frankenstein.stitches import Stitch
 from frankenstein.tasks import Stitching
 
 _POINTS = 250  # examples of each network in the projector
-_KINDS = ("before", "after", "ps_inv")
 _OPTIONS = (  # those that TensorBoard's table of runs tells apart by
     "sender_layer",
     "receiver_layer",
@@ -33,31 +31,17 @@ _OPTIONS = (  # those that TensorBoard's table of runs tells apart by
     "family",
     "low_rank",
     "l1",
+    "mask",
+    "flatten",
     "init",
+    "direct",
+    "target_type",
+    "temperature",
     "cka_reg",
     "epochs",
     "lr",
     "seed",
 )
-_SHARES = ("accuracy", "relative_accuracy", "agreement")
-
-
-def score_rows(
-    scores: Mapping[str, float], measures: Sequence[str]
-) -> tuple[list[list[Any]], list[str]]:
-    """A row each for sender, receiver and the three stitches, and the header over them."""
-    columns = [*_SHARES, *measures]
-    rows = [
-        [whose, *(scores.get(f"{column}/{whose}") for column in columns)]
-        for whose in ("sender", "receiver", *_KINDS)
-    ]
-    return rows, ["", *map(_words, columns)]
-
-
-def score_table(scores: Mapping[str, float], measures: Sequence[str], title: str) -> Table:
-    """The scores for the terminal."""
-    rows, header = score_rows(scores, measures)
-    return rich_table(rows, header, percent=[*map(_words, _SHARES)], title=title)
 
 
 @torch.no_grad()
@@ -72,8 +56,11 @@ def log_boards(
     for writer in writers(trainer):
         images, labels = next(iter(data.val_batches()))
         images, labels = images[:_POINTS].to(task.device), labels[:_POINTS]
+        pictures = data.val_images[: len(labels)]
+        if not data.multilabel:
+            pictures = framed(pictures, labels)
         source, target = task.sender.front(images), task.receiver.front(images)
-        clouds = {"stitched": pooled(task.stitch(source)), "target": pooled(target)}
+        clouds = {"stitched": pooled(task.stitch(task.align(source))), "target": pooled(target)}
         if source.shape == target.shape:
             clouds = {"source": pooled(source), **clouds}
         log_projector(
@@ -81,10 +68,10 @@ def log_boards(
             "representations",
             torch.cat(list(clouds.values())),
             {
-                "class": [data.classes[i] for i in labels.tolist()] * len(clouds),
+                **{what: words * len(clouds) for what, words in data.label_columns(labels).items()},
                 "representation": [name for name in clouds for _ in labels],
             },
-            framed(data.val_images[: len(labels)], labels).repeat(len(clouds), 1, 1, 1),
+            pictures.repeat(len(clouds), 1, 1, 1),
             limit=len(clouds) * _POINTS,
         )
     options = {key: str(values[key]) for key in _OPTIONS if values[key] is not None}
@@ -105,8 +92,7 @@ def write_stitch_report(
     scores: Mapping[str, float],
 ) -> None:
     """`report.md` of one run."""
-    rows, header = score_rows(scores, values["measures"])
-    heights = {kind: scores[f"accuracy/{kind}"] for kind in _KINDS}
+    heights = {kind: scores[f"accuracy/{kind}"] for kind in KINDS}
     lines = {whose: scores[f"accuracy/{whose}"] for whose in ("sender", "receiver")}
     write_report(
         folder,
@@ -118,7 +104,7 @@ def write_stitch_report(
             "affine map of least squared error to the receiver's representation. It is solved on "
             "training examples; everything below is measured on held-out ones. Measures compare "
             "stitched with target, place by place (`per_location`).",
-            markdown_table(rows, header, percent=[*map(_words, _SHARES)]),
+            *score_blocks(scores, values["measures"]),
             Picture(
                 "accuracy",
                 bars({kind: {"accuracy": height} for kind, height in heights.items()}, lines=lines),
@@ -132,12 +118,8 @@ def write_stitch_report(
                     f"Weights of the stitch `{kind}`: row j says which source units make up target "
                     "unit j.",
                 )
-                for kind in _KINDS
+                for kind in KINDS
             ),
             "Replay: `python stitch.py --config config.yaml`, with this folder's `config.yaml`.",
         ],
     )
-
-
-def _words(column: str) -> str:
-    return column.removesuffix("_accuracy").replace("_", " ")

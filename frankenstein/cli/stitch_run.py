@@ -5,19 +5,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed
+from rich.console import Console
+from torch import distributed, nn
 
 from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar, draw_stitch
 from frankenstein.cli.checks import at_least, data_for
-from frankenstein.cli.joint import Joint, load_joint
+from frankenstein.cli.controls import controls_for
+from frankenstein.cli.joint import Pair, load_joint
 from frankenstein.cli.run_folder import CHECKPOINT, run_folder, short_name
-from frankenstein.cli.stitch_options import epochs_of, make_stitch, start_stitch
+from frankenstein.cli.stitch_options import (
+    epochs_of,
+    family_of,
+    make_stitch,
+    objective_of,
+    start_stitch,
+)
 from frankenstein.cli.stitch_report import log_boards, write_stitch_report
 from frankenstein.cli.trainer import hardware_of, make_trainer, quiet_lightning
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import evaluate_stitches
-from frankenstein.stitches import Affine, Stitch, save_stitch
-from frankenstein.tasks import Stitching, cka_regularized, matching_moments, task_loss
+from frankenstein.stitches import Affine, save_stitch
+from frankenstein.surgery import Joint
+from frankenstein.tasks import Stitching, Unaugmented, matching_moments
 from frankenstein.zoo import network_sha256
 
 
@@ -27,30 +36,53 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
         epochs=(values["epochs"], 0),
         save_frequency=(values["save_frequency"], 1),
         lr=(values["lr"], 0),
+        weight_decay=(values["weight_decay"], 0),
+        solve_on=(1 if values["solve_on"] is None else values["solve_on"], 1),
     )
-    joint = load_joint(values)
-    stitch = make_stitch(values, joint.in_channels, joint.out_channels)
-    data = data_for(joint.receiver, values["dataset"] or joint.card.dataset, values)
+    objective = objective_of(values)
+    pair = load_joint(values)
+    units = pair.joint.source.units, pair.joint.target.units
+    stitch = make_stitch(values, *units)
+    dataset, num_classes = values["dataset"] or pair.card.dataset, pair.card.num_classes
+    data = data_for(pair.receiver, dataset, values, num_classes=num_classes)
     name, quiet, epochs = values["run_name"] or _name(values), values["quiet"], epochs_of(values)
+    if not quiet:
+        _say(pair.joint)
     with run_folder(values["out_dir"], "stitch", name, config) as run, quiet_lightning():
-        task = _task(values, joint, stitch)
+        task = Stitching(
+            pair.sender,
+            pair.receiver,
+            values["sender_layer"],
+            values["receiver_layer"],
+            stitch,
+            objective=objective,
+            flatten=values["flatten"],
+            lr=values["lr"],
+            weight_decay=values["weight_decay"],
+            optimizer=values["optimizer"],
+        )
         frames = Every(values["save_frequency"] * max(1, epochs), draw_stitch)
         callbacks = [RepresentationSimilarity(values["measures"]), frames]
         bars = [] if quiet else [TrainingBar(f"training {name}")]
         trainer = make_trainer(run.path, epochs, [*callbacks, *bars], hardware_of(values))
         device = trainer.strategy.root_device
         task.to(device)
+        few = 3 * values["batch_size"] if values["debug"] else None
+        solving = data.train_batches(few or values["solve_on"])
         moments = matching_moments(
-            task.sender.front,
+            nn.Sequential(task.sender.front, task.align),
             task.receiver.front,
-            waiting(data.train_batches(), f"solving {name}", quiet),
+            waiting(solving, f"solving {name}", quiet),
             device,
         )
         start_stitch(stitch, values, moments)
         before = copy.deepcopy(stitch)
-        ps_inv = Affine(joint.in_channels, joint.out_channels).solve(moments)
+        ps_inv = Affine(*units).solve(moments)
         if epochs:
-            trainer.fit(task, data)
+            if values["debug"]:
+                trainer.limit_train_batches = trainer.limit_val_batches = 3
+            plain = Unaugmented(data, task, say=Console(quiet=quiet).out)
+            trainer.fit(task, data if values["augment"] else plain)
             (run.path / CHECKPOINT).unlink(missing_ok=True)
             if distributed.is_initialized():  # from here on the first process sees all examples
                 distributed.destroy_process_group()
@@ -58,16 +90,18 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
                 return run.path, {}
         stitches = {"before": before, "after": stitch, "ps_inv": ps_inv}
         task.to(device)
+        controls = controls_for(values, pair, data, device, few)
         scores = evaluate_stitches(
             task.sender,
             task.receiver,
-            {kind: one.to(device) for kind, one in stitches.items()},
-            waiting(data.val_batches(), f"evaluating {name}", quiet),
+            {kind: nn.Sequential(task.align, one).to(device) for kind, one in stitches.items()},
+            waiting(data.val_batches(few), f"evaluating {name}", quiet),
             values["measures"],
             device,
+            controls=controls,
         )
         run.summary.update(scores)
-        run.facts.update(_facts(values, joint, device))
+        run.facts.update(_facts(values, pair, device))
         for kind, one in stitches.items():
             save_stitch(run.path / f"{kind}.safetensors", one, run.facts["joins"])
         log_boards(trainer, task, data, values, scores)
@@ -75,39 +109,38 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
     return run.path, scores
 
 
+def _say(joint: Joint) -> None:
+    """Tell what is done to the source, and what sums over very many units cost."""
+    console = Console()
+    if joint.said:
+        console.out(joint.said, highlight=False)
+    d, e = joint.source.units, joint.target.units
+    size = 8 * (d * d + d * e + e * e) / 2**20
+    if size > 100:
+        console.out(f"the moments of {d} and {e} units take {size:,.0f} MiB", highlight=False)
+
+
 def _name(values: dict[str, Any]) -> str:
-    """The networks' file names, the layers and what makes this stitch unlike others."""
-    ends = [short_name(values["sender"]), short_name(values["receiver"])]
-    special = [f"r{values['low_rank']}"] if values["low_rank"] is not None else []
-    special += [f"l1-{values['l1']:g}"] if values["l1"] is not None else []
-    special += [f"cka{values['cka_reg']:g}"] if values["cka_reg"] else []
-    special += [values["family"]] if values["family"] and not special else []
-    return "-".join(
-        [*ends, values["sender_layer"], values["receiver_layer"], *special, values["init"]]
-    )
+    """The networks' files, the layers, and every option that makes this stitch unlike others."""
+    words = [short_name(values["sender"]), short_name(values["receiver"])]
+    words += [values["sender_layer"], values["receiver_layer"], values["init"]]
+    words += [family] if (family := family_of(values)) != "affine" else []
+    for option, short in (("low_rank", "r"), ("l1", "l1-"), ("cka_reg", "cka"), ("direct", "")):
+        words += [f"{short}{values[option]}"] if values[option] else []
+    words += [values["mask"]] if values["mask"] != "identity" else []
+    words += ["flat"] if values["flatten"] else []
+    words += [values["target_type"]] if values["target_type"] != "hard" else []
+    words += [f"t{values['temperature']}"] if values["temperature"] != 1 else []
+    words += [f"on{values['solve_on']}"] if values["solve_on"] else []
+    words += [] if values["augment"] else ["unaugmented"]
+    return "-".join(words)
 
 
-def _task(values: dict[str, Any], joint: Joint, stitch: Stitch) -> Stitching:
-    weight = values["cka_reg"]
-    return Stitching(
-        joint.sender,
-        joint.receiver,
-        values["sender_layer"],
-        values["receiver_layer"],
-        stitch,
-        objective=cka_regularized(task_loss, weight) if weight else task_loss,
-        num_classes=joint.card.num_classes,
-        lr=values["lr"],
-        weight_decay=values["weight_decay"],
-        optimizer=values["optimizer"],
-    )
-
-
-def _facts(values: dict[str, Any], joint: Joint, device: torch.device) -> dict[str, Any]:
+def _facts(values: dict[str, Any], pair: Pair, device: torch.device) -> dict[str, Any]:
     return {
         "joins": {
-            "sender": network_sha256(joint.sender),
-            "receiver": network_sha256(joint.receiver),
+            "sender": network_sha256(pair.sender),
+            "receiver": network_sha256(pair.receiver),
             "sender_layer": values["sender_layer"],
             "receiver_layer": values["receiver_layer"],
         },

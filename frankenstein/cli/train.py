@@ -9,6 +9,8 @@ from frankenstein.cli.names import DatasetName, NetworkName
 def train(
     *,
     model: Annotated[NetworkName, "-m"] = "tiny10",
+    weights: str | None = None,
+    image_size: int | None = None,
     dataset: Annotated[DatasetName, "-d"] = "cifar10",
     init_noise: Annotated[int, "-i"] = 0,
     gradient_noise: Annotated[int, "-g"] = 0,
@@ -20,7 +22,7 @@ def train(
     save_frequency: Annotated[int, "-s"] = 10_000,
     out_dir: Annotated[str, "-o"] = "results",
     run_name: str | None = None,
-    data_root: str = "data",
+    data_root: str | None = None,
     resume: bool = False,
     quiet: bool = False,
     accelerator: Annotated[str, "trainer"] = "auto",
@@ -35,6 +37,8 @@ def train(
 
     Args:
         model: network of the zoo
+        weights: trained weights to start from, for torchvision/<name>; DEFAULT for the best
+        image_size: pixels to which images are resized; what the network is made for if absent
         dataset: data set
         init_noise: seed of the initial weights
         gradient_noise: seed of the batch order and of augmentation
@@ -46,7 +50,8 @@ def train(
         save_frequency: steps between snapshots of the weights
         out_dir: folder of results
         run_name: folder of this run in OUT_DIR/train; made from model, data set and seeds if absent
-        data_root: folder where data sets lie, or are downloaded to
+        data_root: folder where data sets lie, or are downloaded to; if absent, the one in the
+            environment variable FRANKENSTEIN_DATA, or else data
         resume: go on with the unfinished run of the same name
         quiet: no progress bar; print the folder only
         accelerator: cpu, gpu, or auto
@@ -57,6 +62,8 @@ def train(
     Examples:
         python train.py -m tiny10 -d digits -e 20
         python train.py -m lenet -d fashion -i 1 -g 1 -e 10 --data-root data
+        python train.py -m resnet20_w1 -d cifar10
+        python train.py -m torchvision/resnet18 --weights DEFAULT --image-size 64 -e 10 -lr 0.01
         python train.py --config configs/train/tiny10_digits.yaml -i 3
     """
     values = dict(locals())

@@ -9,7 +9,7 @@ from torch import nn
 
 from frankenstein.callbacks import Every, TrainingBar
 from frankenstein.catalog import DATASETS
-from frankenstein.cli.checks import at_least, data_for
+from frankenstein.cli.checks import at_least, data_for, num_classes_of
 from frankenstein.cli.run_folder import CHECKPOINT, RunFolder, run_folder
 from frankenstein.cli.trainer import hardware_of, make_trainer, quiet_lightning
 from frankenstein.tasks import Classifier
@@ -20,22 +20,26 @@ def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, floa
     """Run `frankenstein train` with these values; returns its folder and held-out scores."""
     at_least(epochs=(values["epochs"], 0), save_frequency=(values["save_frequency"], 1))
     at_least(lr=(values["lr"], 0), weight_decay=(values["weight_decay"], 0))
-    card = _card(values)
+    num_classes = num_classes_of(values["dataset"], values["data_root"])
     network = build_network(
-        card.architecture, card.num_classes, card.in_channels, values["init_noise"]
+        values["model"],
+        num_classes,
+        DATASETS[values["dataset"]].in_channels,
+        values["init_noise"],
+        values["image_size"],
+        values["weights"],
     )
+    card = _card(values, num_classes, network)
     data = data_for(network, card.dataset, values)
-    task = Classifier(
-        network, card.num_classes, values["lr"], values["weight_decay"], values["optimizer"]
-    )
+    task = Classifier(network, values["lr"], values["weight_decay"], values["optimizer"])
     name = values["run_name"] or (
         f"{card.architecture}-{card.dataset}-in{card.init_seed}-gn{card.order_seed}"
-    )
+    ).replace("/", "-")
     folder = run_folder(values["out_dir"], "train", name, config, values["resume"])
     with folder as run, quiet_lightning():
         bars = [] if values["quiet"] else [TrainingBar(f"training {name}")]
         snapshots = Every(values["save_frequency"], _snapshot(run, network, card))
-        trainer = make_trainer(run.path, card.epochs, [snapshots, *bars], hardware_of(values))
+        trainer = make_trainer(run.path, values["epochs"], [snapshots, *bars], hardware_of(values))
         checkpoint = run.path / CHECKPOINT if values["resume"] else None
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
         if not card.epochs:
@@ -52,16 +56,17 @@ def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, floa
     return run.path, run.summary
 
 
-def _card(values: dict[str, Any]) -> Card:
-    facts = DATASETS[values["dataset"]]
+def _card(values: dict[str, Any], num_classes: int, network: nn.Module) -> Card:
     return Card(
         architecture=values["model"],
-        num_classes=facts.num_classes,
-        in_channels=facts.in_channels,
+        num_classes=num_classes,
+        in_channels=DATASETS[values["dataset"]].in_channels,
         dataset=values["dataset"],
         init_seed=values["init_noise"],
         order_seed=values["gradient_noise"],
         epochs=values["epochs"],
+        image_size=values["image_size"],
+        weights=getattr(network, "weights", None),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
+from frankenstein.catalog import filled
 from frankenstein.cli.errors import UsageError
 from frankenstein.cli.schema import Option, alternatives, choices, is_optional
 from frankenstein.errors import did_you_mean
@@ -61,6 +62,11 @@ def _converted(hint: Any, value: Any) -> Any:
     # Text stays as it is: jsonargparse would read "null" and "# x" as no text at all.
     if isinstance(value, str) and set(alternatives(hint)) <= {str, NoneType}:
         return value
+    if isinstance(value, str) and (patterns := [word for word in choices(hint) if "<" in word]):
+        if value in patterns:  # `resnet20_w<k>` stands for names and is none itself
+            raise TypeError
+        if any(filled(pattern, value) is not None for pattern in patterns):
+            return value
     if hint is bool:
         if not isinstance(value, bool):
             raise TypeError

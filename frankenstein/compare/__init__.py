@@ -1,6 +1,28 @@
 """Questions about two networks: layer x layer matrices, and what becomes of a stitch."""
 
+from frankenstein.compare.controls import CONTROLS, Controls, solve_controls
+from frankenstein.compare.outside import Outside, Typical
+from frankenstein.compare.representations import FLATTENINGS, Representation, layer_moments
 from frankenstein.compare.similarity import SimilarityMatrix, similarity_matrix
 from frankenstein.compare.stitches import evaluate_stitches
+from frankenstein.compare.stitching_matrix import StitchingMatrix, stitching_matrix
+from frankenstein.compare.tally import HITS, Tally, evaluate_network
 
-__all__ = ["SimilarityMatrix", "evaluate_stitches", "similarity_matrix"]
+__all__ = [
+    "CONTROLS",
+    "FLATTENINGS",
+    "HITS",
+    "Controls",
+    "Outside",
+    "Representation",
+    "SimilarityMatrix",
+    "StitchingMatrix",
+    "Tally",
+    "Typical",
+    "evaluate_network",
+    "evaluate_stitches",
+    "layer_moments",
+    "similarity_matrix",
+    "solve_controls",
+    "stitching_matrix",
+]

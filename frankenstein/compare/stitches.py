@@ -4,9 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from frankenstein.catalog import MEASURES
+from frankenstein.compare.controls import Controls, Route
+from frankenstein.compare.outside import Outside
+from frankenstein.compare.tally import Tally
+from frankenstein.errors import UserError
 from frankenstein.moments import Moments
 from frankenstein.surgery import Cut
 
@@ -19,59 +22,92 @@ def evaluate_stitches(
     batches: Iterable[tuple[Tensor, Tensor]],
     measures: Sequence[str] = ("unbiased_cka", "linear_cka", "mean_cca"),
     device: torch.device | str = "cpu",
+    controls: Controls | None = None,
+    percentile: float = 95.0,
 ) -> dict[str, float]:
     """Sender, receiver and every stitch between them, on the same examples, in one pass.
 
-    Each half network runs once a batch. The keys of the answer are `<what>/<whose>`: "accuracy" and
-    "loss" (cross entropy, nats) of "sender", "receiver" and every stitch; and for every stitch
-    "relative_accuracy" (over the receiver's), "stitching_penalty" (error above the receiver's),
-    "agreement" (share of predictions equal to the receiver's), and each measure of stitched
-    against target, place by place.
+    Each half network runs once a batch. The keys of the answer are `<what>/<whose>`. For "sender",
+    "receiver" and every stitch there are its "accuracy" and "loss" (cross entropy, nats), and how
+    it answers beside the receiver: "relative_accuracy" (over the receiver's), "stitching_penalty"
+    (error above the receiver's), "agreement" (share of equal predictions), the mean "cross_entropy"
+    of the receiver's distributions with its own and the mean "jensen_shannon" divergence of the two
+    (nats), and the shares "both_right", "only_it_right", "only_receiver_right" and "both_wrong".
+    Where images have several labels, each counts by itself. For every stitch there is each measure
+    of stitched against target, place by place.
+
+    With controls, these are scored like stitches, and "outside" of every stitch and the receiver
+    is the share of examples whose representation lies beyond the percentile of the receiver's own
+    (see `compare.outside`).
     """
-    tallies: dict[str, Tally] = {}
-    moments = {name: Moments() for name in stitches}
+    outside = Outside(controls.typical, percentile) if controls else None
+    routes = {name: ("sender", stitch) for name, stitch in stitches.items()}
+    ours = _Group(receiver, routes, measures, outside)
+    others = _Group(receiver, controls.routes, measures, outside) if controls else None
     for images, labels in batches:
         images, labels = images.to(device), labels.to(device)
-        source, target = sender.front(images), receiver.front(images)
-        logits = {"sender": sender.end(source), "receiver": receiver.end(target)}
-        for name, stitch in stitches.items():
-            stitched = stitch(source)
-            moments[name].update(stitched, target)
-            logits[name] = receiver.end(stitched)
-        for name, output in logits.items():
-            tally = tallies.setdefault(name, Tally(device))
-            tally.update(output, labels, logits["receiver"])
-    answer: dict[str, float] = {}
-    for name, tally in tallies.items():
-        answer[f"accuracy/{name}"] = tally.share(tally.hits)
-        answer[f"loss/{name}"] = tally.share(tally.loss)
-    for name in stitches:
-        accuracy, receivers = answer[f"accuracy/{name}"], answer["accuracy/receiver"]
-        answer[f"relative_accuracy/{name}"] = accuracy / receivers if receivers else float("nan")
-        answer[f"stitching_penalty/{name}"] = receivers - accuracy
-        answer[f"agreement/{name}"] = tallies[name].share(tallies[name].agreements)
-        for measure in measures:
-            answer[f"{measure}/{name}"] = float(MEASURES[measure](moments[name]))
-    return answer
+        sources = {"sender": sender.front(images), "receiver": receiver.front(images)}
+        answers = {
+            "sender": sender.end(sources["sender"]),
+            "receiver": receiver.end(sources["receiver"]),
+        }
+        ours.update(sources, answers, labels)
+        if outside:
+            outside.update("receiver", sources["receiver"])
+        if controls and others:
+            some = slice(None, None, controls.every)
+            sources = {whose: source[some] for whose, source in sources.items()}
+            sources["untrained"] = controls.untrained(images[some])
+            others.update(sources, {"receiver": answers["receiver"][some]}, labels[some])
+    scores = (others.scores() if others else {}) | ours.scores()
+    shares = outside.shares() if outside else {}
+    return scores | {f"outside/{name}": share for name, share in shares.items()}
 
 
-class Tally:
-    """Running counts of one network's predictions, held where the logits are."""
+class _Group:
+    """Running sums of stitches that are scored on the same examples."""
 
-    def __init__(self, device: torch.device | str) -> None:
-        self.n = 0
-        self.hits = torch.zeros((), dtype=torch.long, device=device)
-        self.agreements = torch.zeros((), dtype=torch.long, device=device)
-        self.loss = torch.zeros((), dtype=torch.float64, device=device)
+    def __init__(
+        self,
+        receiver: Cut,
+        routes: Mapping[str, Route],
+        measures: Sequence[str],
+        outside: Outside | None,
+    ) -> None:
+        self.receiver, self.routes, self.measures = receiver, routes, measures
+        self.outside = outside
+        self.tallies: dict[str, Tally] = {}
+        self.moments = {name: Moments() for name in routes}
 
-    def update(self, logits: Tensor, labels: Tensor, reference: Tensor) -> None:
-        """Add a batch: logits (N, C), labels (N,), and the receiver's logits (N, C)."""
-        predictions = logits.argmax(1)
-        self.n += len(labels)
-        self.hits += (predictions == labels).sum()
-        self.agreements += (predictions == reference.argmax(1)).sum()
-        self.loss += functional.cross_entropy(logits, labels, reduction="sum").double()
+    def update(
+        self, sources: Mapping[str, Tensor], answers: Mapping[str, Tensor], labels: Tensor
+    ) -> None:
+        """Add a batch: representations, what whole networks make of them, and labels."""
+        reference, target = answers["receiver"], sources["receiver"]
+        for name, answer in answers.items():
+            self._tally(name, answer, labels, reference)
+        for name, (whose, stitch) in self.routes.items():
+            stitched = stitch(sources[whose])
+            self._tally(name, self.receiver.end(stitched), labels, reference)
+            if self.measures:
+                self.moments[name].update(stitched, target)
+            if self.outside:
+                self.outside.update(name, stitched)
 
-    def share(self, total: Tensor) -> float:
-        """A total per example."""
-        return float(total) / self.n if self.n else float("nan")
+    def scores(self) -> dict[str, float]:
+        """All scores, by `<what>/<whose>`."""
+        if not self.tallies:
+            raise UserError("no examples were given; is the data set empty?")
+        found = {name: tally.means() for name, tally in self.tallies.items()}
+        receivers = found["receiver"]["accuracy"]
+        for name, scores in found.items():
+            accuracy = scores["accuracy"]
+            scores["relative_accuracy"] = accuracy / receivers if receivers else float("nan")
+            scores["stitching_penalty"] = receivers - accuracy
+            if name in self.routes:
+                moments = self.moments[name]
+                scores |= {measure: float(MEASURES[measure](moments)) for measure in self.measures}
+        return {f"{what}/{name}": one for name, row in found.items() for what, one in row.items()}
+
+    def _tally(self, name: str, answer: Tensor, labels: Tensor, reference: Tensor) -> None:
+        self.tallies.setdefault(name, Tally()).update(answer, labels, reference)

@@ -1,10 +1,28 @@
-"""Data -> zoo: labelled images as LightningDataModules, held as uint8, prepared by the batch."""
+"""Data -> zoo: labelled images as LightningDataModules, uint8 until a batch is prepared."""
 
+from frankenstein.data.celeba import CelebA
 from frankenstein.data.cifar10 import CIFAR10
+from frankenstein.data.cifar100 import CIFAR100
 from frankenstein.data.digits import Digits
 from frankenstein.data.errors import DataError
 from frankenstein.data.fashion import Fashion
+from frankenstein.data.folder import Folder
 from frankenstein.data.images import ImageData
 from frankenstein.data.mnist import MNIST
+from frankenstein.data.preprocessing import Preprocessing, preprocessing_of
+from frankenstein.data.synthetic import Synthetic
 
-__all__ = ["CIFAR10", "MNIST", "DataError", "Digits", "Fashion", "ImageData"]
+__all__ = [
+    "CIFAR10",
+    "CIFAR100",
+    "MNIST",
+    "CelebA",
+    "DataError",
+    "Digits",
+    "Fashion",
+    "Folder",
+    "ImageData",
+    "Preprocessing",
+    "Synthetic",
+    "preprocessing_of",
+]

@@ -22,8 +22,35 @@ def random_flip_and_crop(
     top = torch.randint(2 * padding + 1, shape, generator=generator)
     left = torch.randint(2 * padding + 1, shape, generator=generator)
     mirrored = torch.rand(shape, generator=generator) < 0.5
-    device = images.device
-    return flip_and_crop(images, top.to(device), left.to(device), mirrored.to(device), padding)
+    padded, device = F.pad(images, (padding,) * 4), images.device
+    return crop_and_flip(
+        padded, images.shape[-1], top.to(device), left.to(device), mirrored.to(device)
+    )
+
+
+def random_crop_and_flip(
+    images: Tensor,  # (N, C, H, H), square
+    size: int,
+    generator: torch.Generator,
+) -> Tensor:  # (N, C, size, size)
+    """A window of each image anywhere in it; half of them mirrored."""
+    mirrored = torch.rand(len(images), generator=generator) < 0.5
+    return _random_crop(images, size, mirrored, generator)
+
+
+def random_crop_and_turn(
+    images: Tensor,  # (N, C, H, H), square
+    size: int,
+    generator: torch.Generator,
+) -> Tensor:  # (N, C, size, size), float
+    """A window of each image anywhere in it, turned by up to 10 degrees.
+
+    Source: Dr. Frankenstein's CelebA training: RandomCrop(224), Pad(10, edge), RandomRotation(10),
+    CenterCrop(224); here bilinear where that took the nearest pixel.
+    """
+    angle = torch.rand(len(images), generator=generator).mul_(20).sub_(10).to(images.device)
+    crops = _random_crop(images, size, torch.zeros(len(images), dtype=torch.bool), generator)
+    return affine(crops, angle, scale=torch.ones_like(angle), shear=torch.zeros_like(angle))
 
 
 def random_affine(
@@ -39,25 +66,31 @@ def random_affine(
     return affine(images, angle=5 * draws[0], scale=1 + 0.1 * draws[1], shear=5 * draws[2])
 
 
-def flip_and_crop(
+def centre_crop(images: Tensor, size: int) -> Tensor:
+    """The middle of each image, as torchvision's CenterCrop takes it; nothing if it is that size.
+
+    >>> centre_crop(torch.arange(5).expand(1, 1, 5, 5), 3)[0, 0, 0]
+    tensor([1, 2, 3])
+    """
+    top, left = (round((side - size) / 2) for side in images.shape[-2:])
+    return images[..., top : top + size, left : left + size]
+
+
+def crop_and_flip(
     images: Tensor,  # (N, C, H, W)
-    top: Tensor,  # (N,), of 0 ... 2·padding
-    left: Tensor,  # (N,), of 0 ... 2·padding
+    size: int,
+    top: Tensor,  # (N,), of 0 ... H - size
+    left: Tensor,  # (N,), of 0 ... W - size
     mirrored: Tensor,  # (N,), bool
-    padding: int,
-) -> Tensor:  # (N, C, H, W)
-    """The window at (top, left) of each image with a border of zeros, mirrored where told."""
-    _, channels, height, width = images.shape
-    padded = F.pad(images, (padding,) * 4)
-    rows = torch.arange(height, device=images.device)
-    columns = torch.arange(width, device=images.device)
+) -> Tensor:  # (N, C, size, size)
+    """The window at (top, left) of each image, mirrored where told."""
+    channels, width = images.shape[1], images.shape[3]
+    rows = columns = torch.arange(size, device=images.device)
     columns = torch.where(mirrored[:, None], columns.flip(0), columns)
     # One flat gather takes a quarter of the time of indexing with four index tensors.
-    places = (top[:, None] + rows)[:, :, None] * padded.shape[-1] + (left[:, None] + columns)[
-        :, None
-    ]
+    places = (top[:, None] + rows)[:, :, None] * width + (left[:, None] + columns)[:, None]
     places = places.flatten(1)[:, None].expand(-1, channels, -1)
-    return padded.flatten(2).gather(2, places).view(images.shape)
+    return images.flatten(2).gather(2, places).view(len(images), channels, size, size)
 
 
 def affine(
@@ -81,3 +114,9 @@ def affine(
         [(z[:, 1, None] * steps)[:, :, None] + (z[:, :1] * steps)[:, None] for z in (x, y)], -1
     )
     return F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+
+
+def _random_crop(images: Tensor, size: int, mirrored: Tensor, generator: torch.Generator) -> Tensor:
+    room = images.shape[-1] - size + 1
+    top, left = torch.randint(room, (2, len(images)), generator=generator).to(images.device)
+    return crop_and_flip(images, size, top, left, mirrored.to(images.device))

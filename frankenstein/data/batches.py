@@ -1,20 +1,32 @@
-"""Batches out of tensors in memory: which examples, in what order, shared out over processes."""
+"""Batches out of images: which examples, in what order, shared out over processes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 import torch.distributed
 from torch import Tensor
 
+from frankenstein.data.ahead import ahead
 from frankenstein.data.errors import DataError
 from frankenstein.data.seeded import seeded
 
+_CHOICE = 2  # likewise, see _ORDER
 _ORDER = 0  # keeps these draws apart from those of other purposes with the same seed
 Order = Callable[[int], Sequence[Tensor]]  # epoch -> the row numbers of each batch
 
 
+class Images(Protocol):
+    """Images that are read when they are asked for, (N, C, H, W) as uint8."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Tensor | slice) -> Tensor: ...
+
+
 class Batches:
     """A loader of (images, labels): one index_select per batch, no worker, no global randomness.
+
+    Images that are not in memory are read one batch ahead, in another thread.
 
     A plain iterable, because torch's DataLoader draws from the global generator whenever it is
     iterated: a validation loop would then change the training that follows. Under several
@@ -28,8 +40,8 @@ class Batches:
 
     def __init__(
         self,
-        images: Tensor,  # (N, ...)
-        labels: Tensor,  # (N,)
+        images: Tensor | Images,  # (N, ...)
+        labels: Tensor,  # (N,) or (N, L)
         order: Order,
         transform: Callable[[Tensor], Tensor] | None = None,  # of a batch of images
     ) -> None:
@@ -45,15 +57,9 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         # Read only when the first batch is asked for: Lightning makes iterators it may not use.
         first, self._first = self._first, 0
-        rank, world_size = _rank_and_world_size()
-        for number, rows in enumerate(self.order(self.epoch)[first:], first):
-            if len(rows) < world_size:
-                raise DataError(
-                    f"a batch of {len(rows)} images cannot be split over {world_size} processes; "
-                    "choose a larger batch size or fewer processes"
-                )
-            rows = rows[rank::world_size]
-            images, labels = self.images.index_select(0, rows), self.labels.index_select(0, rows)
+        read = self._read(first)
+        in_memory = isinstance(self.images, Tensor)
+        for number, (images, labels) in enumerate(read if in_memory else ahead(read), first):
             self._next = number + 1
             yield self.transform(images) if self.transform else images, labels
 
@@ -73,6 +79,18 @@ class Batches:
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Let the next iteration, and only that one, begin where the state was taken."""
         self._first = state_dict["next_batch"] % len(self)
+
+    def _read(self, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        rank, world_size = _rank_and_world_size()
+        for rows in self.order(self.epoch)[first:]:
+            if len(rows) < world_size:
+                raise DataError(
+                    f"a batch of {len(rows)} images cannot be split over {world_size} processes; "
+                    "choose a larger batch size or fewer processes"
+                )
+            rows, images = rows[rank::world_size], self.images
+            chosen = images.index_select(0, rows) if isinstance(images, Tensor) else images[rows]
+            yield chosen, self.labels.index_select(0, rows)
 
 
 def shuffled(num_examples: int, batch_size: int, order_seed: int) -> Order:
@@ -98,15 +116,20 @@ def shuffled(num_examples: int, batch_size: int, order_seed: int) -> Order:
     return order
 
 
-def in_order(num_examples: int, batch_size: int) -> Order:
+def in_order(num_examples: int, batch_size: int, chosen: int | None = None) -> Order:
     """Every example once, first to last, in as few batches as can be, of almost equal sizes.
 
-    Almost equal, because a last batch of one example leaves nothing for a second process.
+    Almost equal, because a last batch of one example leaves nothing for a second process. With
+    `chosen`, so many of them: always the same ones, at random, since data may lie class by class.
 
     >>> [rows.tolist() for rows in in_order(5, 4)(0)]
     [[0, 1, 2], [3, 4]]
     """
-    batches = torch.arange(num_examples).tensor_split(-(-num_examples // batch_size))
+    rows = torch.arange(num_examples)
+    if chosen is not None and chosen < num_examples:
+        order = torch.randperm(num_examples, generator=seeded(_CHOICE))
+        rows = order[: max(chosen, 1)].sort().values
+    batches = rows.tensor_split(-(-len(rows) // batch_size))
     return lambda epoch: batches
 
 

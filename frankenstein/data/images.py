@@ -1,5 +1,6 @@
-"""What every image data set shares: uint8 tensors in memory, prepared batch by batch."""
+"""What every image data set shares: uint8 images, in memory or read by the batch, then prepared."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from frankenstein.data.batches import Batches, in_order, shuffled
+from frankenstein.data.batches import Batches, Images, in_order, shuffled
 from frankenstein.data.errors import DataError
+from frankenstein.data.preprocessing import Preprocessing
 from frankenstein.data.seeded import seeded
 
 _AUGMENTATION = 1  # keeps these draws apart from those of other purposes with the same seed
@@ -28,10 +30,11 @@ class ImageData(pl.LightningDataModule):
     native_size: int  # pixels, height and width
     mean: tuple[float, ...]  # per channel, of images between 0 and 1
     std: tuple[float, ...]
+    multilabel = False  # True: each image has or has not each of its "classes"
 
-    train_images: Tensor  # (N, C, H, W), uint8
-    train_labels: Tensor  # (N,), int64
-    val_images: Tensor
+    train_images: Tensor | Images  # (N, C, H, W), uint8
+    train_labels: Tensor  # (N,), int64; (N, num_classes), float of 0 and 1, if multilabel
+    val_images: Tensor | Images
     val_labels: Tensor
 
     def __init__(
@@ -39,13 +42,18 @@ class ImageData(pl.LightningDataModule):
         image_size: int | None = None,  # None keeps the native size
         batch_size: int = 128,
         order_seed: int = 0,
-        data_root: str | Path = "data",
+        data_root: str | Path | None = None,  # None: $FRANKENSTEIN_DATA, or else "data"
         eval_batch_size: int = 250,
+        preprocessing: Preprocessing | None = None,  # what trained weights want; None: as stated
     ) -> None:
         super().__init__()
+        self.preprocessing = preprocessing
+        if preprocessing is not None and len(preprocessing.mean) == self.in_channels:
+            self.mean, self.std = preprocessing.mean, preprocessing.std
         self.image_size = self.native_size if image_size is None else image_size
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.order_seed = order_seed
+        data_root = data_root or os.environ.get("FRANKENSTEIN_DATA") or "data"
         self.data_root = Path(data_root).expanduser()
         for option in ("image_size", "batch_size", "eval_batch_size"):
             if getattr(self, option) < 1:
@@ -53,8 +61,11 @@ class ImageData(pl.LightningDataModule):
         if order_seed < 0:
             raise DataError(f"order_seed must not be negative, got {order_seed}")
 
-    def load(self, split: str) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) as uint8 and labels (N,) as int64 of "train" or "test"."""
+    def load(self, split: str) -> tuple[Tensor | Images, Tensor]:
+        """Images (N, C, H, W) as uint8 and labels of "train" or "test".
+
+        Labels are (N,) int64; if the data set is multilabel (N, num_classes) float, 0 or 1.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} does not say how to load its {split} part"
         )
@@ -73,23 +84,23 @@ class ImageData(pl.LightningDataModule):
         return images * (1 / (255 * std)) - mean / std
 
     def setup(self, stage: str | None = None) -> None:
-        """Read both parts into memory, once, whatever the number of stages."""
+        """Load both parts, once, whatever the number of stages."""
         if hasattr(self, "val_labels"):
             return
         self.prepare_data()
         self.train_images, self.train_labels = self._load_and_resize("train")
         self.val_images, self.val_labels = self._load_and_resize("test")
 
-    def train_batches(self) -> Batches:
-        """Prepared training images for one pass: all of them, in their own order, not augmented."""
+    def train_batches(self, examples: int | None = None) -> Batches:
+        """Prepared training images for one pass, not augmented: all, or a fixed random choice."""
         self.setup()
-        order = in_order(len(self.train_labels), self.eval_batch_size)
+        order = in_order(len(self.train_labels), self.eval_batch_size, examples)
         return Batches(self.train_images, self.train_labels, order, self.prepare)
 
-    def val_batches(self) -> Batches:
-        """Prepared held-out images for one pass: all of them, in their own order."""
+    def val_batches(self, examples: int | None = None) -> Batches:
+        """Prepared held-out images for one pass: all of them, or a fixed random choice."""
         self.setup()
-        order = in_order(len(self.val_labels), self.eval_batch_size)
+        order = in_order(len(self.val_labels), self.eval_batch_size, examples)
         return Batches(self.val_images, self.val_labels, order, self.prepare)
 
     def train_dataloader(self) -> Batches:
@@ -117,24 +128,51 @@ class ImageData(pl.LightningDataModule):
         # Lightning has set the precision of inputs before, when these were still integers.
         return trainer.precision_plugin.convert_input(self.prepare(images)), labels
 
-    def _load_and_resize(self, split: str) -> tuple[Tensor, Tensor]:
+    def label_columns(self, labels: Tensor) -> dict[str, list[str]]:
+        """The labels in words: the class of each image, or yes or no for every label."""
+        if not self.multilabel:
+            return {"class": [self.classes[i] for i in labels.tolist()]}
+        rows = labels.T.tolist()
+        return {
+            name: ["yes" if value else "no" for value in row]
+            for name, row in zip(self.classes, rows, strict=True)
+        }
+
+    def _load_and_resize(self, split: str) -> tuple[Tensor | Images, Tensor]:
         images, labels = self.load(split)
-        expected = (len(labels), self.in_channels, self.native_size, self.native_size)
-        if tuple(images.shape) != expected or images.dtype != torch.uint8:
-            raise DataError(
-                f"{self.name}, {split}: {len(labels)} labels need uint8 images of shape "
-                f"{expected}, got {images.dtype} of shape {tuple(images.shape)}; "
-                "do images and labels belong together?"
-            )
+        where = f"{self.name}, {split}"
         if not len(labels):
-            raise DataError(f"{self.name}, {split}: there are no images; make its files anew")
-        low, high = labels.min().item(), labels.max().item()
-        if low < 0 or high >= self.num_classes:
-            raise DataError(
-                f"{self.name}, {split}: labels must be 0 to {self.num_classes - 1}, "
-                f"got {low} to {high}; make its files anew"
-            )
-        return _resize(images, self.image_size), labels
+            raise DataError(f"{where}: there are no images; make its files anew")
+        if isinstance(images, Tensor):
+            expected = (len(labels), self.in_channels, self.native_size, self.native_size)
+            if tuple(images.shape) != expected or images.dtype != torch.uint8:
+                raise DataError(
+                    f"{where}: {len(labels)} labels need uint8 images of shape "
+                    f"{expected}, got {images.dtype} of shape {tuple(images.shape)}; "
+                    "do images and labels belong together?"
+                )
+            images = _resize(images, self.image_size)
+        check = _check_several if self.multilabel else _check_classes
+        check(where, labels, self.num_classes)
+        return images, labels
+
+
+def _check_classes(where: str, labels: Tensor, num_classes: int) -> None:
+    low, high = labels.min().item(), labels.max().item()
+    if low < 0 or high >= num_classes:
+        raise DataError(
+            f"{where}: labels must be 0 to {num_classes - 1}, got {low} to {high}; "
+            "make its files anew"
+        )
+
+
+def _check_several(where: str, labels: Tensor, num_labels: int) -> None:
+    fits = labels.ndim == 2 and labels.shape[1] == num_labels and labels.is_floating_point()
+    if not fits or not ((labels == 0) | (labels == 1)).all():
+        raise DataError(
+            f"{where}: several labels per image must be 0.0 or 1.0, of shape (N, {num_labels}), "
+            f"got {labels.dtype} of shape {tuple(labels.shape)}; make its files anew"
+        )
 
 
 def _resize(images: Tensor, size: int) -> Tensor:

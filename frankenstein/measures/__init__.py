@@ -1,9 +1,15 @@
-"""Measures of similarity: functions of two representations, or of the moments of both."""
+"""Measures of similarity: functions of two representations, their moments, or two answers."""
 
 from frankenstein.catalog import MEASURES
 from frankenstein.measures.cca import canonical_correlations, mean_cca, mean_squared_cca
 from frankenstein.measures.cka import linear_cka, unbiased_cka, unbiased_hsic
 from frankenstein.measures.distance import mean_squared_distance
+from frankenstein.measures.outputs import (
+    agreement,
+    cross_entropy_between,
+    hits_table,
+    jensen_shannon,
+)
 from frankenstein.measures.regression import r_squared
 from frankenstein.measures.undefined import UndefinedSimilarityWarning
 from frankenstein.measures.units import correlation_matrix, unit_correlation
@@ -11,8 +17,12 @@ from frankenstein.measures.units import correlation_matrix, unit_correlation
 __all__ = [
     "MEASURES",
     "UndefinedSimilarityWarning",
+    "agreement",
     "canonical_correlations",
     "correlation_matrix",
+    "cross_entropy_between",
+    "hits_table",
+    "jensen_shannon",
     "linear_cka",
     "mean_cca",
     "mean_squared_cca",

@@ -4,6 +4,21 @@ from frankenstein.surgery.capture import capture
 from frankenstein.surgery.cut import Cut, cut
 from frankenstein.surgery.cut_points import cut_points
 from frankenstein.surgery.graft import graft
+from frankenstein.surgery.join import Joint, join
+from frankenstein.surgery.key_layers import key_layers
+from frankenstein.surgery.layouts import Layout, layout_of
 from frankenstein.surgery.trace import LayerError
 
-__all__ = ["Cut", "LayerError", "capture", "cut", "cut_points", "graft"]
+__all__ = [
+    "Cut",
+    "Joint",
+    "LayerError",
+    "Layout",
+    "capture",
+    "cut",
+    "cut_points",
+    "graft",
+    "join",
+    "key_layers",
+    "layout_of",
+]

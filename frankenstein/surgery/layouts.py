@@ -55,6 +55,17 @@ def channels_first(halves: Cut, shape: tuple[int, ...]) -> Cut:
     return Cut(nn.Sequential(halves.front, _Move(-1, 1)), nn.Sequential(_Move(1, -1), halves.end))
 
 
+def flattened(halves: Cut, layout: Layout) -> tuple[Cut, Layout]:
+    """The halves with every place of a unit as a unit of its own between them."""
+    if layout.kind == "vector":
+        return halves, layout
+    tokens = math.prod(layout.grid) + layout.extra
+    shape = (tokens, layout.units) if layout.kind == "tokens" else (layout.units, *layout.grid)
+    front = nn.Sequential(halves.front, nn.Flatten())
+    end = nn.Sequential(nn.Unflatten(1, shape), halves.end)
+    return Cut(front, end), Layout("vector", math.prod(shape), ())
+
+
 def alignment(source: Layout, target: Layout) -> tuple[nn.Module, str | None]:
     """A module without parameters that lays source like target, and what it does in words.
 
@@ -88,7 +99,9 @@ class _Align(nn.Module):
             z = z.transpose(1, 2).unflatten(2, self.source.grid)  # (N, C, H, W)
         if self.target.kind == "vector":
             return z.mean((2, 3))
-        if self.source.grid != self.target.grid:
+        if self.target.grid == (1, 1):
+            z = z.mean((2, 3), keepdim=True)  # bilinear weights would favour the middle
+        elif self.source.grid != self.target.grid:
             z = functional.interpolate(z, self.target.grid, mode="bilinear", antialias=True)
         if self.target.kind == "map":
             return z
@@ -120,4 +133,6 @@ def _said(layout: Layout) -> str:
     if layout.kind == "vector":
         return "a vector"
     places = " x ".join(map(str, layout.grid))
-    return f"a map of {places}" if layout.kind == "map" else f"tokens of {places}"
+    if layout.kind == "map":
+        return f"a map of {places}"
+    return f"tokens of {places}" + (" and a class token" if layout.extra else "")

@@ -1,5 +1,6 @@
 """Training tasks: LightningModules for the zoo and for the stitches, and their objectives."""
 
+from frankenstein.tasks.cache import Unaugmented
 from frankenstein.tasks.classifier import Classifier
 from frankenstein.tasks.direct_matching import matching_moments
 from frankenstein.tasks.objectives import (
@@ -10,16 +11,23 @@ from frankenstein.tasks.objectives import (
     task_loss,
 )
 from frankenstein.tasks.passes import Pass
+from frankenstein.tasks.soft_targets import TARGET_TYPES, soft_cross_entropy, target_objective
 from frankenstein.tasks.stitching import Stitching
+from frankenstein.tasks.together import StitchingTogether
 
 __all__ = [
+    "TARGET_TYPES",
     "Classifier",
     "Objective",
     "Pass",
     "Stitching",
+    "StitchingTogether",
+    "Unaugmented",
     "cka_regularized",
     "direct_cka",
     "direct_mse",
     "matching_moments",
+    "soft_cross_entropy",
+    "target_objective",
     "task_loss",
 ]

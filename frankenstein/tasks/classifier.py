@@ -3,19 +3,18 @@
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.nn import functional
-from torchmetrics.classification import MulticlassAccuracy
 
+from frankenstein.labels import hits, label_loss
+from frankenstein.tasks.accuracy import Accuracy
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 
 
 class Classifier(pl.LightningModule):
-    """Cross entropy to labels; the defaults are Dr. Frankenstein's."""
+    """Cross entropy to labels, one or several per image; the defaults are Dr. Frankenstein's."""
 
     def __init__(
         self,
         network: nn.Module,
-        num_classes: int = 10,
         lr: float = 0.1,
         weight_decay: float = 1e-4,
         optimizer: str = "sgd",
@@ -25,7 +24,7 @@ class Classifier(pl.LightningModule):
         self.lr = lr
         self.weight_decay = weight_decay
         self.optimizer_name = optimizer
-        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
+        self.accuracy = Accuracy()
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits."""
@@ -35,9 +34,9 @@ class Classifier(pl.LightningModule):
         """Cross entropy of one batch."""
         images, labels = batch
         logits = self.network(images)
-        loss = functional.cross_entropy(logits, labels)
-        hits = (logits.argmax(1) == labels).float().mean()
-        self.log_dict({"train/loss": loss.detach(), "train/accuracy": hits})
+        loss = label_loss(logits, labels)
+        accuracy = hits(logits, labels).float().mean()
+        self.log_dict({"train/loss": loss.detach(), "train/accuracy": accuracy})
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
@@ -46,7 +45,7 @@ class Classifier(pl.LightningModule):
         logits = self.network(images)
         self.accuracy.update(logits, labels)
         self.log("val/accuracy", self.accuracy)
-        loss = functional.cross_entropy(logits, labels)
+        loss = label_loss(logits, labels)
         self.log("val/loss", loss, batch_size=len(labels), sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional
 
+from frankenstein.labels import label_loss
 from frankenstein.measures import linear_cka
 from frankenstein.tasks.passes import Pass
 
@@ -12,11 +13,11 @@ Objective = Callable[[Pass], Tensor]
 
 
 def task_loss(batch: Pass) -> Tensor:
-    """Cross entropy of the grafted network's logits to the labels.
+    """Cross entropy of the grafted network's logits to the labels, one or several per image.
 
     Source: task loss matching, Csiszárik et al. 2021, https://arxiv.org/abs/2110.14633.
     """
-    return functional.cross_entropy(batch.logits, batch.labels)
+    return label_loss(batch.logits, batch.labels)
 
 
 def direct_mse(batch: Pass) -> Tensor:

@@ -1,6 +1,7 @@
 """One batch through the grafted network, computed as far as somebody asks."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -17,11 +18,17 @@ class Pass:
     direct matching, which never reads `logits`, runs no end half.
     """
 
-    images: Tensor  # (N, C, H, W)
+    images: Tensor | Mapping[str, Tensor]  # (N, C, H, W); or "source" and "target", if known
     labels: Tensor  # (N,)
     sender: Cut
     stitch: nn.Module
     receiver: Cut
+    align: nn.Module = field(default_factory=nn.Identity)  # lays the source like the target
+
+    def __post_init__(self) -> None:
+        """What is known already is not computed: a cached property looks here first."""
+        if isinstance(self.images, Mapping):
+            vars(self).update(self.images)
 
     @cached_property
     def source(self) -> Tensor:
@@ -32,7 +39,7 @@ class Pass:
     @cached_property
     def stitched(self) -> Tensor:
         """The source through the stitch."""
-        return self.stitch(self.source)
+        return self.stitch(self.align(self.source))
 
     @cached_property
     def target(self) -> Tensor:

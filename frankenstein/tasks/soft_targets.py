@@ -1,8 +1,12 @@
 """Objectives that teach the grafted network what the whole networks answer."""
 
+import math
+
 from torch import Tensor
+from torch.nn import functional
 
 from frankenstein.errors import UserError, did_you_mean
+from frankenstein.labels import several
 from frankenstein.tasks.objectives import Objective, task_loss
 from frankenstein.tasks.passes import Pass
 
@@ -14,24 +18,24 @@ def target_objective(target_type: str, temperature: float = 1.0) -> Objective:
 
     "soft_1" is taught by the sender, "soft_2" by the receiver, "soft_12" by both (the mean of the
     two losses), "soft_1_plus_2" by the mean of their logits. The loss is the cross entropy of
-    softmax(teacher / T) with softmax(logits / T).
+    softmax(teacher / T) with softmax(logits / T); of sigmoids, where images have several labels.
 
     Raises:
-        UserError: for an unknown type, or a temperature that is not above 0.
+        UserError: for an unknown type, or a temperature that is not above 0 and finite.
     """
     if target_type not in TARGET_TYPES:
         near = did_you_mean(target_type, TARGET_TYPES)
         known = ", ".join(TARGET_TYPES)
         raise UserError(f"unknown target type {target_type!r}; known: {known}{near}")
-    if not temperature > 0:
-        raise UserError(f"a temperature is above 0, got {temperature}")
+    if not 0 < temperature < math.inf:
+        raise UserError(f"a temperature is above 0 and finite, got {temperature}")
     if target_type == "hard":
         return task_loss
 
     def taught(batch: Pass) -> Tensor:
+        loss = soft_binary_cross_entropy if several(batch.labels) else soft_cross_entropy
         losses = [
-            soft_cross_entropy(batch.logits, teacher, temperature)
-            for teacher in _teachers(batch, target_type)
+            loss(batch.logits, teacher, temperature) for teacher in _teachers(batch, target_type)
         ]
         return sum(losses[1:], losses[0]) / len(losses)
 
@@ -46,6 +50,16 @@ def soft_cross_entropy(
     """Mean cross entropy in nats of a teacher's answers with the logits', both at a temperature."""
     log_likelihood = (logits / temperature).log_softmax(1)
     return -((teacher / temperature).softmax(1) * log_likelihood).sum(1).mean()
+
+
+def soft_binary_cross_entropy(
+    logits: Tensor,  # (N, L)
+    teacher: Tensor,  # (N, L), logits
+    temperature: float = 1.0,
+) -> Tensor:  # ()
+    """The same for several labels per image: the mean over them of each yes or no by itself."""
+    answers = (teacher / temperature).sigmoid()
+    return functional.binary_cross_entropy_with_logits(logits / temperature, answers)
 
 
 def _teachers(batch: Pass, target_type: str) -> list[Tensor]:

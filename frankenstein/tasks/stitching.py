@@ -5,11 +5,12 @@ from typing import Any, Self
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassAccuracy
 
 from frankenstein.errors import UserError
+from frankenstein.shapes import ShapeError
 from frankenstein.stitches import Stitch, start
-from frankenstein.surgery import cut
+from frankenstein.surgery import Joint, join
+from frankenstein.tasks.accuracy import Accuracy
 from frankenstein.tasks.direct_matching import matching_moments
 from frankenstein.tasks.objectives import Objective, task_loss
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
@@ -35,14 +36,17 @@ class Stitching(pl.LightningModule):
         *,
         start: str = "random",
         objective: Objective = task_loss,
-        num_classes: int = 10,
+        flatten: bool = False,
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         optimizer: str = "adam",
     ) -> None:
         super().__init__()
-        self.sender = cut(sender.requires_grad_(False).eval(), after=sender_layer)
-        self.receiver = cut(receiver.requires_grad_(False).eval(), after=receiver_layer)
+        for network in (sender, receiver):
+            network.requires_grad_(False).eval()
+        joint = join(sender, receiver, sender_layer, receiver_layer, flatten)
+        self.sender, self.receiver, self.align = joint.sender, joint.receiver, joint.align
+        _check_units(stitch, joint)
         # A Cut is a tuple: its halves are registered here, so that they follow to the device.
         self.frozen = _Frozen([*self.sender, *self.receiver])
         self.stitch = stitch
@@ -51,7 +55,7 @@ class Stitching(pl.LightningModule):
         self.lr = lr
         self.weight_decay = weight_decay
         self.optimizer_name = optimizer
-        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
+        self.accuracy = Accuracy()
         self._validated: Pass | None = None
 
     def on_fit_start(self) -> None:
@@ -67,29 +71,35 @@ class Stitching(pl.LightningModule):
                     "give fit a data module that has it, or solve the stitch before"
                 )
             batches = data.train_batches()
-            moments = matching_moments(self.sender.front, self.receiver.front, batches, self.device)
+            front = nn.Sequential(self.sender.front, self.align)
+            moments = matching_moments(front, self.receiver.front, batches, self.device)
         start(self.stitch, self.start, moments)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the grafted network."""
-        return self.receiver.end(self.stitch(self.sender.front(images)))
+        return self.receiver.end(self.stitch(self.align(self.sender.front(images))))
+
+    def one_pass(self, batch: tuple[Tensor, Tensor]) -> Pass:
+        """One batch of images and labels, nothing of it computed yet."""
+        images, labels = batch
+        return Pass(images, labels, self.sender, self.stitch, self.receiver, self.align)
 
     def representations(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Stitched and target: what RepresentationSimilarity compares."""
         done = self._validated
-        now = done if done is not None and done.images is batch[0] else self._pass(batch)
+        now = done if done is not None and done.images is batch[0] else self.one_pass(batch)
         return now.stitched, now.target
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """The objective of one batch."""
-        now = self._pass(batch)
+        now = self.one_pass(batch)
         loss = self.objective(now)
         self.log("train/loss", loss.detach())
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Objective and accuracy on held-out examples."""
-        now = self._validated = self._pass(batch)
+        now = self._validated = self.one_pass(batch)
         self.accuracy.update(now.logits, now.labels)
         self.log("val/accuracy", self.accuracy)
         self.log("val/loss", self.objective(now), batch_size=len(now.labels), sync_dist=True)
@@ -115,13 +125,21 @@ class Stitching(pl.LightningModule):
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {k: v for k, v in state.items() if k.startswith("stitch.")}
 
-    def _pass(self, batch: tuple[Tensor, Tensor]) -> Pass:
-        images, labels = batch
-        return Pass(images, labels, self.sender, self.stitch, self.receiver)
-
 
 class _Frozen(nn.ModuleList):
     """Modules that stay in evaluation mode: the statistics of a frozen half would drift."""
 
     def train(self, mode: bool = True) -> Self:
         return super().train(False)
+
+
+def _check_units(stitch: Stitch, joint: Joint) -> None:
+    wanted, made = (
+        (joint.source.units, joint.target.units),
+        (stitch.in_channels, stitch.out_channels),
+    )
+    if made != wanted:
+        raise ShapeError(
+            f"the cuts need a stitch from {wanted[0]} to {wanted[1]} units, got one from "
+            f"{made[0]} to {made[1]}; make it of the units that `cut_points` shows"
+        )

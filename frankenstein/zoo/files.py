@@ -3,24 +3,28 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
-from frankenstein.catalog import NETWORKS
+from frankenstein.catalog import NETWORKS, find_network
+from frankenstein.errors import UserError
 from frankenstein.files import FileError, load_tensors, save_tensors, tensors_sha256
 from frankenstein.zoo.build import build_network
+from frankenstein.zoo.state_dicts import STATE_DICTS, describe, load_state_dict
 
 
 @dataclass(frozen=True)
 class Card:
-    """What is needed to build a saved network again, and how it came to be."""
+    """What is needed to build a saved network again, and how it came to be; None is unknown."""
 
-    architecture: str
+    architecture: str  # as find_network takes it: it says all that the zoo needs to know
     num_classes: int
     in_channels: int
-    dataset: str
-    init_seed: int
-    order_seed: int
-    epochs: int
+    dataset: str | None
+    init_seed: int | None
+    order_seed: int | None
+    epochs: int | None
+    image_size: int | None = None  # None: what the architecture is made for
+    weights: str | None = None  # what training started from; None: random weights
 
 
 def save_network(path: str | Path, network: nn.Module, card: Card) -> Path:
@@ -28,15 +32,20 @@ def save_network(path: str | Path, network: nn.Module, card: Card) -> Path:
     return save_tensors(path, network.state_dict(), {"kind": "network", **asdict(card)})
 
 
-def load_network(path: str | Path) -> nn.Module:
+def load_network(path: str | Path, architecture: str | None = None) -> nn.Module:
     """A saved network in evaluation mode.
+
+    A .pt or .pth file holds a state dict alone, such as Dr. Frankenstein's checkpoints. Which
+    network it is the state of is told from its names and shapes, or given as `architecture`.
 
     Raises:
         FileError: if the file is absent, damaged, or does not hold a network of this zoo.
     """
-    tensors, facts = load_tensors(path)
-    card = _card(path, facts)
-    network = build_network(card.architecture, card.num_classes, card.in_channels, card.init_seed)
+    tensors, card = _read(path, architecture)
+    # Any seed will do, and one leaves the global generator alone.
+    network = build_network(
+        card.architecture, card.num_classes, card.in_channels, 0, card.image_size
+    )
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
@@ -44,21 +53,34 @@ def load_network(path: str | Path) -> nn.Module:
         raise FileError(
             f"{path} does not fit its architecture {card.architecture}: {reason}"
         ) from None
+    if card.weights is not None:
+        # They say how its images are prepared.
+        network.weights = card.weights  # type: ignore[assignment]
     return network.eval()
 
 
-def read_card(path: str | Path) -> Card:
-    """The card of a saved network.
+def read_card(path: str | Path, architecture: str | None = None) -> Card:
+    """The card of a saved network; of a state dict alone, what can be told from its shapes.
 
     Raises:
         FileError: if the file is absent, damaged, or does not hold a network.
     """
-    return _card(path, load_tensors(path)[1])
+    return _read(path, architecture)[1]
 
 
 def network_sha256(network: nn.Module) -> str:
     """Fingerprint of a network's weights and buffers, BatchNorm statistics included."""
     return tensors_sha256(network.state_dict())
+
+
+def _read(path: str | Path, architecture: str | None) -> tuple[dict[str, Tensor], Card]:
+    if Path(path).suffix not in STATE_DICTS:
+        tensors, facts = load_tensors(path)
+        return tensors, _card(path, facts)
+    tensors = load_state_dict(path)
+    name, num_classes, in_channels = describe(path, tensors, architecture)
+    unknown = {"dataset": None, "init_seed": None, "order_seed": None, "epochs": None}
+    return tensors, Card(name, num_classes, in_channels, **unknown)
 
 
 def _card(path: str | Path, facts: dict) -> Card:
@@ -70,9 +92,11 @@ def _card(path: str | Path, facts: dict) -> Card:
         card = Card(**facts)
     except TypeError as error:
         raise FileError(f"{path} has a card of another version of frankenstein: {error}") from None
-    if card.architecture not in NETWORKS:
+    try:
+        find_network(card.architecture)
+    except UserError:
         raise FileError(
             f"{path} holds a network {card.architecture!r}, unknown to this zoo; "
             f"known: {', '.join(NETWORKS)}"
-        )
+        ) from None
     return card

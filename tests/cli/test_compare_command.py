@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from frankenstein.cli import main
-from frankenstein.surgery import cut_points
+from frankenstein.data import Digits
+from frankenstein.measures import (
+    linear_cka,
+    mean_squared_distance,
+    r_squared,
+    unit_correlation,
+)
+from frankenstein.moments import Moments
+from frankenstein.stitches import load_stitch
+from frankenstein.surgery import capture, cut, cut_points
 from frankenstein.zoo import load_network, network_sha256
 
 
@@ -80,12 +89,104 @@ def test_the_matrix_is_printed_and_what_a_person_wants_comes_last(few_digits, pa
         ("rel2", "LeNet has no layer 'rel2'; did you mean relu2"),
         ("relu2 rleu2", "LeNet has no layer 'rleu2'; did you mean relu2"),
         ("-d cifar10", "cifar10 has images of 3 channels, and the network takes 1; choose"),
-        ("a b c", "unexpected 'c'"),
+        ("a b c", "MEASURES takes one or more of linear_cka"),
+        ("cka layer", "'layer' is no measure"),
+        ("relu1 relu1 cka --layer conv2", "--layer is for the folder of a run, and"),
+        ("--stitch after", "--stitch is for the folder of a run, and"),
+        ("relu1 cka", "measures are of two layers: name SENDER_LAYER and RECEIVER_LAYER"),
+        ("relu1 relu1 --flattening pooled", "--flattening is for measures, and none is named"),
+        ("rel1 relu1 cka", "LeNet has no layer 'rel1'; did you mean relu1"),
+        ("relu1 conv2 l2", "unit i must have its like: x has 6 units and y has 16"),
         ("--accelerator brain", "--accelerator takes cpu, gpu or auto here, got 'brain'"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(mistake, pair, words, expected):
     assert expected in mistake("compare", *pair, *words.split())
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def test_two_layers_by_measures_and_dr_frankensteins_words(run, pair):
+    words = ("-d", "digits", "cka", "l2", "ps_inv", "corr", "linear_cka", "mean_squared_distance")
+    folder = run("compare", *pair, "relu2", "relu2", *words)
+    assert folder.name == "lenet-10-1-in0-relu2-relu2"
+    networks = [capture(load_network(path), ["relu2"]) for path in pair]
+    data = Digits(image_size=32)
+    moments = Moments()
+    with torch.no_grad():
+        for images, _ in data.val_batches():
+            moments.update(*(network(images)["relu2"] for network in networks))
+    expected = {
+        "cka": linear_cka(moments),
+        "linear_cka": linear_cka(moments),
+        "ps_inv": r_squared(moments),
+        "corr": unit_correlation(moments),
+        "mean_squared_distance": mean_squared_distance(moments),
+        "l2": mean_squared_distance(moments) / 16,
+    }
+    assert summary(folder) == {
+        f"{word}/relu2/relu2": pytest.approx(float(value)) for word, value in expected.items()
+    }
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["flattening"], record["examples"]) == ("per_location", 60)
+    report = (folder / "report.md").read_text()
+    assert (folder / re.search(r"!\[.*?\]\((.*?)\)", report).group(1)).is_file()
+    assert "r_squared: share of the second" in report
+    again = run("compare", "--config", folder / "config.yaml")
+    assert summary(again) == summary(folder)
+
+
+def test_layers_on_other_grids_are_pooled_and_the_flattening_is_named(run, pair):
+    folder = run("compare", *pair, "relu1", "fc1", "cka")
+    assert json.loads((folder / "run.json").read_text())["flattening"] == "pooled"
+    assert "relu1 against fc1, pooled, 60 held-out images" in (folder / "report.md").read_text()
+    folder = run("compare", *pair, "relu2", "relu2", "cka", "--flattening", "per_sample")
+    assert json.loads((folder / "run.json").read_text())["flattening"] == "per_sample"
+
+
+def test_a_runs_stitch_is_compared_with_the_target_at_the_cut_and_behind(run, pair):
+    made = run("stitch", *pair, "pool1", "pool1", "-e", "1", "-b", "32", "--run-name", "made")
+    known = summary(made)
+    folder = run("compare", made, "--stitch", "ps_inv", "cka", "l2")
+    found = summary(folder)
+    assert list(found) == ["cka/ps_inv/pool1", "l2/ps_inv/pool1"]
+    assert found["cka/ps_inv/pool1"] == pytest.approx(known["linear_cka/ps_inv"], abs=1e-6)
+    assert summary(run("compare", "--config", folder / "config.yaml")) == found
+
+    # Without more words it is the stitch as trained, by the measures of the run.
+    found = summary(run("compare", made))
+    assert found == {
+        f"{measure}/after/pool1": pytest.approx(known[f"{measure}/after"], abs=1e-6)
+        for measure in ("unbiased_cka", "linear_cka", "mean_cca")
+    }
+
+    behind = summary(run("compare", made, "--layer", "relu2", "l2"))
+    assert list(behind) == ["l2/after/relu2"]
+    front, end = cut(load_network(pair[1]), after="pool1")
+    stitch = load_stitch(made / "after.safetensors")
+    sender = cut(load_network(pair[0]), after="pool1").front
+    until = capture(end, ["relu2"])
+    with torch.no_grad():
+        images = torch.cat([images for images, _ in Digits(image_size=32).val_batches()])
+        stitched, target = until(stitch(sender(images)))["relu2"], until(front(images))["relu2"]
+    expected = (stitched - target).square().mean().item()
+    assert behind["l2/after/relu2"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_mistakes_behind_a_run_are_one_line(run, pair, capsys):
+    made = run("stitch", *pair, "pool1", "pool1", "-e", "0", "--run-name", "made")
+    for words, expected in {
+        "ckaa": "there are measures only, got 'ckaa'; did you mean cka",
+        "--layer relu1 cka": "LeNet has no layer 'relu1'; did you mean relu2",
+    }.items():
+        assert main(["compare", str(made), *words.split(), "--accelerator", "cpu"]) == 2
+        assert expected in capsys.readouterr().err
+
+
+def test_one_network_alone_is_not_compared(mistake, pair):
+    assert "missing RECEIVER (file of the second network)" in mistake("compare", pair[0])
 
 
 def test_networks_of_other_images_are_one_line(mistake, saved):

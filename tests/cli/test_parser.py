@@ -122,6 +122,8 @@ def test_without_options_the_signature_gives_every_value():
     ("words", "expected"),
     [
         ("-m lenet -d digits", {"model": "lenet", "dataset": "digits"}),
+        ("-m resnet20_w12", {"model": "resnet20_w12"}),
+        ("-m torchvision/resnet18", {"model": "torchvision/resnet18"}),
         ("-lr 1e-3 -wd 0 -opt adam", {"lr": 1e-3, "weight_decay": 0.0, "optimizer": "adam"}),
         ("-lr=.5 --weight-decay=-.5", {"lr": 0.5, "weight_decay": -0.5}),
         ("--weight-decay -3 -e 2 -e 3", {"weight_decay": -3.0, "epochs": 3}),
@@ -204,8 +206,10 @@ def test_a_run_with_a_value_missing_cannot_be_replayed():
         ("--mod lenet", "unknown option --mod; did you mean --model"),
         ("--no-epochs", "unknown option --no-epochs; did you mean"),
         ("-zz", "unknown option -zz; see"),
-        ("-m tinny10", "-m takes tiny10, lenet, dense or mlp, got 'tinny10'; did you mean tiny10?"),
-        ("--model=tinny10", "--model takes tiny10, lenet, dense or mlp, got 'tinny10'"),
+        ("-m tinny10", "or torchvision/<name>, got 'tinny10'; did you mean tiny10?"),
+        ("--model=tinny10", "--model takes tiny10, nbn_tiny10, resnet20_w<k>, lenet, dense, mlp"),
+        ("-m resnet20_w<k>", "or torchvision/<name>, got 'resnet20_w<k>'; see"),
+        ("-m resnet20_w0", "got 'resnet20_w0'; did you mean resnet20_w<k>?"),
         ("-opt rms", "-opt takes sgd or adam, got 'rms'; see"),
         ("-e many", "-e takes a whole number, got 'many'; see"),
         ("-e 1.5", "-e takes a whole number, got '1.5'; see"),
@@ -242,7 +246,7 @@ def test_a_mistake_on_the_command_line_is_one_line_and_code_2(capsys, line, expe
         ("epochs:", "epochs in FILE takes a whole number, got null; see"),
         ("sender: 3", "sender in FILE takes text, got 3; see"),
         ("resume: 'yes'", "resume in FILE takes true or false, got 'yes'; see"),
-        ("model: lenett", "model in FILE takes tiny10, lenet, dense or mlp, got 'lenett'; did you"),
+        ("model: lenett", "or torchvision/<name>, got 'lenett'; did you mean lenet?"),
         ("measures: mean_cca", "measures in FILE takes one or more of linear_cka"),
         ("[1, 2]", "--config FILE must be lines of `name: value`, got a list; see"),
         ("just words", "--config FILE must be lines of `name: value`, got a str; see"),
@@ -309,7 +313,7 @@ def test_help_is_complete_and_fits_80_columns(capsys, words):
         flags = ["--no-bars"] if option.name == "bars" else option.flags
         assert all(re.search(rf"(?m)^  .*{flag}\b", page) for flag in flags)
     flat = " ".join(page.split())
-    assert "network of the zoo {tiny10, lenet, dense, mlp} (default: tiny10)" in flat
+    assert "network of the zoo {tiny10, nbn_tiny10, resnet20_w<k>, lenet," in flat
     assert "-opt, --optimizer sgd|adam how to descend (default: sgd)" in flat
     assert "learning rate, which is cut by ten at one third and at two thirds" in flat
     assert "\n\ntrainer:\n  --devices N|auto" in page
@@ -352,7 +356,8 @@ def test_layers_prints_the_cut_points_of_a_network_in_order_with_their_shapes(ca
 
 
 def test_layers_of_an_unknown_network_names_the_known_ones(capsys):
-    assert mistake(capsys, "layers", "tiny1") == (
-        "frankenstein layers: unknown network 'tiny1'; wanted: tiny10, lenet, dense, mlp "
-        "or a .safetensors file; did you mean tiny10?"
+    said = mistake(capsys, "layers", "tiny1")
+    assert said.startswith(
+        "frankenstein layers: unknown network 'tiny1'; known: tiny10, nbn_tiny10"
     )
+    assert said.endswith("torchvision/<name>; did you mean tiny10?")

@@ -146,7 +146,7 @@ def test_what_is_printed_last_is_what_a_person_wants(few_digits, capsys):
         ("-b 0", "batch_size must be at least 1, got 0"),
         ("-b 300", "256 training images do not fill one batch of 300"),
         ("-g -1", "order_seed must not be negative, got -1"),
-        ("-m tiny1", "-m takes tiny10, lenet, dense or mlp, got 'tiny1'; did you mean tiny10?"),
+        ("-m tiny1", "or torchvision/<name>, got 'tiny1'; did you mean tiny10?"),
         ("-d digit", "did you mean digits?"),
         ("--resume", "nothing to resume: no results/train/lenet-digits-in0-gn0.partial/last.ckpt"),
         ("-d fashion --data-root nowhere", "Fashion-MNIST: no train-images-idx3-ubyte.gz"),

@@ -5,8 +5,15 @@ import torch
 from torch.nn import functional
 
 from frankenstein.catalog import MEASURES
-from frankenstein.compare import evaluate_stitches
-from frankenstein.measures import mean_cca, unbiased_cka
+from frankenstein.compare import HITS, evaluate_network, evaluate_stitches
+from frankenstein.errors import UserError
+from frankenstein.measures import (
+    cross_entropy_between,
+    hits_table,
+    jensen_shannon,
+    mean_cca,
+    unbiased_cka,
+)
 from frankenstein.moments import Moments
 from frankenstein.stitches import Affine, Identity
 from frankenstein.surgery import cut, graft
@@ -110,6 +117,80 @@ def test_a_receiver_that_is_never_right_has_no_relative_accuracy(pair, batches):
     answer = evaluate_stitches(*cuts(pair), {"it": Affine(4, 4)}, wrong)
     assert answer["accuracy/receiver"] == 0
     assert math.isnan(answer["relative_accuracy/it"])
+
+
+def test_answers_are_held_against_the_receivers_over_all_examples(pair, batches):
+    sender, receiver = cuts(pair)
+    stitch = Affine(4, 4)
+    answer = evaluate_stitches(sender, receiver, {"it": stitch}, batches)
+    images, labels = whole(batches)
+    with torch.no_grad():
+        y = pair[1](images)
+        networks = {"sender": pair[0](images), "receiver": y}
+        networks["it"] = graft(sender.front, stitch, receiver.end)(images)
+    for name, x in networks.items():
+        for function in (cross_entropy_between, jensen_shannon):
+            key = f"{function.__name__.removesuffix('_between')}/{name}"
+            assert answer[key] == pytest.approx(function(x, y).mean().item(), abs=1e-6)
+        table = hits_table(x, y, labels) / len(labels)
+        shares = [answer[f"{what}/{name}"] for what in HITS]
+        assert shares == pytest.approx(table.flatten().tolist())
+        assert sum(shares) == pytest.approx(1)
+        assert answer[f"both_right/{name}"] + answer[f"only_it_right/{name}"] == pytest.approx(
+            answer[f"accuracy/{name}"]
+        )
+    assert answer["jensen_shannon/receiver"] == 0 < answer["jensen_shannon/it"] < math.log(2)
+    assert answer["cross_entropy/receiver"] < answer["cross_entropy/it"]
+
+
+def test_several_labels_of_an_image_are_questions_by_themselves(pair, batches):
+    batches = [(images, torch.randint(2, (len(images), 10)).float()) for images, _ in batches]
+    stitch = Affine(4, 4)
+    sender, receiver = cuts(pair)
+    answer = evaluate_stitches(sender, receiver, {"it": stitch}, batches)
+    images, labels = whole(batches)
+    with torch.no_grad():
+        x, y = graft(sender.front, stitch, receiver.end)(images), pair[1](images)
+    p, q = x.sigmoid().double(), y.sigmoid().double()
+    assert answer["accuracy/it"] == pytest.approx(((x > 0) == (labels == 1)).double().mean().item())
+    assert answer["agreement/it"] == pytest.approx(((x > 0) == (y > 0)).double().mean().item())
+    expected = functional.binary_cross_entropy_with_logits(x.double(), q).item()
+    assert answer["cross_entropy/it"] == pytest.approx(expected)
+    both_wrong = ((x > 0) != (labels == 1)) & ((y > 0) != (labels == 1))
+    assert answer["both_wrong/it"] == pytest.approx(both_wrong.double().mean().item())
+    mean = (p + q) / 2
+    expected = [
+        part * (part / middle).log()
+        for part, middle in ((p, mean), (q, mean), (1 - p, 1 - mean), (1 - q, 1 - mean))
+    ]
+    expected = sum(part.nan_to_num(0) for part in expected).mean().item() / 2
+    assert answer["jensen_shannon/it"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_confident_logits_have_finite_scores(pair, batches):
+    with torch.no_grad():
+        for network in pair:
+            network.fc.weight *= 1e4
+    answer = evaluate_stitches(*cuts(pair), {"it": Affine(4, 4)}, batches)
+    assert all(math.isfinite(value) for value in answer.values())
+    assert answer["loss/it"] > 1000
+    assert answer["jensen_shannon/it"] <= math.log(2)
+
+
+def test_without_examples_there_are_no_scores(pair):
+    with pytest.raises(UserError, match="no examples were given; is the data set empty"):
+        evaluate_stitches(*cuts(pair), {"it": Affine(4, 4)}, [])
+    with pytest.raises(UserError, match="no examples were given; is the data set empty"):
+        evaluate_network(pair[0], [])
+
+
+def test_a_network_of_chance_has_the_loss_of_chance(pair, batches):
+    for parameter in pair[0].fc.parameters():
+        parameter.data.zero_()
+    scores = evaluate_network(pair[0], batches)
+    assert set(scores) == {"accuracy", "loss"}
+    assert round(scores["loss"], 3) == 2.303
+    assert scores["accuracy"] == pytest.approx((whole(batches)[1] == 0).double().mean().item())
 
 
 def test_each_half_network_runs_once_a_batch_whatever_the_number_of_stitches(pair, batches, calls):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -5,7 +7,7 @@ from PIL import Image
 from torch import nn
 
 from frankenstein.catalog import DATASETS
-from frankenstein.data import DataError, ImageData
+from frankenstein.data import DataError, Digits, ImageData, Preprocessing
 from frankenstein.data.augment import random_flip_and_crop
 
 
@@ -70,7 +72,9 @@ def fit(data, until=-1, resume=None, callbacks=(), **options):
 def test_the_catalog_and_the_class_agree(name):
     row = DATASETS[name]
     assert issubclass(row.target, ImageData)
-    assert row.num_classes == row.target.num_classes == len(row.target.classes)
+    if row.num_classes is not None:
+        assert row.num_classes == row.target.num_classes == len(set(row.target.classes))
+    assert row.multilabel == row.target.multilabel
     assert row.in_channels == row.target.in_channels
     assert len(row.target.mean) == len(row.target.std) == row.in_channels
 
@@ -194,6 +198,66 @@ def test_images_and_labels_that_do_not_fit_are_refused(monkeypatch, images, labe
     monkeypatch.setattr(data, "load", lambda split: (images, labels.long()))
     with pytest.raises(DataError, match=text):
         data.setup()
+
+
+def test_what_trained_weights_want_replaces_mean_and_std():
+    preprocessing = Preprocessing(10, 8, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    images = torch.full((1, 3, 1, 1), 255).byte()
+    prepared = Noise(preprocessing=preprocessing).prepare(images)
+    torch.testing.assert_close(prepared.flatten(), torch.tensor([0.9 / 0.4, 0.8 / 0.5, 0.7 / 0.6]))
+    assert Noise.mean == (0.5, 0.25, 0.0)
+
+
+def test_grey_images_keep_their_own_mean_and_std():
+    colour = Preprocessing(10, 8, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert Digits(preprocessing=colour).mean == Digits.mean
+
+
+class Several(Noise):
+    """Noise that has or has not each of two labels."""
+
+    multilabel = True
+
+    def load(self, split):
+        images, labels = super().load(split)
+        return images, torch.stack([labels, 1 - labels], 1).float()
+
+
+def test_several_labels_per_image_go_with_their_images():
+    data = Several(eval_batch_size=4)
+    labels = torch.cat([labels for _, labels in data.val_batches()])
+    assert labels.tolist() == [[0, 1], [1, 0]] * 5
+
+
+def test_labels_in_words():
+    assert Noise().label_columns(torch.tensor([1, 0])) == {"class": ["odd", "even"]}
+    words = Several().label_columns(torch.tensor([[1.0, 0.0], [1.0, 1.0]]))
+    assert words == {"even": ["yes", "yes"], "odd": ["no", "yes"]}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [torch.zeros(40), torch.zeros(40, 3), torch.zeros(40, 2).long(), torch.full((40, 2), 2.0)],
+)
+def test_several_labels_that_are_not_yes_or_no_are_refused(monkeypatch, labels):
+    data = Several()
+    images = torch.zeros(40, 3, 8, 8).byte()
+    monkeypatch.setattr(data, "load", lambda split: (images, labels))
+    with pytest.raises(DataError, match=r"noise, train: several labels .* of shape \(N, 2\), got"):
+        data.setup()
+
+
+@pytest.mark.parametrize(
+    ("said", "variable", "expected"),
+    [(None, None, "data"), (None, "", "data"), (None, "there", "there"), ("here", "there", "here")],
+)
+def test_data_lies_where_said_else_where_the_variable_says_else_in_data(
+    monkeypatch, said, variable, expected
+):
+    monkeypatch.delenv("FRANKENSTEIN_DATA", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("FRANKENSTEIN_DATA", variable)
+    assert Noise(data_root=said).data_root == Path(expected)
 
 
 @pytest.mark.parametrize("option", ["image_size", "batch_size", "eval_batch_size"])

@@ -2,7 +2,7 @@ import pytest
 
 from frankenstein.catalog import STITCHES
 
-OPTIONS = {"low_rank": {"rank": 2}, "sparse": {"l1": 0.1}}
+OPTIONS = {"low_rank": {"rank": 2}, "sparse": {"l1": 0.1}, "matched": {"rule": "match"}}
 
 
 @pytest.fixture(params=STITCHES)

@@ -27,6 +27,9 @@ def test_eye_is_the_member_nearest_to_the_unit_matrix(family):
     assert bias is None or not bias.any()
     if family.name == "low_rank":
         assert abs((weight - torch.eye(D)).square().sum() - (D - 2)) < 1e-9
+    elif family.name == "matched":  # nearest under its mask
+        mask = torch.nn.functional.one_hot(stitch.partner, D)
+        assert torch.equal(weight, torch.eye(D) * mask.double())
     else:
         torch.testing.assert_close(weight, torch.eye(D).double(), rtol=0, atol=1e-6)
 
@@ -38,7 +41,7 @@ def test_perm_is_the_member_nearest_to_a_random_permutation(family):
     if family.name == "low_rank":
         expected = torch.tensor([1, 1, 0, 0, 0, 0]).double()
         torch.testing.assert_close(torch.linalg.svdvals(weight), expected, rtol=0, atol=1e-6)
-    elif family.name != "identity":
+    elif family.name not in ("identity", "matched"):
         assert (weight.round().sum(0) == 1).all()
         assert (weight.round().sum(1) == 1).all()
         assert (weight - weight.round()).abs().max() < 1e-6
@@ -97,7 +100,8 @@ def test_an_orthogonal_stitch_stays_one_while_it_is_fitted():
 
 
 def test_unknown_starts_are_refused():
-    with pytest.raises(UserError, match="unknown start 'ones'; known: random, eye, perm, solved"):
+    known = "known: random, eye, perm, ones-zeros, solved"
+    with pytest.raises(UserError, match=f"unknown start 'ones'; {known}"):
         start(Affine(2, 2), "ones")
 
 

@@ -3,7 +3,7 @@ import torch
 import torchvision
 from torch import fx, nn
 
-from frankenstein.catalog import NETWORKS
+from frankenstein.catalog import NETWORKS, find_network
 from frankenstein.surgery import LayerError, capture, cut, cut_points, graft
 from frankenstein.surgery.trace import trace
 
@@ -35,9 +35,9 @@ def check_capture(network, x):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["tiny10", "resnet20_w1", "lenet", "dense", "mlp"])
 def test_every_layer_of_a_zoo_network_is_what_the_network_computes(name):
-    network = NETWORKS[name](num_classes=10, in_channels=1).eval()
+    network = find_network(name)(num_classes=10, in_channels=1).eval()
     check_capture(network, torch.randn(2, *network.input_shape))
 
 

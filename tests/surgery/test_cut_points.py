@@ -3,15 +3,15 @@ import torch
 import torchvision
 from torch import nn
 
-from frankenstein.catalog import NETWORKS
+from frankenstein.catalog import find_network
 from frankenstein.surgery import LayerError, cut, cut_points
 from frankenstein.surgery.trace import trace
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["tiny10", "resnet20_w1", "lenet", "dense", "mlp"])
 def test_shapes_are_those_of_the_representations(name):
-    network = NETWORKS[name](num_classes=7, in_channels=3).eval()
+    network = find_network(name)(num_classes=7, in_channels=3).eval()
     x = torch.zeros(3, *network.input_shape)
     points = cut_points(network)
     for after, shape in list(points.items())[::4]:
@@ -20,8 +20,19 @@ def test_shapes_are_those_of_the_representations(name):
 
 
 def test_names_come_in_order_of_execution():
-    network = NETWORKS["tiny10"](num_classes=10, in_channels=1)
+    network = find_network("tiny10")(num_classes=10, in_channels=1)
     assert tuple(cut_points(network))[:6] == ("conv1", "bn1", "relu1", "conv2", "bn2", "relu2")
+    network = find_network("nbn_tiny10")(num_classes=10, in_channels=1)
+    assert tuple(cut_points(network))[:4] == ("conv1", "relu1", "conv2", "relu2")
+
+
+def test_the_sums_of_residual_blocks_are_cut_points_and_their_insides_are_not():
+    points = cut_points(find_network("resnet20_w3")(num_classes=10, in_channels=3))
+    blocks = [f"layer{stage}.{block}" for stage in (1, 2, 3) for block in (0, 1, 2)]
+    inside = [f"{block}.{layer}" for block in blocks for layer in ("add", "relu_1")]
+    assert list(points) == ["conv1", "bn1", "relu", *inside, "avgpool", "flatten", "fc"]
+    shapes = [points[f"layer{stage}.2.add"] for stage in (1, 2, 3)]
+    assert shapes == [(48, 32, 32), (96, 16, 16), (192, 8, 8)]
 
 
 def test_everything_else_is_refused_by_cut():

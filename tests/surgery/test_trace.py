@@ -1,20 +1,18 @@
 import pytest
 import torch
-import torchvision
 from torch import nn
 from torchvision.models.feature_extraction import get_graph_node_names
 
-from frankenstein.catalog import NETWORKS
+from frankenstein.catalog import find_network
 from frankenstein.surgery import LayerError, cut
 from frankenstein.surgery.trace import trace
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "resnet18", "mobilenet_v3_small"])
+@pytest.mark.parametrize(
+    "name", ["tiny10", "resnet20_w1", "torchvision/resnet18", "torchvision/mobilenet_v3_small"]
+)
 def test_layers_are_named_as_torchvision_names_them(name):
-    if name in NETWORKS:
-        network = NETWORKS[name](num_classes=10, in_channels=1)
-    else:
-        network = torchvision.models.get_model(name)
+    network = find_network(name)(num_classes=10, in_channels=3)
     _, expected = get_graph_node_names(network, suppress_diff_warning=True)
     assert list(trace(network).names.values()) == expected
 

@@ -1,0 +1,176 @@
+"""What a whole matrix of stitches costs over running both networks once: two Tiny-10s, on the CPU.
+
+Within one process, turn by turn: both networks run whole and eagerly over all images that are
+solved and scored on (the floor), in batches of several sizes; then every layer of the one is
+stitched to every layer of the other, solved and scored. Trained: a step of all stitches that start
+at one layer together, and the same stitches one by one.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.cli.matrix_run import _BATCH
+from frankenstein.compare.layer_set import layer_set
+from frankenstein.compare.stitching_matrix import (
+    make_stitches,
+    measure_pairs,
+    pair_moments,
+    score_stitches,
+    stitching_matrix,
+)
+from frankenstein.stitches import Affine
+from frankenstein.surgery import Joint, join
+from frankenstein.surgery.key_layers import key_layers
+from frankenstein.tasks import task_loss
+from frankenstein.tasks.optimizers import make_optimizer
+from frankenstein.tasks.passes import Pass
+from frankenstein.zoo import load_network
+
+FILES = [f"model_weights/tiny10/fashion/in{i}-gn{i}.safetensors" for i in (0, 1)]
+BATCH = _BATCH["cpu"]
+Batches = list[tuple[Tensor, Tensor]]
+Networks = tuple[nn.Module, nn.Module]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=2000, help="to solve on, and to score on")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="processor time of one thread, for a busy machine"
+    )
+    options = parser.parse_args()
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    if options.cpu_time:
+        torch.set_num_threads(1)
+    networks = load_network(FILES[0]).eval(), load_network(FILES[1]).eval()
+    # Random images take as long as others.
+    images = torch.randn(2 * options.images, 1, 32, 32)
+    labels = torch.arange(len(images)) % 10
+    seconds: dict[str, list[float]] = {}
+
+    def timed(name: str, work: Callable[[], object]) -> None:
+        began = clock()
+        work()
+        seconds.setdefault(name, []).append(clock() - began)
+
+    solving, scoring = split(options.images)
+    data = (
+        batched(images[solving], labels[solving], BATCH),
+        batched(images[scoring], labels[scoring], BATCH),
+    )
+    for _ in range(options.rounds + 1):
+        for size in (BATCH, 128, 250):
+            timed(f"floor in batches of {size}", partial(run, networks, images, size))
+        timed("matrix", lambda: stitching_matrix(*networks, *data, measures=()))
+        for name, work in parts(networks, *data):
+            timed(name, work)
+        timed("training one by one", lambda: train(networks, data[0], together=False))
+        timed("training together", lambda: train(networks, data[0], together=True))
+    kept = {name: times[1:] for name, times in seconds.items()}  # the first is for warming up
+    print(
+        f"{'Processor' if options.cpu_time else 'Wall-clock'} time. " + table(kept, options.images)
+    )
+
+
+def split(images: int) -> tuple[slice, slice]:
+    return slice(0, images), slice(images, 2 * images)
+
+
+def batched(images: Tensor, labels: Tensor, size: int) -> Batches:
+    return list(zip(images.split(size), labels.split(size), strict=True))
+
+
+@torch.inference_mode()
+def run(networks: Networks, images: Tensor, size: int) -> None:
+    for batch in images.split(size):
+        for network in networks:
+            network(batch)
+
+
+def parts(
+    networks: Networks, solving: Batches, scoring: Batches
+) -> list[tuple[str, Callable[[], object]]]:
+    """The steps of `stitching_matrix` one by one."""
+    sets = layer_set(networks[0]).folded(), layer_set(networks[1]).folded()
+    moments = pair_moments(*sets, solving[:1])
+    stitches, _ = make_stitches(*sets, moments, Affine)
+
+    def solve() -> None:
+        for pair, stitch in stitches.items():
+            stitch.solve(moments.moments(*pair))
+
+    return [
+        ("- cutting and folding", lambda: [layer_set(network).folded() for network in networks]),
+        ("- moments of all pairs", lambda: pair_moments(*sets, solving)),
+        ("- solving", solve),
+        ("- scoring", lambda: score_stitches(*sets, moments, stitches, scoring)),
+        ("- linear CKA of all pairs", lambda: measure_pairs(moments, stitches, ["linear_cka"])),
+    ]
+
+
+def train(networks: Networks, batches: Batches, together: bool) -> None:
+    """A step of the stitches from every layer to every layer, on one batch of 128."""
+    images = torch.cat([images for images, _ in batches[:3]])[:128]
+    labels = torch.cat([labels for _, labels in batches[:3]])[:128]
+    layers = key_layers(networks[0])
+    for s in layers:
+        known: dict[str, Tensor] = {}
+        for t in layers:
+            joint = join_once(networks, s, t)
+            stitch = Affine(joint.source.units, joint.target.units)
+            optimizer = make_optimizer("adam", stitch.parameters(), 1e-3, 0.0)
+            now = Pass(images, labels, joint.sender, stitch, joint.receiver, joint.align)
+            if together:
+                vars(now).update(known)
+            task_loss(now).backward()
+            known = {"source": now.source}
+            optimizer.step()
+
+
+_JOINTS: dict[tuple[str, str], Joint] = {}
+
+
+def join_once(networks: Networks, s: str, t: str) -> Joint:
+    if (s, t) not in _JOINTS:
+        sender, receiver = (network.requires_grad_(False) for network in networks)
+        _JOINTS[s, t] = join(sender, receiver, s, t)
+    return _JOINTS[s, t]
+
+
+def table(seconds: dict[str, list[float]], images: int) -> str:
+    floors = [name for name in seconds if name.startswith("floor")]
+    lines = [
+        f"Two Tiny-10s, 8 x 8 layers, affine stitches, {images} images to solve on and {images} to "
+        f"score on, in batches of {BATCH}: median of {len(seconds['matrix'])} rounds; "
+        f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
+        f"Python {platform.python_version()}, torch {torch.__version__}.",
+        "",
+        f"| work | seconds | {' | '.join(f'over the {name}' for name in floors)} |",
+        f"| --- | ---: |{' ---: |' * len(floors)}",
+    ]
+    for name, times in seconds.items():
+        ratios = [
+            statistics.median(a / b for a, b in zip(times, seconds[floor], strict=True))
+            for floor in floors
+        ]
+        shown = " | ".join("" if "training" in name else f"{ratio:.2f}x" for ratio in ratios)
+        lines.append(f"| {name} | {statistics.median(times):.2f} | {shown} |")
+    pays = statistics.median(
+        a / b
+        for a, b in zip(seconds["training one by one"], seconds["training together"], strict=True)
+    )
+    lines += ["", f"Training together pays {pays:.2f}x over one by one."]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The words behind `compare`: which of them are networks, layers and measures."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from frankenstein.catalog import MEASURES
+from frankenstein.cli.errors import UsageError
+from frankenstein.errors import did_you_mean
+
+ALIASES = {  # Dr. Frankenstein's words
+    "cka": "linear_cka",
+    "cca": "mean_cca",
+    "l2": "mean_squared_distance",  # over the number of units
+    "ps_inv": "r_squared",
+    "corr": "unit_correlation",
+}
+MeasureWord = Annotated[str, (*MEASURES, *ALIASES)]
+_PLACES = ("receiver", "sender_layer", "receiver_layer")
+
+
+def sorted_out(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with every measure among the measures, wherever it stands behind SENDER.
+
+    Raises:
+        UsageError: if what is left does not say what to compare.
+    """
+    words = [values[place] for place in _PLACES if values[place] is not None]
+    known = (*MEASURES, *ALIASES)
+    count = next((i for i, word in enumerate(words) if word in known), len(words))
+    found = dict(values) | dict.fromkeys(_PLACES) | dict(zip(_PLACES, words[:count], strict=False))
+    found["measures"] = [*words[count:], *values["measures"]]
+    for word in found["measures"]:
+        if word not in known:
+            raise UsageError(f"{word!r} is no measure{did_you_mean(word, known)}")
+    _check(found, is_run=Path(values["sender"]).is_dir())
+    if Path(values["sender"]).is_dir():
+        found["stitch"] = values["stitch"] or "after"
+    return found
+
+
+def _check(values: Mapping[str, Any], is_run: bool) -> None:
+    sender, receiver = values["sender"], values["receiver"]
+    if is_run and receiver is not None:
+        raise UsageError(
+            f"behind the run {sender} there are measures only, got {receiver!r}"
+            + did_you_mean(receiver, (*MEASURES, *ALIASES))
+        )
+    if is_run:
+        return
+    if receiver is None:
+        raise UsageError("missing RECEIVER (file of the second network)")
+    for option in ("stitch", "layer"):
+        if values[option] is not None:
+            raise UsageError(f"--{option} is for the folder of a run, and {sender} is none")
+    if values["measures"] and values["receiver_layer"] is None:
+        raise UsageError("measures are of two layers: name SENDER_LAYER and RECEIVER_LAYER")
+    if values["flattening"] is not None and not values["measures"]:
+        raise UsageError("--flattening is for measures, and none is named")

@@ -1,0 +1,47 @@
+"""The controls of a stitching run: what its stitches are held against."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from frankenstein.cli.joint import Pair
+from frankenstein.cli.waiting import waiting
+from frankenstein.compare import Controls, solve_controls
+from frankenstein.data import ImageData
+from frankenstein.surgery import join
+from frankenstein.zoo import build_network, read_card
+
+_SOLVED_ON, _SCORED_ON = 1_000, 1_000  # images at least: controls cost less than the stitches do
+_PER_UNIT = 10  # more to solve on where there are many units
+_SEED = 1_000_003  # one that nobody trains from: an untrained sender must not be this one's start
+
+
+def controls_for(
+    values: Mapping[str, Any],
+    pair: Pair,
+    data: ImageData,
+    device: torch.device,
+    few: int | None = None,
+) -> Controls:
+    """Controls for stitches between a pair that lies on the device; `few` limits the images."""
+    card = read_card(values["sender"], values["model"])
+    network = build_network(
+        card.architecture, card.num_classes, card.in_channels, _SEED, card.image_size
+    )
+    joint = join(
+        network.eval().to(device),
+        pair.receiver,
+        values["sender_layer"],
+        values["receiver_layer"],
+        values["flatten"],
+    )
+    wanted = max(_SOLVED_ON, _PER_UNIT * max(joint.source.units, joint.target.units))
+    return solve_controls(
+        joint.sender.front,
+        joint.receiver.front,
+        joint.align,
+        waiting(data.train_batches(few or wanted), "solving controls", values["quiet"]),
+        device,
+        every=max(1, len(data.val_labels) // _SCORED_ON),
+    )

@@ -1,0 +1,62 @@
+"""`frankenstein evaluate`: how well a saved network does, or the stitches of a finished run."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from frankenstein.cli.names import DatasetName, MeasureName, NetworkName
+
+
+def evaluate(
+    subject: str,
+    *,
+    stitch: list[Literal["before", "after", "ps_inv"]] | None = None,
+    dataset: Annotated[DatasetName | None, "-d"] = None,
+    model: NetworkName | None = None,
+    measures: list[MeasureName] | None = None,
+    percentile: float = 95.0,
+    batch_size: Annotated[int, "-b"] = 250,
+    out_dir: Annotated[str, "-o"] = "results",
+    run_name: str | None = None,
+    data_root: str | None = None,
+    accelerator: Annotated[str, "trainer"] = "auto",
+    quiet: bool = False,
+) -> Path:
+    """Evaluate a saved network, or the stitches of a run, on held-out images.
+
+    A network has its accuracy and its loss (cross entropy in nats; ten classes of chance cost
+    2.303). Of every stitch there is also how it answers beside the receiver, how alike the
+    representations are, the share of them that the receiver could not have made, and all of that
+    for the controls.
+
+    Args:
+        subject: file of a network, or folder of a run of train.py or stitch.py
+        stitch: which stitches of the run; all three if absent
+        dataset: data set; the one of the run, or that the network was trained on, if absent
+        model: network in a .pt file, which its shapes tell if absent
+        measures: similarity of stitched to target; those of the run if absent
+        percentile: of the receiver's own scores, above which a representation is outside
+        batch_size: images a step
+        out_dir: folder of results
+        run_name: folder of this run in OUT_DIR/evaluate; made from the subject if absent
+        data_root: folder where data sets lie; as in the run if absent, then as for stitch.py
+        accelerator: cpu, gpu, or auto
+        quiet: no progress bar; print the folder only
+
+    Examples:
+        frankenstein evaluate model_weights/tiny10/digits/in0-gn0.safetensors
+        frankenstein evaluate results/stitch/RUN --stitch after ps_inv
+        frankenstein evaluate results/stitch/RUN --measures r_squared -d mnist
+    """
+    values = dict(locals())
+
+    from rich.console import Console
+
+    from frankenstein.cli.config import dump
+    from frankenstein.cli.evaluate_run import run_evaluate
+
+    folder, tables = run_evaluate(values, dump(evaluate, values))
+    console = Console()
+    for table in () if quiet else tables:
+        console.print(table)
+    console.out(folder if quiet else f"report:     {folder / 'report.md'}", highlight=False)
+    return folder

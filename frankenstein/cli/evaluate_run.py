@@ -1,0 +1,86 @@
+"""One evaluation on held-out images, from a network's file or a run's folder to a folder."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from frankenstein.cli.checks import at_least, data_for
+from frankenstein.cli.controls import controls_for
+from frankenstein.cli.run_folder import run_folder, short_name
+from frankenstein.cli.score_tables import KINDS, answer_tables, score_blocks, score_table
+from frankenstein.cli.stitched_run import read_run
+from frankenstein.cli.trainer import device_of
+from frankenstein.cli.waiting import waiting
+from frankenstein.compare import evaluate_network, evaluate_stitches
+from frankenstein.errors import UserError
+from frankenstein.report import markdown_table, rich_table, write_report
+from frankenstein.zoo import load_network, network_sha256, read_card
+
+_KEPT = ("dataset", "model", "measures", "data_root")  # as in the run, unless given
+
+
+def run_evaluate(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
+    """Run `frankenstein evaluate` with these values; returns its folder and what to show."""
+    at_least(batch_size=(values["batch_size"], 1))
+    trained = Path(values["subject"]) / "network.safetensors"  # of a run of train.py
+    if trained.is_file():
+        return _network(values | {"subject": str(trained)}, config)
+    if Path(values["subject"]).is_dir():
+        return _stitches(values, config)
+    if values["stitch"]:
+        raise UserError(
+            f"--stitch chooses among the stitches of a run, and {values['subject']} is no folder"
+        )
+    return _network(values, config)
+
+
+def _network(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
+    subject, device = values["subject"], device_of(values["accelerator"])
+    card = read_card(subject, values["model"])
+    network = load_network(subject, values["model"]).to(device)
+    dataset, batch_size = values["dataset"] or card.dataset, values["batch_size"]
+    data = data_for(network, dataset, values, batch_size, card.num_classes)
+    name = values["run_name"] or short_name(subject)
+    with run_folder(values["out_dir"], "evaluate", name, config) as run:
+        batches = waiting(data.val_batches(), f"evaluating {name}", values["quiet"])
+        scores = evaluate_network(network, batches, device)
+        run.summary.update(scores)
+        run.facts |= {"network": network_sha256(network), "device": str(device)}
+        run.facts |= {"dataset": dataset, "examples": len(data.val_labels)}
+        rows, header = [[name, scores["accuracy"], scores["loss"]]], ["", "accuracy", "loss"]
+        about = f"`{subject}` on the {len(data.val_labels)} held-out images of {dataset}."
+        table = markdown_table(rows, header, percent=["accuracy"])
+        write_report(run.path, f"Evaluation of {name}", [about, table])
+    return run.path, [rich_table(rows, header, percent=["accuracy"])]
+
+
+def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
+    folder, device = Path(values["subject"]), device_of(values["accelerator"])
+    kinds = [kind for kind in KINDS if kind in (values["stitch"] or KINDS)]
+    changed = {name: values[name] for name in _KEPT if values[name] is not None}
+    changed |= {"batch_size": values["batch_size"], "quiet": values["quiet"]}
+    made = read_run(values["subject"], kinds, changed).to(device)
+    pair, options = made.pair, made.values
+    dataset, num_classes = options["dataset"] or pair.card.dataset, pair.card.num_classes
+    data = data_for(pair.receiver, dataset, options, values["batch_size"], num_classes)
+    name, measures = values["run_name"] or folder.name, options["measures"]
+    with run_folder(values["out_dir"], "evaluate", name, config) as run:
+        scores = evaluate_stitches(
+            pair.joint.sender,
+            pair.joint.receiver,
+            {kind: made.aligned(kind) for kind in kinds},
+            waiting(data.val_batches(), f"evaluating {name}", values["quiet"]),
+            measures,
+            device,
+            controls_for(options, pair, data, device),
+            values["percentile"],
+        )
+        run.summary.update(scores)
+        run.facts |= {"device": str(device), "dataset": dataset, "examples": len(data.val_labels)}
+        about = (
+            f"The stitches of `{folder}` on the {len(data.val_labels)} held-out images of "
+            f"{dataset}; outside is beyond percentile {values['percentile']:g}."
+        )
+        write_report(run.path, f"Evaluation of {name}", [about, *score_blocks(scores, measures)])
+    return run.path, [score_table(scores, measures, name), *answer_tables(scores)]

@@ -1,0 +1,287 @@
+"""One run that stitches every layer to every layer: solve, train, score, keep what is done."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from frankenstein.callbacks import progress_bar
+from frankenstein.cli.checks import at_least, data_for
+from frankenstein.cli.joint import load_networks
+from frankenstein.cli.matrix_cells import CELLS, Cells, Row
+from frankenstein.cli.matrix_report import Results, write_matrix
+from frankenstein.cli.run_folder import run_folder, short_name
+from frankenstein.cli.stitch_options import (
+    epochs_of,
+    family_of,
+    make_stitch,
+    objective_of,
+    start_stitch,
+)
+from frankenstein.cli.trainer import device_of, quiet_lightning
+from frankenstein.cli.waiting import waiting
+from frankenstein.compare.layer_set import LayerSet, layer_set
+from frankenstein.compare.pair_moments import PairMoments
+from frankenstein.compare.stitching_matrix import (
+    Pair,
+    StitchingMatrix,
+    make_stitches,
+    measure_pairs,
+    pair_moments,
+    score_stitches,
+)
+from frankenstein.data import ImageData
+from frankenstein.errors import UserError
+from frankenstein.stitches import Stitch
+from frankenstein.surgery import join
+from frankenstein.tasks.together import StitchingTogether
+from frankenstein.zoo import network_sha256
+
+# Larger batches of maps do not stay in a CPU's cache, and every step of a pass waits for memory.
+_BATCH = {"cpu": 50, "cuda": 250}
+
+
+class Work(NamedTuple):
+    """What every step of a run needs."""
+
+    values: Mapping[str, Any]
+    networks: tuple[nn.Module, nn.Module]  # sender and receiver
+    sides: tuple[LayerSet, LayerSet]
+    data: ImageData
+    device: torch.device
+    cells: Cells
+    refused: dict[Pair, str]
+
+
+def run_matrix(values: dict[str, Any], config: str) -> tuple[Path, Results]:
+    """Run `frankenstein stitch --all` with these values; returns its folder and results."""
+    _check(values)
+    objective_of(values)
+    epochs, device = epochs_of(values), device_of(values["accelerator"])
+    sender, receiver, card = load_networks(values)
+    networks = sender.to(device), receiver.to(device)
+    sides = (
+        layer_set(sender, values["sender_layers"], values["flatten"]),
+        layer_set(receiver, values["receiver_layers"], values["flatten"]),
+    )
+    data = data_for(
+        receiver,
+        values["dataset"] or card.dataset,
+        values,
+        eval_batch_size=_BATCH[device.type],
+        num_classes=card.num_classes,
+    )
+    if not values["augment"]:
+        data.augment = lambda images, generator: images  # type: ignore[method-assign]
+    empty = PairMoments(sides[0].layouts, sides[1].layouts, device)
+    _, refused = make_stitches(*sides, empty, partial(make_stitch, values))
+    name = values["run_name"] or _name(values)
+    folder = run_folder(values["out_dir"], "stitch", name, config, values["resume"], CELLS)
+    with folder as run, quiet_lightning():
+        shas = {"sender": network_sha256(sender), "receiver": network_sha256(receiver)}
+        cells = Cells(run.path, values, shas)
+        work = Work(values, networks, sides, data, device, cells, refused)
+        _fill(work, epochs, name)
+        results = _gathered(work, epochs)
+        run.summary.update(results.summary())
+        run.facts |= {"networks": shas, "device": str(device), "seeds": {"stitch": _seeds(values)}}
+        write_matrix(run.path, name, values, results)
+        shutil.rmtree(cells.folder)
+    return run.path, results
+
+
+def _fill(work: Work, epochs: int, name: str) -> None:
+    """Make every row that is not kept yet."""
+    values, cells, names = work.values, work.cells, work.sides[0].names
+    keys = [(*kind, s) for kind in _kinds(values, epochs) for s in names]
+    if all(key in cells for key in keys):
+        return
+    quiet, few = values["quiet"], 3 * values["batch_size"] if values["debug"] else None
+    fast = work.sides[0].folded(), work.sides[1].folded()
+    solving = waiting(work.data.train_batches(few or values["solve_on"]), f"solving {name}", quiet)
+    moments = pair_moments(*fast, solving, work.device)
+
+    def score(stitches: Mapping[Pair, Stitch], what: str) -> StitchingMatrix:
+        held_out = work.data.val_batches(few)
+        batches = waiting(held_out, f"scoring {what}", quiet) if what else held_out
+        return score_stitches(*fast, moments, stitches, batches, work.device)
+
+    for kind, seed in _kinds(values, epochs):
+        if kind == "trained" or all((kind, seed, s) in cells for s in names):
+            continue
+        stitches = _made({**values, "seed": seed}, work, moments)
+        if kind == "measures":
+            found = measure_pairs(moments, stitches, _measures(values))
+            _keep(cells, (kind, seed), names, found)
+            continue
+        for pair, stitch in stitches.items():
+            stitch.solve(moments.moments(*pair))
+        _keep(cells, (kind, seed), names, _scores(score(stitches, name)))
+    rows = [key for key in keys if key[0] == "trained" and key not in cells]
+    _train_rows(work, rows, epochs, moments, score, name)
+
+
+def _train_rows(
+    work: Work,
+    rows: list[tuple[str, int, str]],
+    epochs: int,
+    moments: PairMoments,
+    score: Callable[[Mapping[Pair, Stitch], str], StitchingMatrix],
+    name: str,
+) -> None:
+    """Train row after row: the stitches that start at one sender layer share its pass."""
+    steps = 3 if work.values["debug"] else len(work.data.train_dataloader())
+    with progress_bar() as bar:
+        bar.disable = work.values["quiet"]
+        task = bar.add_task(f"training {name}", total=len(rows) * epochs * steps, numbers="")
+        for kind, seed, layer in rows:
+            values = {**work.values, "seed": seed}
+            stitches = _made(values, work, moments, layer)
+            for pair, stitch in stitches.items():
+                start_stitch(stitch, values, moments.moments(*pair))
+            train_row(work, values, layer, stitches, epochs, moments, lambda: bar.advance(task))
+            _keep(work.cells, (kind, seed), [layer], _scores(score(stitches, "")))
+
+
+def train_row(
+    work: Work,
+    values: Mapping[str, Any],
+    layer: str,
+    stitches: Mapping[Pair, Stitch],
+    epochs: int,
+    moments: PairMoments,
+    step_done: Callable[[], Any],
+) -> None:
+    """Train all stitches that start at one sender layer."""
+    if not stitches:
+        return
+    receiver = work.sides[1]
+    joints = {t: join(*work.networks, layer, t, values["flatten"]) for _, t in stitches}
+    task = StitchingTogether(
+        next(iter(joints.values())).sender,
+        {t: joint.receiver for t, joint in joints.items()},
+        {t: joint.align for t, joint in joints.items()},
+        {t: stitch for (_, t), stitch in stitches.items()},
+        receiver.read,
+        objective=objective_of(values),
+        lr=values["lr"],
+        weight_decay=values["weight_decay"],
+        optimizer=values["optimizer"],
+    )
+    trainer = pl.Trainer(
+        accelerator="gpu" if work.device.type == "cuda" else "cpu",
+        devices=1,
+        precision=values["precision"],
+        max_epochs=epochs,
+        limit_train_batches=3 if values["debug"] else 1.0,
+        limit_val_batches=0,
+        callbacks=[_Steps(step_done)],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        deterministic="warn",
+        use_distributed_sampler=False,
+    )
+    work.data.order_seed = values["seed"]
+    trainer.fit(task, work.data)
+    task.to(work.device)  # the Trainer leaves it on the CPU
+
+
+class _Steps(pl.Callback):
+    def __init__(self, done: Callable[[], Any]) -> None:
+        self.done = done
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.done()
+
+
+def _made(
+    values: Mapping[str, Any], work: Work, moments: PairMoments, layer: str | None = None
+) -> dict[Pair, Stitch]:
+    """New stitches of all pairs, or of those that start at a layer."""
+    stitches, _ = make_stitches(*work.sides, moments, partial(make_stitch, values))
+    return {p: one.to(work.device) for p, one in stitches.items() if layer in (None, p[0])}
+
+
+def _scores(matrix: StitchingMatrix) -> dict[str, dict[Pair, float]]:
+    whole = {"sender": matrix.sender, "receiver": matrix.receiver}
+    return {
+        "accuracy": matrix.accuracy,
+        "agreement": matrix.agreement,
+        **{side: dict.fromkeys(matrix.accuracy, value) for side, value in whole.items()},
+    }
+
+
+def _keep(
+    cells: Cells, kind: tuple[str, int], layers: Any, found: dict[str, dict[Pair, float]]
+) -> None:
+    for layer in layers:
+        row: Row = {}
+        for what, values in found.items():
+            for (s, t), value in values.items():
+                if s == layer:
+                    row.setdefault(t, {})[what] = value
+        cells[(*kind, layer)] = row
+
+
+def _gathered(work: Work, epochs: int) -> Results:
+    found: dict[str, dict[str, dict[Pair, list[float]]]] = {}
+    for kind, seed in _kinds(work.values, epochs):
+        for s in work.sides[0].names:
+            for t, cell in work.cells[kind, seed, s].items():
+                for what, value in cell.items():
+                    lists = found.setdefault(kind, {}).setdefault(what, {})
+                    lists.setdefault((s, t), []).append(value)
+    return Results(work.sides[0].names, work.sides[1].names, found, work.refused)
+
+
+def _kinds(values: Mapping[str, Any], epochs: int) -> list[tuple[str, int]]:
+    """What is made, each with the seed it is made from."""
+    seeds = _seeds(values)
+    # Of what is solved, only a random choice of partners is random.
+    solved = seeds if values["mask"] == "random-permutation" else seeds[:1]
+    kinds = [("solved", seed) for seed in solved]
+    kinds += [("trained", seed) for seed in seeds if epochs]
+    return kinds + ([("measures", seeds[0])] if _measures(values) else [])
+
+
+def _seeds(values: Mapping[str, Any]) -> list[int]:
+    return list(range(values["seed"], values["seed"] + values["seeds"]))
+
+
+def _measures(values: Mapping[str, Any]) -> list[str]:
+    """Those that can be had from a pair's second moments."""
+    return [measure for measure in values["measures"] if measure != "unbiased_cka"]
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    at_least(
+        epochs=(values["epochs"], 0),
+        lr=(values["lr"], 0),
+        weight_decay=(values["weight_decay"], 0),
+        seeds=(values["seeds"], 1),
+        solve_on=(1 if values["solve_on"] is None else values["solve_on"], 1),
+    )
+    if values["devices"] not in ("auto", "1") or values["strategy"] != "auto":
+        raise UserError("a matrix of stitches is made on one device; leave out --devices")
+    if values["precision"] not in ("32-true", "bf16-mixed"):
+        raise UserError(
+            f"a matrix of stitches is trained in 32-true or bf16-mixed, got {values['precision']}"
+        )
+
+
+def _name(values: Mapping[str, Any]) -> str:
+    words = [short_name(values["sender"]), short_name(values["receiver"]), "all", values["init"]]
+    words += [family] if (family := family_of(values)) != "affine" else []
+    for option, short in (("low_rank", "r"), ("l1", "l1-"), ("cka_reg", "cka"), ("direct", "")):
+        words += [f"{short}{values[option]}"] if values[option] else []
+    words += [values["mask"]] if values["mask"] != "identity" else []
+    words += ["flat"] if values["flatten"] else []
+    words += [values["target_type"]] if values["target_type"] != "hard" else []
+    return "-".join(words)

@@ -1,0 +1,73 @@
+"""What a stitch is held against: how far would it come without the likeness it is to show?"""
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.compare.outside import Typical
+from frankenstein.moments import Moments
+from frankenstein.stitches import Affine, Identity
+
+CONTROLS = ("identity", "untrained", "itself", "itself_ps_inv")
+Route = tuple[str, nn.Module]  # whose representation of the images, and what it goes through
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Stitches whose scores say what the others' are worth, ready for `evaluate_stitches`."""
+
+    untrained: nn.Module  # images to the source of a sender that has learned nothing
+    routes: Mapping[str, Route]  # of the sender, the receiver or the untrained
+    typical: Typical  # how the receiver's representations lie on training images
+    every: int = 1  # of how many examples one is scored
+
+
+@torch.no_grad()
+def solve_controls(
+    untrained: nn.Module,
+    receiver: nn.Module,
+    align: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device | str = "cpu",
+    every: int = 1,
+) -> Controls:
+    """Controls from one pass over training examples, to be scored on one example in `every`.
+
+    `untrained` and `receiver` are fronts: images to a representation. `align` lays the source like
+    the target (see `surgery.join`); everything lies on `device`, in evaluation mode.
+
+    - "identity": the source as it is, where the sender has as many units as the receiver;
+    - "untrained": least squares from the same layer of a sender with random weights;
+    - "itself": the receiver's own representation as it is, which must change nothing;
+    - "itself_ps_inv": least squares from it to itself, which should.
+    """
+    moments, typical = Moments(), Typical()
+    for images, _ in batches:
+        images = images.to(device)
+        target = receiver(images)
+        moments.update(align(untrained(images)), target)
+        typical.update(target)
+    d, e = moments.covariance("xy").shape
+    solved = Affine(d, e).solve(moments).to(device)
+    routes: dict[str, Route] = {
+        "untrained": ("untrained", nn.Sequential(align, solved)),
+        "itself": ("receiver", Identity(e, e).to(device)),
+        "itself_ps_inv": ("receiver", Affine(e, e).solve(_of_itself(moments)).to(device)),
+    }
+    if d == e:
+        routes["identity"] = ("sender", nn.Sequential(align, Identity(d, e).to(device)))
+    return Controls(untrained, routes, typical.solve(), every)
+
+
+def _of_itself(moments: Moments) -> Moments:
+    """The moments of y with itself, which those of x with y hold."""
+    own = copy.copy(moments)
+    own.shift = dict.fromkeys("xy", moments.shift["y"])
+    own.first = dict.fromkeys("xy", moments.first["y"])
+    own.second = dict.fromkeys(("xx", "xy", "yy"), moments.second["yy"])
+    own.third = dict.fromkeys(("xx", "xy", "yx", "yy"), moments.third["yy"])
+    own.fourth = dict.fromkeys(("xx", "xy", "yy"), moments.fourth["yy"])
+    return own

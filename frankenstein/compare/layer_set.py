@@ -1,0 +1,69 @@
+"""Several layers of one network: all read in one pass, each with what follows it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from frankenstein.surgery import Cut, Layout, capture, cut, cut_points, layout_of
+from frankenstein.surgery.fold import fold
+from frankenstein.surgery.key_layers import key_layers
+from frankenstein.surgery.layouts import channels_first, flattened
+
+
+class LayerSet(NamedTuple):
+    """Cut points of a network, in the order given; maps have their channels first."""
+
+    names: tuple[str, ...]
+    read: nn.Module  # images -> {layer: representation}
+    ends: dict[str, nn.Module]  # representation -> logits
+    layouts: dict[str, Layout]
+
+    def logits(self, representations: dict[str, Tensor]) -> Tensor:
+        """What the whole network answers, from what was read."""
+        last = self.names[-1]
+        return self.ends[last](representations[last])
+
+    def folded(self) -> "LayerSet":
+        """The same with BatchNorm folded into the layers before: equal but for rounding."""
+        ends = {name: fold(end) for name, end in self.ends.items()}
+        return self._replace(read=fold(self.read), ends=ends)
+
+
+def layer_set(
+    network: nn.Module, names: Sequence[str] | None = None, flatten: bool = False
+) -> LayerSet:
+    """The layers of these names; those of `key_layers` by default.
+
+    With `flatten` every place of a unit counts as a unit of its own. The network is frozen where
+    it is: in evaluation mode, without gradients.
+
+    Raises:
+        LayerError: for a layer after which the network cannot be cut.
+    """
+    network.requires_grad_(False).eval()
+    names = tuple(dict.fromkeys(names or key_layers(network)))
+    halves = {name: cut(network, after=name) for name in names}  # first: it says what is wrong
+    shapes = cut_points(network)
+    lays: dict[str, nn.Module] = {}
+    ends: dict[str, nn.Module] = {}
+    layouts: dict[str, Layout] = {}
+    for name in names:
+        laid = channels_first(Cut(nn.Identity(), halves[name].end), shapes[name])
+        layouts[name] = layout_of(shapes[name])
+        if flatten:
+            laid, layouts[name] = flattened(laid, layouts[name])
+        lays[name], ends[name] = laid
+    return LayerSet(names, _Reader(capture(network, names), lays), ends, layouts)
+
+
+class _Reader(nn.Module):
+    """What a capture gives, laid as stitches take it."""
+
+    def __init__(self, captured: nn.Module, lays: dict[str, nn.Module]) -> None:
+        super().__init__()
+        self.captured, self.lays = captured, lays
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        read = self.captured(images)
+        return {name: lay(read[name]) for name, lay in self.lays.items()}

@@ -1,0 +1,100 @@
+"""Is a stitched representation one that the receiver could have made?
+
+Task loss matching can reach a high accuracy by representations that no image gives the receiver. At
+the cut an example is summed up by the mean and the standard deviation over places of every unit.
+Its score is the squared Mahalanobis distance of these to the receiver's own on training images. It
+is outside if its score is above the 95th percentile of the receiver's own on held-out images.
+
+Source: the question is that of Balogh & Jelasity 2025, https://arxiv.org/abs/2412.11299; they
+train a classifier of representations for every layer, on images of two data sets, and take its
+energy. The score here is that of Lee et al. 2018, https://arxiv.org/abs/1807.03888, which they take
+of the means of units, around those of a class. Here it is without classes, so that labels do not
+enter, and with standard deviations, so that patterns do; it needs no training and no other images.
+"""
+
+import math
+from collections import defaultdict
+
+import torch
+from torch import Tensor
+
+from frankenstein.errors import UserError
+from frankenstein.moments import Moments
+
+_FLOOR = 1e-2  # of the mean variance, added to that of every direction
+
+
+def unit_statistics(
+    z: Tensor,  # (N, C, H, W), (N, T, C) or (N, C)
+) -> Tensor:  # (N, 2 C), or (N, C) where there are no places
+    """Mean and standard deviation over places of every unit.
+
+    >>> unit_statistics(torch.ones(5, 3, 2, 2)).shape
+    torch.Size([5, 6])
+    """
+    if z.ndim == 2:
+        return z.double()
+    places = z.flatten(2) if z.ndim == 4 else z.flatten(1, -2).transpose(1, 2)
+    std, mean = torch.std_mean(places, 2, correction=0)
+    return torch.cat([mean, std], 1).double()
+
+
+class Typical:
+    """How the receiver's representations lie: a mean and a covariance, from one pass."""
+
+    def __init__(self) -> None:
+        self._moments = Moments(unit_statistics)
+        self._mean = self._root = torch.zeros(())
+
+    def update(self, target: Tensor) -> None:
+        """Add a batch of the receiver's representations, before any is scored."""
+        self._moments.update(target, target.new_zeros(len(target), 1))
+
+    def solve(self) -> "Typical":
+        """Turn the sums into what scores need; returns self."""
+        covariance = self._moments.covariance("xx")
+        # So that a unit that is dead in the receiver counts where a stitch revives it, and rounding
+        # does not; a receiver that does not vary at all leaves plain distances.
+        floor = _FLOOR * covariance.diagonal().mean()
+        floor = torch.where(floor > 0, floor, 1.0)
+        unit = torch.eye(len(covariance)).to(covariance)
+        self._mean, self._root = (
+            self._moments.mean("x"),
+            torch.linalg.cholesky(covariance + floor * unit),
+        )
+        return self
+
+    def score(self, z: Tensor) -> Tensor:  # (N,)
+        """Squared Mahalanobis distance of every example: larger is further outside."""
+        away = (unit_statistics(z) - self._mean).T
+        return torch.linalg.solve_triangular(self._root, away, upper=False).square().sum(0)
+
+
+class Outside:
+    """Shares of examples outside; one score per example and representation is all that is kept."""
+
+    def __init__(self, typical: Typical, percentile: float = 95.0) -> None:
+        if not 0 < percentile < 100:
+            raise UserError(f"a percentile lies between 0 and 100, got {percentile}")
+        self.typical, self.percentile = typical, percentile
+        self._scores: dict[str, list[Tensor]] = defaultdict(list)
+
+    def update(self, name: str, z: Tensor) -> None:
+        """Add a batch of one representation; "receiver" is that of the receiver itself."""
+        self._scores[name].append(self.typical.score(z))
+
+    def shares(self) -> dict[str, float]:
+        """Share outside of every representation, the receiver's own among them.
+
+        Its scores on every other example set the threshold, and all shares are of the examples
+        between; the receiver's own, about 5 % for the 95th percentile, tells how exact they are.
+        """
+        scores = {name: torch.cat(parts) for name, parts in self._scores.items()}
+        known = scores["receiver"][::2]
+        rank = min(len(known), math.ceil(self.percentile / 100 * (len(known) + 1)))
+        threshold = known.kthvalue(rank).values
+        # A score that is NaN is outside, too.
+        return {
+            name: 1 - float((all_[1::2] <= threshold).double().mean())
+            for name, all_ in scores.items()
+        }

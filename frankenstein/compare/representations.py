@@ -1,0 +1,53 @@
+"""Two representations of the same images: the moments from which every measure follows."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from frankenstein.moments import Moments
+from frankenstein.shapes import per_location, per_sample, pooled
+from frankenstein.surgery.layouts import is_channels_last
+
+FLATTENINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "per_location": per_location,
+    "per_sample": per_sample,
+    "pooled": pooled,
+}
+Representation = Callable[[Tensor], Tensor]  # images to what a layer makes of them
+
+
+@torch.no_grad()
+def layer_moments(
+    one: Representation,
+    other: Representation,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    flattening: str | None = None,
+    device: torch.device | str = "cpu",
+) -> tuple[Moments, str]:
+    """Moments of two representations, one pass, and the name of the flattening (see `shapes`).
+
+    Unless one is asked for, maps and tokens count one row per place where both lie on the same
+    grid, and are pooled over places otherwise.
+
+    Raises:
+        KeyError: for an unknown flattening.
+        ShapeError: if the two have different numbers of rows.
+    """
+    moments = Moments(FLATTENINGS[flattening or "per_location"])
+    for images, _ in batches:
+        images = images.to(device)
+        x, y = (_channels_first(network(images)) for network in (one, other))
+        if flattening is None:
+            flattening = "per_location" if _places(x) == _places(y) else "pooled"
+            moments = Moments(FLATTENINGS[flattening])
+        moments.update(x, y)
+    return moments, flattening or "per_location"
+
+
+def _channels_first(z: Tensor) -> Tensor:
+    return z.movedim(-1, 1) if is_channels_last(z.shape[1:]) else z
+
+
+def _places(z: Tensor) -> tuple[int, ...]:
+    return z.shape[2:] if z.ndim == 4 else z.shape[1:-1]

@@ -1,0 +1,82 @@
+"""Running sums of what networks answer, on the device where they answer."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.errors import UserError
+from frankenstein.labels import label_loss, several
+from frankenstein.measures import agreement, cross_entropy_between, hits_table, jensen_shannon
+
+# Of a network against a reference network, in the order of `hits_table`.
+HITS = ("both_wrong", "only_receiver_right", "only_it_right", "both_right")
+
+
+class Tally:
+    """Sums over examples of one network's answers against labels and a reference's answers.
+
+    Where images have several labels, each is a question by itself, with the answers no and yes.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._sums: dict[str, Tensor | float] = {}
+
+    def update(
+        self,
+        logits: Tensor,  # (N, C)
+        labels: Tensor,  # (N,) classes, or (N, C) of 0 and 1
+        reference: Tensor | None = None,  # (N, C), logits of the network to be like
+    ) -> None:
+        """Add a batch."""
+        self.n += labels.numel()
+        self._add("loss", label_loss(logits, labels, reduction="sum"))
+        answers, classes = _answers(logits, labels), labels.long()
+        self._add("accuracy", (answers.argmax(-1) == classes).sum())
+        if reference is None:
+            return
+        wanted = _answers(reference, labels)
+        self._add("agreement", agreement(answers, wanted).sum())
+        self._add("cross_entropy", cross_entropy_between(answers, wanted).sum())
+        self._add("jensen_shannon", jensen_shannon(answers, wanted).sum())
+        for name, count in zip(HITS, hits_table(answers, wanted, classes).flatten(), strict=True):
+            self._add(name, count)
+
+    def means(self) -> dict[str, float]:
+        """Every sum per example.
+
+        Raises:
+            UserError: if there was none.
+        """
+        if not self.n:
+            raise UserError("no examples were given; is the data set empty?")
+        return {name: float(total) / self.n for name, total in self._sums.items()}
+
+    def _add(self, name: str, amount: Tensor) -> None:
+        self._sums[name] = self._sums.get(name, 0.0) + amount.double()
+
+
+@torch.no_grad()
+def evaluate_network(
+    network: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device | str = "cpu",
+) -> dict[str, float]:
+    """Accuracy and loss (cross entropy in nats; ln 10 for ten classes of chance) of a network.
+
+    The network lies on `device`, in evaluation mode.
+    """
+    tally = Tally()
+    for images, labels in batches:
+        tally.update(network(images.to(device)), labels.to(device))
+    return tally.means()
+
+
+def _answers(
+    logits: Tensor,  # (N, C)
+    labels: Tensor,
+) -> Tensor:  # (N, C); of several labels (N, C, 2)
+    """Logits with the classes of one question on the last axis."""
+    # The logit of a yes is against a no of 0.
+    return torch.stack([torch.zeros_like(logits), logits], -1) if several(labels) else logits

@@ -1,0 +1,56 @@
+"""Two networks cut, and laid so that one stitch of units fits between them."""
+
+from typing import NamedTuple
+
+from torch import nn
+
+from frankenstein.surgery.cut import Cut, cut
+from frankenstein.surgery.cut_points import cut_points
+from frankenstein.surgery.layouts import Layout, alignment, channels_first, flattened, layout_of
+from frankenstein.surgery.trace import LayerError
+
+
+class Joint(NamedTuple):
+    """The halves of both networks, and what lies between them before a stitch does."""
+
+    sender: Cut
+    receiver: Cut
+    align: nn.Module  # without parameters: lays the source like the target
+    source: Layout  # the sender's representation, as it leaves its front
+    target: Layout
+    said: str | None  # what align does, None if nothing
+
+
+def join(
+    sender: nn.Module,
+    receiver: nn.Module,
+    sender_layer: str,
+    receiver_layer: str,
+    flatten: bool = False,
+) -> Joint:
+    """Cut two networks that see the same images, ready for a stitch.
+
+    Maps whose channels come last are turned to channels-first; with `flatten` every place of a
+    unit counts as a unit of its own, and both representations are vectors.
+
+    Raises:
+        LayerError: for a layer after which a network cannot be cut.
+        ShapeError: if the source cannot be laid like the target.
+    """
+    front, source = _laid(sender, sender_layer, flatten)
+    end, target = _laid(receiver, receiver_layer, flatten)
+    align, said = alignment(source, target)
+    return Joint(front, end, align, source, target, said)
+
+
+def _laid(network: nn.Module, layer: str, flatten: bool) -> tuple[Cut, Layout]:
+    """The halves of one network, its map's channels first, and how its representation lies."""
+    halves = cut(network, after=layer)  # before its shape is asked for: it says why it cannot be
+    shape = cut_points(network).get(layer)
+    if shape is None:
+        raise LayerError(
+            f"cannot stitch {type(network).__name__} after {layer!r}: its first axis is not the "
+            "batch; `cut_points` lists the layers where it is"
+        )
+    halves, layout = channels_first(halves, shape), layout_of(shape)
+    return flattened(halves, layout) if flatten else (halves, layout)

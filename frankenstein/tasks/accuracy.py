@@ -1,0 +1,36 @@
+"""The share of labels that logits get right, counted over batches and processes."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from frankenstein.labels import hits
+
+
+class Accuracy(Metric):
+    """Accuracy in [0, 1], exact for any number of examples; of several labels per image the mean.
+
+    torchmetrics' own must be told beforehand which of the two it is, and how many classes there
+    are; its MeanMetric counts in float32 and cannot go on in training after a validation.
+    """
+
+    right: Tensor
+    total: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("right", "total"):
+            self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(
+        self,
+        logits: Tensor,  # (N, L)
+        labels: Tensor,  # (N,) int64, or (N, L) float
+    ) -> None:
+        """Count a batch."""
+        self.right = self.right + hits(logits, labels).sum()
+        self.total = self.total + labels.numel()
+
+    def compute(self) -> Tensor:  # ()
+        """The accuracy of all batches."""
+        return self.right / self.total

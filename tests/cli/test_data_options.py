@@ -1,0 +1,94 @@
+"""Data sets that are no tensors of ten classes, through the real command line."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from frankenstein.cli.checks import data_for
+from frankenstein.data import CelebA
+from frankenstein.data.preprocessing import IMAGENET
+from frankenstein.zoo import Card, build_network, load_network, read_card, save_network
+
+LENET = ("-m", "lenet", "-b", "4", "-e", "1", "-lr", "0.01")
+
+
+def save(path, shape=(40, 40)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = torch.randint(256, (*shape, 3), dtype=torch.uint8)
+    Image.fromarray(pixels.numpy()).save(path)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of images of three classes."""
+    for part in ("train", "val"):
+        for name in ("ant", "bee", "fly"):
+            for i in range(4):
+                save(tmp_path / "photographs" / part / name / f"{i}.png")
+    return tmp_path / "photographs"
+
+
+@pytest.fixture
+def faces(tmp_path):
+    """A folder that holds sixteen faces of CelebA."""
+    folder = tmp_path / "faces" / "celeba"
+    names = [f"{i:06}.jpg" for i in range(1, 17)]
+    for name in names:
+        save(folder / "img_align_celeba" / name, (218, 178))
+    rows = [" ".join(str(sign) for sign in torch.randint(2, (40,)) * 2 - 1) for _ in names]
+    attributes = [f"{name} {row}" for name, row in zip(names, rows, strict=True)]
+    lines = ["16", " ".join(CelebA.classes), *attributes]
+    (folder / "list_attr_celeba.txt").write_text("\n".join(lines))
+    parts = [f"{name} {0 if i < 8 else 2}" for i, name in enumerate(names)]
+    (folder / "list_eval_partition.txt").write_text("\n".join(parts))
+    return folder.parent
+
+
+def test_a_network_has_as_many_classes_as_the_folder(run, photographs):
+    folder = run("train", *LENET, "-d", "folder", "--data-root", photographs)
+    card = read_card(folder / "network.safetensors")
+    assert (card.dataset, card.num_classes, card.in_channels) == ("folder", 3, 3)
+
+
+def test_the_environment_says_where_data_lies_and_an_option_wins(
+    run, photographs, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("FRANKENSTEIN_DATA", str(photographs))
+    run("train", *LENET, "-d", "folder")
+    monkeypatch.setenv("FRANKENSTEIN_DATA", str(tmp_path / "nowhere"))
+    run("train", *LENET, "-d", "folder", "--data-root", photographs)
+
+
+def test_a_saved_network_still_sees_what_the_weights_it_started_from_prescribe(
+    photographs, tmp_path
+):
+    name, weights = "torchvision/squeezenet1_1", "SqueezeNet1_1_Weights.IMAGENET1K_V1"
+    card = Card(name, 3, 3, "folder", 0, 0, 1, image_size=48, weights=weights)
+    path = save_network(tmp_path / "fine.safetensors", build_network(name, 3, 3, 0, 48), card)
+    values = {"batch_size": 4, "data_root": photographs}
+    data = data_for(load_network(path), "folder", values)
+    assert data.preprocessing == IMAGENET
+    assert (data.image_size, data.resize) == (48, 55)
+
+
+def test_an_absent_folder_is_one_line(mistake):
+    said = mistake("train", *LENET, "-d", "folder", "--data-root", "nowhere")
+    assert "image folder: no nowhere/train/<class>/; put images into train/<class>/" in said
+
+
+def test_networks_of_several_labels_are_trained_and_stitched(run, faces):
+    where = ("-d", "celeba", "--data-root", faces)
+    networks = [run("train", *LENET, *where, "-i", seed) / "network.safetensors" for seed in (0, 1)]
+    stitched = run("stitch", *networks, "relu1", "relu1", *where, "-b", "4", "-e", "1")
+    scores = json.loads((stitched / "summary.json").read_text())
+    for name in ("accuracy/receiver", "accuracy/after", "agreement/ps_inv"):
+        assert 0 < scores[name] * 8 * 40 == pytest.approx(round(scores[name] * 8 * 40))
+    assert (stitched / "report.md").exists()
+
+
+def test_a_network_of_another_number_of_classes_is_refused(mistake, saved):
+    lenet = saved("lenet", in_channels=3)
+    said = mistake("stitch", lenet, lenet, "relu1", "relu1", "-d", "cifar100")
+    assert "cifar100 has 100 classes, and the network tells 10 apart; choose the --dataset" in said

@@ -1,0 +1,153 @@
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from frankenstein.cli import main
+from frankenstein.compare import CONTROLS, HITS
+from frankenstein.zoo import Card, load_network, network_sha256, read_card, save_network
+
+KINDS = ("before", "after", "ps_inv")
+
+
+@pytest.fixture
+def pair(saved):
+    return saved("lenet", 0), saved("lenet", 1)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("run") / "made"
+
+
+@pytest.fixture
+def stitched(run, pair, kept):
+    """A finished run of stitch.py, which runs once."""
+    if not kept.exists():
+        words = ("pool1", "pool1", "-e", "1", "-b", "32", "--run-name", "made")
+        shutil.copytree(run("stitch", *pair, *words), kept)
+        shutil.rmtree("results")
+    return Path(shutil.copytree(kept, Path("results", "stitch", "made")))
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def test_a_network_of_chance_has_the_loss_of_chance(run, saved, tmp_path):
+    path = saved("lenet")
+    network = load_network(path)
+    with torch.no_grad():
+        for parameter in list(network.parameters())[-2:]:
+            parameter.zero_()
+    chance = save_network(tmp_path / "chance.safetensors", network, read_card(path))
+    folder = run("evaluate", chance)
+    assert folder.as_posix() == "results/evaluate/chance"
+    scores = summary(folder)
+    assert set(scores) == {"accuracy", "loss"}
+    assert round(scores["loss"], 3) == 2.303
+    assert "2.303" in (folder / "report.md").read_text()
+    record = json.loads((folder / "run.json").read_text())
+    assert record["network"] == network_sha256(network)
+    assert (record["dataset"], record["examples"]) == ("digits", 60)
+
+
+def test_a_folder_of_train_stands_for_its_network(run):
+    trained = run("train", "-m", "lenet", "-d", "digits", "-e", "1", "-b", "64")
+    scores = summary(run("evaluate", trained, "-b", "7"))
+    expected = summary(trained)
+    assert scores["accuracy"] == pytest.approx(expected["accuracy/held_out"])
+    assert scores["loss"] == pytest.approx(expected["loss/held_out"], rel=1e-5)
+
+
+def test_a_run_is_evaluated_as_it_was_with_controls(run, stitched):
+    folder = run("evaluate", stitched)
+    scores, expected = summary(folder), summary(stitched)
+    for kind in KINDS:
+        for what in ("accuracy", "loss", "agreement", "unbiased_cka", "mean_cca"):
+            assert scores[f"{what}/{kind}"] == pytest.approx(expected[f"{what}/{kind}"], abs=1e-5)
+        assert sum(scores[f"{what}/{kind}"] for what in HITS) == pytest.approx(1)
+        assert 0 <= scores[f"outside/{kind}"] <= 1
+    assert {key.partition("/")[2] for key in scores} == {"sender", "receiver", *KINDS, *CONTROLS}
+    assert scores["accuracy/itself"] == scores["accuracy/receiver"]
+    report = (folder / "report.md").read_text()
+    for said in ("outside", "Controls", "only receiver", *CONTROLS):
+        assert said in report
+
+
+def test_an_evaluation_is_replayed_by_its_config(run, stitched):
+    words = ("--stitch", "ps_inv", "before", "--measures", "r_squared", "--percentile", "50")
+    one = run("evaluate", stitched, *words)
+    again = run("evaluate", "--config", one / "config.yaml")
+    assert (one / "summary.json").read_text() == (again / "summary.json").read_text()
+    assert "accuracy/before" in summary(one)
+    assert "r_squared/ps_inv" in summary(one)
+    assert not any(key.endswith("/after") or key.startswith("unb") for key in summary(one))
+    assert summary(one)["outside/receiver"] > 0.2
+
+
+def test_its_tables_are_printed_and_fit_80_columns(stitched, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["evaluate", str(stitched), "--stitch", "after", "--accelerator", "cpu"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    for part in ("solving controls", "evaluating made", "outside", "untrained", "both"):
+        assert part in said
+    assert max(map(len, said.splitlines())) <= 80
+    assert "…" not in said
+    assert "ps_inv │" not in re.sub("itself_ps_inv", "", said)
+    assert said.strip().splitlines()[-1] == "report:     results/evaluate/made/report.md"
+
+
+@pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
+def test_a_run_between_other_grids_or_places_is_read_as_it_was_made(run, pair):
+    layers = {"resized": ("conv1", "pool1"), "flattened": ("pool2", "pool2", "-f")}
+    for name, words in layers.items():
+        made = run("stitch", *pair, *words, "-e", "0", "--run-name", name)
+        scores, expected = summary(run("evaluate", made, "--stitch", "ps_inv")), summary(made)
+        for what in ("accuracy", "loss", "linear_cka"):
+            key = f"{what}/ps_inv"
+            assert scores[key] == pytest.approx(expected[key], abs=1e-5)
+        assert scores["agreement/itself"] == 1
+        behind = summary(run("compare", made, "--stitch", "ps_inv", "--layer", "fc1", "l2"))
+        assert behind["l2/ps_inv/fc1"] > 0
+
+
+def test_networks_that_have_changed_are_refused(stitched, saved, capsys, tmp_path):
+    config = yaml.safe_load((stitched / "config.yaml").read_text())
+    other = tmp_path / "other.safetensors"
+    network = load_network(saved("lenet", 3))
+    save_network(other, network, Card("lenet", 10, 1, "digits", 3, 3, 0))
+    config["receiver"] = str(other)
+    (stitched / "config.yaml").write_text(yaml.safe_dump(config))
+    assert main(["evaluate", str(stitched), "--accelerator", "cpu"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "before.safetensors was made for a receiver of sha256" in said
+    assert f"other.safetensors has {network_sha256(network)[:12]}...: put the network back" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", "missing SUBJECT (file of a network"),
+        ("absent.safetensors", "no file absent.safetensors"),
+        (".", ". is no run of stitch.py: there is no config.yaml"),
+        ("NETWORK --stitch after", "--stitch chooses among the stitches of a run, and"),
+        ("NETWORK --stitch aftre", "got 'aftre'; did you mean after"),
+        ("NETWORK -b 0", "--batch-size must be at least 1, got 0"),
+        ("NETWORK -d cifar10", "cifar10 has images of 3 channels, and the network takes 1"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(mistake, saved, words, expected):
+    assert expected in mistake("evaluate", *words.replace("NETWORK", saved("lenet")).split())
+
+
+def test_a_percentile_out_of_range_is_one_line(stitched, capsys):
+    words = ["evaluate", str(stitched), "--percentile", "101", "--accelerator", "cpu", "--quiet"]
+    assert main(words) == 2
+    assert "a percentile lies between 0 and 100, got 101" in capsys.readouterr().err

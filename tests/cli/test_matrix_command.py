@@ -1,0 +1,134 @@
+import csv
+import json
+import math
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from frankenstein.cli import main, matrix_run
+
+LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
+FEW = (*LISTS, "-b", "64", "--measures", "linear_cka")
+
+
+@pytest.fixture
+def pair(saved):
+    return saved("lenet", 0), saved("lenet", 1)
+
+
+def summary_of(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def lines_of(folder):
+    return list(csv.DictReader((folder / "matrix.csv").read_text().splitlines()))
+
+
+def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
+    folder = run("stitch", *pair, "--all", "-e", "0", "--measures", "linear_cka")
+    assert folder.name == "lenet-10-1-in0-lenet-10-1-in1-all-random"
+    layers = ("conv1", "conv2", "fc1", "fc2")
+    fits = [(s, t) for s in layers for t in layers if not (s[:2] == "fc" and t[:4] == "conv")]
+    summary = summary_of(folder)
+    places = ("accuracy/solved", "agreement/solved", "linear_cka")
+    expected = {f"{place}/{s}/{t}" for place in places for s, t in fits}
+    assert set(summary) == expected | {"accuracy/sender", "accuracy/receiver"}
+    lines = lines_of(folder)
+    assert len(lines) == 3 * len(fits)
+    for line in lines:
+        place = line["what"] if line["kind"] == "measures" else f"{line['what']}/{line['kind']}"
+        place = f"{place}/{line['sender_layer']}/{line['receiver_layer']}"
+        assert float(line["value"]) == summary[place]
+    report = (folder / "report.md").read_text()
+    assert "4 pairs have no such stitch (n/a). The first: the source is a vector" in report
+    for what in ("accuracy-solved", "agreement-solved", "linear_cka-measures"):
+        assert (folder / "figures" / f"{what}.png").is_file()
+    tags = EventAccumulator(str(folder)).Reload().Tags()["images"]
+    assert {"matrix/accuracy-solved", "matrix/linear_cka-measures"} <= set(tags)
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"figures"}
+
+
+def test_a_cell_is_what_stitching_that_pair_alone_gives(run, pair):
+    words = ("-b", "64", "-e", "1", "-lr", "0.01", "--seed", "3", "--measures", "linear_cka")
+    matrix = summary_of(run("stitch", *pair, *LISTS, *words))
+    alone = summary_of(run("stitch", *pair, "fc1", "fc2", *words))
+    assert matrix["accuracy/trained/fc1/fc2"] == pytest.approx(alone["accuracy/after"], abs=1e-12)
+    assert matrix["accuracy/solved/fc1/fc2"] == pytest.approx(alone["accuracy/ps_inv"], abs=1e-12)
+    assert matrix["agreement/trained/fc1/fc2"] == pytest.approx(alone["agreement/after"], abs=1e-12)
+    assert matrix["accuracy/sender"] == pytest.approx(alone["accuracy/sender"], abs=1e-12)
+
+
+def test_an_interrupted_matrix_goes_on_and_ends_as_if_it_had_not_been(
+    run, pair, monkeypatch, mistake, capsys
+):
+    whole = run("stitch", *pair, *FEW, "-e", "1", "--seeds", "2", "--run-name", "whole")
+    train, rows = matrix_run.train_row, []
+
+    def interrupted(*arguments):
+        if len(rows) == 2:
+            raise KeyboardInterrupt
+        rows.append(arguments[2])
+        train(*arguments)
+
+    words = ["stitch", *pair, *FEW, "-e", "1", "--run-name", "cut", "--quiet"]
+    monkeypatch.setattr(matrix_run, "train_row", interrupted)
+    assert main([*words, "--accelerator", "cpu", "--seeds", "2"]) == 130
+    capsys.readouterr()
+
+    assert main([*words, "--accelerator", "cpu", "--seeds", "3", "--resume"]) == 2
+    assert "has seeds 2, this one 3; resume it with its own options" in capsys.readouterr().err
+    rows.clear()
+    folder = run(*words[:-1], "--seeds", "2", "--resume")
+    assert len(rows) == 2  # of four
+    assert folder.name == "cut"
+    for name in ("matrix.csv", "summary.json"):
+        assert (folder / name).read_text() == (whole / name).read_text()
+    assert not list(folder.parent.glob("*.partial"))
+
+
+def test_seeds_repeat_what_is_random_and_only_that(run, pair):
+    folder = run("stitch", *pair, *FEW, "-e", "1", "--seeds", "3", "-i", "perm")
+    lines = lines_of(folder)
+    seeds = {line["kind"]: line["seeds"] for line in lines}
+    assert seeds == {"solved": "1", "trained": "3", "measures": "1"}
+    margins = [float(line["margin"]) for line in lines if line["kind"] == "trained"]
+    assert any(margin > 0 for margin in margins)
+    assert all(math.isfinite(margin) for margin in margins)
+    summary = summary_of(folder)
+    assert "accuracy/solved_margin/fc1/fc2" not in summary
+    assert summary["accuracy/trained_margin/fc1/fc2"] >= 0
+    report = (folder / "report.md").read_text()
+    assert "Solved stitches have nothing random in them: they are not repeated" in report
+    assert "over the 3 seeds 0 to 2" in report
+
+
+def test_a_start_that_is_solved_trains_on_from_there(run, pair):
+    summary = summary_of(run("stitch", *pair, *FEW, "-e", "1", "-lr", "0", "-i", "ps_inv"))
+    for s, t in (("fc1", "fc1"), ("fc2", "fc2")):
+        assert summary[f"accuracy/trained/{s}/{t}"] == summary[f"accuracy/solved/{s}/{t}"]
+
+
+def test_random_partners_are_drawn_anew_for_every_seed(run, pair):
+    words = ("-m", "random-permutation", "-e", "0", "--seeds", "2")
+    folder = run("stitch", *pair, *FEW, *words)
+    lines = lines_of(folder)
+    assert {line["seeds"] for line in lines if line["kind"] == "solved"} == {"2"}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--all relu2", "--all takes no SENDER_LAYER, got 'relu2'; use --sender-layers relu2"),
+        ("--sender-layers relu2 --receiver-layers rel2", "LeNet has no layer 'rel2'; did you mean"),
+        ("relu2 relu2 --seeds 2", "--seeds belongs to a matrix of stitches; say --all, too"),
+        ("relu2 relu2 --resume", "--resume belongs to a matrix of stitches; say --all, too"),
+        ("--all --seeds 0", "--seeds must be at least 1, got 0"),
+        ("--all --devices 2", "a matrix of stitches is made on one device; leave out --devices"),
+        ("--all --precision 16-mixed", "is trained in 32-true or bf16-mixed, got 16-mixed"),
+        ("--all --resume", "nothing to resume: no results/stitch"),
+        ("--all --family sparse", "a sparse stitch needs --l1"),
+        ("--sender-layers fc1 --receiver-layers relu2", "no pair of layers can be stitched: the"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(mistake, pair, words, expected):
+    assert expected in mistake("stitch", *pair, *words.split())

@@ -1,0 +1,275 @@
+"""Every option of stitch.py that says what a stitch is, how it starts and what it is fitted to."""
+
+import json
+
+import pytest
+import torch
+
+from frankenstein.callbacks import RepresentationSimilarity
+from frankenstein.cli import main
+from frankenstein.stitches import Identity, LowRank, Matched, Orthogonal, load_stitch
+from frankenstein.tasks import TARGET_TYPES
+
+KINDS = ("before", "after", "ps_inv")
+FEW = ("--measures", "unbiased_cka")
+RULES = ("semi-match", "abs-semi-match", "match", "random-permutation")
+
+
+@pytest.fixture
+def pair(saved):
+    return saved("lenet", 0), saved("lenet", 1)
+
+
+@pytest.fixture
+def mlps(saved):
+    return saved("mlp", 0), saved("mlp", 1)
+
+
+@pytest.fixture
+def quick(run, monkeypatch):
+    """Runs a command line without its pictures, which take most of the time of a short run."""
+    for picture in ("draw_stitch", "log_boards", "write_stitch_report"):
+        monkeypatch.setattr(f"frankenstein.cli.stitch_run.{picture}", lambda *_, **__: None)
+    monkeypatch.setattr(RepresentationSimilarity, "on_fit_end", lambda *_: None)
+    return run
+
+
+def stitches(folder):
+    return {kind: load_stitch(folder / f"{kind}.safetensors") for kind in KINDS}
+
+
+def weights(folder):
+    return [stitch.affine_map()[0].detach() for stitch in stitches(folder).values()]
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def moved(folder):
+    before, after, _ = weights(folder)
+    return not torch.equal(before, after)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_mask_keeps_its_partners_while_it_is_trained(quick, mlps, rule):
+    folder = quick("stitch", *mlps, "fc2", "fc2", "-m", rule, "-e", "1", *FEW)
+    assert folder.name.endswith(f"-matched-{rule}")
+    made = stitches(folder)
+    before, after = made["before"], made["after"]
+    assert isinstance(after, Matched)
+    assert before.rule == after.rule == rule
+    assert torch.equal(before.partner, after.partner)
+    assert not torch.equal(before.scale, after.scale)
+    if rule in ("match", "random-permutation"):
+        assert sorted(after.partner.tolist()) == list(range(16))
+
+
+def test_a_solved_mask_is_nearer_to_the_target_than_a_random_one(quick, mlps):
+    words = ("fc2", "fc2", "-i", "ps_inv", "-e", "0", "--measures", "mean_squared_distance")
+    random, best, freest = (
+        summary(quick("stitch", *mlps, *words, *more))["mean_squared_distance/after"]
+        for more in (("-m", "random-permutation"), ("-m", "abs-semi-match"), ())
+    )
+    assert freest < best < random
+
+
+def test_an_orthogonal_stitch_is_one_before_and_after(quick, mlps):
+    folder = quick("stitch", *mlps, "fc2", "fc2", "--orthogonal", "-e", "1", *FEW)
+    assert isinstance(stitches(folder)["after"], Orthogonal)
+    for weight in weights(folder)[:2]:
+        torch.testing.assert_close(weight @ weight.T, torch.eye(16), rtol=0, atol=1e-5)
+    assert moved(folder)
+
+
+def test_the_start_of_ones_and_zeros_is_that(run, mlps):
+    folder = run("stitch", *mlps, "fc1", "fc2", "-i", "ones-zeros", "-e", "1", *FEW)
+    weight, bias = stitches(folder)["before"].affine_map()
+    assert torch.equal(weight, torch.ones(16, 32))
+    assert not bias.any()
+    assert moved(folder)
+
+
+def test_the_start_of_a_permutation_is_one(quick, mlps):
+    folder = quick("stitch", *mlps, "fc2", "fc2", "-i", "perm", "-e", "0", *FEW)
+    before = weights(folder)[0]
+    assert torch.equal(before.sum(0), torch.ones(16))
+    assert torch.equal(before.sum(1), torch.ones(16))
+    assert not torch.equal(before, torch.eye(16))
+
+
+def test_reduced_rank_regression_is_where_a_solved_low_rank_stitch_starts(quick, mlps):
+    folder = quick("stitch", *mlps, "fc2", "fc2", "-r", "3", "-i", "ps_inv", "-e", "0", *FEW)
+    made = stitches(folder)
+    assert isinstance(made["before"], LowRank)
+    assert torch.linalg.matrix_rank(weights(folder)[1]) == 3
+
+
+def test_every_teacher_and_temperature_leads_elsewhere_from_the_same_start(quick, mlps):
+    words = ("fc2", "fc2", "-e", "1", "-lr", "0.01", "--seed", "1", *FEW)
+    kinds = [
+        ("--target-type", kind, "--temperature", "2") for kind in TARGET_TYPES if kind != "hard"
+    ]
+    kinds += [(), ("--target-type", "soft_2"), ("--direct", "mse")]
+    folders = [quick("stitch", *mlps, *words, *more) for more in kinds]
+    assert folders[0].name.endswith("-random-soft_1-t2.0")
+    found = [weights(folder) for folder in folders]
+    for i, (before, after, _) in enumerate(found):
+        assert torch.equal(before, found[0][0])
+        assert not torch.equal(before, after)
+        assert not any(torch.equal(after, other) for _, other, _ in found[:i])
+
+
+def test_direct_matching_by_gradient_comes_nearer_to_the_target(quick, mlps):
+    words = ("fc2", "fc2", "-e", "8", "-lr", "0.03", "-b", "64")
+    near = summary(
+        quick("stitch", *mlps, *words, "--direct", "mse", "--measures", "mean_squared_distance")
+    )
+    key = "mean_squared_distance/{}".format
+    assert near[key("ps_inv")] < near[key("after")] < 0.5 * near[key("before")]
+    alike = summary(quick("stitch", *mlps, *words, "--direct", "cka", "--measures", "linear_cka"))
+    assert alike["linear_cka/after"] > alike["linear_cka/before"]
+
+
+def test_direct_matching_can_be_rewarded_for_likeness(quick, mlps):
+    words = ("fc2", "fc2", "-e", "1", "--direct", "mse", "--cka-reg", "-1", *FEW)
+    assert moved(quick("stitch", *mlps, *words))
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"), [(("pool2", "pool2"), (400, 400)), (("pool2", "fc2"), (84, 400))]
+)
+def test_flattened_maps_are_stitched_from_place_to_place(quick, pair, layers, shape):
+    folder = quick("stitch", *pair, *layers, "-f", "-e", "1", "--debug", *FEW)
+    assert folder.name.endswith("-flat")
+    assert all(weight.shape == shape for weight in weights(folder))
+
+
+def test_a_flattened_network_stitched_to_itself_with_identity_loses_nothing(quick, saved):
+    words = ("pool2", "pool2", "-f", "--family", "identity", *FEW)
+    folder = quick("stitch", saved("lenet"), saved("lenet"), *words)
+    found = summary(folder)
+    assert isinstance(stitches(folder)["after"], Identity)
+    assert found["agreement/after"] == 1
+    assert found["accuracy/after"] == found["accuracy/receiver"]
+
+
+def test_fewer_examples_to_solve_on_give_another_pseudo_inverse(quick, mlps):
+    words = ("fc2", "fc2", "-e", "0", *FEW)
+    few, many, all_of_them = (
+        weights(quick("stitch", *mlps, *words, *more))[2]
+        for more in (("--solve-on", "50"), ("--solve-on", "100000"), ())
+    )
+    assert torch.equal(many, all_of_them)
+    assert not torch.equal(few, many)
+
+
+def test_debug_is_three_batches_of_one_epoch(quick, mlps):
+    folder = quick("stitch", *mlps, "fc2", "fc2", "--debug", "-b", "16", *FEW)
+    lines = (folder / "metrics.csv").read_text().splitlines()
+    steps = {int(line.split(",")[lines[0].split(",").index("step")]) for line in lines[1:]}
+    assert max(steps) <= 3
+    assert moved(folder)
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        (("conv2", "pool1"), "a map of 10 x 10, is laid like the target, a map of 14 x 14"),
+        (("pool1", "relu2"), "a map of 14 x 14, is laid like the target, a map of 10 x 10"),
+        (("pool1", "pool1"), None),
+    ],
+)
+def test_what_is_done_to_the_source_is_said_aloud(quick, pair, capsys, layers, said):
+    words = ["stitch", *pair, *layers, "-e", "1", "--debug", *FEW, "--accelerator", "cpu"]
+    assert main(words) == 0
+    heard = capsys.readouterr().out
+    assert said in heard if said else "is laid like" not in heard
+
+
+def test_a_source_of_another_kind_is_laid_like_the_target_in_all_that_a_run_shows(run, pair):
+    folder = run("stitch", *pair, "pool1", "fc2", "-e", "1", "--debug", *FEW)
+    assert all(weight.shape == (84, 6) for weight in weights(folder))
+    assert (folder / "report.md").is_file()
+
+
+SOFT = "--target-type soft_1"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        # What contradicts the family.
+        ("--mask match --family affine", "--mask belongs to a matched stitch, and this one is aff"),
+        (
+            "--mask match -r 4",
+            "--mask belongs to a matched stitch, and this one is low_rank; leave",
+        ),
+        ("--mask match --l1 1", "--mask belongs to a matched stitch, and this one is sparse"),
+        ("--orthogonal -r 4", "--orthogonal belongs to an orthogonal stitch, and this one is low"),
+        ("--orthogonal --l1 1", "--orthogonal belongs to an orthogonal stitch, and this one is sp"),
+        ("--orthogonal --mask match", "belongs to an orthogonal stitch, and this one is matched"),
+        ("--orthogonal --family affine", "belongs to an orthogonal stitch, and this one is affine"),
+        ("--family matched", "a matched stitch needs --mask"),
+        ("--family matched -m identity", "a matched stitch needs --mask"),
+        ("-m best", "-m takes identity, semi-match, abs-semi-match, random-permutation or match"),
+        # What contradicts the objective.
+        (
+            f"--direct mse {SOFT}",
+            "--direct fits the target representation, where --target-type has",
+        ),
+        ("--direct cka --cka-reg 1", "--direct cka is CKA alone; leave --cka-reg out or take"),
+        ("--temperature 2", "--temperature softens the answers of a teacher; choose a --target-ty"),
+        ("--temperature 2 --direct mse", "--temperature softens the answers of a teacher"),
+        (f"--temperature 0 {SOFT}", "a temperature is above 0 and finite, got 0.0"),
+        (f"--temperature inf {SOFT}", "--temperature takes a number, got 'inf'"),
+        ("--cka-reg nan", "--cka-reg takes a number, got 'nan'"),
+        ("--target-type soft_3", "--target-type takes hard, soft_1, soft_2, soft_12 or soft_1_plu"),
+        ("--direct l2", "--direct takes mse or cka or null, got 'l2'"),
+        # What acts in training, where there is none.
+        ("--direct mse --family permutation", "--direct acts in training, and a stitch of family"),
+        ("--direct cka --family identity", "acts in training, and a stitch of family identity has"),
+        (f"{SOFT} --family permutation", "--target-type acts in training, and a stitch of family"),
+        ("--direct mse -e 0", "--direct acts in training, and --epochs 0 leaves none"),
+        (f"{SOFT} -e 0", "--target-type acts in training, and --epochs 0 leaves none"),
+        ("--cka-reg 1 -e 0", "--cka-reg acts in training, and --epochs 0 leaves none"),
+        # Starts that say nothing.
+        ("--orthogonal -i ones-zeros", "--init ones-zeros singles out no orthogonal stitch"),
+        ("--family permutation -i ones-zeros", "--init ones-zeros singles out no permutation"),
+        ("--family identity -i perm", "--init perm singles out no identity stitch; choose another"),
+        # Numbers.
+        ("--solve-on 0", "--solve-on must be at least 1, got 0"),
+        ("-wd -1", "--weight-decay must be at least 0, got -1.0"),
+        ("-b 0", "batch_size must be at least 1, got 0"),
+        ("--seed -1", "seed must not be negative, got -1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_the_reason(mistake, mlps, words, expected):
+    assert expected in mistake("stitch", *mlps, "fc2", "fc2", *words.split())
+
+
+@pytest.mark.parametrize(
+    ("layers", "words", "expected"),
+    [
+        (
+            "fc2 fc1",
+            "-m match",
+            "match gives each target unit a source unit of its own, got 16 for 3",
+        ),
+        ("fc2 fc1", "-m random-permutation", "got 16 for 32; use semi-match"),
+        ("fc2 fc1", "--orthogonal", "needs as many target units as source units, got 16 and 32"),
+    ],
+)
+def test_what_does_not_fit_the_layers_is_refused(mistake, mlps, layers, words, expected):
+    assert expected in mistake("stitch", *mlps, *layers.split(), *words.split())
+
+
+def test_a_vector_has_no_places_even_where_an_option_might_find_them(mistake, pair):
+    said = mistake("stitch", *pair, "fc1", "pool2", "-m", "semi-match")
+    assert "the source is a vector and the target has places (5, 5); cut the receiver" in said
+
+
+def test_networks_of_other_classes_than_the_data_are_refused(mistake, saved):
+    few = saved("lenet", 0, num_classes=7), saved("lenet", 1, num_classes=7)
+    said = mistake("stitch", *few, "fc1", "fc1")
+    assert "digits has 10 classes, and the network tells 7 apart" in said

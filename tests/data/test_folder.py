@@ -1,0 +1,174 @@
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from torch import nn
+from torchvision import models
+
+from frankenstein.data import DataError, Folder, preprocessing_of
+from frankenstein.tasks import Classifier
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Images of two kinds of fruit, of many sizes, as JPEG and PNG; some lie one folder deeper."""
+    for part, count in (("train", 6), ("val", 3)):
+        for number, name in enumerate(("pear", "apple")):
+            folder = tmp_path / part / name / "more"
+            folder.mkdir(parents=True)
+            for i in range(count):
+                place = folder if i == 1 else folder.parent
+                pixels = torch.randint(256, (24 + 3 * i, 40 - 4 * i, 3), dtype=torch.uint8) // 2
+                pixels[:, :, number] += 127
+                image = Image.fromarray(pixels.numpy())
+                image.save(place / f"{i}.{'png' if i % 2 else 'JPEG'}")
+            (folder.parent / "notes.txt").write_text("not an image")
+    return tmp_path
+
+
+def test_classes_are_the_folders_and_labels_their_numbers(root):
+    data = Folder(image_size=16, batch_size=4, data_root=root)
+    assert data.classes == ("apple", "pear")
+    assert data.num_classes == 2
+    data.setup()
+    assert data.train_labels.tolist() == [0] * 6 + [1] * 6
+    assert data.val_labels.tolist() == [0] * 3 + [1] * 3
+    assert data.train_labels.dtype == torch.int64
+    images, labels = next(iter(data.train_dataloader()))
+    greener = images.float().mean((2, 3)).argmax(1) == 1
+    assert torch.equal(greener.long(), 1 - labels.eq(1).long())
+
+
+def test_held_out_images_are_seen_as_torchvision_shows_them(root):
+    weights = models.ResNet18_Weights.IMAGENET1K_V1.transforms()
+    data = Folder(data_root=root, eval_batch_size=4)
+    source = torchvision.datasets.ImageFolder(str(root / "val"), weights)
+    ours = torch.cat([images for images, _ in data.val_batches()])
+    expected = torch.stack([image for image, _ in source])
+    assert ours.shape == (6, 3, 224, 224)
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        models.EfficientNet_B0_Weights.IMAGENET1K_V1,  # bicubic
+        models.Swin_T_Weights.IMAGENET1K_V1,  # resized to 232
+        models.ConvNeXt_Tiny_Weights.IMAGENET1K_V1,  # to 236
+        models.Inception_V3_Weights.IMAGENET1K_V1,  # 342 to 299: both odd and even
+        models.ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1,  # no margin
+    ],
+    ids=str,
+)
+def test_trained_weights_see_what_they_prescribe_to_the_pixel(root, weights):
+    transforms = weights.transforms()
+    how = preprocessing_of(transforms)
+    data = Folder(image_size=how.crop, data_root=root, eval_batch_size=3, preprocessing=how)
+    source = torchvision.datasets.ImageFolder(str(root / "val"), transforms)
+    ours, _ = next(iter(data.val_batches()))
+    expected = torch.stack([source[i][0] for i in range(3)])
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+
+
+def test_the_preprocessing_of_every_classifier_of_torchvision_is_known():
+    for name in models.list_models(module=models):
+        for weights in models.get_model_weights(name):
+            how = preprocessing_of(weights.transforms())
+            assert how.resize >= how.crop > 0
+            assert how.resize_for(how.crop) == how.resize
+
+
+def test_the_preprocessing_of_another_task_is_refused():
+    transforms = models.segmentation.FCN_ResNet50_Weights.DEFAULT.transforms()
+    with pytest.raises(DataError, match="SemanticSegmentation does not say how to resize, crop"):
+        preprocessing_of(transforms)
+
+
+class Recorder(Classifier):
+    """A linear classifier that remembers the images it was given."""
+
+    def __init__(self):
+        super().__init__(nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2)))
+        self.seen = []
+
+    def training_step(self, batch, index):
+        self.seen.append(batch[0])
+        return super().training_step(batch, index)
+
+
+def test_training_sees_random_windows_and_repeats_bit_for_bit(root, fit):
+    seen = []
+    for _ in range(2):
+        data, task = Folder(image_size=16, batch_size=12, data_root=root), Recorder()
+        fit(task, data, epochs=2)
+        seen.append(task.seen)
+    assert seen[0][0].shape == (12, 3, 16, 16)
+    assert all(map(torch.equal, *seen))
+    plain = torch.cat([images for images, _ in data.train_batches()])
+    both = torch.cat([plain, *seen[0]])
+    assert len(both.flatten(1).unique(dim=0)) > 24  # of 36, were none like another
+
+
+def test_nothing_is_opened_before_a_batch_asks_for_it(root, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("opened too early")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    data = Folder(data_root=root)
+    data.setup()
+    assert len(data.train_images) == 12
+
+
+def test_test_is_held_out_if_there_is_no_val(root):
+    (root / "val").rename(root / "test")
+    data = Folder(data_root=root)
+    data.setup()
+    assert len(data.val_labels) == 6
+
+
+def test_a_class_without_held_out_images_is_none_of_our_business(root):
+    for path in sorted((root / "val" / "apple").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    data = Folder(data_root=root)
+    data.setup()
+    assert data.val_labels.tolist() == [1, 1, 1]
+
+
+def test_an_absent_folder_is_named_with_what_to_do(tmp_path):
+    data = Folder(data_root=tmp_path / "nowhere")
+    with pytest.raises(DataError) as caught:
+        data.setup()
+    text = str(caught.value)
+    assert text.startswith(
+        f"image folder: no {tmp_path / 'nowhere' / 'train'}/<class>/; put images into"
+    )
+    assert text.endswith("or say --data-root FOLDER for a folder that has these")
+    assert "\n" not in text
+
+
+def test_an_absent_held_out_part_is_named(root):
+    (root / "val").rename(root / "validation")
+    with pytest.raises(
+        DataError, match=r"no .*test/<class>/; put images into train/<class>/ and val/"
+    ):
+        Folder(data_root=root).setup()
+
+
+def test_a_class_that_is_not_trained_is_refused(root):
+    (root / "val" / "plum").mkdir()
+    with pytest.raises(DataError, match="val has classes that train has not: plum; give folders"):
+        Folder(data_root=root).setup()
+
+
+def test_a_class_without_training_images_is_refused(root):
+    (root / "train" / "plum").mkdir()
+    with pytest.raises(DataError, match=r"no images in .*train of plum; put some there \(\.jpg, "):
+        Folder(data_root=root).setup()
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_part_without_images_is_refused(root, part):
+    for path in sorted((root / part).rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    with pytest.raises(DataError, match=rf"image folder: no .*{part}/<class>/; put images"):
+        Folder(data_root=root).setup()
