@@ -92,10 +92,15 @@ def test_the_source_is_laid_like_the_target_and_keeps_its_units(source, target):
     assert list(align.parameters()) == []
 
 
-@pytest.mark.parametrize("grid", [(3, 3), (12, 12), (5, 8), (1, 1)])
+@pytest.mark.parametrize("grid", [(3, 3), (12, 12), (5, 8)])
 def test_maps_are_resized_bilinearly_with_antialiasing(grid):
     z = torch.randn(N, 5, 6, 4)
     assert torch.equal(lay(z, (5, 6, 4), (7, *grid)), resized(z, grid))
+
+
+def test_a_map_of_one_place_takes_the_mean_over_places():
+    z = torch.randn(N, 5, 6, 4)
+    assert torch.equal(lay(z, (5, 6, 4), (7, 1, 1)), z.mean((2, 3), keepdim=True))
 
 
 def test_tokens_to_tokens_keep_the_class_token_and_resize_the_patches():
