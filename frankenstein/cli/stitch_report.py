@@ -10,6 +10,7 @@ import torch
 from frankenstein.callbacks import writers
 from frankenstein.cli.score_tables import KINDS, score_blocks
 from frankenstein.cli.score_tables import score_table as score_table
+from frankenstein.cli.stitch_options import epochs_of, family_of
 from frankenstein.data import ImageData
 from frankenstein.report import (
     Picture,
@@ -100,6 +101,9 @@ def write_stitch_report(
         [
             f"The front of `{values['sender']}` up to `{values['sender_layer']}`, a stitch, and "
             f"the end of `{values['receiver']}` behind `{values['receiver_layer']}`.",
+            f"The stitch is of the family {family_of(values)}, starts at {values['init']} and is "
+            f"trained for {epochs_of(values)} epochs (with 0, `after` is `before`). `mean cca` is "
+            "the mean over as many directions as both sides vary in: few for a stitch of low rank.",
             "`before` is the stitch at its start, `after` is the same one trained, `ps_inv` the "
             "affine map of least squared error to the receiver's representation. It is solved on "
             "training examples; everything below is measured on held-out ones. Measures compare "
