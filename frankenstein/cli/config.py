@@ -22,7 +22,7 @@ def dump(verb: Callable[..., Any], values: Mapping[str, Any]) -> str:
     if missing := [name for name in names if name not in values]:
         raise TypeError(f"a run is replayed from all its values; missing: {', '.join(missing)}")
     record = {name: _plain(values[name]) for name in names}
-    return yaml.safe_dump(record, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(record, sort_keys=False)
 
 
 def read_config(schema: Schema, path: str) -> dict[str, Any]:
