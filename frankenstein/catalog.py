@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from frankenstein.errors import UserError, did_you_mean
 
@@ -65,15 +65,21 @@ class Stitch(Entry):
 
 @dataclass(frozen=True)
 class Measure(Entry):
-    """A function of `moments` or of `x, y` to a scalar, and the laws that tests hold it to."""
+    """A function of two representations to a scalar, and the laws that tests hold it to.
+
+    It takes two matrices, or what was accumulated of them: `Moments` or `Folds` of moments where
+    it follows from sums, else `Examples`, and for "inputs" Examples that have kept the inputs too.
+    """
 
     range: tuple[float, float]
     symmetric: bool
-    invariant_to: frozenset[
-        str
-    ]  # of "rotate", "scale", "shift", "mix" (any invertible map), "permute"
+    # What may be done to the first: "rotate", "scale", "shift", "permute", "mix" (invertible maps).
+    invariant_to: frozenset[str]
     perfect: float  # the value of a representation with itself
     source: str
+    needs: Literal["moments", "folds", "examples", "inputs"] = "moments"
+    # Those of frankenstein.shapes that make sense, the one taken by default first.
+    flattenings: tuple[str, ...] = ("per_location", "per_sample", "pooled")
 
 
 # Names with a blank, such as <k>, stand for many networks; `find_network` fills the blank.

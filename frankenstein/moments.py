@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, distributed
 
 from frankenstein.errors import UserError
+from frankenstein.examples import Examples
 from frankenstein.shapes import ShapeError, per_location, same_examples
 
 _SIDES = ("x", "y")
@@ -204,12 +205,14 @@ class Moments:
 
 
 def moments_of(
-    x: "Tensor | Moments",  # (N, D), or both already
+    x: "Tensor | Moments | Examples",  # (N, D), or both already
     y: Tensor | None = None,  # (N, E)
 ) -> Moments:
-    """What every measure takes: moments as they are, or those of two representations."""
+    """What measures of sums take: moments as they are, or those of two representations."""
     if isinstance(x, Moments):
         return x
+    if isinstance(x, Examples):
+        return Moments().update(x.x, x.y)
     if y is None:
         raise UserError("a measure takes Moments, or two representations; got one representation")
     return Moments().update(x, y)

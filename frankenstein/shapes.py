@@ -1,5 +1,7 @@
 """The flattenings, by name: how a batch of representations becomes the rows of a matrix."""
 
+from collections.abc import Callable, Mapping
+
 from torch import Tensor
 
 from frankenstein.errors import UserError
@@ -53,6 +55,13 @@ def pooled(
     if z.ndim == 2:
         return z
     return z.flatten(2).mean(2) if z.ndim == 4 else z.flatten(1, -2).mean(1)
+
+
+FLATTENINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "per_location": per_location,
+    "per_sample": per_sample,
+    "pooled": pooled,
+}
 
 
 def num_units(shape: tuple[int, ...]) -> int:

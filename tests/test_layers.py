@@ -12,8 +12,9 @@ LEVELS = [
     {"errors"},
     {"catalog"},
     {"shapes", "files"},
+    {"examples"},
     {"moments", "grams", "labels"},
-    {"linear"},
+    {"linear", "folds"},
     # levels 1 to 5
     {"data", "zoo", "stitches", "measures", "report"},
     {"surgery"},

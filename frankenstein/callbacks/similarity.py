@@ -1,6 +1,7 @@
 """Similarity of stitched to target at every validation, where training runs."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -8,10 +9,8 @@ import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from frankenstein.callbacks.boards import add_figure
-from frankenstein.catalog import MEASURES
-from frankenstein.errors import UserError, did_you_mean
-from frankenstein.measures import correlation_matrix
-from frankenstein.moments import Moments
+from frankenstein.errors import UserError
+from frankenstein.measures import Similarities, correlation_matrix
 from frankenstein.report import heatmap
 
 
@@ -19,17 +18,21 @@ class RepresentationSimilarity(pl.Callback):
     """Logs measures between two representations, by name, as `similarity/<measure>`.
 
     Works with any LightningModule that has a method `representations(batch)` returning two tensors
-    of the same examples. It rides on the validation that runs anyway: sums are kept on the
-    device where the representations are, and only the finished numbers leave it. When training
-    ends it draws how each unit of one correlates with each unit of the other.
+    of the same examples; a measure of the inputs too takes `batch[0]`. It rides on the validation
+    that runs anyway: sums, and for measures that do not follow from them at most `limit` examples,
+    are kept on the device where the representations are, and only the finished numbers leave it.
+    Each measure flattens maps by its own default (`catalog.MEASURES`) unless a flattening is named.
+    When training ends it draws how each unit of one correlates with each unit of the other.
     """
 
-    def __init__(self, measures: Sequence[str] = ("unbiased_cka", "mean_cca")) -> None:
-        for name in measures:
-            if name not in MEASURES:
-                raise UserError(f"unknown measure {name!r}{did_you_mean(name, MEASURES)}")
-        self.measures = tuple(measures)
-        self._moments = Moments()
+    def __init__(
+        self,
+        measures: Sequence[str] = ("unbiased_cka", "mean_cca"),
+        flattening: str | None = None,
+        limit: int = 2000,
+    ) -> None:
+        self._empty = partial(Similarities, tuple(measures), flattening, limit)
+        self._similarities = self._empty()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse a module that has nothing to compare, before the first epoch."""
@@ -40,30 +43,32 @@ class RepresentationSimilarity(pl.Callback):
             )
 
     def on_validation_epoch_start(self, *_: Any) -> None:
-        """Forget the last epoch's sums."""
-        self._moments = Moments()
+        """Forget the last epoch's examples."""
+        self._similarities = self._empty()
 
     @torch.no_grad()
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, *_: Any
     ) -> None:
-        """Add a batch's sums."""
-        self._moments.update(*pl_module.representations(batch))
+        """Add a batch."""
+        inputs = batch[0] if self._similarities.needs_inputs else None
+        source, target = pl_module.representations(batch)
+        self._similarities.update(source, target, inputs)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Turn the sums into numbers, once for all processes."""
+        """Turn what was kept into numbers, once for all processes."""
         if trainer.sanity_checking:
             return
-        self._moments.all_reduce()
-        for name in self.measures:
-            pl_module.log(f"similarity/{name}", MEASURES[name](self._moments), sync_dist=True)
+        for name, value in self._similarities.all_reduce().values().items():
+            pl_module.log(f"similarity/{name}", value, sync_dist=True)
 
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the correlations of the last validation."""
-        if self._moments.n == 0:
+        moments = self._similarities.moments
+        if moments is None or moments.n == 0:
             return
-        values = correlation_matrix(self._moments).cpu()
+        values = correlation_matrix(moments).cpu()
         rows, columns = ([str(i) for i in range(size)] for size in values.shape)
         figure = heatmap(
             values,

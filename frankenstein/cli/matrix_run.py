@@ -30,6 +30,7 @@ from frankenstein.compare.pair_moments import PairMoments
 from frankenstein.compare.stitching_matrix import (
     Pair,
     StitchingMatrix,
+    from_second_moments,
     make_stitches,
     measure_pairs,
     pair_moments,
@@ -257,7 +258,7 @@ def _seeds(values: Mapping[str, Any]) -> list[int]:
 
 def _measures(values: Mapping[str, Any]) -> list[str]:
     """Those that can be had from a pair's second moments."""
-    return [measure for measure in values["measures"] if measure != "unbiased_cka"]
+    return [measure for measure in values["measures"] if from_second_moments(measure)]
 
 
 def _check(values: Mapping[str, Any]) -> None:

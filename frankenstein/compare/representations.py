@@ -1,19 +1,14 @@
 """Two representations of the same images: the moments from which every measure follows."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
 from frankenstein.moments import Moments
-from frankenstein.shapes import per_location, per_sample, pooled
+from frankenstein.shapes import FLATTENINGS
 from frankenstein.surgery.layouts import is_channels_last
 
-FLATTENINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "per_location": per_location,
-    "per_sample": per_sample,
-    "pooled": pooled,
-}
 Representation = Callable[[Tensor], Tensor]  # images to what a layer makes of them
 
 

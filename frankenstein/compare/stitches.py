@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from frankenstein.catalog import MEASURES
 from frankenstein.compare.controls import Controls, Route
 from frankenstein.compare.outside import Outside
 from frankenstein.compare.tally import Tally
 from frankenstein.errors import UserError
-from frankenstein.moments import Moments
+from frankenstein.measures import Similarities
 from frankenstein.surgery import Cut
 
 
@@ -34,7 +33,8 @@ def evaluate_stitches(
     of the receiver's distributions with its own and the mean "jensen_shannon" divergence of the two
     (nats), and the shares "both_right", "only_it_right", "only_receiver_right" and "both_wrong".
     Where images have several labels, each counts by itself. For every stitch there is each measure
-    of stitched against target, place by place.
+    of stitched against target, flattened as the measure does by default: place by place if it
+    follows from sums, else per example, of at most 2,000.
 
     With controls, these are scored like stitches, and "outside" of every stitch and the receiver
     is the share of examples whose representation lies beyond the percentile of the receiver's own
@@ -51,14 +51,15 @@ def evaluate_stitches(
             "sender": sender.end(sources["sender"]),
             "receiver": receiver.end(sources["receiver"]),
         }
-        ours.update(sources, answers, labels)
+        ours.update(images, sources, answers, labels)
         if outside:
             outside.update("receiver", sources["receiver"])
         if controls and others:
             some = slice(None, None, controls.every)
             sources = {whose: source[some] for whose, source in sources.items()}
             sources["untrained"] = controls.untrained(images[some])
-            others.update(sources, {"receiver": answers["receiver"][some]}, labels[some])
+            reference = {"receiver": answers["receiver"][some]}
+            others.update(images[some], sources, reference, labels[some])
     scores = (others.scores() if others else {}) | ours.scores()
     shares = outside.shares() if outside else {}
     return scores | {f"outside/{name}": share for name, share in shares.items()}
@@ -74,13 +75,16 @@ class _Group:
         measures: Sequence[str],
         outside: Outside | None,
     ) -> None:
-        self.receiver, self.routes, self.measures = receiver, routes, measures
-        self.outside = outside
+        self.receiver, self.routes, self.outside = receiver, routes, outside
         self.tallies: dict[str, Tally] = {}
-        self.moments = {name: Moments() for name in routes}
+        self.similarities = {name: Similarities(measures) for name in routes}
 
     def update(
-        self, sources: Mapping[str, Tensor], answers: Mapping[str, Tensor], labels: Tensor
+        self,
+        images: Tensor,
+        sources: Mapping[str, Tensor],
+        answers: Mapping[str, Tensor],
+        labels: Tensor,
     ) -> None:
         """Add a batch: representations, what whole networks make of them, and labels."""
         reference, target = answers["receiver"], sources["receiver"]
@@ -89,8 +93,7 @@ class _Group:
         for name, (whose, stitch) in self.routes.items():
             stitched = stitch(sources[whose])
             self._tally(name, self.receiver.end(stitched), labels, reference)
-            if self.measures:
-                self.moments[name].update(stitched, target)
+            self.similarities[name].update(stitched, target, images)
             if self.outside:
                 self.outside.update(name, stitched)
 
@@ -105,8 +108,8 @@ class _Group:
             scores["relative_accuracy"] = accuracy / receivers if receivers else float("nan")
             scores["stitching_penalty"] = receivers - accuracy
             if name in self.routes:
-                moments = self.moments[name]
-                scores |= {measure: float(MEASURES[measure](moments)) for measure in self.measures}
+                values = self.similarities[name].values()
+                scores |= {measure: float(value) for measure, value in values.items()}
         return {f"{what}/{name}": one for name, row in found.items() for what, one in row.items()}
 
     def _tally(self, name: str, answer: Tensor, labels: Tensor, reference: Tensor) -> None:

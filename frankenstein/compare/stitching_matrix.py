@@ -154,19 +154,25 @@ def score_stitches(
     )
 
 
+def from_second_moments(measure: str) -> bool:
+    """Whether a measure follows from means and covariances."""
+    return MEASURES[measure].needs == "moments" and measure != "unbiased_cka"
+
+
 def measure_pairs(
     moments: PairMoments, pairs: Iterable[Pair], measures: Sequence[str]
 ) -> dict[str, dict[Pair, float]]:
     """Source against target by each measure; pairs that it does not apply to are left out.
 
     Raises:
-        UserError: for unbiased CKA, which needs sums that are not made for all pairs.
+        UserError: for a measure that does not follow from them, such as unbiased CKA.
     """
-    if "unbiased_cka" in measures:
-        raise UserError(
-            "unbiased_cka needs sums that a matrix of stitches does not make; "
-            "take linear_cka, or similarity_matrix"
-        )
+    for measure in measures:
+        if not from_second_moments(measure):
+            raise UserError(
+                f"{measure} needs more than the sums that a matrix of stitches makes; "
+                "take linear_cka, or similarity_matrix"
+            )
     found: dict[str, dict[Pair, float]] = {measure: {} for measure in measures}
     for pair in pairs:
         both = moments.moments(*pair)

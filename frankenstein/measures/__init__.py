@@ -11,11 +11,13 @@ from frankenstein.measures.outputs import (
     jensen_shannon,
 )
 from frankenstein.measures.regression import r_squared
+from frankenstein.measures.similarities import Similarities
 from frankenstein.measures.undefined import UndefinedSimilarityWarning
 from frankenstein.measures.units import correlation_matrix, unit_correlation
 
 __all__ = [
     "MEASURES",
+    "Similarities",
     "UndefinedSimilarityWarning",
     "agreement",
     "canonical_correlations",

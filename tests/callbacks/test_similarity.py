@@ -134,7 +134,7 @@ class WhereTheSumsAre(pl.Callback):
         self.similarity, self.seen = similarity, set()
 
     def on_validation_batch_end(self, *_):
-        sums = self.similarity._moments
+        sums = self.similarity._similarities.moments
         self.seen |= {t.device.type for group in sums._groups() for t in group.values()}
 
 

@@ -112,7 +112,7 @@ def test_pairs_that_cannot_be_stitched_are_left_out_with_the_reason(pair, batche
         stitching_matrix(*pair, batches, batches, ["flatten"], ["bn1"])
     with pytest.raises(LayerError, match="has no layer 'bn3'"):
         stitching_matrix(*pair, batches, batches, ["bn3"])
-    with pytest.raises(UserError, match="unbiased_cka needs sums that a matrix"):
+    with pytest.raises(UserError, match="unbiased_cka needs more than the sums that a matrix"):
         stitching_matrix(*pair, batches, batches, LAYERS, LAYERS, measures=["unbiased_cka"])
     with pytest.raises(UserError, match="no examples were given"):
         stitching_matrix(*pair, [], batches, LAYERS, LAYERS)

@@ -1,0 +1,227 @@
+"""A bounded set of examples, for what does not follow from sums: kernels, ranks, neighbours.
+
+All examples are kept up to a limit, a uniform sample of them above it. Which ones is decided by
+their place in the stream alone, so no batch waits for a device, and batch size changes nothing.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, distributed
+
+from frankenstein.errors import UserError
+from frankenstein.shapes import ShapeError, per_sample, same_examples
+
+
+class Examples:
+    """Two representations of the same examples, and what they were made of if it is given.
+
+    Exact up to `limit` rows, whatever the batches and their order. Above it those whose random
+    priorities are the smallest are kept, as good as drawn without replacement. Memory is
+    that of the kept rows: `limit` times the bytes of one row of each side, and no more.
+    """
+
+    def __init__(
+        self,
+        limit: int = 2000,
+        flatten: Callable[[Tensor], Tensor] = per_sample,
+        seed: int = 0,
+    ) -> None:
+        """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows.
+
+        Processes draw priorities of their own; accumulators that are to be merged need a `seed`
+        of their own each.
+        """
+        if limit < 1:
+            raise UserError(f"the limit is how many examples are kept, got {limit}; give 1 or more")
+        self.limit, self.flatten, self.seed = limit, flatten, seed
+        self.n_seen = 0
+        # On the host: a place in the stream is known without looking at the representation.
+        self.priorities = torch.zeros(0, dtype=torch.int64)
+        self._rows: dict[str, Tensor] = {}  # (room for rows, D) each; the first n_kept are filled
+
+    @property
+    def n_kept(self) -> int:
+        """Rows that are kept."""
+        return len(self.priorities)
+
+    @property
+    def x(self) -> Tensor:  # (n_kept, D)
+        """Kept rows of the first representation."""
+        return self._side("x", "first representation")
+
+    @property
+    def y(self) -> Tensor:  # (n_kept, E)
+        """Kept rows of the second representation."""
+        return self._side("y", "second representation")
+
+    @property
+    def inputs(self) -> Tensor:  # (n_kept, pixels)
+        """What the kept examples are made of, one row each.
+
+        Raises:
+            UserError: if it was not given.
+        """
+        self._some()
+        if "inputs" not in self._rows:
+            raise UserError("the inputs were not kept; give them: update(x, y, inputs)")
+        return self._side("inputs", "inputs")
+
+    @property
+    def bytes(self) -> int:
+        """What the rows take, or will once there are `limit` of them."""
+        return sum(self.limit * rows[0].nbytes for rows in self._rows.values())
+
+    def update(
+        self,
+        x: Tensor,  # (N, ...)
+        y: Tensor,  # (N, ...)
+        inputs: Tensor | None = None,  # (N, ...)
+    ) -> "Examples":
+        """Add a batch of both representations; returns self.
+
+        Raises:
+            ShapeError: if they hold different numbers of rows, or other units than before.
+            UserError: if inputs are given with some batches only.
+        """
+        new = {"x": self.flatten(x), "y": self.flatten(y)}
+        if inputs is not None:
+            new["inputs"] = per_sample(inputs)
+        n = len(new["x"])
+        for rows in new.values():
+            same_examples(new["x"], rows)
+        if n:
+            places = torch.arange(self.n_seen, self.n_seen + n)
+            self._add(_priorities(places, self.seed, _rank()), new)
+            self.n_seen += n
+        return self
+
+    def merge(self, other: "Examples") -> "Examples":
+        """Add what `other` has kept and seen; returns self."""
+        if other.n_kept:
+            self._add(other.priorities, {a: other._kept(a) for a in other._rows})
+            self.n_seen += other.n_seen
+        return self
+
+    def all_reduce(self) -> "Examples":
+        """Become the examples of all processes together, on each of them; returns self."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return self
+        everyone: list = [None] * distributed.get_world_size()
+        mine = {a: (rows.shape[1], rows.dtype) for a, rows in self._rows.items()}
+        distributed.all_gather_object(everyone, (self.n_seen, self.priorities, mine))
+        forms = [form for n, _, form in everyone if n]
+        if not forms:
+            return self
+        if any(form != forms[0] for form in forms):
+            raise ShapeError("processes hold representations of different units; start new ones")
+        owner = torch.cat([torch.full((len(p),), i) for i, (_, p, _) in enumerate(everyone)])
+        place = torch.cat([torch.arange(len(p)) for _, p, _ in everyone])
+        together = torch.cat([p for _, p, _ in everyone])
+        best = together.argsort(stable=True)[: self.limit]
+        ours = owner[best] == distributed.get_rank()
+        device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+        for a, (units, dtype) in forms[0].items():
+            # Every row comes from one process and is 0 on the others: their sum is the row.
+            rows = torch.zeros(len(best), units, dtype=_summed(dtype), device=device)
+            if self.n_kept:
+                chosen = place[best[ours]].to(self._rows[a].device)
+                rows[ours.to(device)] = self._kept(a)[chosen].to(rows)
+            distributed.all_reduce(rows)
+            self._rows[a] = rows.to(dtype)
+        self.priorities, self.n_seen = together[best], sum(n for n, _, _ in everyone)
+        return self
+
+    def _add(self, priorities: Tensor, new: dict[str, Tensor]) -> None:
+        if self.n_kept and new.keys() != self._rows.keys():
+            raise UserError("inputs came with some batches only; give them with all or none")
+        for a, rows in new.items():
+            if self.n_kept and rows.shape[1] != self._rows[a].shape[1]:
+                known = self._rows[a].shape[1]
+                raise ShapeError(f"these are rows of {known} units, got {rows.shape[1]} in {a}")
+        kept = self.n_kept
+        together = torch.cat([self.priorities, priorities])
+        best = together.argsort(stable=True)[: self.limit].sort().values
+        stay, come = best[best < kept], best[best >= kept]
+        # Newcomers take the places of those that leave, then the free ones behind.
+        gone = torch.ones(kept, dtype=torch.bool).index_fill_(0, stay, False).nonzero()[:, 0]
+        size = len(stay) + len(come)
+        slots = torch.cat([gone, torch.arange(kept, size)])
+        self.priorities = together[torch.arange(size).index_copy(0, slots, come)]
+        for a, rows in new.items() if len(come) else ():
+            self._rows[a] = self._room(a, size, rows)
+            chosen = rows[(come - kept).to(rows.device)]
+            self._rows[a][slots.to(rows.device)] = chosen.to(self._rows[a])
+
+    def _room(self, a: str, size: int, like: Tensor) -> Tensor:
+        """The rows of a side with room for so many; room doubles, up to the limit."""
+        rows = self._rows.get(a, like[:0])
+        if len(rows) >= size:
+            return rows
+        more = min(self.limit, max(size, 2 * len(rows))) - len(rows)
+        return torch.cat([rows, rows.new_zeros(more, like.shape[1])])
+
+    def _kept(self, a: str) -> Tensor:
+        return self._rows[a][: self.n_kept]
+
+    def _some(self) -> None:
+        if self.n_kept == 0:
+            raise UserError("no examples were given; is the data set empty?")
+
+    def _side(self, a: str, called: str) -> Tensor:
+        """Reading is where rows are looked at, so that no batch has to wait for a device."""
+        self._some()
+        rows = self._kept(a)
+        if not rows.isfinite().all():
+            raise UserError(f"NaN or Inf in the {called}; look at the network that made it")
+        return rows
+
+
+def examples_of(
+    x: "Tensor | Examples",  # (N, D), or both already
+    y: Tensor | None = None,  # (N, E)
+    inputs: Tensor | None = None,  # (N, ...)
+) -> Examples:
+    """What measures of examples take: examples as they are, or two representations.
+
+    Raises:
+        UserError: for sums, from which these measures do not follow.
+    """
+    if isinstance(x, Examples):
+        return x
+    if not isinstance(x, Tensor):
+        raise UserError(
+            "this measure needs the examples themselves, which sums do not hold; "
+            "give it Examples, or two representations"
+        )
+    if y is None:
+        raise UserError("a measure takes Examples, or two representations; got one representation")
+    return Examples(limit=max(1, len(x))).update(x, y, inputs)
+
+
+def _rank() -> int:
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank()
+    return 0
+
+
+def _summed(dtype: torch.dtype) -> torch.dtype:
+    """What every backend can add up."""
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+
+
+def _priorities(places: Tensor, seed: int, rank: int) -> Tensor:  # (N,) int64
+    """A random number for every place in the stream: splitmix64, which needs no state.
+
+    Source: Steele, Lea & Flood 2014, https://doi.org/10.1145/2714064.2660195.
+    """
+    stream = ((seed << 16) + rank + 1) * 0x9E3779B97F4A7C15
+    z = (places + 1) * _signed(0x9E3779B97F4A7C15) + _signed(stream * 0xBF58476D1CE4E5B9)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        z = (z ^ ((z >> shift) & ((1 << (64 - shift)) - 1))) * _signed(factor)
+    return z
+
+
+def _signed(word: int) -> int:
+    word &= (1 << 64) - 1
+    return word - (1 << 64) if word >> 63 else word

@@ -1,0 +1,87 @@
+"""Moments of k parts of the examples, so that each part can be predicted from all others."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from frankenstein.errors import UserError
+from frankenstein.examples import Examples
+from frankenstein.moments import Moments
+from frankenstein.shapes import per_location, same_examples
+
+
+class Folds:
+    """Moments of `count` disjoint parts of the examples: one pass serves all of cross-validation.
+
+    Example i goes to part i modulo `count`, with all of its places. Memory is that of `count`
+    Moments.
+    """
+
+    def __init__(self, count: int = 5, flatten: Callable[[Tensor], Tensor] = per_location) -> None:
+        """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
+        if count < 2:
+            raise UserError(f"cross-validation takes two parts or more, got {count}")
+        self.parts = [Moments(flatten) for _ in range(count)]
+        self.n_seen = 0  # examples
+
+    def update(
+        self,
+        source: Tensor,  # (N, ...)
+        target: Tensor,  # (N, ...)
+    ) -> "Folds":
+        """Add a batch of both representations; returns self.
+
+        Raises:
+            ShapeError: if the two hold a different number of rows once flattened.
+        """
+        same_examples(source, target)
+        for i, part in enumerate(self.parts):
+            first = (i - self.n_seen) % len(self.parts)
+            part.update(source[first :: len(self.parts)], target[first :: len(self.parts)])
+        self.n_seen += len(source)
+        return self
+
+    def merge(self, other: "Folds") -> "Folds":
+        """Add the examples of `other`, part by part; returns self."""
+        for mine, theirs in zip(self.parts, other.parts, strict=True):
+            mine.merge(theirs)
+        self.n_seen += other.n_seen
+        return self
+
+    def all_reduce(self) -> "Folds":
+        """Become the folds of all processes together, on each of them; returns self."""
+        for part in self.parts:
+            part.all_reduce()
+        return self
+
+    def without(self, left_out: int) -> Moments:
+        """Moments of all examples but those of one part."""
+        rest = Moments()
+        for i, part in enumerate(self.parts):
+            if i != left_out:
+                rest.merge(part)
+        return rest
+
+
+def folds_of(
+    x: "Tensor | Folds | Examples",  # (N, D), or both already
+    y: Tensor | None = None,  # (N, E)
+    count: int = 5,
+) -> Folds:
+    """What cross-validated measures take: folds as they are, or those of two representations.
+
+    Raises:
+        UserError: for sums that are not made by parts.
+    """
+    if isinstance(x, Folds):
+        return x
+    if isinstance(x, Examples):
+        return Folds(count).update(x.x, x.y)
+    if not isinstance(x, Tensor):
+        raise UserError(
+            "this measure needs sums by parts; give it Folds, or two representations, "
+            f"got {type(x).__name__}"
+        )
+    if y is None:
+        raise UserError("a measure takes Folds, or two representations; got one representation")
+    return Folds(count).update(x, y)

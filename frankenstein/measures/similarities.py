@@ -1,0 +1,88 @@
+"""Any measures by name, of two representations that come in batches."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from frankenstein.catalog import MEASURES
+from frankenstein.errors import UserError, did_you_mean
+from frankenstein.examples import Examples
+from frankenstein.folds import Folds
+from frankenstein.moments import Moments
+from frankenstein.shapes import FLATTENINGS
+
+
+class Similarities:
+    """Keeps of two representations what the named measures need, each once, in one pass.
+
+    Memory does not grow with the number of examples: sums for some measures, at most `limit` kept
+    examples for others.
+    """
+
+    def __init__(
+        self, measures: Sequence[str], flattening: str | None = None, limit: int = 2000
+    ) -> None:
+        """Start empty; each measure takes its own first flattening unless one is named.
+
+        Raises:
+            UserError: for an unknown measure, or a flattening that makes no sense of one.
+        """
+        self.flattenings = {name: _flattening(name, flattening) for name in measures}
+        makers: dict[str, Callable[..., Any]] = {
+            "moments": Moments,
+            "folds": Folds,
+            "examples": partial(Examples, limit),
+        }
+        self._kept: dict[tuple[str, str], Any] = {}
+        for name, flat in self.flattenings.items():
+            kind = _kind(name)
+            self._kept.setdefault((kind, flat), makers[kind](flatten=FLATTENINGS[flat]))
+        self.needs_inputs = any(MEASURES[name].needs == "inputs" for name in measures)
+
+    @property
+    def moments(self) -> Moments | None:
+        """The sums per location, if a measure needs them."""
+        return self._kept.get(("moments", "per_location"))
+
+    def update(
+        self,
+        x: Tensor,  # (N, ...)
+        y: Tensor,  # (N, ...)
+        inputs: Tensor | None = None,  # (N, ...), what both are made of
+    ) -> "Similarities":
+        """Add a batch; returns self. Inputs are kept only if `needs_inputs`."""
+        for kept in self._kept.values():
+            if isinstance(kept, Examples) and self.needs_inputs:
+                kept.update(x, y, inputs)
+            else:
+                kept.update(x, y)
+        return self
+
+    def all_reduce(self) -> "Similarities":
+        """Become what all processes have seen together, on each of them; returns self."""
+        for kept in self._kept.values():
+            kept.all_reduce()
+        return self
+
+    def values(self) -> dict[str, Tensor]:
+        """Every measure's value, a scalar each."""
+        return {
+            name: MEASURES[name](self._kept[_kind(name), flat])
+            for name, flat in self.flattenings.items()
+        }
+
+
+def _kind(name: str) -> str:
+    needs = MEASURES[name].needs
+    return "examples" if needs == "inputs" else needs
+
+
+def _flattening(name: str, wanted: str | None) -> str:
+    if name not in MEASURES:
+        raise UserError(f"unknown measure {name!r}{did_you_mean(name, MEASURES)}")
+    known = MEASURES[name].flattenings
+    if wanted is not None and wanted not in known:
+        raise UserError(f"{name} takes {' or '.join(known)}, got {wanted!r}")
+    return wanted or known[0]
