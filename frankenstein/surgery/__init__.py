@@ -7,6 +7,8 @@ from frankenstein.surgery.graft import graft
 from frankenstein.surgery.join import Joint, join
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layouts import Layout, layout_of
+from frankenstein.surgery.permute import permute
+from frankenstein.surgery.streams import Streams, find_streams
 from frankenstein.surgery.trace import LayerError
 
 __all__ = [
@@ -14,11 +16,14 @@ __all__ = [
     "Joint",
     "LayerError",
     "Layout",
+    "Streams",
     "capture",
     "cut",
     "cut_points",
+    "find_streams",
     "graft",
     "join",
     "key_layers",
     "layout_of",
+    "permute",
 ]
