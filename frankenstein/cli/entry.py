@@ -18,6 +18,7 @@ VERBS = {
     "stitch": "frankenstein.cli.stitch:stitch",
     "evaluate": "frankenstein.cli.evaluate:evaluate",
     "compare": "frankenstein.cli.compare:compare",
+    "analyze": "frankenstein.cli.analyze:analyze",
     "layers": "frankenstein.cli.layers:layers",
 }
 

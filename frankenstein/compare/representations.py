@@ -32,7 +32,7 @@ def layer_moments(
     moments = Moments(FLATTENINGS[flattening or "per_location"])
     for images, _ in batches:
         images = images.to(device)
-        x, y = (_channels_first(network(images)) for network in (one, other))
+        x, y = (units_first(network(images)) for network in (one, other))
         if flattening is None:
             flattening = "per_location" if _places(x) == _places(y) else "pooled"
             moments = Moments(FLATTENINGS[flattening])
@@ -40,7 +40,8 @@ def layer_moments(
     return moments, flattening or "per_location"
 
 
-def _channels_first(z: Tensor) -> Tensor:
+def units_first(z: Tensor) -> Tensor:
+    """Maps whose channels come last with their channels first; all else as it is."""
     return z.movedim(-1, 1) if is_channels_last(z.shape[1:]) else z
 
 

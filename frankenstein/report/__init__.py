@@ -7,12 +7,14 @@ from frankenstein.report.charts import bars, curves
 from frankenstein.report.document import Picture, write_report
 from frankenstein.report.matrices import heatmap, weight_matrix
 from frankenstein.report.projector import framed, log_projector
+from frankenstein.report.section import Section
 from frankenstein.report.style import png
 from frankenstein.report.tables import format_value, markdown_table, rich_table
 from frankenstein.report.terminal import terminal_matrix
 
 __all__ = [
     "Picture",
+    "Section",
     "bars",
     "curves",
     "format_value",

@@ -1,5 +1,6 @@
 """Cut networks in two, join halves of different ones; nothing here writes into a network."""
 
+from frankenstein.surgery.activation_layers import activation_layers
 from frankenstein.surgery.capture import capture
 from frankenstein.surgery.cut import Cut, cut
 from frankenstein.surgery.cut_points import cut_points
@@ -17,6 +18,7 @@ __all__ = [
     "LayerError",
     "Layout",
     "Streams",
+    "activation_layers",
     "capture",
     "cut",
     "cut_points",

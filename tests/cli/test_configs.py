@@ -1,4 +1,5 @@
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +28,18 @@ def fashion(tmp_path):
     return folder.parents[1]
 
 
+def verb_of(path):
+    """The verb of the command in the second line: what `analyze` asks stands beside `compare`."""
+    return re.search(r"(?:python |frankenstein )(\w+)", path.read_text().splitlines()[1]).group(1)
+
+
 # A penalty meant for trained networks leaves nothing of a stitch between two that know nothing yet.
 @pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONFIGS)))
 def test_a_config_runs_through_the_real_command_line(run, saved, fashion, path):
-    verb, config = path.parent.name, yaml.safe_load(path.read_text())
+    verb, config = verb_of(path), yaml.safe_load(path.read_text())
     words = [] if verb == "train" else [saved("tiny10", 0), saved("tiny10", 1)]
-    if config.get("epochs", 30) and verb != "compare":
+    if config.get("epochs", 30) and verb not in ("compare", "analyze"):
         words += ["-e", "1"]
     folder = run(verb, *words, "--config", path, "--data-root", fashion)
     assert (folder / "summary.json").is_file()
@@ -61,4 +67,8 @@ def test_a_config_says_what_it_is_and_the_command_that_runs_it(path):
     about, command, *_ = path.read_text().splitlines()
     assert about.startswith("# ")
     name = path.relative_to(CONFIGS.parent)
-    assert command.startswith(f"# python {path.parent.name}.py --config {name.as_posix()}")
+    verb = verb_of(path)
+    program = (
+        f"python {verb}.py" if verb in ("train", "stitch", "compare") else f"frankenstein {verb}"
+    )
+    assert command.startswith(f"# {program} --config {name.as_posix()}")

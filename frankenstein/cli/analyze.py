@@ -1,0 +1,73 @@
+"""`frankenstein analyze`: questions about two networks, in one report."""
+
+from pathlib import Path
+from typing import Annotated
+
+from frankenstein.cli.errors import UsageError
+from frankenstein.cli.names import DatasetName, NetworkName
+from frankenstein.cli.questions import QUESTIONS
+
+
+def analyze(
+    sender: str,
+    receiver: str,
+    sender_layer: str | None = None,
+    receiver_layer: str | None = None,
+    *,
+    units: Annotated[bool, "questions"] = False,
+    all: Annotated[bool, "questions"] = False,
+    more: list[str] = [],  # noqa: B006
+    examples: Annotated[int, "-n"] = 5000,
+    seed: int = 0,
+    dataset: Annotated[DatasetName | None, "-d"] = None,
+    model: NetworkName | None = None,
+    batch_size: Annotated[int, "-b"] = 250,
+    out_dir: Annotated[str, "-o"] = "results",
+    run_name: str | None = None,
+    data_root: str | None = None,
+    accelerator: Annotated[str, "trainer"] = "auto",
+    quiet: bool = False,
+) -> Path:
+    """Ask in what two trained networks are alike: one question a switch, one report.
+
+    One pass over the data serves all questions. Without layers, each is asked of the activations
+    behind every layer with a weight matrix that both networks have by the same name.
+
+    Args:
+        sender: file of the first network
+        receiver: file of the second network
+        sender_layer: layer of the first network; see above if absent
+        receiver_layer: layer of the second network; the one of the same name if absent
+        units: are the activations of an image alike, as they stand and sorted?
+        all: all of these questions
+        more: files of further networks, for the questions that take any number
+        examples: images of each part of the data, training and held-out, at most
+        seed: of whatever is drawn at random, such as shuffled controls
+        dataset: data set; the one that the receiver was trained on if absent
+        model: network in a .pt file, which its shapes tell if absent
+        batch_size: images at a time
+        out_dir: folder of results
+        run_name: folder of this run in OUT_DIR/analyze; made from the networks' files if absent
+        data_root: folder where data sets lie, or are downloaded to; if absent, the one in the
+            environment variable FRANKENSTEIN_DATA, or else data
+        accelerator: cpu, gpu, or auto
+        quiet: no progress bar; print the folder only
+
+    Examples:
+        frankenstein analyze model_weights/tiny10/digits/in0-gn0.safetensors \\
+            model_weights/tiny10/digits/in1-gn1.safetensors --all
+        frankenstein analyze A.safetensors B.safetensors relu3 relu5 --units -d fashion
+    """
+    values = dict(locals())
+    asked = [name for name in QUESTIONS if values["all"] or values[name]]
+    if not asked:
+        switches = ", ".join(f"--{name}" for name in QUESTIONS)
+        raise UsageError(f"nothing is asked; choose among {switches} and --all")
+    if receiver_layer is None:
+        values["receiver_layer"] = sender_layer
+
+    from frankenstein.cli.analyze_run import run_analyze
+    from frankenstein.cli.config import dump
+    from frankenstein.cli.outcome import tell
+
+    return tell(*run_analyze(values, asked, dump(analyze, values)))

@@ -1,0 +1,88 @@
+"""One run of `analyze`, from two files to a folder with the answers to all questions asked."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from torch.utils.tensorboard import SummaryWriter
+
+from frankenstein.cli.analyze_study import Study, make_study
+from frankenstein.cli.checks import at_least
+from frankenstein.cli.questions import QUESTIONS
+from frankenstein.cli.run_folder import run_folder, short_name
+from frankenstein.report import Picture, Section, markdown_table, rich_table, write_report
+from frankenstein.zoo import network_sha256
+
+
+def run_analyze(
+    values: dict[str, Any], asked: Sequence[str], config: str
+) -> tuple[Path, bool, *tuple[Table, ...]]:
+    """Run `frankenstein analyze`; returns its folder, whether quiet, and a table per question."""
+    at_least(batch_size=(values["batch_size"], 1), examples=(values["examples"], 2))
+    at_least(seed=(values["seed"], 0))
+    study = make_study(values, untrained=any(QUESTIONS[name].untrained for name in asked))
+    sides = (values["sender"], values["receiver"])
+    name = values["run_name"] or "-vs-".join(map(short_name, sides))
+    with run_folder(values["out_dir"], "analyze", name, config) as run:
+        for question in asked:
+            if watch := QUESTIONS[question].watch:
+                module, function = watch.split(":")
+                getattr(import_module(module), function)(study)
+        sections = {question: _named(question, QUESTIONS[question](study)) for question in asked}
+        for question, section in sections.items():
+            run.summary |= {f"{question}/{key}": value for key, value in section.scores.items()}
+        _write(run.path, f"Analysis: {name}", study, sections)
+        run.facts["networks"] = {
+            whose: network_sha256(network) for whose, network in study.trained.items()
+        }
+        run.facts |= {"device": str(study.device), "questions": list(asked)}
+        run.facts |= {"layers": [list(pair) for pair in study.pairs]}
+    return run.path, values["quiet"], *map(_shown, sections.values())
+
+
+def _named(question: str, section: Section) -> Section:
+    """The section with its pictures' names made its own: two questions may draw a `units`."""
+    blocks = tuple(
+        replace(block, name=f"{question}-{block.name}") if isinstance(block, Picture) else block
+        for block in section.blocks
+    )
+    return replace(section, blocks=blocks)
+
+
+def _write(folder: Path, title: str, study: Study, sections: dict[str, Section]) -> None:
+    """The report, and its figures and numbers on TensorBoard's page."""
+    blocks: list[str | Picture] = [*_about(study)]
+    for section in sections.values():
+        blocks += [f"## {section.title}", *section.blocks]
+    blocks.append(
+        "Every number is in `summary.json`. Replay: `frankenstein analyze --config config.yaml`."
+    )
+    write_report(folder, title, blocks)
+    with SummaryWriter(str(folder)) as writer:
+        for question, section in sections.items():
+            for key, value in section.scores.items():
+                writer.add_scalar(f"{question}/{key}", value)
+            for block in section.blocks:
+                if isinstance(block, Picture):
+                    writer.add_figure(f"{question}/{block.name}", block.figure)
+
+
+def _about(study: Study) -> list[str]:
+    """Both networks and the layers, in words."""
+    rows = [
+        [whose, f"`{study.files[whose]}`", card.architecture, card.dataset, card.init_seed]
+        for whose, card in study.cards.items()
+    ]
+    layers = ", ".join(
+        f"`{one}`" if one == other else f"`{one}` with `{other}`" for one, other in study.pairs
+    )
+    header = ["", "file", "network", "trained on", "init seed"]
+    return [markdown_table(rows, header), f"Layers: {layers}."]
+
+
+def _shown(section: Section) -> Table:
+    rows = [[key, section.scores[key]] for key in section.headlines or section.scores]
+    return rich_table(rows, ["", "value"], title=section.title)

@@ -1,0 +1,183 @@
+"""What every question of `analyze` is asked of: networks, layers, and one shared pass of data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from frankenstein.cli.checks import data_for
+from frankenstein.cli.joint import load_pair
+from frankenstein.cli.run_folder import short_name
+from frankenstein.cli.trainer import device_of
+from frankenstein.cli.waiting import waiting
+from frankenstein.compare.sample import Reader, Sample, Watcher, read_sample, sample_bytes
+from frankenstein.data import ImageData
+from frankenstein.data.batches import Batches
+from frankenstein.errors import UserError
+from frankenstein.surgery.activation_layers import activation_layers
+from frankenstein.tasks.memory import free_memory
+from frankenstein.zoo import Card, build_network, read_card
+
+_SEEDS = {"sender": 1_000_003, "receiver": 1_000_004}  # of untrained networks: nobody trains these
+_PARTS = {"train": "training", "val": "held-out"}
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Two networks, frozen on `device` in evaluation mode, and what is asked of them.
+
+    `trained` holds the networks by whose they are: "sender", "receiver", then those of --more by
+    their names. The data are loaded, and passed over, only once something asks for them.
+    """
+
+    trained: Mapping[str, nn.Module]
+    cards: Mapping[str, Card]  # likewise
+    files: Mapping[str, str]  # likewise
+    pairs: tuple[tuple[str, str], ...]  # (sender's layer, receiver's layer)
+    device: torch.device
+    options: Mapping[str, Any]  # every value of the command
+    untrained: Mapping[str, nn.Module] = field(default_factory=dict)  # "untrained_sender", ...
+    watchers: Mapping[str, list[Watcher]] = field(
+        default_factory=lambda: {part: [] for part in _PARTS}
+    )  # "train", "val": told of every batch of that pass
+
+    @property
+    def sender(self) -> nn.Module:
+        """The first network."""
+        return self.trained["sender"]
+
+    @property
+    def receiver(self) -> nn.Module:
+        """The second network."""
+        return self.trained["receiver"]
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What figures call the sender and the receiver."""
+        one, other = (short_name(self.files[side]) for side in ("sender", "receiver"))
+        return (one, other) if one != other else ("sender", "receiver")
+
+    @property
+    def quiet(self) -> bool:
+        """Whether to keep silent: neither bars nor remarks."""
+        return self.options["quiet"]
+
+    @property
+    def seed(self) -> int:
+        """Of whatever is drawn at random."""
+        return self.options["seed"]
+
+    def label(self, pair: tuple[str, str]) -> str:
+        """What tables and scores call a pair of layers: one name where both have it."""
+        return pair[0] if pair[0] == pair[1] else f"{pair[0]}-{pair[1]}"
+
+    def generator(self) -> torch.Generator:
+        """A new generator of that seed, on the CPU."""
+        return torch.Generator().manual_seed(self.seed)
+
+    @cached_property
+    def data(self) -> ImageData:
+        """The data set, loaded, as the receiver takes it."""
+        dataset = self.options["dataset"] or self.cards["receiver"].dataset
+        return data_for(self.receiver, dataset, self.options, self.options["batch_size"])
+
+    @cached_property
+    def train(self) -> Sample:
+        """Pooled rows of at most --examples training images, of the trained networks."""
+        return self._read("train", self.trained)
+
+    @cached_property
+    def val(self) -> Sample:
+        """Pooled rows of at most --examples held-out images; of untrained networks, too, if any."""
+        return self._read("val", {**self.trained, **self.untrained})
+
+    def batches(self, part: str) -> Batches:
+        """The same images as in the sample `train` or `val`, prepared, in the same order."""
+        make = {"train": self.data.train_batches, "val": self.data.val_batches}[part]
+        return make(self.options["examples"])
+
+    def pictures(self, part: str, rows: Tensor) -> Tensor:  # (N, C, H, W), uint8
+        """The images behind rows of the sample `train` or `val`, as they are before preparation."""
+        batches = self.batches(part)
+        chosen = torch.cat([*batches.order(0)])[rows.cpu()]
+        images = batches.images
+        return images.index_select(0, chosen) if isinstance(images, Tensor) else images[chosen]
+
+    def layers(self, whose: str) -> list[str]:
+        """The layers of one network that are read: the receiver's, or those of the sender."""
+        place = whose.removeprefix("untrained_") == "receiver"
+        return list(dict.fromkeys(pair[place] for pair in self.pairs))
+
+    def _read(self, part: str, networks: Mapping[str, nn.Module]) -> Sample:
+        readers = {whose: Reader(net, self.layers(whose)) for whose, net in networks.items()}
+        batches, shape = self.batches(part), self.receiver.input_shape
+        examples = sum(map(len, batches.order(0)))
+        needed, free = sample_bytes(readers, shape, examples), free_memory(self.device)  # type: ignore[arg-type]
+        said = f"{needed / 1e6:.1f} MB for rows of {examples} {_PARTS[part]} images"
+        if free and needed > free:
+            raise UserError(f"{said}, but {free / 1e6:.1f} MB are free; choose fewer --examples")
+        if not self.quiet:
+            Console().out(said, highlight=False)
+        shown = waiting(batches, f"reading {_PARTS[part]} images", self.quiet)
+        return read_sample(readers, shown, self.device, self.watchers[part])
+
+
+def make_study(values: Mapping[str, Any], untrained: bool = False) -> Study:
+    """The study that the values of `frankenstein analyze` ask for.
+
+    Raises:
+        FileError: for a file that does not hold a network.
+        ShapeError: if the networks are made for different images.
+        LayerError: for a layer that a network does not have.
+        UserError: if no layer is named, and the networks have none of the same name.
+    """
+    device, model = device_of(values["accelerator"]), values["model"]
+    files = {side: values[side] for side in ("sender", "receiver")}
+    pair = load_pair(values["sender"], values["receiver"], model)
+    trained = dict(zip(files, pair, strict=True))
+    for file in values["more"]:
+        name = _new_name(short_name(file), files)
+        files[name], trained[name] = file, load_pair(values["receiver"], file, model)[1]
+    cards = {whose: read_card(file, model) for whose, file in files.items()}
+    beside = {}
+    if untrained:
+        beside = {
+            f"untrained_{side}": _untrained(cards[side], seed) for side, seed in _SEEDS.items()
+        }
+    for network in (*trained.values(), *beside.values()):
+        network.requires_grad_(False).eval().to(device)
+    study = Study(trained, cards, files, _pairs(values, *pair), device, values, beside)
+    for whose, network in trained.items():
+        Reader(network, study.layers(whose))  # says what is wrong before anything is read
+    return study
+
+
+def _pairs(
+    values: Mapping[str, Any], sender: nn.Module, receiver: nn.Module
+) -> tuple[tuple[str, str], ...]:
+    if values["sender_layer"] is not None:
+        return ((values["sender_layer"], values["receiver_layer"]),)
+    theirs = activation_layers(receiver)
+    pairs = tuple((layer, layer) for layer in activation_layers(sender) if layer in theirs)
+    if not pairs:
+        raise UserError(
+            "the networks have no layers of the same name; "
+            "choose SENDER_LAYER and RECEIVER_LAYER, which `frankenstein layers` lists"
+        )
+    return pairs
+
+
+def _untrained(card: Card, seed: int) -> nn.Module:
+    """A network of the same kind that has learned nothing."""
+    return build_network(
+        card.architecture, card.num_classes, card.in_channels, seed, card.image_size
+    )
+
+
+def _new_name(name: str, taken: Mapping[str, str]) -> str:
+    names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
+    return next(name for name in names if name not in taken)

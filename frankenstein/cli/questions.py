@@ -1,0 +1,28 @@
+"""The questions of `frankenstein analyze`, as facts that are read before torch is imported.
+
+To add one, write `cli/analyze_<name>.py` with `section(study) -> Section`, add its row here and its
+switch to `cli/analyze.py`, and a YAML `configs/compare/<name>.yaml`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from frankenstein.catalog import Entry
+
+
+@dataclass(frozen=True)
+class Question(Entry):
+    """A function `(Study) -> Section`, and what it needs of the pass over the data."""
+
+    untrained: bool = False  # whether untrained networks are read beside, as a control
+    watch: str = ""  # "package.module:function", `(Study) -> None`: is called before any pass, to
+    # add watchers to `study.watchers`, for what is not in the pooled rows
+
+
+QUESTIONS: Mapping[str, Question] = {
+    "units": Question(
+        "frankenstein.cli.analyze_units:section",
+        "are the activations of an image alike, as they stand and sorted?",
+        untrained=True,
+    ),
+}

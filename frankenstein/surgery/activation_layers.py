@@ -1,0 +1,48 @@
+"""The layers whose units a question about units is asked of, unless others are named."""
+
+from itertools import pairwise
+
+from torch import fx, nn
+
+from frankenstein.surgery.cut_points import cut_points
+from frankenstein.surgery.key_layers import key_layers
+from frankenstein.surgery.trace import Trace, trace
+
+_NO_UNIT_BY_ITSELF = (nn.MultiheadAttention, nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.GLU)
+# fmt: off
+_FUNCTIONS = frozenset({
+    "celu", "elu", "gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "mish", "prelu",
+    "relu", "relu6", "selu", "sigmoid", "silu", "softplus", "tanh",
+})
+# fmt: on
+
+
+def activation_layers(network: nn.Module) -> tuple[str, ...]:
+    """The network's `key_layers`, each behind the nonlinearity that follows it, if one does.
+
+    Whether a unit is dead, saturated or active with others can only be seen behind it.
+
+    >>> network = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))
+    >>> network.input_shape = (4,)
+    >>> key_layers(network), activation_layers(network)
+    (('0',), ('1',))
+    """
+    traced = trace(network)
+    points = list(cut_points(network))
+    following = dict(pairwise(points))
+    chosen = []
+    for layer in key_layers(network):
+        after = traced.find(following[layer]) if layer in following else None
+        behind = after is not None and after.all_input_nodes == [traced.find(layer)]
+        nonlinear = behind and after is not None and _acts_unit_by_unit(traced, after)
+        chosen.append(following[layer] if nonlinear else layer)
+    return tuple(chosen)
+
+
+def _acts_unit_by_unit(traced: Trace, node: fx.Node) -> bool:
+    if node.op == "call_module":
+        module = traced.module.get_submodule(str(node.target))
+        known = type(module).__module__ == "torch.nn.modules.activation"
+        return known and not isinstance(module, _NO_UNIT_BY_ITSELF)
+    name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
+    return name.strip("_") in _FUNCTIONS

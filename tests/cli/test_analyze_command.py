@@ -1,0 +1,123 @@
+import json
+import re
+from importlib import import_module
+
+import pytest
+import torch
+import yaml
+
+from frankenstein.cli.analyze import analyze
+from frankenstein.cli.questions import QUESTIONS
+from frankenstein.cli.schema import read_schema
+from frankenstein.zoo import load_network, network_sha256
+
+
+@pytest.fixture
+def pair(saved):
+    return saved("lenet", 0), saved("lenet", 1)
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def test_every_question_has_a_switch_and_a_row_that_can_be_called():
+    options = read_schema(analyze).options
+    switches = [name for name, option in options.items() if option.heading == "questions"]
+    assert switches == [*QUESTIONS, "all"]
+    for name, row in QUESTIONS.items():
+        assert callable(row.target)
+        assert options[name].about == row.about
+        if row.watch:
+            module, function = row.watch.split(":")
+            assert callable(getattr(import_module(module), function))
+
+
+def test_all_questions_make_one_report_with_its_figures(run, pair):
+    folder = run("analyze", *pair, "--all", "-n", "50", "--run-name", "everything")
+    report = (folder / "report.md").read_text()
+    assert report.count("\n## ") == len(QUESTIONS)
+    pictures = re.findall(r"!\[.*?\]\((figures/.*?)\)", report)
+    assert pictures
+    assert all((folder / picture).is_file() for picture in pictures)
+    assert {key.partition("/")[0] for key in summary(folder)} == set(QUESTIONS)
+    record = json.loads((folder / "run.json").read_text())
+    assert record["networks"]["receiver"] == network_sha256(load_network(pair[1]))
+    assert record["questions"] == list(QUESTIONS)
+    assert record["layers"] == [[layer] * 2 for layer in ("relu1", "relu2", "relu3", "relu4")]
+    assert any(path.name.startswith("events.out.tfevents") for path in folder.iterdir())
+    again = run("analyze", "--config", folder / "config.yaml")
+    assert summary(again) == summary(folder)
+
+
+def test_one_pass_over_each_part_serves_all_questions(run, pair, monkeypatch):
+    import frankenstein.cli.analyze_study as study
+
+    passes = []
+    read = study.read_sample
+
+    def counted(*args, **options):
+        passes.append(args[1])
+        return read(*args, **options)
+
+    monkeypatch.setattr(study, "read_sample", counted)
+    run("analyze", *pair, "--all", "-n", "40")
+    assert len(passes) <= 2
+
+
+def test_layers_may_be_named(run, pair):
+    folder = run("analyze", *pair, "relu3", "relu4", "--units", "-n", "40")
+    record = json.loads((folder / "run.json").read_text())
+    assert record["layers"] == [["relu3", "relu4"]]
+    folder = run("analyze", *pair, "relu3", "--units", "-n", "40")
+    assert json.loads((folder / "run.json").read_text())["layers"] == [["relu3", "relu3"]]
+    assert yaml.safe_load((folder / "config.yaml").read_text())["receiver_layer"] == "relu3"
+
+
+def test_what_is_kept_is_said_first_and_headlines_are_shown(few_digits, pair, capsys):
+    from frankenstein.cli import main
+
+    assert main(["analyze", *pair, "--units", "--run-name", "a", "--accelerator", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^[\d.]+ MB for rows of 60 held-out images", said)
+    assert "sorted_pearson_excess/relu4" in said
+    assert said.strip().splitlines()[-2] == "report:     results/analyze/a/report.md"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", "nothing is asked; choose among --units"),
+        ("--units -n 1", "--examples must be at least 2, got 1"),
+        ("--units --seed -1", "--seed must be at least 0, got -1"),
+        ("--units rel1", "LeNet has no layer 'rel1'; did you mean relu1"),
+        ("--unit", "unknown option --unit; did you mean --units"),
+        ("--units --more nowhere.safetensors", "nowhere.safetensors"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(mistake, pair, words, expected):
+    assert expected in mistake("analyze", *pair, *words.split())
+
+
+def test_networks_without_layers_of_one_name_are_asked_for_some(mistake, saved):
+    said = mistake("analyze", saved("tiny10"), saved("resnet20_w1"), "--units")
+    assert "no layers of the same name; choose SENDER_LAYER and RECEIVER_LAYER" in said
+
+
+def test_what_does_not_fit_in_memory_is_refused(mistake, pair, monkeypatch):
+    monkeypatch.setattr("frankenstein.cli.analyze_study.free_memory", lambda device: 10)
+    said = mistake("analyze", *pair, "--units")
+    assert "but 0.0 MB are free; choose fewer --examples" in said
+
+
+def test_the_pictures_of_a_sample_are_those_behind_its_rows(few_digits, pair):
+    from frankenstein.cli.analyze_study import make_study
+
+    values = {name: option.default for name, option in read_schema(analyze).options.items()}
+    values |= {"sender": pair[0], "receiver": pair[1], "examples": 30, "quiet": True}
+    study = make_study(values | {"accelerator": "cpu"})
+    rows = torch.tensor([7, 3, 29])
+    images = torch.cat([images for images, _ in study.batches("train")])
+    assert torch.equal(study.data.prepare(study.pictures("train", rows)), images[rows])
+    assert len(study.train) == 30
+    assert set(study.train.of) == {"sender", "receiver"}
