@@ -1,3 +1,6 @@
+import re
+from xml.etree import ElementTree
+
 import pytest
 import torch
 from torch import nn
@@ -128,3 +131,31 @@ def calls():
     yield count
     for handle in handles:
         handle.remove()
+
+
+@pytest.fixture
+def check_page():
+    """Checks that an HTML file is whole, has words for pictures, fetches nothing; its tree."""
+
+    def check(path):
+        text = path.read_text(encoding="utf-8")
+        tree = ElementTree.fromstring(text.removeprefix("<!DOCTYPE html>"))  # strict, unlike HTML
+        assert tree.get("lang") == "en"
+        assert tree.findtext(".//title")
+        assert len(list(tree.iter("h1"))) == 1
+        ids = [element.get("id") for element in tree.iter() if element.get("id")]
+        assert len(ids) == len(set(ids))
+        for image in tree.iter("img"):
+            assert image.get("alt")
+            assert image.get("src").startswith("data:image/png;base64,iVBORw0KGgo")
+        assert {element.get("src") for element in tree.iter() if element.tag != "img"} == {None}
+        assert {link.get("href") for link in tree.iter("link")} == {"data:,"}
+        for element in tree.iter("a"):
+            if (target := element.get("href")).startswith("#"):
+                assert target[1:] in ids
+        styles = "".join(style.text for style in tree.iter("style"))
+        assert not re.search(r"url\(|@import|https?:", styles)
+        assert not list(tree.iter("script"))
+        return tree
+
+    return check

@@ -1,13 +1,16 @@
-"""A run's report: a page of markdown with its figures beside it, to be read where it lies."""
+"""A run's report: a page of markdown with its figures beside it, and the same as one HTML file."""
 
+import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from frankenstein.files import write_whole
+from frankenstein.report.page import html_of, html_page
 from frankenstein.report.style import png
 
 
@@ -17,7 +20,7 @@ class Picture:
 
     name: str  # of the file, without .png
     figure: Figure
-    caption: str
+    caption: str  # its first sentence says what there is to see, to those who cannot see it too
 
 
 def write_report(
@@ -25,9 +28,10 @@ def write_report(
     title: str,
     blocks: Sequence[str | Picture],  # in the order of reading; a table is `markdown_table(...)`
 ) -> Path:
-    """Write `report.md`, and its pictures under `figures/`; returns the path of the page.
+    """Write `report.md`, its pictures under `figures/`, and `report.html`, which holds all of it.
 
-    The page is written last, so it never links to a picture that is not there.
+    The pages are written last, so they never link to a picture that is not there. Returns the path
+    of `report.md`.
 
     Raises:
         ValueError: if a picture's name is no plain file name, or two pictures share one.
@@ -35,23 +39,41 @@ def write_report(
     folder = Path(folder)
     pictures = [block for block in blocks if isinstance(block, Picture)]
     _check_names([picture.name for picture in pictures])
+    images = {picture.name: png(picture.figure) for picture in pictures}
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for picture in pictures:
-        write_whole(folder / "figures" / f"{picture.name}.png", png(picture.figure))
-    numbers = {picture.name: i for i, picture in enumerate(pictures, start=1)}
-    page = [f"# {_one_line(title)}"]
+    for name, image in images.items():
+        write_whole(folder / "figures" / f"{name}.png", image)
+    title, numbers = _one_line(title), {name: i for i, name in enumerate(images, start=1)}
+    markdown, html = [f"# {title}"], [html_of(f"# {title}")]
     for block in blocks:
         if isinstance(block, Picture):
-            page.append(_linked(block, numbers[block.name]))
+            markdown.append(_linked(block, numbers[block.name]))
+            html.append(_enclosed(block, numbers[block.name], images))
         else:
-            page.append(block.strip("\n"))
-    return write_whole(folder / "report.md", "\n\n".join(page) + "\n")
+            markdown.append(block.strip("\n"))
+            html.append(html_of(block))
+    write_whole(folder / "report.html", html_page(title, html))
+    return write_whole(folder / "report.md", "\n\n".join(markdown) + "\n")
 
 
 def _linked(picture: Picture, number: int) -> str:
-    caption = _one_line(picture.caption)
-    alternative = re.sub(r"([\[\]\\])", r"\\\1", caption)  # a bracket would end the link's text
-    return f"![{alternative}](figures/{picture.name}.png)\n\n**Figure {number}.** {caption}"
+    # A bracket would end the link's text.
+    alternative = re.sub(r"([\[\]\\])", r"\\\1", _first_sentence(picture.caption))
+    link = f"![{alternative}](figures/{picture.name}.png)"
+    return f"{link}\n\n**Figure {number}.** {_one_line(picture.caption)}"
+
+
+def _enclosed(picture: Picture, number: int, images: Mapping[str, bytes]) -> str:
+    data = base64.b64encode(images[picture.name]).decode()
+    alternative = escape(_first_sentence(picture.caption))
+    width, height = (int(side * picture.figure.dpi) for side in picture.figure.get_size_inches())
+    caption = html_of(f"**Figure {number}.** {_one_line(picture.caption)}")
+    return (
+        f'<figure id="figure-{number}">\n'
+        f'<img src="data:image/png;base64,{data}" alt="{alternative}" '
+        f'width="{width}" height="{height}" />\n'
+        f"<figcaption>{caption}</figcaption>\n</figure>\n"
+    )
 
 
 def _check_names(names: list[str]) -> None:
@@ -62,6 +84,10 @@ def _check_names(names: list[str]) -> None:
             )
         if names.count(name) > 1:
             raise ValueError(f"two pictures are named {name!r}; give each its own name")
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.;:])\s", _one_line(text), maxsplit=1)[0].rstrip(";:") or "a figure"
 
 
 def _one_line(text: str) -> str:

@@ -1,0 +1,70 @@
+"""Markdown as one HTML page that fetches nothing: styles and pictures lie inside it."""
+
+import re
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_CSS = Path(__file__).with_name("page.css")
+# A browser that is told so would refuse whatever the page tried to load from elsewhere.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_CONTENTS = 4  # sections from which a page begins with a list of them
+
+
+def html_page(title: str, sections: Sequence[str]) -> str:
+    """A whole page, well-formed as XML too, of pieces of HTML such as `html_of` makes."""
+    return (
+        "<!DOCTYPE html>\n"
+        '<html lang="en">\n<head>\n<meta charset="utf-8" />\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1" />\n'
+        '<meta name="color-scheme" content="light dark" />\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}" />\n'
+        f"<title>{escape(title)}</title>\n"
+        '<link rel="icon" href="data:," />\n'  # else browsers ask the server for one
+        f"<style>\n{_CSS.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n"
+        + _with_contents("".join(sections))
+        + "</main>\n</body>\n</html>\n"
+    )
+
+
+def html_of(markdown: str) -> str:
+    """GitHub's markdown as HTML; HTML inside it is shown as text, a wide table scrolls in its box.
+
+    >>> html_of("`a` <b>")
+    '<p><code>a</code> &lt;b&gt;</p>\\n'
+    """
+    reader = MarkdownIt("commonmark", {"html": False, "xhtmlOut": True}).enable("table")
+    tokens = reader.parse(markdown)
+    for token in (inside for block in tokens for inside in block.children or ()):
+        _point_to_pages(token)
+    page = reader.renderer.render(tokens, reader.options, {})
+    # A box that scrolls can be reached by keyboard only if it takes the focus.
+    page = page.replace("<table>", '<div class="wide" tabindex="0">\n<table>')
+    return page.replace("</table>", "</table>\n</div>")
+
+
+def _point_to_pages(token: Token) -> None:
+    """A link to another run's report leads from this page to that one's page."""
+    target = str(token.attrGet("href") or "")
+    if token.type == "link_open" and target.endswith("report.md") and ":" not in target:
+        token.attrSet("href", target.removesuffix(".md") + ".html")
+
+
+def _with_contents(body: str) -> str:
+    """The same with a place to jump to at every section, and behind the title a list of them."""
+    items: list[str] = []
+
+    def placed(section: re.Match[str]) -> str:
+        place = f"section-{len(items) + 1}"
+        items.append(f'<li><a href="#{place}">{section[1]}</a></li>\n')
+        return f'<h2 id="{place}">{section[1]}</h2>'
+
+    body = re.sub("<h2>(.+?)</h2>", placed, body)
+    if len(items) < _CONTENTS:
+        return body
+    head, end, rest = body.partition("</h1>\n")
+    contents = f'<nav aria-label="sections">\n<ul>\n{"".join(items)}</ul>\n</nav>\n'
+    return f"{head}{end}{contents}{rest}"
