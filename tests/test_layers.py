@@ -16,7 +16,7 @@ LEVELS = [
     {"moments", "grams", "labels"},
     {"linear", "folds"},
     # levels 1 to 5
-    {"data", "zoo", "stitches", "measures", "report"},
+    {"data", "zoo", "stitches", "dictionaries", "measures", "report"},
     {"surgery"},
     {"tasks", "compare"},
     {"callbacks"},

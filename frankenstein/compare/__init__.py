@@ -1,6 +1,8 @@
 """Questions about two networks: layer x layer matrices, and what becomes of a stitch."""
 
 from frankenstein.compare.controls import CONTROLS, Controls, solve_controls
+from frankenstein.compare.dictionaries import DictionaryScores, evaluate_dictionary
+from frankenstein.compare.feature_matching import Matching, match_features, pooled_strengths
 from frankenstein.compare.outside import Outside, Typical
 from frankenstein.compare.representations import FLATTENINGS, Representation, layer_moments
 from frankenstein.compare.similarity import SimilarityMatrix, similarity_matrix
@@ -13,15 +15,20 @@ __all__ = [
     "FLATTENINGS",
     "HITS",
     "Controls",
+    "DictionaryScores",
+    "Matching",
     "Outside",
     "Representation",
     "SimilarityMatrix",
     "StitchingMatrix",
     "Tally",
     "Typical",
+    "evaluate_dictionary",
     "evaluate_network",
     "evaluate_stitches",
     "layer_moments",
+    "match_features",
+    "pooled_strengths",
     "similarity_matrix",
     "solve_controls",
     "stitching_matrix",

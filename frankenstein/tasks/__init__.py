@@ -12,6 +12,7 @@ from frankenstein.tasks.objectives import (
 )
 from frankenstein.tasks.passes import Pass
 from frankenstein.tasks.soft_targets import TARGET_TYPES, soft_cross_entropy, target_objective
+from frankenstein.tasks.sparse_autoencoder import SparseAutoencoder
 from frankenstein.tasks.stitching import Stitching
 from frankenstein.tasks.together import StitchingTogether
 
@@ -20,6 +21,7 @@ __all__ = [
     "Classifier",
     "Objective",
     "Pass",
+    "SparseAutoencoder",
     "Stitching",
     "StitchingTogether",
     "Unaugmented",

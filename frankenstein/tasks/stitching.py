@@ -1,6 +1,6 @@
 """Training a stitch between two frozen networks."""
 
-from typing import Any, Self
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -12,6 +12,7 @@ from frankenstein.stitches import Stitch, start
 from frankenstein.surgery import Joint, join
 from frankenstein.tasks.accuracy import Accuracy
 from frankenstein.tasks.direct_matching import matching_moments
+from frankenstein.tasks.frozen import Frozen
 from frankenstein.tasks.objectives import Objective, task_loss
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 from frankenstein.tasks.passes import Pass
@@ -48,7 +49,7 @@ class Stitching(pl.LightningModule):
         self.sender, self.receiver, self.align = joint.sender, joint.receiver, joint.align
         _check_units(stitch, joint)
         # A Cut is a tuple: its halves are registered here, so that they follow to the device.
-        self.frozen = _Frozen([*self.sender, *self.receiver])
+        self.frozen = Frozen([*self.sender, *self.receiver])
         self.stitch = stitch
         self.start = start
         self.objective = objective
@@ -124,13 +125,6 @@ class Stitching(pl.LightningModule):
         """Leave the frozen networks out."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {k: v for k, v in state.items() if k.startswith("stitch.")}
-
-
-class _Frozen(nn.ModuleList):
-    """Modules that stay in evaluation mode: the statistics of a frozen half would drift."""
-
-    def train(self, mode: bool = True) -> Self:
-        return super().train(False)
 
 
 def _check_units(stitch: Stitch, joint: Joint) -> None:

@@ -1,0 +1,117 @@
+"""What a dictionary of a layer keeps, and what the network makes of it: one pass, sums only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.compare.tally import Tally
+from frankenstein.dictionaries import Dictionary
+from frankenstein.errors import UserError
+from frankenstein.shapes import per_location
+from frankenstein.surgery import Cut, graft
+
+
+@dataclass(frozen=True)
+class DictionaryScores:
+    """Numbers of a dictionary as a whole, and of each of its F features."""
+
+    scores: dict[str, float]
+    active: Tensor  # (F,) share of rows (examples and places) where a feature is active
+    top_examples: Tensor  # (F, top) numbers of the examples where it is most active, in the pass
+    top_strengths: Tensor  # (F, top) how active at their strongest place; 0: not at all
+
+
+@torch.no_grad()
+def evaluate_dictionary(
+    halves: Cut,
+    dictionary: Dictionary,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device | str = "cpu",
+    top: int = 8,
+) -> DictionaryScores:
+    """How much a dictionary explains, how sparsely, and what becomes of the network's answers.
+
+    - "explained": share of the layer's variance, over examples and places, that the reconstruction
+      has; 1 is all, the layer's mean alone has 0, and less is worse than that;
+    - "l0": features active at a place, on average; "dead": share of features never active;
+    - "accuracy/..." and "loss/..." (nats) of the network, of the network with the "reconstruction"
+      in the layer's place, and with the layer's "mean", the same for all images: what the network
+      answers when the layer says nothing. "agreement" is the share of images on which the
+      reconstruction leaves the answer as it was;
+    - "recovered": where the loss with the reconstruction lies between that with the mean (0) and
+      the network's own (1); NaN if these are equal.
+
+    Halves and dictionary lie on `device`, in evaluation mode, maps with their channels first.
+    """
+    tallies = {name: Tally() for name in ("network", "reconstruction", "mean")}
+    rebuilt = graft(nn.Identity(), dictionary, halves.end)
+    n, examples = 0, 0
+    first, second, error = torch.zeros(()), torch.zeros(()), torch.zeros(())
+    counts = torch.zeros(dictionary.features, dtype=torch.int64, device=device)
+    best = _Best(dictionary.features, top, device)
+    silent = None
+    for images, labels in batches:
+        labels = labels.to(device)
+        z = halves.front(images.to(device))
+        if silent is None:
+            silent = halves.end(_everywhere(dictionary.mean, z[:1]))
+        answers = halves.end(z)
+        tallies["network"].update(answers, labels)
+        tallies["reconstruction"].update(rebuilt(z), labels, answers)
+        tallies["mean"].update(silent.expand_as(answers), labels)
+        strength = dictionary.encode(z)
+        rows = per_location(z).double()
+        n += len(rows)
+        counts += (per_location(strength) > 0).sum(0)
+        from_mean = rows - dictionary.mean
+        first, second = first + from_mean.sum(0), second + from_mean.square().sum()
+        error = error + (rows - per_location(dictionary.decode(strength))).square().sum()
+        best.update(_strongest(strength), examples)
+        examples += len(z)
+    if n == 0:
+        raise UserError("no examples were given; is the data set empty?")
+    variance = second - first.square().sum() / n
+    means = {name: tally.means() for name, tally in tallies.items()}
+    scores = {
+        "explained": float(1 - error / variance) if variance > 0 else float("nan"),
+        "l0": float(counts.sum() / n),
+        "dead": float((counts == 0).double().mean()),
+        "agreement": means["reconstruction"]["agreement"],
+    }
+    for what in ("accuracy", "loss"):
+        scores |= {f"{what}/{name}": row[what] for name, row in means.items()}
+    floor = scores["loss/mean"]
+    most = floor - scores["loss/network"]
+    rebuilt_gain = floor - scores["loss/reconstruction"]
+    scores["recovered"] = rebuilt_gain / most if most else float("nan")
+    return DictionaryScores(scores, counts / n, best.examples, best.strengths)
+
+
+class _Best:
+    """The examples where each feature is most active, as they come along."""
+
+    def __init__(self, features: int, top: int, device: torch.device | str) -> None:
+        self.top = top
+        self.strengths = torch.zeros(features, 0, device=device)
+        self.examples = torch.zeros(features, 0, dtype=torch.int64, device=device)
+
+    def update(self, strengths: Tensor, begin: int) -> None:  # (N, F), number of the first
+        new = torch.arange(begin, begin + len(strengths), device=strengths.device)
+        strengths = torch.cat([self.strengths, strengths.T], 1)
+        examples = torch.cat([self.examples, new.expand(len(strengths), -1)], 1)
+        self.strengths, order = strengths.topk(min(self.top, strengths.shape[1]), dim=1)
+        self.examples = examples.gather(1, order)
+
+
+def _strongest(strength: Tensor) -> Tensor:  # (N, F)
+    """Each feature at its strongest place."""
+    if strength.ndim == 2:
+        return strength
+    return strength.flatten(2).amax(2) if strength.ndim == 4 else strength.amax(1)
+
+
+def _everywhere(mean: Tensor, like: Tensor) -> Tensor:
+    """A row at every place of a representation."""
+    return (mean[:, None, None] if like.ndim == 4 else mean).expand_as(like)

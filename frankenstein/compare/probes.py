@@ -1,0 +1,118 @@
+"""What can be read out of a layer, by how simple a reader, and is it the layer's doing?"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from frankenstein.errors import UserError
+from frankenstein.shapes import same_examples
+
+_STEPS = 200  # of L-BFGS: a linear probe is done after some 50, a hidden layer stops early
+
+
+class Readout(NamedTuple):
+    """Accuracies in [0, 1] of one kind of probe at one layer, one for each seed."""
+
+    accuracy: list[float]  # on held-out examples
+    control: list[float]  # of random labels, on the examples they were learned on
+    control_held_out: list[float]  # of random labels on others: chance, or something leaks
+
+    @property
+    def selectivity(self) -> list[float]:
+        """Accuracy less control: large if labels are read, small if they are learned by heart."""
+        return [a - b for a, b in zip(self.accuracy, self.control, strict=True)]
+
+
+def probe_layers(
+    train: Mapping[str, Tensor],  # layer: (N, C)
+    train_labels: Tensor,  # (N,) int64 classes, or (N, L) float of 0 and 1
+    held_out: Mapping[str, Tensor],  # layer: (M, C)
+    held_out_labels: Tensor,
+    hidden: int | None = None,  # units of a hidden layer; None: linear
+    seeds: Sequence[int] = (0, 1, 2),
+    control: bool = True,
+) -> dict[str, Readout]:
+    """A probe of every layer for the labels, and one for random labels.
+
+    The labels may be any attribute of the examples: classes as integers, or several yes or no as
+    floats; bin a quantity first (`torch.bucketize`). A probe reads units that are standardised over
+    its examples, by softmax (logistic) regression, `hidden` ReLU units before it if asked for, with
+    weights penalised as by scikit-learn's LogisticRegression with C = 1: linear probes are equal to
+    it. Each seed draws its own half of the training examples, its own random labels, and the start
+    of the hidden layer; what scatters over seeds is due to these, and not to the choice of held-out
+    examples, which is the same for all.
+
+    The control task of Hewitt & Liang 2019, https://arxiv.org/abs/1909.03368, gives every type of
+    input (there, a word) a random label, which stays the same wherever the type comes again. Two
+    images are never the same, so every image is a type of its own: its random label, drawn as
+    often as it is among the true ones, can be learned by heart only, and comes again with the
+    image itself only. So the control is read on the examples that were learned, and selectivity
+    is the accuracy on held-out examples less the control.
+
+    scikit-learn rather than a Trainer: the linear problem is convex and solved in some 20 ms, and
+    the sample is in memory.
+
+    Raises:
+        ShapeError: if a layer and the labels have different numbers of examples.
+        UserError: if labels are a quantity, or all the same.
+    """
+    targets = _targets(train_labels), _targets(held_out_labels)
+    for rows, wanted in ((train, train_labels), (held_out, held_out_labels)):
+        for z in rows.values():
+            same_examples(z, wanted)
+    found = {layer: Readout([], [], []) for layer in train}
+    for seed in seeds:
+        draw = np.random.default_rng(seed)
+        half = draw.permutation(len(train_labels))[: max(2, len(train_labels) // 2)]
+        labels = targets[0][half]
+        chance = draw.permutation(labels), draw.permutation(targets[1])
+        if (labels == labels[:1]).all():
+            raise UserError("every label is the same; a probe needs an attribute that differs")
+        for layer, readout in found.items():
+            x, y = _array(train[layer])[half], _array(held_out[layer])
+            readout.accuracy.append(_score(_fitted(x, labels, hidden, seed), y, targets[1]))
+            if control:
+                learned = _fitted(x, chance[0], hidden, seed)
+                readout.control.append(_score(learned, x, chance[0]))
+                readout.control_held_out.append(_score(learned, y, chance[1]))
+    return found
+
+
+def _fitted(x: NDArray[Any], labels: NDArray[Any], hidden: int | None, seed: int) -> Any:
+    probe = MLPClassifier(
+        () if hidden is None else (hidden,),
+        solver="lbfgs",
+        alpha=1.0,
+        max_iter=_STEPS,
+        random_state=seed,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return make_pipeline(StandardScaler(), probe).fit(x, labels)
+
+
+def _score(probe: Any, x: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Share of labels that are right; of several per example, all of them counted."""
+    return float((probe.predict(x) == labels).mean())
+
+
+def _array(z: Tensor) -> NDArray[Any]:
+    return z.double().cpu().numpy()
+
+
+def _targets(labels: Tensor) -> NDArray[Any]:
+    if labels.is_floating_point() and not ((labels == 0) | (labels == 1)).all():
+        raise UserError(
+            "a probe tells classes apart, as integers, or yes or no, as 0.0 and 1.0; bin a "
+            "quantity first, as torch.bucketize does"
+        )
+    several = labels.ndim == 2 and labels.shape[1] > 1
+    return (labels if several else labels.flatten()).long().cpu().numpy()
