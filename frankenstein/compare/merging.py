@@ -112,12 +112,12 @@ def _repair(
         for layer in hidden:
             moments[layer].update(x[layer], y[layer])
     for path in hidden:
-        layer: Any = merged.get_submodule(path)
+        module: Any = merged.get_submodule(path)
         found = moments[path]
-        norm = _NORMS[type(layer)](len(found.mean("x"))).to(device)
+        norm = _NORMS[type(module)](len(found.mean("x"))).to(device)
         norm.bias.copy_(torch.lerp(found.mean("x"), found.mean("y"), share))
         norm.weight.copy_(torch.lerp(found.variance("x").sqrt(), found.variance("y").sqrt(), share))
-        merged.set_submodule(path, nn.Sequential(layer, norm))
+        merged.set_submodule(path, nn.Sequential(module, norm))
     reestimate(merged, batches, device)
     for path in hidden:
         merged.set_submodule(path, _folded(*merged.get_submodule(path).children()))
