@@ -23,7 +23,7 @@ def run_analyze(
     """Run `frankenstein analyze`; returns its folder, whether quiet, and a table per question."""
     at_least(batch_size=(values["batch_size"], 1), examples=(values["examples"], 2))
     at_least(seed=(values["seed"], 0))
-    study = make_study(values, untrained=any(QUESTIONS[name].untrained for name in asked))
+    study = make_study(values, any(QUESTIONS[name].reads_untrained for name in asked))
     sides = (values["sender"], values["receiver"])
     name = values["run_name"] or "-vs-".join(map(short_name, sides))
     with run_folder(values["out_dir"], "analyze", name, config) as run:

@@ -40,7 +40,7 @@ class Study:
     pairs: tuple[tuple[str, str], ...]  # (sender's layer, receiver's layer)
     device: torch.device
     options: Mapping[str, Any]  # every value of the command
-    untrained: Mapping[str, nn.Module] = field(default_factory=dict)  # "untrained_sender", ...
+    reads_untrained: bool = False  # whether the held-out sample has rows of these, too
     watchers: Mapping[str, list[Watcher]] = field(
         default_factory=lambda: {part: [] for part in _PARTS}
     )  # "train", "val": told of every batch of that pass
@@ -80,6 +80,14 @@ class Study:
         return torch.Generator().manual_seed(self.seed)
 
     @cached_property
+    def untrained(self) -> Mapping[str, nn.Module]:
+        """Networks of the same kinds that have learned nothing: "untrained_sender" and so on."""
+        return {
+            f"untrained_{side}": _frozen(_untrained(self.cards[side], seed), self.device)
+            for side, seed in _SEEDS.items()
+        }
+
+    @cached_property
     def data(self) -> ImageData:
         """The data set, loaded, as the receiver takes it."""
         dataset = self.options["dataset"] or self.cards["receiver"].dataset
@@ -92,8 +100,9 @@ class Study:
 
     @cached_property
     def val(self) -> Sample:
-        """Pooled rows of at most --examples held-out images; of untrained networks, too, if any."""
-        return self._read("val", {**self.trained, **self.untrained})
+        """Pooled rows of at most --examples held-out images."""
+        untrained = self.untrained if self.reads_untrained else {}
+        return self._read("val", {**self.trained, **untrained})
 
     def batches(self, part: str) -> Batches:
         """The same images as in the sample `train` or `val`, prepared, in the same order."""
@@ -126,7 +135,7 @@ class Study:
         return read_sample(readers, shown, self.device, self.watchers[part])
 
 
-def make_study(values: Mapping[str, Any], untrained: bool = False) -> Study:
+def make_study(values: Mapping[str, Any], reads_untrained: bool = False) -> Study:
     """The study that the values of `frankenstein analyze` ask for.
 
     Raises:
@@ -143,14 +152,9 @@ def make_study(values: Mapping[str, Any], untrained: bool = False) -> Study:
         name = _new_name(short_name(file), files)
         files[name], trained[name] = file, load_pair(values["receiver"], file, model)[1]
     cards = {whose: read_card(file, model) for whose, file in files.items()}
-    beside = {}
-    if untrained:
-        beside = {
-            f"untrained_{side}": _untrained(cards[side], seed) for side, seed in _SEEDS.items()
-        }
-    for network in (*trained.values(), *beside.values()):
-        network.requires_grad_(False).eval().to(device)
-    study = Study(trained, cards, files, _pairs(values, *pair), device, values, beside)
+    for network in trained.values():
+        _frozen(network, device)
+    study = Study(trained, cards, files, _pairs(values, *pair), device, values, reads_untrained)
     for whose, network in trained.items():
         Reader(network, study.layers(whose))  # says what is wrong before anything is read
     return study
@@ -171,8 +175,11 @@ def _pairs(
     return pairs
 
 
+def _frozen(network: nn.Module, device: torch.device) -> nn.Module:
+    return network.requires_grad_(False).eval().to(device)
+
+
 def _untrained(card: Card, seed: int) -> nn.Module:
-    """A network of the same kind that has learned nothing."""
     return build_network(
         card.architecture, card.num_classes, card.in_channels, seed, card.image_size
     )

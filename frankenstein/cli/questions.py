@@ -14,7 +14,7 @@ from frankenstein.catalog import Entry
 class Question(Entry):
     """A function `(Study) -> Section`, and what it needs of the pass over the data."""
 
-    untrained: bool = False  # whether untrained networks are read beside, as a control
+    reads_untrained: bool = False  # whether `study.val` has rows of untrained networks, a control
     watch: str = ""  # "package.module:function", `(Study) -> None`: is called before any pass, to
     # add watchers to `study.watchers`, for what is not in the pooled rows
 
@@ -23,6 +23,6 @@ QUESTIONS: Mapping[str, Question] = {
     "units": Question(
         "frankenstein.cli.analyze_units:section",
         "are the activations of an image alike, as they stand and sorted?",
-        untrained=True,
+        reads_untrained=True,
     ),
 }

@@ -6,6 +6,7 @@ import pytest
 import torch
 import yaml
 
+from frankenstein.cli import analyze_study
 from frankenstein.cli.analyze import analyze
 from frankenstein.cli.questions import QUESTIONS
 from frankenstein.cli.schema import read_schema
@@ -33,8 +34,16 @@ def test_every_question_has_a_switch_and_a_row_that_can_be_called():
             assert callable(getattr(import_module(module), function))
 
 
-def test_all_questions_make_one_report_with_its_figures(run, pair):
+def test_all_questions_make_one_report_with_its_figures_from_one_pass(run, pair, monkeypatch):
+    passes, read = [], analyze_study.read_sample
+
+    def counted(*args):
+        passes.append(args)
+        return read(*args)
+
+    monkeypatch.setattr(analyze_study, "read_sample", counted)
     folder = run("analyze", *pair, "--all", "-n", "50", "--run-name", "everything")
+    assert len(passes) <= 2  # over training images and held-out ones
     report = (folder / "report.md").read_text()
     assert report.count("\n## ") == len(QUESTIONS)
     pictures = re.findall(r"!\[.*?\]\((figures/.*?)\)", report)
@@ -46,23 +55,13 @@ def test_all_questions_make_one_report_with_its_figures(run, pair):
     assert record["questions"] == list(QUESTIONS)
     assert record["layers"] == [[layer] * 2 for layer in ("relu1", "relu2", "relu3", "relu4")]
     assert any(path.name.startswith("events.out.tfevents") for path in folder.iterdir())
+
+
+def test_a_run_is_replayed_by_its_config(run, pair):
+    folder = run("analyze", *pair, "--units", "-n", "50", "--seed", "3")
     again = run("analyze", "--config", folder / "config.yaml")
+    assert again.name == f"{folder.name}-2"
     assert summary(again) == summary(folder)
-
-
-def test_one_pass_over_each_part_serves_all_questions(run, pair, monkeypatch):
-    import frankenstein.cli.analyze_study as study
-
-    passes = []
-    read = study.read_sample
-
-    def counted(*args, **options):
-        passes.append(args[1])
-        return read(*args, **options)
-
-    monkeypatch.setattr(study, "read_sample", counted)
-    run("analyze", *pair, "--all", "-n", "40")
-    assert len(passes) <= 2
 
 
 def test_layers_may_be_named(run, pair):
