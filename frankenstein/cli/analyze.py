@@ -15,6 +15,7 @@ def analyze(
     receiver_layer: str | None = None,
     *,
     units: Annotated[bool, "questions"] = False,
+    weights: Annotated[bool, "questions"] = False,
     all: Annotated[bool, "questions"] = False,
     more: list[str] = [],  # noqa: B006
     examples: Annotated[int, "-n"] = 5000,
@@ -39,6 +40,8 @@ def analyze(
         sender_layer: layer of the first network; see above if absent
         receiver_layer: layer of the second network; the one of the same name if absent
         units: are the activations of an image alike, as they stand and sorted?
+        weights: how are the weights of each layer spread, and how far apart before and after
+            matching?
         all: all of these questions
         more: files of further networks, for the questions that take any number
         examples: images of each part of the data, training and held-out, at most

@@ -23,7 +23,10 @@ def run_analyze(
     """Run `frankenstein analyze`; returns its folder, whether quiet, and a table per question."""
     at_least(batch_size=(values["batch_size"], 1), examples=(values["examples"], 2))
     at_least(seed=(values["seed"], 0))
-    study = make_study(values, any(QUESTIONS[name].reads_untrained for name in asked))
+    rows = [QUESTIONS[name] for name in asked]
+    study = make_study(
+        values, any(row.of_layers for row in rows), any(row.reads_untrained for row in rows)
+    )
     sides = (values["sender"], values["receiver"])
     name = values["run_name"] or "-vs-".join(map(short_name, sides))
     with run_folder(values["out_dir"], "analyze", name, config) as run:
@@ -80,7 +83,7 @@ def _about(study: Study) -> list[str]:
         f"`{one}`" if one == other else f"`{one}` with `{other}`" for one, other in study.pairs
     )
     header = ["", "file", "network", "trained on", "init seed"]
-    return [markdown_table(rows, header), f"Layers: {layers}."]
+    return [markdown_table(rows, header), *([f"Layers: {layers}."] if layers else [])]
 
 
 def _shown(section: Section) -> Table:

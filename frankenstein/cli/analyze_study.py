@@ -135,8 +135,10 @@ class Study:
         return read_sample(readers, shown, self.device, self.watchers[part])
 
 
-def make_study(values: Mapping[str, Any], reads_untrained: bool = False) -> Study:
-    """The study that the values of `frankenstein analyze` ask for.
+def make_study(
+    values: Mapping[str, Any], of_layers: bool = True, reads_untrained: bool = False
+) -> Study:
+    """The study that the values of `frankenstein analyze` ask for; without `of_layers` no pairs.
 
     Raises:
         FileError: for a file that does not hold a network.
@@ -154,7 +156,10 @@ def make_study(values: Mapping[str, Any], reads_untrained: bool = False) -> Stud
     cards = {whose: read_card(file, model) for whose, file in files.items()}
     for network in trained.values():
         _frozen(network, device)
-    study = Study(trained, cards, files, _pairs(values, *pair), device, values, reads_untrained)
+    pairs = _pairs(values, *pair) if of_layers else ()
+    study = Study(trained, cards, files, pairs, device, values, reads_untrained)
+    if not of_layers:
+        return study
     for whose, network in trained.items():
         Reader(network, study.layers(whose))  # says what is wrong before anything is read
     return study

@@ -15,6 +15,7 @@ class Question(Entry):
     """A function `(Study) -> Section`, and what it needs of the pass over the data."""
 
     reads_untrained: bool = False  # whether `study.val` has rows of untrained networks, a control
+    of_layers: bool = True  # False: it does not ask of the pairs of layers, nor of the data
     watch: str = ""  # "package.module:function", `(Study) -> None`: is called before any pass, to
     # add watchers to `study.watchers`, for what is not in the pooled rows
 
@@ -24,5 +25,10 @@ QUESTIONS: Mapping[str, Question] = {
         "frankenstein.cli.analyze_units:section",
         "are the activations of an image alike, as they stand and sorted?",
         reads_untrained=True,
+    ),
+    "weights": Question(
+        "frankenstein.cli.analyze_weights:section",
+        "how are the weights of each layer spread, and how far apart before and after matching?",
+        of_layers=False,
     ),
 }

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+import torch
+
+from frankenstein.report import png
+from frankenstein.report.panels import histogram_line, line_panels, point_panels
+from frankenstein.shapes import ShapeError
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_a_panel_for_each_layer_with_a_line_for_each_series_and_one_legend():
+    x = torch.arange(4)
+    panels = {
+        f"conv{i}": {"sender": (x, x * i), "untrained": (x, x), "receiver": (x, x)}
+        for i in range(6)
+    }
+    del panels["conv0"]["sender"]
+    figure = line_panels(panels, "value", "density", steps=True, controls=("untrained",))
+    assert [axes.get_title() for axes in figure.axes] == list(panels)
+    assert [len(axes.lines) for axes in figure.axes] == [2, 3, 3, 3, 3, 3]
+    assert sorted(legend(figure)) == ["receiver", "sender", "untrained"]
+    colours = {line.get_label(): line.get_color() for line in figure.axes[1].lines}
+    assert all(
+        line.get_color() == colours[line.get_label()] for axes in figure.axes for line in axes.lines
+    )
+    assert {line.get_label() for line in figure.axes[1].lines if line.get_linestyle() == "--"} == {
+        "untrained"
+    }
+    assert png(figure)[1:4] == b"PNG"
+
+
+def test_clouds_of_points_share_their_panel():
+    figure = point_panels({"fc": {"sender": torch.randn(5, 2), "receiver": torch.randn(3, 2)}})
+    offsets = [len(cloud.get_offsets()) for cloud in figure.axes[0].collections]
+    assert offsets == [5, 3]
+    assert legend(figure) == ["sender", "receiver"]
+
+
+def test_a_histogram_as_a_line_has_an_area_of_one():
+    values = np.random.default_rng(0).normal(size=500)
+    counts, edges = np.histogram(values, 13)
+    x, y = histogram_line(counts, edges)
+    expected, _ = np.histogram(values, 13, density=True)
+    np.testing.assert_allclose(y[:-1], expected)
+    assert (np.diff(x) * y[:-1]).sum() == pytest.approx(1)
+    assert histogram_line([0, 0], [0, 1, 2])[1].tolist() == [0, 0, 0]
+
+
+def test_no_panel_is_refused():
+    with pytest.raises(ShapeError, match="panels need at least one chart, got none"):
+        line_panels({})
