@@ -1,5 +1,7 @@
 """Questions about two networks: layer x layer matrices, and what becomes of a stitch."""
 
+from frankenstein.compare.all_pairs import all_pairs_cka, gram_stack
+from frankenstein.compare.certainty import Certainty, certainty, of_examples
 from frankenstein.compare.controls import CONTROLS, Controls, solve_controls
 from frankenstein.compare.dictionaries import DictionaryScores, evaluate_dictionary
 from frankenstein.compare.feature_matching import Matching, match_features, pooled_strengths
@@ -14,6 +16,7 @@ __all__ = [
     "CONTROLS",
     "FLATTENINGS",
     "HITS",
+    "Certainty",
     "Controls",
     "DictionaryScores",
     "Matching",
@@ -23,11 +26,15 @@ __all__ = [
     "StitchingMatrix",
     "Tally",
     "Typical",
+    "all_pairs_cka",
+    "certainty",
     "evaluate_dictionary",
     "evaluate_network",
     "evaluate_stitches",
+    "gram_stack",
     "layer_moments",
     "match_features",
+    "of_examples",
     "pooled_strengths",
     "similarity_matrix",
     "solve_controls",

@@ -1,0 +1,143 @@
+"""How sure a similarity is: its spread over examples, and what shuffled examples would give."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from frankenstein.errors import UserError
+from frankenstein.measures import UndefinedSimilarityWarning
+
+Draw = tuple[Tensor, Tensor]  # numbers of the examples that x and y are taken from, in this order
+Drawn = Callable[[Tensor, Tensor], Tensor]  # the value of a draw: (), or (L, M) for all pairs
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What is known of a value besides itself; a tensor has the value's shape, NaN if undefined.
+
+    The interval is for what the measure gives on average on so many examples. How far a biased
+    measure is from its limit is not in it: the null's mean shows that.
+    """
+
+    value: Tensor  # of these examples
+    examples: int
+    low: Tensor | None = None  # ends of the interval; None if no halves were drawn
+    high: Tensor | None = None
+    null_mean: Tensor | None = None  # over shuffled examples; None if none were shuffled
+    p_value: Tensor | None = None  # share of shuffles at least as alike, this one counted
+
+
+@torch.no_grad()
+def certainty(
+    value_of: Drawn,
+    examples: int,
+    bootstrap: int = 0,
+    permutations: int = 0,
+    *,
+    seed: int = 0,
+    confidence: float = 0.95,
+    larger_is_closer: bool | Tensor = True,
+    limits: tuple[float, float] | tuple[Tensor, Tensor] = (-math.inf, math.inf),
+) -> Certainty:
+    """A confidence interval from `bootstrap` halves of the examples, a null from `permutations`.
+
+    `value_of(i, j)` measures x[i] against y[j], whole examples: see `of_examples` and
+    `all_pairs_cka`. Options may differ from value to value: tensors that broadcast.
+
+    Each bootstrap draw is half of the examples, none twice: an example counts 0 or 2 times. The
+    spread of such halves is that of the whole, as with draws with replacement; but an example
+    drawn twice is perfectly like itself, which pulls unbiased CKA, neighbours and correlations of
+    distances upwards. The interval holds the percentiles of the draws, moved so that the draws'
+    mean is the value (half the examples have more bias), and cut at `limits`. Near 0 the
+    interval of an unbiased measure is too wide rather than too narrow.
+
+    The null pairs each x with the y of another, random example. p is (1 + count) / (1 + shuffles),
+    so that it is never 0; small means: unrelated representations would hardly be as alike.
+
+    Source: Wu 1990, https://doi.org/10.1214/aos/1176347741 (the jackknife histogram, with
+    d = n / 2); Præstgaard & Wellner 1993, https://doi.org/10.1214/aop/1176989011; Phipson & Smyth
+    2010, https://doi.org/10.2202/1544-6115.1585, for p.
+
+    Raises:
+        UserError: if halves are too few for the ends of the interval, or there is no example.
+    """
+    if examples < 2:
+        raise UserError(f"certainty needs at least 2 examples, got {examples}")
+    tail = (1 - confidence) / 2
+    if 0 < bootstrap < (least := math.ceil(round(1 / tail, 9)) - 1):
+        raise UserError(f"the ends of {confidence:.0%} need {least} draws or more, got {bootstrap}")
+    everyone = torch.arange(examples)
+    value = _values(value_of, iter([(everyone, everyone)]))[0]
+    low = high = null_mean = p_value = None
+    if bootstrap:
+        draws = _values(value_of, halves(examples, bootstrap, seed))
+        moved = draws + (value - draws.mean(0))
+        place = max(1, math.floor(round(tail * (bootstrap + 1), 9)))
+        low, high = (
+            _unless_nan(moved.kthvalue(k, dim=0).values, draws).clamp(*limits)
+            for k in (place, bootstrap + 1 - place)
+        )
+        _warn(draws, value, f"interval: among the halves of {examples // 2} examples")
+    if permutations:
+        null = _values(value_of, shuffles(examples, permutations, seed))
+        null_mean = null.mean(0)
+        sign = 2 * torch.as_tensor(larger_is_closer).double() - 1
+        # Sums in another order differ in their last digits (of float32 perhaps), and a tie counts.
+        as_close = sign * null >= sign * value - 1e-6 * value.abs()
+        p_value = _unless_nan((1 + as_close.sum(0)).double() / (1 + permutations), null)
+        p_value = torch.where(value.isnan(), torch.nan, p_value)
+        _warn(null, value, "null: among the shuffles")
+    return Certainty(value, examples, low, high, null_mean, p_value)
+
+
+def halves(examples: int, count: int, seed: int = 0) -> Iterator[Draw]:
+    """Random halves of the examples, the same ones of both sides; the same for a seed."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        half = torch.randperm(examples, generator=generator)[: examples // 2]
+        yield half, half
+
+
+def shuffles(examples: int, count: int, seed: int = 0) -> Iterator[Draw]:
+    """All examples, those of y in random order; the same for a seed."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        yield torch.arange(examples), torch.randperm(examples, generator=generator)
+
+
+def of_examples(
+    measure: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,  # (N, ...)
+    y: Tensor,  # (N, ...)
+) -> Drawn:
+    """Values of any measure of two tensors, which may flatten them: an example keeps its places."""
+
+    def value(i: Tensor, j: Tensor) -> Tensor:
+        return measure(x[i.to(x.device)], y[j.to(y.device)])
+
+    return value
+
+
+def _values(value_of: Drawn, draws: Iterator[Draw]) -> Tensor:  # (draws, ...)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedSimilarityWarning)  # `_warn` says it once
+        return torch.stack([value_of(i, j).double() for i, j in draws])
+
+
+def _unless_nan(result: Tensor, draws: Tensor) -> Tensor:
+    return torch.where(draws.isnan().any(0), torch.nan, result)
+
+
+def _warn(draws: Tensor, value: Tensor, where: str) -> None:
+    """Say that draws are NaN where the value is not; that the value is, its measure has said."""
+    lost = (draws.isnan() & ~value.isnan()).reshape(len(draws), -1).any(1).sum()
+    if lost:
+        warnings.warn(
+            f"no {where} {int(lost)} of {len(draws)} have no value; keep more examples",
+            UndefinedSimilarityWarning,
+            stacklevel=3,
+        )
