@@ -12,8 +12,9 @@ from torch.utils.tensorboard import SummaryWriter
 from frankenstein.cli.analyze_study import Study, make_study
 from frankenstein.cli.checks import at_least
 from frankenstein.cli.questions import QUESTIONS
-from frankenstein.cli.run_folder import run_folder, short_name
-from frankenstein.report import Picture, Section, markdown_table, rich_table, write_report
+from frankenstein.cli.run_folder import RunFolder, run_folder, short_name
+from frankenstein.cli.run_report import write_run_report
+from frankenstein.report import Picture, Section, rich_table
 from frankenstein.zoo import network_sha256
 
 
@@ -37,7 +38,7 @@ def run_analyze(
         sections = {question: _named(question, QUESTIONS[question](study)) for question in asked}
         for question, section in sections.items():
             run.summary |= {f"{question}/{key}": value for key, value in section.scores.items()}
-        _write(run.path, f"Analysis: {name}", study, sections)
+        _write(run, f"Analysis: {name}", study, sections)
         run.facts["networks"] = {
             whose: network_sha256(network) for whose, network in study.trained.items()
         }
@@ -55,16 +56,14 @@ def _named(question: str, section: Section) -> Section:
     return replace(section, blocks=blocks)
 
 
-def _write(folder: Path, title: str, study: Study, sections: dict[str, Section]) -> None:
+def _write(run: RunFolder, title: str, study: Study, sections: dict[str, Section]) -> None:
     """The report, and its figures and numbers on TensorBoard's page."""
     blocks: list[str | Picture] = [*_about(study)]
     for section in sections.values():
         blocks += [f"## {section.title}", *section.blocks]
-    blocks.append(
-        "Every number is in `summary.json`. Replay: `frankenstein analyze --config config.yaml`."
-    )
-    write_report(folder, title, blocks)
-    with SummaryWriter(str(folder)) as writer:
+    blocks.append("Every number is in `summary.json`.")
+    write_run_report(run, title, blocks)
+    with SummaryWriter(str(run.path)) as writer:
         for question, section in sections.items():
             for key, value in section.scores.items():
                 writer.add_scalar(f"{question}/{key}", value)
@@ -74,16 +73,12 @@ def _write(folder: Path, title: str, study: Study, sections: dict[str, Section])
 
 
 def _about(study: Study) -> list[str]:
-    """Both networks and the layers, in words."""
-    rows = [
-        [whose, f"`{study.files[whose]}`", card.architecture, card.dataset, card.init_seed]
-        for whose, card in study.cards.items()
-    ]
+    """What is asked of what."""
     layers = ", ".join(
         f"`{one}`" if one == other else f"`{one}` with `{other}`" for one, other in study.pairs
     )
-    header = ["", "file", "network", "trained on", "init seed"]
-    return [markdown_table(rows, header), *([f"Layers: {layers}."] if layers else [])]
+    asked = "Questions about two networks, layer by layer"
+    return [f"{asked}: {layers}." if layers else "Questions about two networks."]
 
 
 def _shown(section: Section) -> Table:

@@ -7,11 +7,12 @@ from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.joint import load_pair
-from frankenstein.cli.run_folder import run_folder, short_name
+from frankenstein.cli.run_folder import RunFolder, run_folder, short_name
+from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.trainer import device_of
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import SimilarityMatrix, similarity_matrix
-from frankenstein.report import Picture, markdown_table, write_report
+from frankenstein.report import Picture, markdown_table
 from frankenstein.zoo import network_sha256, read_card
 
 _SIDES = ("sender", "receiver")
@@ -35,7 +36,7 @@ def run_compare(values: dict[str, Any], config: str) -> tuple[Path, SimilarityMa
             device=device,
         )
         matrix.to_csv(run.path / "matrix.csv")
-        _write(run.path, matrix, name, values)
+        _write(run, matrix, name, values)
         for row in matrix.rows:
             for column in matrix.columns:
                 run.summary[f"{matrix.measure}/{row}/{column}"] = matrix[row, column]
@@ -50,7 +51,7 @@ def _one(layer: str | None) -> list[str] | None:
     return None if layer is None else [layer]
 
 
-def _write(folder: Path, matrix: SimilarityMatrix, name: str, values: dict[str, Any]) -> None:
+def _write(run: RunFolder, matrix: SimilarityMatrix, name: str, values: dict[str, Any]) -> None:
     """The report and TensorBoard's page."""
     figure = matrix.plot()
     best = matrix.values.nan_to_num(-1).argmax(1).tolist()
@@ -58,8 +59,8 @@ def _write(folder: Path, matrix: SimilarityMatrix, name: str, values: dict[str, 
         [layer, matrix.columns[best[i]], float(matrix.values[i, best[i]])]
         for i, layer in enumerate(matrix.rows)
     ]
-    write_report(
-        folder,
+    write_run_report(
+        run,
         f"Similarity of layers: {name}",
         [
             f"`{values['sender']}` (rows) against `{values['receiver']}` (columns): "
@@ -76,5 +77,5 @@ def _write(folder: Path, matrix: SimilarityMatrix, name: str, values: dict[str, 
             "Every value is in `matrix.csv`.",
         ],
     )
-    with SummaryWriter(str(folder)) as writer:
+    with SummaryWriter(str(run.path)) as writer:
         writer.add_figure(f"similarity/{matrix.measure}", figure)

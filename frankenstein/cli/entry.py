@@ -34,8 +34,14 @@ def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
             return outcome.code
         program = f"frankenstein {verb}"
     with one_line(f"frankenstein {verb}", program) as outcome:
-        outcome.code = _run(_function(verb), words, program)
+        outcome.code = _run(verb_function(verb), words, program)
     return outcome.code
+
+
+def verb_function(verb: str) -> Callable[..., Any]:
+    """The function that a verb of VERBS runs, which is also its schema."""
+    module, name = VERBS[verb].split(":")
+    return getattr(import_module(module), name)
 
 
 def _verb(word: str) -> str | None:
@@ -67,13 +73,8 @@ def _run(verb: Callable[..., Any], words: list[str], program: str) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _function(verb: str) -> Callable[..., Any]:
-    module, name = VERBS[verb].split(":")
-    return getattr(import_module(module), name)
-
-
 def _overview() -> str:
-    rows = [(verb, (_function(verb).__doc__ or "").partition("\n")[0]) for verb in VERBS]
+    rows = [(verb, (verb_function(verb).__doc__ or "").partition("\n")[0]) for verb in VERBS]
     question = (about or "").partition("\n")[0]
     return (
         "usage: frankenstein VERB ...\n\n"

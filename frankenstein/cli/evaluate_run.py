@@ -8,13 +8,14 @@ from rich.table import Table
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.controls import controls_for
 from frankenstein.cli.run_folder import run_folder, short_name
+from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.score_tables import KINDS, answer_tables, score_blocks, score_table
 from frankenstein.cli.stitched_run import read_run
 from frankenstein.cli.trainer import device_of
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import evaluate_network, evaluate_stitches
 from frankenstein.errors import UserError
-from frankenstein.report import markdown_table, rich_table, write_report
+from frankenstein.report import markdown_table, rich_table
 from frankenstein.zoo import load_network, network_sha256, read_card
 
 _KEPT = ("dataset", "model", "measures", "data_root")  # as in the run, unless given
@@ -51,7 +52,7 @@ def _network(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
         rows, header = [[name, scores["accuracy"], scores["loss"]]], ["", "accuracy", "loss"]
         about = f"`{subject}` on the {len(data.val_labels)} held-out images of {dataset}."
         table = markdown_table(rows, header, percent=["accuracy"])
-        write_report(run.path, f"Evaluation of {name}", [about, table])
+        write_run_report(run, f"Evaluation of {name}", [about, table])
     return run.path, [rich_table(rows, header, percent=["accuracy"])]
 
 
@@ -82,5 +83,5 @@ def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
             f"The stitches of `{folder}` on the {len(data.val_labels)} held-out images of "
             f"{dataset}; outside is beyond percentile {values['percentile']:g}."
         )
-        write_report(run.path, f"Evaluation of {name}", [about, *score_blocks(scores, measures)])
+        write_run_report(run, f"Evaluation of {name}", [about, *score_blocks(scores, measures)])
     return run.path, [score_table(scores, measures, name), *answer_tables(scores)]

@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,10 +12,12 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.catalog import MEASURES
+from frankenstein.cli.run_folder import RunFolder
+from frankenstein.cli.run_report import write_run_report
 from frankenstein.compare.repeats import mean_and_margin
 from frankenstein.compare.stitching_matrix import Pair
 from frankenstein.files import write_whole
-from frankenstein.report import Picture, heatmap, markdown_table, write_report
+from frankenstein.report import Picture, heatmap, markdown_table
 
 _SHARES = ("accuracy", "agreement")
 
@@ -81,9 +82,9 @@ class Results:
                 yield kind, what, pair, values
 
 
-def write_matrix(folder: Path, name: str, values: Mapping[str, Any], results: Results) -> None:
+def write_matrix(run: RunFolder, name: str, values: Mapping[str, Any], results: Results) -> None:
     """`matrix.csv`, `report.md` with its figures, and the same figures for TensorBoard."""
-    write_whole(folder / "matrix.csv", results.to_csv())
+    write_whole(run.path / "matrix.csv", results.to_csv())
     pictures = {key: _figure(results, *key) for key in results.pictures()}
     blocks: list[str | Picture] = [
         f"Every stitch from a layer of `{values['sender']}` (rows) to a layer of "
@@ -96,11 +97,9 @@ def write_matrix(folder: Path, name: str, values: Mapping[str, Any], results: Re
         blocks.append(f"## {_title(kind, what)}")
         blocks.append(_markdown(results, kind, what))
         blocks.append(Picture(f"{what}-{kind}", figure, _caption(kind, what)))
-    blocks.append(
-        "Every number is in `matrix.csv`. Replay: `python stitch.py --config config.yaml`."
-    )
-    write_report(folder, f"All stitches: {name}", blocks)
-    with SummaryWriter(str(folder)) as writer:
+    blocks.append("Every number is in `matrix.csv`.")
+    write_run_report(run, f"All stitches: {name}", blocks)
+    with SummaryWriter(str(run.path)) as writer:
         for (kind, what), figure in pictures.items():
             writer.add_figure(f"matrix/{what}-{kind}", figure)
 

@@ -91,7 +91,7 @@ def run_matrix(values: dict[str, Any], config: str) -> tuple[Path, Results]:
         results = _gathered(work, epochs)
         run.summary.update(results.summary())
         run.facts |= {"networks": shas, "device": str(device), "seeds": {"stitch": _seeds(values)}}
-        write_matrix(run.path, name, values, results)
+        write_matrix(run, name, values, results)
         shutil.rmtree(cells.folder)
     return run.path, results
 

@@ -14,13 +14,14 @@ from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.compare_words import ALIASES
 from frankenstein.cli.joint import load_pair
 from frankenstein.cli.run_folder import run_folder, short_name
+from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.stitched_run import read_run
 from frankenstein.cli.trainer import device_of
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import Representation, layer_moments
 from frankenstein.measures import correlation_matrix
 from frankenstein.moments import Moments
-from frankenstein.report import Picture, heatmap, markdown_table, rich_table, write_report
+from frankenstein.report import Picture, heatmap, markdown_table, rich_table
 from frankenstein.surgery import capture
 from frankenstein.zoo import network_sha256, read_card
 
@@ -65,7 +66,7 @@ def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, Table
                 picture = _correlations(moments, called)
                 blocks.append(picture)
                 writer.add_figure("similarity/units", picture.figure)
-        write_report(run.path, f"Similarity: {name}", blocks)
+        write_run_report(run, f"Similarity: {name}", blocks)
     return run.path, values["quiet"], rich_table(rows, _HEADER, title=about)
 
 

@@ -4,18 +4,23 @@ import json
 import math
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+import yaml
+
+from frankenstein.cli.cards import cards_of
 from frankenstein.errors import UserError
 from frankenstein.files import write_whole
 
@@ -31,8 +36,17 @@ class RunFolder:
 
     path: Path  # `<name>.partial` until the run is whole
     leads: bool  # False in the further processes of a run on several devices
+    verb: str
+    options: dict[str, Any]  # every one, as in config.yaml
+    cards: dict[str, dict[str, Any]]  # of the networks that it was given
     facts: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)  # raised by Python since it began, each once
+
+    @property
+    def final(self) -> Path:
+        """Where it will lie once it is whole."""
+        return self.path.with_name(self.path.name.removesuffix(_PARTIAL))
 
 
 @contextmanager
@@ -54,20 +68,31 @@ def run_folder(
     Raises:
         UserError: if the folder cannot be made, or there is nothing to resume.
     """
+    options = yaml.safe_load(config) or {}
     if os.environ.get("LOCAL_RANK", "0") != "0":
-        yield RunFolder(Path(os.environ[_SHARED]), leads=False)
+        yield RunFolder(Path(os.environ[_SHARED]), False, verb, options, {})
         return
+    cards = cards_of(options)
     parent = Path(out_dir) / verb
     path = (
         _unfinished(parent, name, goes_on_from) if resume else claim_folder(parent, name, _PARTIAL)
     )
     began = time.monotonic()
-    run = RunFolder(path, leads=True)
+    run = RunFolder(path, True, verb, options, cards)
     os.environ[_SHARED] = str(path)  # inherited by the processes that Lightning starts
     try:
         write_whole(path / "config.yaml", config)
-        yield run
-        record = {**_provenance(), **run.facts, "seconds": round(time.monotonic() - began, 3)}
+        with _noted(run.warnings):
+            yield run
+        record = {
+            "verb": verb,
+            "options": options,
+            "cards": cards,
+            **_provenance(),
+            **run.facts,
+            "warnings": run.warnings,
+            "seconds": round(time.monotonic() - began, 3),
+        }
         # JSON has no NaN: what is undefined is null.
         summary = {key: None if math.isnan(value) else value for key, value in run.summary.items()}
         write_whole(path / "run.json", json.dumps(record, indent=2) + "\n")
@@ -107,6 +132,28 @@ def claim_folder(parent: Path, name: str, suffix: str = "") -> Path:
     raise AssertionError("labels never end")
 
 
+@contextmanager
+def _noted(notes: list[str]) -> Iterator[None]:
+    """Keep the text of every warning that is shown in the block, and show it as before."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def note(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            text = " ".join(f"{category.__name__}: {message}".split())
+            notes.extend([] if text in notes else [text])
+            show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = note
+        yield
+
+
 def _unfinished(parent: Path, name: str, goes_on_from: str) -> Path:
     path = parent / f"{name}{_PARTIAL}"
     if not (path / goes_on_from).exists():
@@ -138,7 +185,7 @@ def _few(labels: Iterator[str]) -> list[str]:
 
 def _provenance() -> Mapping[str, Any]:
     return {
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
         "commit": _commit(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in _PACKAGES},

@@ -1,13 +1,14 @@
 """What a stitching run shows: TensorBoard's pages, the report, the table on the terminal."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
 from frankenstein.callbacks import writers
+from frankenstein.cli.run_folder import RunFolder
+from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.score_tables import KINDS, score_blocks
 from frankenstein.cli.score_tables import score_table as score_table
 from frankenstein.cli.stitch_options import epochs_of, family_of
@@ -18,7 +19,6 @@ from frankenstein.report import (
     framed,
     log_projector,
     weight_matrix,
-    write_report,
 )
 from frankenstein.shapes import pooled
 from frankenstein.stitches import Stitch
@@ -86,17 +86,17 @@ def log_boards(
 
 
 def write_stitch_report(
-    folder: Path,
+    run: RunFolder,
     name: str,
     values: Mapping[str, Any],
     stitches: Mapping[str, Stitch],
     scores: Mapping[str, float],
 ) -> None:
-    """`report.md` of one run."""
+    """The report of one run."""
     heights = {kind: scores[f"accuracy/{kind}"] for kind in KINDS}
     lines = {whose: scores[f"accuracy/{whose}"] for whose in ("sender", "receiver")}
-    write_report(
-        folder,
+    write_run_report(
+        run,
         f"Stitch {name}",
         [
             f"The front of `{values['sender']}` up to `{values['sender_layer']}`, a stitch, and "
@@ -124,6 +124,5 @@ def write_stitch_report(
                 )
                 for kind in KINDS
             ),
-            "Replay: `python stitch.py --config config.yaml`, with this folder's `config.yaml`.",
         ],
     )

@@ -105,7 +105,7 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
         for kind, one in stitches.items():
             save_stitch(run.path / f"{kind}.safetensors", one, run.facts["joins"])
         log_boards(trainer, task, data, values, scores)
-        write_stitch_report(run.path, name, values, stitches, scores)
+        write_stitch_report(run, name, values, stitches, scores)
     return run.path, scores
 
 
