@@ -1,11 +1,25 @@
 """Mistakes of a user, told from bugs: the command line says the first in one line."""
 
+import signal
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+from pathlib import Path
 
 
 class UserError(ValueError):
     """Something a user can mend; the message says what was wanted, what came and what to do."""
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM. No Exception, which something might catch to go on.
+
+    (And no KeyboardInterrupt, which Lightning answers by leaving the process with code 1.)
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+        self.kept: Path | None = None  # the folder that `--resume` goes on with
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

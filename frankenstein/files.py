@@ -15,6 +15,8 @@ from torch import Tensor
 
 from frankenstein.errors import UserError
 
+UNFINISHED = ".unfinished"  # ends the names of files that a kill left behind
+
 
 class FileError(UserError):
     """A file that is absent, damaged or not what it should be; the message names it."""
@@ -26,18 +28,50 @@ def write_whole(path: str | Path, content: bytes | str) -> Path:
     data = content.encode() if isinstance(content, str) else content
     if not path.parent.is_dir():
         raise FileError(f"no folder {path.parent} to write {path.name} into; make it first")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        # Beside the target, because only within one file system is a rename one step.
+        handle, temporary = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise cannot_write(path, error) from error
     return path
+
+
+def cannot_write(path: str | Path, error: OSError) -> FileError:
+    """The error of a full or read-only disk, in one line that names what could not be written."""
+    return FileError(
+        f"cannot write {path}: {error.strerror or error}; make room there or choose another folder"
+    )
+
+
+def write_sealed(path: str | Path, content: bytes) -> Path:
+    """Write a file whole, with the checksum of its content behind it, for `read_sealed`."""
+    return write_whole(path, content + _seal(content))
+
+
+def read_sealed(path: str | Path) -> bytes:
+    """The content of a file that `write_sealed` wrote.
+
+    Raises:
+        FileError: if it is absent, or its checksum does not fit its content.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileError(f"no file {path}; is the path right, and are you in the right folder?")
+    whole = path.read_bytes()
+    content, seal = whole[: -len(_seal(b""))], whole[-len(_seal(b"")) :]
+    if seal != _seal(content):
+        raise FileError(f"{path} is damaged: its checksum does not fit its content; make it anew")
+    return content
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
@@ -85,6 +119,10 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if _checksum(tensors, facts) != expected:
         raise FileError(f"{path} is damaged: its checksum does not fit its content; make it anew")
     return tensors, facts
+
+
+def _seal(content: bytes) -> bytes:
+    return f"\nsha256 {hashlib.sha256(content).hexdigest()}\n".encode()
 
 
 def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> str:

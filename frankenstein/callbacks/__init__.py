@@ -1,14 +1,19 @@
 """What rides on a Lightning training: similarity, pictures, snapshots, progress."""
 
 from frankenstein.callbacks.boards import add_figure, writers
+from frankenstein.callbacks.checkpoints import Resumable, WholeCheckpoints
 from frankenstein.callbacks.every import Every, draw_stitch
 from frankenstein.callbacks.progress import TrainingBar, progress_bar
+from frankenstein.callbacks.seeded_steps import SeededSteps
 from frankenstein.callbacks.similarity import RepresentationSimilarity
 
 __all__ = [
     "Every",
     "RepresentationSimilarity",
+    "Resumable",
+    "SeededSteps",
     "TrainingBar",
+    "WholeCheckpoints",
     "add_figure",
     "draw_stitch",
     "progress_bar",

@@ -1,5 +1,6 @@
 """The door of the command line: finds the verb, parses, runs, and turns the outcome into a code."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -7,7 +8,7 @@ from typing import Any
 
 from frankenstein import __doc__ as about
 from frankenstein import __version__
-from frankenstein.cli.errors import UsageError, one_line
+from frankenstein.cli.errors import Outcome, UsageError, one_line, signals_raise
 from frankenstein.cli.help import help_text, table
 from frankenstein.cli.schema import read_schema
 from frankenstein.errors import did_you_mean
@@ -33,8 +34,8 @@ def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
         if verb is None:
             return outcome.code
         program = f"frankenstein {verb}"
-    with one_line(f"frankenstein {verb}", program) as outcome:
-        outcome.code = _run(verb_function(verb), words, program)
+    with one_line(f"frankenstein {verb}", program) as outcome, signals_raise():
+        outcome.code = _run(verb_function(verb), words, program, outcome)
     return outcome.code
 
 
@@ -59,8 +60,11 @@ def _verb(word: str) -> str | None:
     return None
 
 
-def _run(verb: Callable[..., Any], words: list[str], program: str) -> int:
+def _run(verb: Callable[..., Any], words: list[str], program: str, outcome: Outcome) -> int:
     schema = read_schema(verb)
+    if "resume" in schema.options:
+        words_again = [word for word in words if word != "--resume"]
+        outcome.again = f"{program} {shlex.join(words_again)} --resume"
     if "-h" in words or "--help" in words:
         _print(help_text(schema, program))
         return 0

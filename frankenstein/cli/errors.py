@@ -1,14 +1,18 @@
 """How a run ends that a user can mend: one line on stderr and an exit code, no traceback."""
 
+import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from frankenstein.errors import UserError
+from frankenstein.errors import Interrupted, UserError
 
 MISTAKE = 2  # as argparse
-INTERRUPTED = 130  # as a shell: 128 + SIGINT
+INTERRUPTED = 128  # as a shell: plus the signal's number
 
 
 class UsageError(UserError):
@@ -20,11 +24,12 @@ class Outcome:
     """The exit code of what ran inside `one_line`."""
 
     code: int = 0
+    again: str | None = None  # the command line that goes on with an interrupted run
 
 
 @contextmanager
 def one_line(name: str, program: str) -> Iterator[Outcome]:
-    """Turn mistakes and Ctrl-C into one line and a code; bugs go on as tracebacks."""
+    """Turn mistakes and signals into one line and a code; bugs go on as tracebacks."""
     outcome = Outcome()
     try:
         yield outcome
@@ -34,10 +39,32 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
     except UserError as error:
         _say(f"{name}: {error}")
         outcome.code = MISTAKE
-    except KeyboardInterrupt:
-        _say(f"{name}: interrupted")
-        outcome.code = INTERRUPTED
+    except (Interrupted, KeyboardInterrupt) as error:
+        kept = getattr(error, "kept", None) and outcome.again
+        _say(f"{name}: interrupted" + (f"; go on with: {outcome.again}" if kept else ""))
+        outcome.code = INTERRUPTED + getattr(error, "signum", signal.SIGINT)
+
+
+@contextmanager
+def signals_raise() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise Interrupted, so that whoever has something open closes it."""
+
+    def leave(signum: int, frame: Any) -> None:
+        raise Interrupted(signum)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(signum) is not signal.SIG_IGN:  # as under nohup
+                before[signum] = signal.signal(signum, leave)
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _say(text: str) -> None:
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return  # one process of several speaks for all
     sys.stderr.write(" ".join(text.split()) + "\n")

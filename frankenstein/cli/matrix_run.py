@@ -1,6 +1,5 @@
 """One run that stitches every layer to every layer: solve, train, score, keep what is done."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import nn
 
 from frankenstein.callbacks import progress_bar
@@ -37,7 +37,7 @@ from frankenstein.compare.stitching_matrix import (
     score_stitches,
 )
 from frankenstein.data import ImageData
-from frankenstein.errors import UserError
+from frankenstein.errors import Interrupted, UserError
 from frankenstein.stitches import Stitch
 from frankenstein.surgery import join
 from frankenstein.tasks.together import StitchingTogether
@@ -84,15 +84,18 @@ def run_matrix(values: dict[str, Any], config: str) -> tuple[Path, Results]:
     name = values["run_name"] or _name(values)
     folder = run_folder(values["out_dir"], "stitch", name, config, values["resume"], CELLS)
     with folder as run, quiet_lightning():
-        shas = {"sender": network_sha256(sender), "receiver": network_sha256(receiver)}
-        cells = Cells(run.path, values, shas)
-        work = Work(values, networks, sides, data, device, cells, refused)
-        _fill(work, epochs, name)
+        work = Work(values, networks, sides, data, device, Cells(run.path), refused)
+        try:
+            _fill(work, epochs, name)
+        except Interrupted:
+            if (so_far := _gathered(work, epochs)).found:
+                write_matrix(run, f"{name} (unfinished)", values, so_far)
+            raise
         results = _gathered(work, epochs)
+        shas = {"sender": network_sha256(sender), "receiver": network_sha256(receiver)}
         run.summary.update(results.summary())
         run.facts |= {"networks": shas, "device": str(device), "seeds": {"stitch": _seeds(values)}}
         write_matrix(run, name, values, results)
-        shutil.rmtree(cells.folder)
     return run.path, results
 
 
@@ -178,6 +181,7 @@ def train_row(
         accelerator="gpu" if work.device.type == "cuda" else "cpu",
         devices=1,
         precision=values["precision"],
+        plugins=[LightningEnvironment()],  # a scheduler's would save, load and requeue unasked
         max_epochs=epochs,
         limit_train_batches=3 if values["debug"] else 1.0,
         limit_val_batches=0,
@@ -235,6 +239,8 @@ def _gathered(work: Work, epochs: int) -> Results:
     found: dict[str, dict[str, dict[Pair, list[float]]]] = {}
     for kind, seed in _kinds(work.values, epochs):
         for s in work.sides[0].names:
+            if (kind, seed, s) not in work.cells:
+                continue
             for t, cell in work.cells[kind, seed, s].items():
                 for what, value in cell.items():
                     lists = found.setdefault(kind, {}).setdefault(what, {})

@@ -1,5 +1,6 @@
 """A run's folder: written under a temporary name, renamed when whole, never overwritten."""
 
+import errno
 import json
 import math
 import os
@@ -21,13 +22,15 @@ from typing import Any, TextIO
 import yaml
 
 from frankenstein.cli.cards import cards_of
-from frankenstein.errors import UserError
-from frankenstein.files import write_whole
+from frankenstein.cli.unfinished import PARTIAL, find_unfinished, forget, hold, let_go, remember
+from frankenstein.errors import Interrupted, UserError
+from frankenstein.files import cannot_write, write_whole
 
 CHECKPOINT = "last.ckpt"
-_PARTIAL = ".partial"
 _SHARED = "FRANKENSTEIN_RUN_FOLDER"
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "numpy", "scipy")
+_NO_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO}
+_SPARE = 10_000_000  # bytes for reports, events and tables
 
 
 @dataclass
@@ -46,7 +49,13 @@ class RunFolder:
     @property
     def final(self) -> Path:
         """Where it will lie once it is whole."""
-        return self.path.with_name(self.path.name.removesuffix(_PARTIAL))
+        return self.path.with_name(self.path.name.removesuffix(PARTIAL))
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """What training goes on from; None in a new run."""
+        path = self.path / CHECKPOINT
+        return path if path.exists() else None
 
 
 @contextmanager
@@ -57,31 +66,37 @@ def run_folder(
     config: str,
     resume: bool = False,
     goes_on_from: str = CHECKPOINT,
+    size: int = 0,
 ) -> Iterator[RunFolder]:
     """A new folder `out_dir/verb/name` that exists under that name only once the block is done.
 
     If the name is taken the run gets a number. On several devices the first process leads; the
     others write where it does, and are done after training. A block that fails leaves
     `name.partial` if there is a checkpoint in it to go on from, else nothing; `goes_on_from` names
-    that file or folder.
+    that file or folder, which a whole run no longer has. `size` is the
+    bytes that it will write at least.
 
     Raises:
-        UserError: if the folder cannot be made, or there is nothing to resume.
+        UserError: if the folder cannot be made, there is nothing to resume, or it is of a run with
+            other options or networks.
     """
     options = yaml.safe_load(config) or {}
     if os.environ.get("LOCAL_RANK", "0") != "0":
         yield RunFolder(Path(os.environ[_SHARED]), False, verb, options, {})
         return
     cards = cards_of(options)
+    made_of = {whose: card["sha256"] for whose, card in cards.items()}
     parent = Path(out_dir) / verb
-    path = (
-        _unfinished(parent, name, goes_on_from) if resume else claim_folder(parent, name, _PARTIAL)
-    )
+    if resume:
+        path, lock = find_unfinished(parent, name, config, made_of)
+    else:
+        path, lock = _claim(parent, name)
     began = time.monotonic()
     run = RunFolder(path, True, verb, options, cards)
     os.environ[_SHARED] = str(path)  # inherited by the processes that Lightning starts
     try:
-        write_whole(path / "config.yaml", config)
+        _check_room(path, size)
+        remember(path, config, made_of)
         with _noted(run.warnings):
             yield run
         record = {
@@ -98,10 +113,18 @@ def run_folder(
         write_whole(path / "run.json", json.dumps(record, indent=2) + "\n")
         write_whole(path / "summary.json", json.dumps(summary, indent=2) + "\n")
         run.path = _rename(path, parent, name)
-    except BaseException:
+        forget(run.path)
+        _remove(run.path / goes_on_from)  # only now: until its name is final, the run may go on
+    except BaseException as error:
         if not (path / goes_on_from).exists():
             shutil.rmtree(path, ignore_errors=True)
+        elif isinstance(error, Interrupted):
+            error.kept = path
+        if isinstance(error, OSError) and error.errno in _NO_WRITING:
+            raise cannot_write(error.filename or path, error) from error
         raise
+    finally:
+        let_go(lock)
 
 
 def short_name(file: str) -> str:
@@ -154,17 +177,31 @@ def _noted(notes: list[str]) -> Iterator[None]:
         yield
 
 
-def _unfinished(parent: Path, name: str, goes_on_from: str) -> Path:
-    path = parent / f"{name}{_PARTIAL}"
-    if not (path / goes_on_from).exists():
-        raise UserError(f"nothing to resume: no {path / goes_on_from}; run without --resume")
-    if (metrics := path / "metrics.csv").exists():  # Lightning would start the file anew
-        metrics.rename(path / f"metrics-{len(list(path.glob('metrics*.csv')))}.csv")
-    return path
+def _claim(parent: Path, name: str) -> tuple[Path, int]:
+    while True:
+        path = claim_folder(parent, name, PARTIAL)
+        if (lock := hold(path)) >= 0:  # or else a run with --resume was faster: it has it
+            return path, lock
+
+
+def _check_room(path: Path, size: int) -> None:
+    free = shutil.disk_usage(path).free
+    if free < size + _SPARE:
+        raise UserError(
+            f"cannot write {path}: this run writes {(size + _SPARE) / 1e6:,.0f} MB or more, and "
+            f"{free / 1e6:,.0f} MB are free there; make room or choose --out-dir"
+        )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _rename(path: Path, parent: Path, name: str) -> Path:
-    mine = path.name.removesuffix(_PARTIAL)
+    mine = path.name.removesuffix(PARTIAL)
     for label in [mine, *_few(_labels(name))]:
         try:
             return path.rename(parent / label)  # refuses a folder that is not empty

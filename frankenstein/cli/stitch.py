@@ -17,7 +17,6 @@ def stitch(
     sender_layers: Annotated[list[str] | None, "all layers"] = None,
     receiver_layers: Annotated[list[str] | None, "all layers"] = None,
     seeds: Annotated[int, "all layers"] = 1,
-    resume: Annotated[bool, "all layers"] = False,
     dataset: Annotated[DatasetName | None, "-d"] = None,
     model: NetworkName | None = None,
     family: Annotated[StitchName | None, "stitch"] = None,
@@ -52,6 +51,7 @@ def stitch(
     out_dir: Annotated[str, "-o"] = "results",
     run_name: str | None = None,
     data_root: str | None = None,
+    resume: bool = False,
     debug: bool = False,
     quiet: bool = False,
     accelerator: Annotated[str, "trainer"] = "auto",
@@ -78,7 +78,6 @@ def stitch(
         sender_layers: these layers of the sender only; makes a matrix, as --all does
         receiver_layers: these layers of the receiver only; makes a matrix, as --all does
         seeds: how often what is random is repeated, from SEED on; gives confidence intervals
-        resume: go on with the unfinished matrix of the same name
         dataset: data set; the one that the receiver was trained on if absent
         model: network in a .pt file, which its shapes tell if absent
         family: what the stitch may be; affine if absent
@@ -107,6 +106,7 @@ def stitch(
         run_name: folder of this run in OUT_DIR/stitch; made from the networks and layers if absent
         data_root: folder where data sets lie, or are downloaded to; if absent, the one in the
             environment variable FRANKENSTEIN_DATA, or else data
+        resume: go on with the unfinished run of the same name
         debug: one epoch of three batches, to see whether it runs
         quiet: no progress bar; print the folder only
         accelerator: cpu, gpu, or auto
@@ -131,7 +131,7 @@ def stitch(
     from frankenstein.cli.score_tables import answer_tables, score_table
     from frankenstein.cli.stitch_run import run_stitch
 
-    folder, scores = run_stitch(values, dump(stitch, values))
+    folder, scores = run_stitch(values, dump(stitch, {**values, "resume": False}))
     table = score_table(scores, measures, title=folder.name)
     return tell(folder, quiet, table, *answer_tables(scores))
 
@@ -154,9 +154,8 @@ def _is_matrix(values: dict[str, Any]) -> bool:
             raise UsageError(
                 f"missing {side.upper()}_LAYER (layer of the {side} after which it is cut)"
             )
-    for name, off in (("seeds", 1), ("resume", False)):
-        if not lists and values[name] != off:
-            raise UsageError(f"--{name} belongs to a matrix of stitches; say --all, too")
+    if not lists and values["seeds"] != 1:
+        raise UsageError("--seeds belongs to a matrix of stitches; say --all, too")
     return bool(lists)
 
 

@@ -4,7 +4,6 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from torch import distributed, nn
 
@@ -12,7 +11,8 @@ from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar,
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.controls import controls_for
 from frankenstein.cli.joint import Pair, load_joint
-from frankenstein.cli.run_folder import CHECKPOINT, run_folder, short_name
+from frankenstein.cli.partial_report import telling_how_far
+from frankenstein.cli.run_folder import run_folder, short_name
 from frankenstein.cli.stitch_options import (
     epochs_of,
     family_of,
@@ -48,7 +48,9 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
     name, quiet, epochs = values["run_name"] or _name(values), values["quiet"], epochs_of(values)
     if not quiet:
         _say(pair.joint)
-    with run_folder(values["out_dir"], "stitch", name, config) as run, quiet_lightning():
+    joins = _joins(values, pair)
+    folder = run_folder(values["out_dir"], "stitch", name, config, values["resume"])
+    with folder as run, quiet_lightning():
         task = Stitching(
             pair.sender,
             pair.receiver,
@@ -82,8 +84,9 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
             if values["debug"]:
                 trainer.limit_train_batches = trainer.limit_val_batches = 3
             plain = Unaugmented(data, task, say=Console(quiet=quiet).out)
-            trainer.fit(task, data if values["augment"] else plain)
-            (run.path / CHECKPOINT).unlink(missing_ok=True)
+            fitted = data if values["augment"] else plain
+            with telling_how_far(run, trainer, name):
+                trainer.fit(task, fitted, ckpt_path=run.checkpoint, weights_only=True)
             if distributed.is_initialized():  # from here on the first process sees all examples
                 distributed.destroy_process_group()
             if not run.leads:
@@ -101,9 +104,10 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
             controls=controls,
         )
         run.summary.update(scores)
-        run.facts.update(_facts(values, pair, device))
+        seeds = {"stitch": values["seed"]}
+        run.facts |= {"joins": joins, "seeds": seeds, "device": str(device)}
         for kind, one in stitches.items():
-            save_stitch(run.path / f"{kind}.safetensors", one, run.facts["joins"])
+            save_stitch(run.path / f"{kind}.safetensors", one, joins)
         log_boards(trainer, task, data, values, scores)
         write_stitch_report(run, name, values, stitches, scores)
     return run.path, scores
@@ -136,14 +140,10 @@ def _name(values: dict[str, Any]) -> str:
     return "-".join(words)
 
 
-def _facts(values: dict[str, Any], pair: Pair, device: torch.device) -> dict[str, Any]:
+def _joins(values: dict[str, Any], pair: Pair) -> dict[str, str]:
     return {
-        "joins": {
-            "sender": network_sha256(pair.sender),
-            "receiver": network_sha256(pair.receiver),
-            "sender_layer": values["sender_layer"],
-            "receiver_layer": values["receiver_layer"],
-        },
-        "seeds": {"stitch": values["seed"]},
-        "device": str(device),
+        "sender": network_sha256(pair.sender),
+        "receiver": network_sha256(pair.receiver),
+        "sender_layer": values["sender_layer"],
+        "receiver_layer": values["receiver_layer"],
     }

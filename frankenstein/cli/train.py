@@ -73,6 +73,6 @@ def train(
     from frankenstein.cli.train_run import run_train
     from frankenstein.report import rich_table
 
-    folder, summary = run_train(values, dump(train, values))
+    folder, summary = run_train(values, dump(train, {**values, "resume": False}))
     table = rich_table([*summary.items()], ["", "value"], title=folder.name)
     return tell(folder, quiet, table, f"network:    {folder / 'network.safetensors'}")

@@ -7,11 +7,13 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
-from frankenstein.callbacks import Every, TrainingBar
+from frankenstein.callbacks import Every, SeededSteps, TrainingBar
 from frankenstein.catalog import DATASETS
 from frankenstein.cli.checks import at_least, data_for, num_classes_of
-from frankenstein.cli.run_folder import CHECKPOINT, RunFolder, run_folder
+from frankenstein.cli.partial_report import telling_how_far
+from frankenstein.cli.run_folder import RunFolder, run_folder
 from frankenstein.cli.trainer import hardware_of, make_trainer, quiet_lightning
+from frankenstein.data import ImageData
 from frankenstein.tasks import Classifier
 from frankenstein.zoo import Card, build_network, network_sha256, save_network
 
@@ -35,14 +37,16 @@ def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, floa
     name = values["run_name"] or (
         f"{card.architecture}-{card.dataset}-in{card.init_seed}-gn{card.order_seed}"
     ).replace("/", "-")
-    folder = run_folder(values["out_dir"], "train", name, config, values["resume"])
+    size = _bytes(network) * (8 + _snapshots(values, data))  # a checkpoint has Adam's two moments
+    folder = run_folder(values["out_dir"], "train", name, config, values["resume"], size=size)
     with folder as run, quiet_lightning():
         bars = [] if values["quiet"] else [TrainingBar(f"training {name}")]
         snapshots = Every(values["save_frequency"], _snapshot(run, network, card))
-        trainer = make_trainer(run.path, values["epochs"], [snapshots, *bars], hardware_of(values))
-        checkpoint = run.path / CHECKPOINT if values["resume"] else None
-        trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
-        if not card.epochs:
+        callbacks = [SeededSteps(values["gradient_noise"]), snapshots, *bars]
+        trainer = make_trainer(run.path, values["epochs"], callbacks, hardware_of(values))
+        with telling_how_far(run, trainer, name):
+            trainer.fit(task, data, ckpt_path=run.checkpoint, weights_only=True)
+        if "val/accuracy" not in trainer.callback_metrics:  # there was no epoch left to train
             trainer.validate(task, data, verbose=False)
         if not run.leads:
             return run.path, {}
@@ -52,7 +56,6 @@ def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, floa
         run.facts["network"] = network_sha256(network)
         run.facts["seeds"] = {"init": card.init_seed, "order": card.order_seed}
         run.facts["device"] = str(trainer.strategy.root_device)
-        (run.path / CHECKPOINT).unlink(missing_ok=True)
     return run.path, run.summary
 
 
@@ -68,6 +71,14 @@ def _card(values: dict[str, Any], num_classes: int, network: nn.Module) -> Card:
         image_size=values["image_size"],
         weights=getattr(network, "weights", None),
     )
+
+
+def _bytes(network: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in network.state_dict().values())
+
+
+def _snapshots(values: dict[str, Any], data: ImageData) -> int:
+    return 1 + values["epochs"] * len(data.train_dataloader()) // values["save_frequency"]
 
 
 def _snapshot(run: RunFolder, network: nn.Module, card: Card) -> Callable[[pl.Trainer, Any], None]:

@@ -1,7 +1,6 @@
 """The Trainer of every verb: where it logs, and what it keeps quiet about."""
 
 import logging
-import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,9 +9,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.plugins.environments import SLURMEnvironment
 
+from frankenstein.callbacks import Resumable, WholeCheckpoints
 from frankenstein.cli.run_folder import CHECKPOINT
 from frankenstein.errors import UserError
 
@@ -20,7 +20,7 @@ from frankenstein.errors import UserError
 def make_trainer(
     folder: Path, epochs: int, callbacks: Sequence[pl.Callback], hardware: dict[str, Any]
 ) -> pl.Trainer:
-    """A Trainer that logs into a run's folder and keeps its last epoch there.
+    """A Trainer that logs into a run's folder and keeps a checkpoint there to go on from.
 
     `hardware` holds the Trainer's own accelerator, devices, strategy and precision.
 
@@ -29,12 +29,9 @@ def make_trainer(
     """
     # Determinism also fills new memory with NaN, to find who reads it unwritten: 4 % of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    checkpoint = ModelCheckpoint(
-        dirpath=folder,
-        filename=CHECKPOINT.removesuffix(".ckpt"),
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
+    plugins: list[Any] = [WholeCheckpoints()]
+    if SLURMEnvironment.detect():  # else it would save, load and requeue by itself
+        plugins.append(SLURMEnvironment(auto_requeue=False))
     try:
         return pl.Trainer(
             **hardware,
@@ -43,7 +40,11 @@ def make_trainer(
                 TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
                 CSVLogger(folder, name="", version=""),
             ],
-            callbacks=[checkpoint, *callbacks],
+            plugins=plugins,
+            default_root_dir=folder,
+            # Last, so that what is saved is what the others have seen.
+            callbacks=[*callbacks, Resumable(folder / CHECKPOINT)],
+            enable_checkpointing=False,
             log_every_n_steps=10,
             num_sanity_val_steps=0,
             deterministic="warn",
@@ -75,10 +76,7 @@ def device_of(accelerator: str) -> torch.device:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without Lightning's notes on hardware and on loader workers, which tensors in memory lack.
-
-    Ctrl-C comes out as KeyboardInterrupt, as everywhere else.
-    """
+    """Without Lightning's notes on hardware and on loader workers, which tensors in memory lack."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -93,12 +91,6 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # Lightning's own
         try:
             yield
-        except SystemExit as error:
-            if not isinstance(error.__context__, KeyboardInterrupt):
-                raise
-            # Lightning answers Ctrl-C by exiting with code 1, deaf to the next one.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            raise KeyboardInterrupt from None
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)

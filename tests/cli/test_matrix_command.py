@@ -121,7 +121,7 @@ def test_random_partners_are_drawn_anew_for_every_seed(run, pair):
         ("--all relu2", "--all takes no SENDER_LAYER, got 'relu2'; use --sender-layers relu2"),
         ("--sender-layers relu2 --receiver-layers rel2", "LeNet has no layer 'rel2'; did you mean"),
         ("relu2 relu2 --seeds 2", "--seeds belongs to a matrix of stitches; say --all, too"),
-        ("relu2 relu2 --resume", "--resume belongs to a matrix of stitches; say --all, too"),
+        ("relu2 relu2 --resume", "nothing to resume: no results/stitch"),
         ("--all --seeds 0", "--seeds must be at least 1, got 0"),
         ("--all --devices 2", "a matrix of stitches is made on one device; leave out --devices"),
         ("--all --precision 16-mixed", "is trained in 32-true or bf16-mixed, got 16-mixed"),

@@ -76,11 +76,9 @@ def test_a_run_that_fails_after_a_checkpoint_can_be_resumed(tmp_path):
     assert names(tmp_path / "train") == ["a"]
 
 
-def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
+def test_without_an_unfinished_run_there_is_nothing_to_resume(tmp_path):
     with (
-        pytest.raises(
-            UserError, match=r"nothing to resume: no .*a\.partial.last\.ckpt; run without"
-        ),
+        pytest.raises(UserError, match=r"nothing to resume: no .*a\.partial; run without"),
         run_folder(tmp_path, "train", "a", "", resume=True),
     ):
         pass

@@ -85,36 +85,6 @@ def test_the_two_seeds_act_independently_and_a_run_is_replayed_by_its_config(run
     assert fingerprint(run(*TRAIN, "-e", "1", "-i", "1")) != fingerprint(one)
 
 
-@pytest.fixture
-def interrupted(monkeypatch):
-    """Ctrl-C at the start of the second epoch, once."""
-    start = Classifier.on_train_epoch_start
-
-    def press(self):
-        if self.current_epoch == 1:
-            monkeypatch.setattr(Classifier, "on_train_epoch_start", start)
-            raise KeyboardInterrupt
-        start(self)
-
-    monkeypatch.setattr(Classifier, "on_train_epoch_start", press)
-
-
-def test_an_interrupted_run_resumes_to_the_same_bits(run, interrupted, capsys, tmp_path):
-    words = [*TRAIN, "-e", "3"]
-    assert main([*words, "--quiet", "--accelerator", "cpu"]) == 130
-    assert capsys.readouterr().err == "frankenstein train: interrupted\n"
-    name = "lenet-digits-in0-gn0"
-    train = tmp_path / "results" / "train"
-    assert [path.name for path in train.iterdir()] == [f"{name}.partial"]
-
-    resumed = run(*words, "--resume")
-    assert resumed.name == name
-    assert not (resumed / "last.ckpt").exists()
-    whole = run(*words, "--run-name", "whole")
-    assert fingerprint(resumed) == fingerprint(whole)
-    assert {path.name for path in train.iterdir()} == {name, "whole"}
-
-
 def test_a_run_that_fails_leaves_nothing(run, monkeypatch, tmp_path):
     def fail(*_):
         raise RuntimeError("a bug")
@@ -148,7 +118,7 @@ def test_what_is_printed_last_is_what_a_person_wants(few_digits, capsys):
         ("-g -1", "order_seed must not be negative, got -1"),
         ("-m tiny1", "or torchvision/<name>, got 'tiny1'; did you mean tiny10?"),
         ("-d digit", "did you mean digits?"),
-        ("--resume", "nothing to resume: no results/train/lenet-digits-in0-gn0.partial/last.ckpt"),
+        ("--resume", "nothing to resume: no results/train/lenet-digits-in0-gn0.partial; run"),
         ("-d fashion --data-root nowhere", "Fashion-MNIST: no train-images-idx3-ubyte.gz"),
         ("--precision 3", "the Trainer refuses"),
         ("--accelerator brain", "the Trainer refuses"),

@@ -1,0 +1,109 @@
+"""Runs that were interrupted: which of them `--resume` goes on with, and that only one does."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from frankenstein.errors import UserError
+from frankenstein.files import UNFINISHED, write_whole
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: there, two runs could resume one folder
+    fcntl = None  # type: ignore[assignment]
+
+PARTIAL = ".partial"
+_ORIGIN = "origin.json"
+_IDLE = ("resume", "quiet", "out_dir", "run_name", "data_root")  # they do not change a number
+
+
+def find_unfinished(
+    parent: Path, name: str, config: str, made_of: Mapping[str, str]
+) -> tuple[Path, int]:
+    """The unfinished run of that name with these options and networks, and the hold on it.
+
+    Raises:
+        UserError: if there is none, it has others, or it is running.
+    """
+    reasons: list[str] = []
+    for path in _candidates(parent, name):
+        lock = hold(path)
+        if lock < 0:
+            reasons.append(f"{path} is being written by a run that is under way; wait for it")
+        elif difference := _difference(path, config, made_of):
+            reasons.append(difference)
+            let_go(lock)
+        else:
+            _tidy(path)
+            return path, lock
+    none = f"nothing to resume: no {parent / name}{PARTIAL}; run without --resume"
+    raise UserError(reasons[0] if reasons else none)
+
+
+def remember(path: Path, config: str, made_of: Mapping[str, str]) -> None:
+    """Keep the options of a run, and the sha256 of what it starts from, while it is under way."""
+    write_whole(path / _ORIGIN, json.dumps(dict(made_of)))
+    write_whole(path / "config.yaml", config)
+
+
+def hold(path: Path) -> int:
+    """Hold a folder until `let_go` or the end of the process, however it ends; -1 if one does."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # it was renamed just now
+        return -1
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return -1
+    return handle
+
+
+def forget(path: Path) -> None:
+    """Drop what only an unfinished run needs."""
+    (path / _ORIGIN).unlink(missing_ok=True)
+
+
+def let_go(lock: int) -> None:
+    """Let others have the folder."""
+    if lock >= 0:
+        os.close(lock)
+
+
+def _candidates(parent: Path, name: str) -> Iterator[Path]:
+    form = re.compile(re.escape(name) + r"(-\d+)?" + re.escape(PARTIAL))
+    found = [path for path in parent.glob(f"*{PARTIAL}") if form.fullmatch(path.name)]
+    yield from sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def _difference(path: Path, config: str, made_of: Mapping[str, str]) -> str | None:
+    """What the run in a folder has that this one has not; None if they are the same."""
+    try:
+        written = (path / "config.yaml").read_text(encoding="utf-8")
+        before_of = json.loads((path / _ORIGIN).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None  # it was killed before it wrote anything
+    before: dict[str, Any] = {**(yaml.safe_load(written) or {}), **before_of}
+    now: dict[str, Any] = {**(yaml.safe_load(config) or {}), **made_of}
+    for key in before.keys() | now.keys():
+        if key not in _IDLE and before.get(key) != now.get(key):
+            return (
+                f"the unfinished run in {path} has {key} {before.get(key)!r}, this one "
+                f"{now.get(key)!r}; resume it with its own options, or choose --run-name"
+            )
+    return None
+
+
+def _tidy(path: Path) -> None:
+    """Without the halves of files that a kill left; what Lightning would write over, aside."""
+    for half in path.rglob(f".*{UNFINISHED}"):
+        half.unlink()
+    if (metrics := path / "metrics.csv").exists():
+        metrics.rename(path / f"metrics-{len(list(path.glob('metrics*.csv')))}.csv")
