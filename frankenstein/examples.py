@@ -96,6 +96,14 @@ class Examples:
             self.n_seen += n
         return self
 
+    def of_units(self, x: slice, y: slice) -> "Examples":
+        """The same examples with some of the units of each side; views, not copies."""
+        some = Examples(self.limit, self.flatten, self.seed)
+        some.n_seen, some.priorities = self.n_seen, self.priorities
+        spans = {"x": x, "y": y, "inputs": slice(None)}
+        some._rows = {a: rows[:, spans[a]] for a, rows in self._rows.items()}
+        return some
+
     def merge(self, other: "Examples") -> "Examples":
         """Add what `other` has kept and seen; returns self."""
         if other.n_kept:

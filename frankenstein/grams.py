@@ -1,6 +1,6 @@
 """The Gram side of one pass: all pairs of layers where features outnumber what sums can hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -8,48 +8,57 @@ from torch import Tensor
 from frankenstein.errors import UserError
 from frankenstein.shapes import per_sample, same_examples
 
+Layers = Mapping[str, Tensor]  # representations (n, ...) of the same examples, by layer
+
+_PART = 2**17  # numbers of a representation that are worked on at once
+
 
 class Grams:
     """Unbiased linear HSIC of every layer of one network with every layer of another.
 
-    Per block of n examples, each layer's n x n Gram matrix is centred so that its diagonal does
-    not count; all of them, as rows, meet in one matrix product. Blocks add up before any ratio
-    is taken, so memory and time grow with the number of layers, not of pairs, examples or features.
-    Blocks of fewer than four examples cannot be estimated from and are left out.
+    Examples are taken in blocks, in the order they come. Per block of n, each layer has one n x n
+    Gram matrix, and all of them, as rows, meet in one matrix product. Blocks add up before any
+    ratio is taken, so memory and time grow with the number of layers, not of pairs or examples.
 
-    Source: Nguyen et al. 2021, https://arxiv.org/abs/2010.15327; the centring is that of
-    Székely & Rizzo 2014, https://arxiv.org/abs/1310.2926: its inner product is Song's HSIC.
+    The sums are unbiased for a block of any size. A larger one costs more per example, in
+    proportion, and spreads less, hardly so from 64 on (benchmarks/). Blocks of fewer than four
+    examples cannot be estimated from and are left out.
+
+    Source: Nguyen et al. 2021, https://arxiv.org/abs/2010.15327, eq. 3; Song et al. 2012, eq. 5,
+    https://jmlr.org/papers/v13/song12a.html.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, block: int = 128) -> None:
+        if block < 4:
+            raise UserError(f"a block holds 4 examples or more, got {block}")
+        self.block = block
         self.n = 0  # examples that entered
         self.cross = torch.zeros(())  # (L, M) Σ over blocks of n (n - 3) HSIC(x, y)
         self.own_x = torch.zeros(())  # (L,) the same with itself
         self.own_y = torch.zeros(())  # (M,)
+        self.rows: tuple[str, ...] = ()
+        self.columns: tuple[str, ...] = ()
         self._scales: list[list[Tensor]] = []
 
-    def update(self, xs: Sequence[Tensor], ys: Sequence[Tensor]) -> "Grams":
-        """Add a block: every layer's representation (n, ...) of the same examples; returns self.
+    def update(self, xs: Layers, ys: Layers) -> "Grams":
+        """Add a batch, block by block; a batch ends its last block. Returns self.
 
         Raises:
             ShapeError: if the layers hold different numbers of examples.
+            UserError: if these are other layers than before.
         """
-        n = len(xs[0])
-        for z in (*xs, *ys):
-            same_examples(xs[0], z)
-        if n < 4:
-            return self
-        if self.n == 0:
-            self._scales = [[_scale(z) for z in side] for side in (xs, ys)]
-            self.cross = self.own_x = self.own_y = torch.zeros((), device=xs[0].device)
-        rows_x, rows_y = (
-            torch.stack([_centred_gram(z, s) for z, s in zip(side, scales, strict=True)])
-            for side, scales in zip((xs, ys), self._scales, strict=True)
-        )
-        self.n += n
-        self.cross = self.cross + rows_x @ rows_y.T
-        self.own_x = self.own_x + rows_x.square().sum(1)
-        self.own_y = self.own_y + rows_y.square().sum(1)
+        self._same_layers(tuple(xs), tuple(ys))
+        sides = [[_rows(z) for z in layers.values()] for layers in (xs, ys)]
+        first = sides[0][0]
+        for rows in (*sides[0], *sides[1]):
+            same_examples(first, rows)
+        if len(first) >= 4 and not self._scales:
+            self._scales = [[_scale(rows) for rows in side] for side in sides]
+            self.cross = self.own_x = self.own_y = torch.zeros((), device=first.device)
+        for start in range(0, len(first), self.block):
+            block = slice(start, start + self.block)
+            if len(first[block]) >= 4:
+                self._add([[rows[block] for rows in side] for side in sides])
         return self
 
     def unbiased_cka(self) -> Tensor:  # (L, M)
@@ -60,39 +69,80 @@ class Grams:
         """
         if self.n == 0:
             raise UserError("no block held four examples or more; give larger batches")
-        for own, name in ((self.own_x, "first"), (self.own_y, "second")):
+        sides = ((self.own_x, self.rows, "first"), (self.own_y, self.columns, "second"))
+        for own, names, side in sides:
             if bad := (~own.isfinite()).nonzero().flatten().tolist():
-                raise UserError(f"NaN or Inf in the {name} network's layer number {bad[0]}")
-        norms = (self.own_x[:, None] * self.own_y).sqrt()
+                raise UserError(f"NaN or Inf in the {side} network's layer {names[bad[0]]!r}")
+        norms = torch.outer(self.own_x.sqrt(), self.own_y.sqrt())
         return torch.where(norms > 0, self.cross / norms, torch.nan).clamp(-1, 1)
 
+    def _same_layers(self, rows: tuple[str, ...], columns: tuple[str, ...]) -> None:
+        if self.rows and (rows, columns) != (self.rows, self.columns):
+            raise UserError("every batch holds the same layers in the same order; start new Grams")
+        self.rows, self.columns = rows, columns
 
-def _scale(z: Tensor) -> Tensor:  # ()
-    """One number a layer, of its first block, that keeps float32 products from underflowing."""
-    size = _centred(z).abs().amax()
-    return torch.where(size > 0, size, 1.0).reciprocal()
+    def _add(self, sides: list[list[Tensor]]) -> None:
+        """Add a block: every layer's rows."""
+        n = len(sides[0][0])
+        (x, own_x), (y, own_y) = (
+            _terms(side, scales) for side, scales in zip(sides, self._scales, strict=True)
+        )
+        size_x, size_y = (torch.stack(scales).double().pow(-2) for scales in self._scales)
+        dead = (own_x == 0)[:, None] | (own_y == 0)
+        cross = sum(w * a @ b.T for w, a, b in zip(_weights(n), x, y, strict=True))
+        self.n += n
+        self.cross = self.cross + torch.where(dead, 0, cross) * torch.outer(size_x, size_y)
+        self.own_x = self.own_x + own_x * size_x.square()
+        self.own_y = self.own_y + own_y * size_y.square()
 
 
-def _centred(
+Terms = tuple[Tensor, Tensor, Tensor]  # (L, n·n) cells, (L, n) row sums, (L, 1) whole sums
+
+
+def _terms(side: list[Tensor], scales: list[Tensor]) -> tuple[Terms, Tensor]:
+    """What unbiased HSIC takes of Gram matrices without diagonals, and that of each with itself."""
+    grams = torch.stack([_gram(rows, scale) for rows, scale in zip(side, scales, strict=True)])
+    size = torch.linalg.vector_norm(grams, dim=(1, 2))
+    grams.diagonal(dim1=1, dim2=2).zero_()
+    sums = grams.sum(2)
+    terms = grams.flatten(1), sums, sums.sum(1, keepdim=True)
+    weights = _weights(grams.shape[1])
+    own = sum(w * torch.linalg.vecdot(a, a) for w, a in zip(weights, terms, strict=True))
+    # As for one-hot rows, or a unit that fires once: all that is left is float32's rounding.
+    return terms, torch.where(own <= (1e-6 * size).square(), 0, own)
+
+
+def _weights(n: int) -> tuple[float, float, float]:
+    return 1.0, -2 / (n - 2), 1 / ((n - 1) * (n - 2))
+
+
+def _gram(
+    rows: Tensor,  # (n, D)
+    scale: Tensor,  # ()
+) -> Tensor:  # (n, n), float64
+    """Products of centred rows, summed up in float64 over parts that stay in a CPU's cache."""
+    means = rows.mean(0, dtype=scale.dtype)
+    width = max(1, _PART // len(rows)) if rows.device.type == "cpu" else rows.shape[1]
+    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
+    for part, mean in zip(rows.split(width, 1), means.split(width), strict=True):
+        # Centred first: taken out of the products, a common offset would take digits with it.
+        centred = torch.sub(part, mean).mul_(scale)
+        total += centred @ centred.T
+    return total
+
+
+def _rows(
     z: Tensor,  # (n, ...)
 ) -> Tensor:  # (n, D)
-    rows = per_sample(z)
-    if rows.dtype in (torch.float16, torch.bfloat16):
-        rows = rows.float()
-    rows = rows - rows[0]  # so that a unit that does not vary is 0, where its mean may be rounded
-    return rows - rows.mean(0)
+    """Units and places in the order in which they lie in memory: products do not feel it."""
+    if z.ndim == 4 and not z.is_contiguous():
+        z = z.permute(0, 2, 3, 1)  # channels-last memory, and then no copy is needed
+    return per_sample(z)
 
 
-def _centred_gram(
-    z: Tensor,  # (n, ...)
-    scale: Tensor,  # ()
-) -> Tensor:  # (n·n,)
-    rows = _centred(z) * scale
-    gram = (rows @ rows.T).double()
-    n, size = len(gram), gram.norm()
-    gram.fill_diagonal_(0)
-    means = gram.sum(0) / (n - 2)
-    gram = gram - means - means[:, None] + means.sum() / (n - 1)
-    gram = gram.fill_diagonal_(0).flatten()
-    # As for one-hot rows, or a unit that fires once: all that is left is float32's rounding.
-    return torch.where(gram.norm() <= 1e-6 * size, 0, gram)
+def _scale(rows: Tensor) -> Tensor:  # ()
+    """One number a layer, of its first batch, that keeps float32 products from underflowing."""
+    low, high = rows.aminmax()
+    size = torch.maximum(high, -low)
+    size = size if rows.dtype == torch.float64 else size.float()
+    return torch.where(size > 0, size, 1.0).reciprocal()

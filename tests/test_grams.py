@@ -49,10 +49,14 @@ def block(n=40, offset=0.0, scale=1.0):
     return [layer(5), layer(3, 4, 4), layer(2, 70)], [layer(6, 2, 2), layer(30)]
 
 
+def named(layers):
+    return {str(i): z for i, z in enumerate(layers)}
+
+
 def cka(*blocks):
     grams = Grams()
     for xs, ys in blocks:
-        grams.update(xs, ys)
+        grams.update(named(xs), named(ys))
     return grams.unbiased_cka()
 
 
@@ -124,13 +128,15 @@ def test_rounding_is_not_taken_for_similarity(rows):
 def test_nan_and_inf_are_refused_with_the_layer_that_holds_them(side, name, bad):
     one = block()
     one[side][1].view(-1)[0] = bad
-    with pytest.raises(UserError, match=f"NaN or Inf in the {name} network's layer number 1"):
+    with pytest.raises(UserError, match=f"NaN or Inf in the {name} network's layer '1'"):
         cka(one)
 
 
 def test_blocks_under_four_examples_are_left_out():
     whole, rest = block(20), block(3)
-    grams = Grams().update(*rest).update(*whole).update(*rest)
+    grams = Grams()
+    for some in (rest, whole, rest):
+        grams.update(*map(named, some))
     assert grams.n == 20
     assert torch.equal(grams.unbiased_cka(), cka(whole))
 
@@ -142,4 +148,4 @@ def test_without_a_whole_block_there_is_nothing_to_say():
 
 def test_layers_hold_the_same_examples():
     with pytest.raises(ShapeError, match="got 5 and 4 rows; use one loader for both"):
-        Grams().update([torch.randn(5, 2)], [torch.randn(4, 2)])
+        Grams().update({"a": torch.randn(5, 2)}, {"b": torch.randn(4, 2)})

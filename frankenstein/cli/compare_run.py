@@ -11,14 +11,14 @@ from frankenstein.cli.run_folder import RunFolder, run_folder, short_name
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.trainer import device_of
 from frankenstein.cli.waiting import waiting
-from frankenstein.compare import SimilarityMatrix, similarity_matrix
+from frankenstein.compare import LabelledMatrix, similarity_matrix
 from frankenstein.report import Picture, markdown_table
 from frankenstein.zoo import network_sha256, read_card
 
 _SIDES = ("sender", "receiver")
 
 
-def run_compare(values: dict[str, Any], config: str) -> tuple[Path, SimilarityMatrix]:
+def run_compare(values: dict[str, Any], config: str) -> tuple[Path, LabelledMatrix]:
     """Run `frankenstein compare` with these values; returns its folder and the matrix."""
     at_least(batch_size=(values["batch_size"], 4))
     networks = load_pair(values["sender"], values["receiver"], values["model"])
@@ -51,7 +51,7 @@ def _one(layer: str | None) -> list[str] | None:
     return None if layer is None else [layer]
 
 
-def _write(run: RunFolder, matrix: SimilarityMatrix, name: str, values: dict[str, Any]) -> None:
+def _write(run: RunFolder, matrix: LabelledMatrix, name: str, values: dict[str, Any]) -> None:
     """The report and TensorBoard's page."""
     figure = matrix.plot()
     best = matrix.values.nan_to_num(-1).argmax(1).tolist()

@@ -5,9 +5,10 @@ from frankenstein.compare.certainty import Certainty, certainty, of_examples
 from frankenstein.compare.controls import CONTROLS, Controls, solve_controls
 from frankenstein.compare.dictionaries import DictionaryScores, evaluate_dictionary
 from frankenstein.compare.feature_matching import Matching, match_features, pooled_strengths
+from frankenstein.compare.labelled import LabelledMatrix
 from frankenstein.compare.outside import Outside, Typical
 from frankenstein.compare.representations import FLATTENINGS, Representation, layer_moments
-from frankenstein.compare.similarity import SimilarityMatrix, similarity_matrix
+from frankenstein.compare.similarity import similarity_matrices, similarity_matrix
 from frankenstein.compare.stitches import evaluate_stitches
 from frankenstein.compare.stitching_matrix import StitchingMatrix, stitching_matrix
 from frankenstein.compare.tally import HITS, Tally, evaluate_network
@@ -19,10 +20,10 @@ __all__ = [
     "Certainty",
     "Controls",
     "DictionaryScores",
+    "LabelledMatrix",
     "Matching",
     "Outside",
     "Representation",
-    "SimilarityMatrix",
     "StitchingMatrix",
     "Tally",
     "Typical",
@@ -36,6 +37,7 @@ __all__ = [
     "match_features",
     "of_examples",
     "pooled_strengths",
+    "similarity_matrices",
     "similarity_matrix",
     "solve_controls",
     "stitching_matrix",

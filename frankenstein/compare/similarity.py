@@ -1,98 +1,98 @@
 """How alike are the layers of two networks: one pass over the data for all pairs."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import torch
-from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import nn
 
-from frankenstein.errors import UserError, did_you_mean
-from frankenstein.files import write_whole
-from frankenstein.grams import Grams
-from frankenstein.report import heatmap
-from frankenstein.surgery import capture, cut_points
+from frankenstein.compare.batches import inputs_in_blocks
+from frankenstein.compare.labelled import LabelledMatrix
+from frankenstein.compare.reading import Wanted, reading
+from frankenstein.measures import LayerSimilarities
 
 
-@dataclass(frozen=True)
-class SimilarityMatrix:
-    """The similarity of every layer of one network with every layer of another."""
-
-    values: Tensor  # (L, M) float64
-    rows: tuple[str, ...]  # layers of the sender
-    columns: tuple[str, ...]  # layers of the receiver
-    measure: str
-    flattening: str
-    examples: int  # that entered the value
-    block: int  # examples that each Gram matrix spans
-
-    def __getitem__(self, layers: tuple[str, str]) -> float:
-        """The value of (sender layer, receiver layer)."""
-        row, column = layers
-        for name, known in ((row, self.rows), (column, self.columns)):
-            if name not in known:
-                raise KeyError(f"no layer {name!r} in this matrix{did_you_mean(name, known)}")
-        return float(self.values[self.rows.index(row), self.columns.index(column)])
-
-    def plot(self) -> Figure:
-        """A heatmap, sender's layers down and receiver's across."""
-        return heatmap(
-            self.values,
-            self.rows,
-            self.columns,
-            title=f"{self.measure}, {self.flattening}, {self.examples} examples",
-            row_label="sender",
-            column_label="receiver",
-        )
-
-    def to_csv(self, path: str | Path) -> Path:
-        """Write the matrix with its layers' names; every digit is kept."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["sender \\ receiver", *self.columns])
-        for name, row in zip(self.rows, self.values.tolist(), strict=True):
-            writer.writerow([name, *map(repr, row)])
-        return write_whole(path, text.getvalue())
-
-
-@torch.no_grad()
 def similarity_matrix(
     sender: nn.Module,
     receiver: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[Any],
     measure: str = "unbiased_cka",
-    sender_layers: Sequence[str] | None = None,
-    receiver_layers: Sequence[str] | None = None,
-    device: torch.device | str = "cpu",
-) -> SimilarityMatrix:
-    """Unbiased linear CKA between layers, each flattened per sample; all cut points by default.
+    sender_layers: Wanted | None = None,
+    receiver_layers: Wanted | None = None,
+    flattening: str | None = None,
+    block: int = 128,
+    limit: int = 2000,
+    device: torch.device | str | None = None,
+) -> LabelledMatrix:
+    """A measure, by name, of every layer of one network with every layer of another.
 
-    Each batch is one block of Gram matrices: its size changes the spread of the estimate,
-    not its mean. Both networks lie on `device` and are used in evaluation mode; their own modes are
-    restored after.
+    Any two modules and any iterable of batches will do: tensors, tuples whose first is the input,
+    or dicts with it. Layers are names, globs ("layer1.*"), "modules" for all modules, or
+    "cut points", which is what None takes; see `reading`. Networks are in evaluation mode for the
+    pass and come back as they were: no hooks, mode, device.
+
+    Each measure flattens as `LayerSimilarities` says unless a flattening is named. Unbiased CKA per
+    sample is estimated from blocks of `block` examples, whatever the size of the batches: a larger
+    block costs more and spreads less (benchmarks/). Measures that need the examples themselves
+    keep at most `limit`.
 
     Raises:
-        LayerError: for a layer that a network does not have.
-        UserError: for another measure, or NaN or Inf in a layer.
+        LayerError: for a layer that a network does not have, or that is not one tensor.
+        UserError: for an unknown measure, a batch without an input, or NaN or Inf in a layer.
+
+    >>> from torch.nn import Linear, ReLU, Sequential
+    >>> one, other = (Sequential(Linear(3, 8), ReLU(), Linear(8, 2)) for _ in range(2))
+    >>> matrix = similarity_matrix(one, other, [torch.randn(20, 3)], "linear_cka", ["0", "1"], "*")
+    >>> matrix.rows, matrix.columns, matrix.flattening
+    (('0', '1'), ('0', '1', '2'), 'pooled')
     """
-    if measure != "unbiased_cka":
-        raise UserError(f"a matrix holds unbiased_cka, got {measure!r}; other measures take a cut")
-    rows = tuple(sender_layers or cut_points(sender))
-    columns = tuple(receiver_layers or cut_points(receiver))
-    ours, theirs = capture(sender, rows), capture(receiver, columns)
-    grams, block = Grams(), 0
-    modes = [(m, m.training) for net in (sender, receiver) for m in net.modules()]
-    sender.eval(), receiver.eval()
-    try:
-        for images, _ in batches:
-            block, images = max(block, len(images)), images.to(device)
-            a, b = ours(images), theirs(images)
-            grams.update([a[name] for name in rows], [b[name] for name in columns])
-    finally:
-        for module, mode in modes:
-            module.training = mode
-    values = grams.unbiased_cka()
-    return SimilarityMatrix(values, rows, columns, measure, "per_sample", grams.n, block)
+    every = similarity_matrices(
+        sender,
+        receiver,
+        batches,
+        [measure],
+        sender_layers,
+        receiver_layers,
+        flattening,
+        block,
+        limit,
+        device,
+    )
+    return every[measure]
+
+
+def similarity_matrices(
+    sender: nn.Module,
+    receiver: nn.Module,
+    batches: Iterable[Any],
+    measures: Sequence[str],
+    sender_layers: Wanted | None = None,
+    receiver_layers: Wanted | None = None,
+    flattening: str | None = None,
+    block: int = 128,
+    limit: int = 2000,
+    device: torch.device | str | None = None,
+) -> dict[str, LabelledMatrix]:
+    """As `similarity_matrix`, of several measures in one pass, by name."""
+    kept = LayerSimilarities(measures, flattening, block, limit)
+    seen = 0
+    with (
+        reading(sender, sender_layers, device) as ours,
+        reading(receiver, receiver_layers, device) as theirs,
+    ):
+        for inputs in inputs_in_blocks(batches, block if kept.grams else 1):
+            kept.update(ours(inputs), theirs(inputs), inputs if kept.needs_inputs else None)
+            seen += len(inputs)
+    counted = {"grams": kept.grams.n if kept.grams else 0, "examples": min(seen, limit)}
+    return {
+        name: LabelledMatrix(
+            values,
+            kept.rows,
+            kept.columns,
+            name,
+            kept.flattenings[name],
+            counted.get(kept.kind(name), seen),
+            block if kept.kind(name) == "grams" else None,
+        )
+        for name, values in kept.values().items()
+    }

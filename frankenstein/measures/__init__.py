@@ -4,6 +4,7 @@ from frankenstein.catalog import MEASURES
 from frankenstein.measures.cca import canonical_correlations, mean_cca, mean_squared_cca
 from frankenstein.measures.cka import linear_cka, unbiased_cka, unbiased_hsic
 from frankenstein.measures.distance import mean_squared_distance
+from frankenstein.measures.layer_similarities import LayerSimilarities
 from frankenstein.measures.outputs import (
     agreement,
     cross_entropy_between,
@@ -17,6 +18,7 @@ from frankenstein.measures.units import correlation_matrix, unit_correlation
 
 __all__ = [
     "MEASURES",
+    "LayerSimilarities",
     "Similarities",
     "UndefinedSimilarityWarning",
     "agreement",

@@ -4,9 +4,10 @@ import inspect
 import math
 import operator
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ class Trace:
     network: nn.Module
     module: fx.GraphModule
     names: dict[fx.Node, str]  # of what a user can ask for: every step but constants and the output
+    # What modules that are made of others give; None for several things at once.
+    blocks: dict[str, fx.Node | None] = field(default_factory=dict)
 
     @property
     def nodes(self) -> list[fx.Node]:
@@ -109,7 +112,7 @@ def trace(network: nn.Module) -> Trace:
         # fx leaves tensors that the network makes on the way as attributes of the network.
         for name in set(vars(network)) - attributes:
             delattr(network, name)
-    return Trace(network, module, dict(tracer.node_to_qualname))
+    return Trace(network, module, dict(tracer.node_to_qualname), tracer.blocks)
 
 
 @contextmanager
@@ -147,7 +150,21 @@ class _Proxy(fx.Proxy):
 
 
 class _Tracer(NodePathTracer):
-    """torchvision's tracer with symbols of that kind."""
+    """torchvision's tracer with symbols of that kind, and a note of what blocks give."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.blocks: dict[str, fx.Node | None] = {}
+        self._calls: Counter[str] = Counter()
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        result = super().call_module(m, forward, args, kwargs)
+        path = self.path_of_module(m)
+        if not self.is_leaf_module(m, path):
+            again = f"_{self._calls[path]}" if self._calls[path] else ""
+            self._calls[path] += 1
+            self.blocks[path + again] = result.node if isinstance(result, fx.Proxy) else None
+        return result
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return _Proxy(node, self)

@@ -159,8 +159,8 @@ def test_on_a_gpu_sums_stay_there_and_numbers_are_those_of_the_cpu(spots, fit):
 
 @pytest.mark.gpu
 def test_on_a_gpu_the_gram_side_stays_there_and_agrees_with_the_cpu():
-    xs, ys = [torch.randn(20, 3, 4, 4)], [torch.randn(20, 7), torch.randn(20, 30)]
-    grams = Grams().update([x.cuda() for x in xs], [y.cuda() for y in ys])
+    xs, ys = {"a": torch.randn(20, 3, 4, 4)}, {"b": torch.randn(20, 7), "c": torch.randn(20, 30)}
+    grams = Grams().update(*({s: z.cuda() for s, z in side.items()} for side in (xs, ys)))
     assert grams.cross.is_cuda
     expected = Grams().update(xs, ys).unbiased_cka()
     torch.testing.assert_close(grams.unbiased_cka().cpu(), expected, atol=1e-5, rtol=0)

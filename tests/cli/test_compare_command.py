@@ -44,7 +44,7 @@ def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair):
 
     record = json.loads((folder / "run.json").read_text())
     assert record["networks"]["receiver"] == network_sha256(load_network(pair[1]))
-    assert (record["examples"], record["block"], record["device"]) == (60, 60, "cpu")
+    assert (record["examples"], record["block"], record["device"]) == (60, 128, "cpu")
 
     report = (folder / "report.md").read_text()
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", report)
@@ -63,7 +63,7 @@ def test_a_run_is_replayed_by_its_config(run, pair):
     assert again.name == f"{one.name}-2"
     assert (again / "matrix.csv").read_text() == (one / "matrix.csv").read_text()
     assert {row for row, _ in matrix(one)} == {"relu1"}
-    assert json.loads((one / "run.json").read_text())["block"] == 20
+    assert json.loads((one / "run.json").read_text())["block"] == 128
 
 
 def test_networks_of_unlike_layers_can_be_compared(run, saved):

@@ -1,0 +1,58 @@
+"""The inputs in anyone's batches."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from frankenstein.errors import UserError
+
+_KEYS = ("image", "images", "input", "inputs", "x", "pixel_values", "input_ids")
+
+
+def inputs_in_blocks(batches: Iterable[Any], block: int) -> Iterator[Tensor]:
+    """The inputs of all batches in batches of nearly the same size that hold whole blocks.
+
+    Only the last may end within a block, so that blocks are the same whatever the batch size.
+    """
+    held: list[Tensor] = []
+    size = 0
+    for batch in batches:
+        new = input_of(batch)
+        size = size or block * max(1, round(len(new) / block))
+        held.append(new)
+        if (count := sum(map(len, held))) >= size:
+            whole = torch.cat(held) if len(held) > 1 else new
+            ends = range(size, count + 1, size)
+            yield from (whole[end - size : end] for end in ends)
+            held = [whole[ends[-1] :]] if ends[-1] < count else []
+    if held:
+        yield torch.cat(held)
+
+
+def input_of(batch: Any) -> Tensor:
+    """The input in a batch: a tensor, the first of a tuple, or one in a dict by its usual name.
+
+    Raises:
+        UserError: if there is none.
+
+    >>> input_of({"image": torch.zeros(3, 1), "label": torch.zeros(3)}).shape
+    torch.Size([3, 1])
+    """
+    found = batch
+    if isinstance(batch, dict):
+        found = next((batch[key] for key in _KEYS if key in batch), None)
+        if found is None:
+            raise UserError(
+                f"a batch is a dict with {', '.join(map(repr, _KEYS))}, got {list(batch)}; "
+                "give the inputs as tensors"
+            )
+    elif isinstance(batch, list | tuple) and batch:
+        found = batch[0]
+    if not isinstance(found, Tensor):
+        raise UserError(
+            "a batch is a tensor, a tuple that begins with one, or a dict, "
+            f"got {type(found).__name__}"
+        )
+    return found

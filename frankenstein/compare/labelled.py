@@ -1,0 +1,58 @@
+"""A measure of every layer of one network against every layer of another, with their names."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from frankenstein.catalog import MEASURES
+from frankenstein.errors import did_you_mean
+from frankenstein.files import write_whole
+from frankenstein.report import heatmap
+
+
+@dataclass(frozen=True)
+class LabelledMatrix:
+    """The similarity of every layer of one network with every layer of another."""
+
+    values: Tensor  # (L, M) float64
+    rows: tuple[str, ...]  # layers of the sender
+    columns: tuple[str, ...]  # layers of the receiver
+    measure: str
+    flattening: str
+    examples: int  # that entered the value
+    block: int | None = None  # examples that each Gram matrix spans, where there are any
+
+    def __getitem__(self, layers: tuple[str, str]) -> float:
+        """The value of (sender layer, receiver layer)."""
+        row, column = layers
+        for name, known in ((row, self.rows), (column, self.columns)):
+            if name not in known:
+                raise KeyError(f"no layer {name!r} in this matrix{did_you_mean(name, known)}")
+        return float(self.values[self.rows.index(row), self.columns.index(column)])
+
+    def plot(self) -> Figure:
+        """A heatmap, sender's layers down and receiver's across."""
+        low, high = MEASURES[self.measure].range
+        return heatmap(
+            self.values,
+            self.rows,
+            self.columns,
+            title=f"{self.measure}, {self.flattening}, {self.examples} examples",
+            row_label="sender",
+            column_label="receiver",
+            # Unbiased CKA can be below 0, by little: its colours are those of CKA.
+            limits=(max(low, 0.0), high) if high < float("inf") else None,
+        )
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the matrix with its layers' names; every digit is kept."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["sender \\ receiver", *self.columns])
+        for name, row in zip(self.rows, self.values.tolist(), strict=True):
+            writer.writerow([name, *map(repr, row)])
+        return write_whole(path, text.getvalue())

@@ -1,0 +1,134 @@
+"""Where representations come from: a network's graph, or hooks where it has none."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from frankenstein.surgery import capture
+from frankenstein.surgery.flow import is_several, narrows
+from frankenstein.surgery.trace import trace
+
+Found = dict[str, Tensor | str]  # what a layer gives, or why it is no representation
+
+_SEVERAL = "gives several tensors; name a layer behind it"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Layers that can be asked for, in order of execution, and what reads them."""
+
+    title: str
+    known: tuple[str, ...]
+    modules: tuple[str, ...]
+    cut_points: tuple[str, ...]
+    has_graph: bool
+    read: Callable[[Tensor, Sequence[str]], Found]
+
+
+def traced(network: nn.Module) -> Source:
+    """A network's graph: every call is told apart, and no tensor is overwritten.
+
+    Raises:
+        LayerError: if its steps depend on data.
+    """
+    graph = trace(network)
+    steps: dict[str, str] = {}  # what a layer is called, and the step that makes it
+    several: set[str] = set()
+    modules: list[str] = []
+    for node in graph.nodes:
+        if node not in graph.names or node.op == "placeholder":
+            continue
+        name = graph.name(node)
+        blocks = [block for block, last in graph.blocks.items() if last is node]
+        own = [name] if node.op == "call_module" else []
+        modules += [*own, *blocks]
+        steps |= dict.fromkeys([name, *blocks], name)
+        several |= {name} if is_several(node) else set()
+    tuples = [block for block, last in graph.blocks.items() if last is None]
+    steps |= {block: block for block in tuples}
+    several.update(tuples)
+    readers: dict[tuple[str, ...], nn.Module] = {}
+
+    def read(inputs: Tensor, layers: Sequence[str]) -> Found:
+        wanted = tuple(dict.fromkeys(steps[s] for s in layers if steps[s] not in several))
+        if wanted and wanted not in readers:
+            readers[wanted] = capture(network, wanted)
+        found = readers[wanted](inputs) if wanted else {}
+        return {s: _one(found[steps[s]]) if steps[s] in found else _SEVERAL for s in layers}
+
+    points = tuple(graph.name(node) for node in narrows(graph))
+    return Source(graph.title, tuple(steps), tuple(modules), points, True, read)
+
+
+@contextmanager
+def hooked(network: nn.Module) -> Iterator[Source]:
+    """Forward hooks on the modules that are read, gone at the end.
+
+    A tensor that the network overwrites later is told by its version, and copied in time.
+    """
+    modules = {name: module for name, module in network.named_modules() if name}
+    calls: dict[str, list[tuple[Tensor | str, int]]] = {}
+    copied: set[str] = set()
+    handles: dict[str, Any] = {}
+
+    def hook(name: str) -> Callable[..., None]:
+        def keep(module: nn.Module, given: Any, result: Any) -> None:
+            z = _one(result)
+            z = z.clone() if isinstance(z, Tensor) and name in copied else z
+            calls[name].append((z, z._version if isinstance(z, Tensor) else 0))
+
+        return keep
+
+    def read(inputs: Tensor, layers: Sequence[str]) -> Found:
+        for name in handles.keys() - set(layers):
+            handles.pop(name).remove()
+        for name in set(layers) - handles.keys():
+            handles[name] = modules[name].register_forward_hook(hook(name))
+        while True:
+            calls.update({name: [] for name in layers})
+            network(inputs)
+            late = {
+                name
+                for name, results in calls.items()
+                for z, version in results
+                if isinstance(z, Tensor) and z._version != version
+            }
+            if not late - copied:
+                break
+            copied.update(late)
+        found = {name: _only(calls.pop(name)) for name in layers}
+        calls.clear()
+        return found
+
+    try:
+        title = type(network).__name__.lstrip("_")
+        yield Source(title, tuple(modules), tuple(modules), (), False, read)
+    finally:
+        for handle in handles.values():
+            handle.remove()
+
+
+def _only(results: list[tuple[Tensor | str, int]]) -> Tensor | str:
+    if len(results) == 1:
+        return results[0][0]
+    if not results:
+        return "is not called"
+    return f"is called {len(results)} times, which hooks cannot tell apart; name one inside of it"
+
+
+def _one(result: Any) -> Tensor | str:
+    """The tensor that a layer gives, by itself or as the only one of several things."""
+    if isinstance(result, Tensor):
+        return result
+    parts = result.values() if isinstance(result, dict) else result
+    tensors = [part for part in parts if isinstance(part, Tensor)] if _holds(result) else []
+    if len(tensors) == 1:
+        return tensors[0]
+    return _SEVERAL if len(tensors) > 1 else f"gives {type(result).__name__}, not a tensor"
+
+
+def _holds(result: Any) -> bool:
+    return isinstance(result, tuple | list | dict)
