@@ -36,17 +36,19 @@ class Resize(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """The map on the other grid, channels-last in memory."""
-        return self.places(z.movedim(1, -1)).movedim(-1, 1)
+        rows, columns = self.rows.to(z.dtype), self.columns.to(z.dtype)
+        n, c, h, w = z.shape
+        z = torch.matmul(rows, z.movedim(1, -1).reshape(n, h, w * c)).view(n * len(rows), w, c)
+        return torch.matmul(columns, z).view(n, len(rows), len(columns), c).movedim(-1, 1)
 
     def places(
         self,
-        z: Tensor,  # (N, H, W, C)
-    ) -> Tensor:  # (N, H', W', C)
-        """The same with channels last."""
-        rows, columns = self.rows.to(z.dtype), self.columns.to(z.dtype)
-        n, h, w, c = z.shape
-        z = torch.matmul(rows, z.reshape(n, h, w * c)).view(n * len(rows), w, c)
-        return torch.matmul(columns, z).view(n, len(rows), len(columns), c)
+        z: Tensor,  # (H, W, N, C)
+    ) -> Tensor:  # (H', W', N, C)
+        """The same with places first, which makes a few large products of many small ones."""
+        h, w, n, c = z.shape
+        z = (self.rows.to(z.dtype) @ z.reshape(h, w * n * c)).view(-1, w, n * c)
+        return torch.matmul(self.columns.to(z.dtype), z).unflatten(2, (n, c))
 
 
 def _weights(source: int, target: int) -> Tensor:  # (target, source)
