@@ -16,6 +16,7 @@ def analyze(
     *,
     units: Annotated[bool, "questions"] = False,
     weights: Annotated[bool, "questions"] = False,
+    activations: Annotated[bool, "questions"] = False,
     all: Annotated[bool, "questions"] = False,
     more: list[str] = [],  # noqa: B006
     examples: Annotated[int, "-n"] = 5000,
@@ -42,6 +43,8 @@ def analyze(
         units: are the activations of an image alike, as they stand and sorted?
         weights: how are the weights of each layer spread, and how far apart before and after
             matching?
+        activations: what do the units of each layer do: distributions, dead units, selectivity,
+            top images?
         all: all of these questions
         more: files of further networks, for the questions that take any number
         examples: images of each part of the data, training and held-out, at most

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from matplotlib.image import imread
 from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
@@ -33,8 +34,8 @@ def run_analyze(
     with run_folder(values["out_dir"], "analyze", name, config) as run:
         for question in asked:
             if watch := QUESTIONS[question].watch:
-                module, function = watch.split(":")
-                getattr(import_module(module), function)(study)
+                module, watcher = watch.split(":")
+                study.watchers[question] = getattr(import_module(module), watcher)(study)
         sections = {question: _named(question, QUESTIONS[question](study)) for question in asked}
         for question, section in sections.items():
             run.summary |= {f"{question}/{key}": value for key, value in section.scores.items()}
@@ -68,8 +69,9 @@ def _write(run: RunFolder, title: str, study: Study, sections: dict[str, Section
             for key, value in section.scores.items():
                 writer.add_scalar(f"{question}/{key}", value)
             for block in section.blocks:
-                if isinstance(block, Picture):
-                    writer.add_figure(f"{question}/{block.name}", block.figure)
+                if isinstance(block, Picture):  # as it lies there: to draw it again takes longer
+                    drawn = imread(run.path / "figures" / f"{block.name}.png")
+                    writer.add_image(f"{question}/{block.name}", drawn, dataformats="HWC")
 
 
 def _about(study: Study) -> list[str]:

@@ -41,9 +41,8 @@ class Study:
     device: torch.device
     options: Mapping[str, Any]  # every value of the command
     reads_untrained: bool = False  # whether the held-out sample has rows of these, too
-    watchers: Mapping[str, list[Watcher]] = field(
-        default_factory=lambda: {part: [] for part in _PARTS}
-    )  # "train", "val": told of every batch of that pass
+    watchers: dict[str, Watcher] = field(default_factory=dict)  # by question: told of every batch
+    # of held-out images that is read
 
     @property
     def sender(self) -> nn.Module:
@@ -132,7 +131,8 @@ class Study:
         if not self.quiet:
             Console().out(said, highlight=False)
         shown = waiting(batches, f"reading {_PARTS[part]} images", self.quiet)
-        return read_sample(readers, shown, self.device, self.watchers[part])
+        watchers = [*self.watchers.values()] if part == "val" else []
+        return read_sample(readers, shown, self.device, watchers)
 
 
 def make_study(

@@ -26,12 +26,13 @@ _NULLS = {  # what a number has to stand above: the highest of these
     "sorted": ("values shuffled", "other images", "untrained"),
 }
 _CAPTIONS = {
-    "raw_pearson": "Correlation over units of the two networks' activations, unit i against unit "
-    "i, mean over images, beside its controls. What stands above *units shuffled* is more than a "
+    "raw_pearson": "Correlation of the two networks' activations of an image, unit i against unit "
+    "i. Mean over images, beside its controls. What stands above *units shuffled* is more than a "
     "chance order of units gives.",
-    "sorted_pearson": "The same with each network's units sorted by activation, image by image. "
-    "Bars are high for anything; only what stands above the highest of *values shuffled*, *other "
-    "images* and *untrained* is due to training and to the image.",
+    "sorted_pearson": "Correlation of the two networks' activations of an image, each network's "
+    "units sorted by activation. Mean over images, beside its controls. Bars are high for "
+    "anything; only what stands above the highest of *values shuffled*, *other images* and "
+    "*untrained* is due to training and to the image.",
 }
 
 

@@ -25,7 +25,7 @@ _BINS = 60  # at most
 _UNTRAINED = ("untrained_sender", "untrained_receiver")
 _FACTS = ("norm", "deviation", "zeros", "sparsity", "effective_rank")
 _CAPTIONS = {
-    "distributions": "Distribution of the weights of every layer: density over value. The dashed "
+    "distributions": "Distribution of the weights of every layer. Density over value. The dashed "
     "control is a network with random weights; a peak at zero with long tails is what training "
     "makes of it, and two networks whose curves lie on each other may still have nothing in "
     "common.",

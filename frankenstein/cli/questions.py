@@ -16,8 +16,8 @@ class Question(Entry):
 
     reads_untrained: bool = False  # whether `study.val` has rows of untrained networks, a control
     of_layers: bool = True  # False: it does not ask of the pairs of layers, nor of the data
-    watch: str = ""  # "package.module:function", `(Study) -> None`: is called before any pass, to
-    # add watchers to `study.watchers`, for what is not in the pooled rows
+    watch: str = ""  # "package.module:watcher", `(Study) -> Watcher`: is told of every batch of
+    # held-out images, for what is not in pooled rows; it stays in `study.watchers[<name>]`
 
 
 QUESTIONS: Mapping[str, Question] = {
@@ -30,5 +30,11 @@ QUESTIONS: Mapping[str, Question] = {
         "frankenstein.cli.analyze_weights:section",
         "how are the weights of each layer spread, and how far apart before and after matching?",
         of_layers=False,
+    ),
+    "activations": Question(
+        "frankenstein.cli.analyze_activations:section",
+        "what do the units of each layer do: distributions, dead units, selectivity, top images?",
+        reads_untrained=True,
+        watch="frankenstein.cli.analyze_activations:ActivationWatcher",
     ),
 }

@@ -8,6 +8,14 @@ from frankenstein.surgery.cut_points import cut_points
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.trace import Trace, trace
 
+_INF = float("inf")
+_BOUNDS = {  # of what a nonlinearity gives; 0, where most units of ReLU6 are, counts as no bound
+    "tanh": (-1.0, 1.0),
+    "hardtanh": (-1.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+    "hardsigmoid": (0.0, 1.0),
+    "relu6": (-_INF, 6.0),
+}
 _NO_UNIT_BY_ITSELF = (nn.MultiheadAttention, nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.GLU)
 # fmt: off
 _FUNCTIONS = frozenset({
@@ -39,10 +47,33 @@ def activation_layers(network: nn.Module) -> tuple[str, ...]:
     return tuple(chosen)
 
 
+def bounds_of(network: nn.Module, layer: str) -> tuple[float, float] | None:
+    """The smallest and the largest value that a layer's nonlinearity can give; None without one.
+
+    An open side is infinite.
+
+    >>> bounds_of(nn.Sequential(nn.Linear(4, 3), nn.Tanh()), "1")
+    (-1.0, 1.0)
+    """
+    traced = trace(network)
+    node = traced.find(layer)
+    if node.op != "call_module":
+        return _BOUNDS.get(_called(node))
+    module = traced.module.get_submodule(str(node.target))
+    if type(module) is nn.Hardtanh:
+        return module.min_val, module.max_val
+    return _BOUNDS.get(type(module).__name__.lower())
+
+
 def _acts_unit_by_unit(traced: Trace, node: fx.Node) -> bool:
     if node.op == "call_module":
         module = traced.module.get_submodule(str(node.target))
         known = type(module).__module__ == "torch.nn.modules.activation"
         return known and not isinstance(module, _NO_UNIT_BY_ITSELF)
+    return _called(node) in _FUNCTIONS
+
+
+def _called(node: fx.Node) -> str:
+    """The name of the function or method of a step."""
     name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
-    return name.strip("_") in _FUNCTIONS
+    return name.strip("_")

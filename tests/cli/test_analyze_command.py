@@ -124,10 +124,11 @@ def test_the_pictures_of_a_sample_are_those_behind_its_rows(few_digits, pair):
 
 def test_weights_need_no_data_and_no_like_architecture_and_say_what_has_no_like(run, saved):
     words = ("--weights", "--data-root", "nowhere", "-d", "fashion")
-    folder = run("analyze", saved("tiny10"), saved("nbn_tiny10", 1), *words)
+    folder = run("analyze", saved("mlp"), saved("mlp", 1, num_classes=7), *words)
     found = summary(folder)
-    assert found["weights/distance_after/sender-receiver/conv1"] < 1
-    assert "weights/distance_after/untrained/conv1" in found
+    assert found["weights/distance_after/sender-receiver/fc1"] < 1
+    assert found["weights/distance_after/untrained/fc1"] < 1
+    assert "weights/distance_after/sender-receiver/fc3" not in found
     report = (folder / "report.md").read_text()
     assert "each layer's rows are matched by themselves" in report
 
@@ -138,10 +139,10 @@ def test_weights_need_no_data_and_no_like_architecture_and_say_what_has_no_like(
     assert json.loads((folder / "run.json").read_text())["layers"] == []
 
 
-def test_weights_are_of_any_number_of_networks(run, pair, saved):
-    folder = run("analyze", *pair, "--weights", "--more", saved("lenet", 2), pair[0])
-    found = summary(folder)
-    third, again = "lenet-10-1-in2", "lenet-10-1-in0"
+def test_weights_are_of_any_number_of_networks(run, saved):
+    one, two, three = (saved("mlp", seed) for seed in range(3))
+    found = summary(run("analyze", one, two, "--weights", "--more", three, one))
+    third, again = "mlp-10-1-in2", "mlp-10-1-in0"
     for pairing in ("sender-receiver", f"sender-{third}", f"receiver-{third}"):
         assert found[f"weights/distance_after/{pairing}/fc1"] < 1
     assert found[f"weights/distance_before/sender-{again}/fc1"] == 0

@@ -2,7 +2,7 @@ import pytest
 from torch import nn
 from torch.nn import functional
 
-from frankenstein.surgery.activation_layers import activation_layers
+from frankenstein.surgery.activation_layers import activation_layers, bounds_of
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.zoo import build_network
 
@@ -42,3 +42,23 @@ class Functions(nn.Module):
 
 def test_functions_count_and_what_mixes_units_does_not():
     assert activation_layers(Functions()) == ("relu", "two")
+
+
+@pytest.mark.parametrize(
+    ("module", "bounds"),
+    [
+        (nn.Tanh(), (-1, 1)),
+        (nn.Sigmoid(), (0, 1)),
+        (nn.Hardtanh(-2, 3), (-2, 3)),
+        (nn.ReLU6(), (-float("inf"), 6)),
+        (nn.ReLU(), None),
+        (nn.Linear(3, 3), None),
+    ],
+)
+def test_bounds_are_those_of_the_nonlinearity(module, bounds):
+    assert bounds_of(nn.Sequential(nn.Linear(4, 3), module), "1") == bounds
+
+
+def test_a_function_has_bounds_too():
+    assert bounds_of(Functions(), "tanh") == (-1, 1)
+    assert bounds_of(Functions(), "relu") is None

@@ -1,0 +1,264 @@
+"""Activations: their distribution, dead and saturated units, selectivity, dimension, top images."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn import functional
+
+from frankenstein.cli.analyze_study import Study
+from frankenstein.compare.activation_facts import (
+    ActivationFacts,
+    ActivationSums,
+    class_selectivity,
+    class_variance,
+    participation_ratio,
+)
+from frankenstein.compare.sample import Layers
+from frankenstein.compare.unit_orders import assign
+from frankenstein.labels import several
+from frankenstein.measures import correlation_matrix
+from frankenstein.moments import Moments
+from frankenstein.report import Picture, Section, curves, markdown_table
+from frankenstein.report.image_grid import image_grid
+from frankenstein.report.panels import histogram_line, line_panels
+from frankenstein.surgery.activation_layers import bounds_of
+
+Key = tuple[str, str]  # whose network, layer
+Numbers = dict[str, float]
+
+_BINS_A_STEP = 4  # of the histogram, in a figure
+_UNITS = 8  # rows in a grid of images
+_IMAGES = 6  # in each row, for each network
+_BLANK = 225  # grey, of images that a dead unit does not have
+_CAPTIONS = {
+    "distributions": "Distribution of the activations of every layer. Density over value, each "
+    "network in units of its own root mean square, of all units, held-out images and places, "
+    "without what is exactly 0 (its share is in the table) and without the outermost thousandths. "
+    "Dashes are a network that has learned nothing: where the lines agree with it, the shape comes "
+    "from the architecture.",
+    "selectivity": "Class selectivity by depth, mean over units. The index of Morcos et al. 2018 "
+    "is 0 for a unit that all classes activate alike and 1 for one that a single class does. What "
+    "is no more than with shuffled labels is chance, and what is no more than in the untrained "
+    "network has not been learned.",
+    "class_variance": "Share of the units' variance that lies between classes, by depth. Mean over "
+    "units. What is no more than with shuffled labels is chance, and what is no more than in "
+    "the untrained network has not been learned.",
+    "dimension": "Effective dimension by depth. The participation ratio of the units' covariance "
+    "is 1 if all units go together, their number if they vary alike and independently. *Shuffled* "
+    "is the sender with each unit's values shuffled over the images: what is below it is due to "
+    "units that go together.",
+}
+_TOP = (
+    "Images that activate units of the sender's {one} most, beside those of their likes in the "
+    "receiver's {other}. Each row: the {images} held-out images of the largest value over places "
+    "of a unit of the sender (left) and of its like (right). Pairs are the one-to-one matching of "
+    "largest total correlation over images, shown from the most to the least alike at even "
+    "distances; r is a pair's correlation, its mean over all pairs {mean}, and {chance} in two "
+    "untrained networks that were matched likewise. Rows that show the same kind of picture on "
+    "both sides are units that look for the same."
+)
+
+
+class ActivationWatcher:
+    """Sums of every network's activations in every layer, made in the pass over the data."""
+
+    def __init__(self, study: Study) -> None:
+        self.of: dict[Key, ActivationSums] = {
+            (whose, layer): ActivationSums(bounds_of(network, layer), _IMAGES)
+            for whose, network in {**study.trained, **study.untrained}.items()
+            for layer in study.layers(whose)
+        }
+
+    def __call__(self, found: Mapping[str, Layers], labels: Tensor) -> None:
+        """Add a batch of all networks."""
+        for (whose, layer), sums in self.of.items():
+            sums.update(found[whose][layer])
+
+
+def section(study: Study) -> Section:
+    """Every layer of every network, an untrained one beside them as a control."""
+    sample = study.val  # first: its pass fills the sums
+    sums: dict[Key, ActivationSums] = study.watchers["activations"].of  # type: ignore[attr-defined]
+    facts = {key: one.result() for key, one in sums.items()}
+    numbers: dict[Key, Numbers] = {}
+    for pair in study.pairs:
+        for whose in sample.of:
+            key = whose, _layer(whose, pair)
+            rows = sample.of[whose][key[1]]
+            numbers[key] = _plain(facts[key]) | _of_rows(rows, sample.labels, study)
+    scores = {
+        f"{name}/{whose}/{layer}": value
+        for (whose, layer), found in numbers.items()
+        for name, value in found.items()
+    }
+    units = {(whose, layer): sample.of[whose][layer].shape[1] for whose, layer in numbers}
+    blocks: list[str | Picture] = [
+        _about(len(sample)),
+        Picture("distributions", _distributions(study, facts), _CAPTIONS["distributions"]),
+        _table(numbers, units),
+    ]
+    for name in ("selectivity", "class_variance", "dimension"):
+        if any(found[name] == found[name] for found in numbers.values()):  # not all are NaN
+            blocks.append(Picture(name, _by_depth(study, numbers, name), _CAPTIONS[name]))
+    blocks += [_top_images(study, sums, facts, pair) for pair in study.pairs]
+    headlines = tuple(
+        f"{name}/{whose}/{layer}"
+        for whose, layer in numbers
+        if whose in study.trained
+        for name in ("dead", "class_variance", "dimension")
+    )
+    return Section("Activations", tuple(blocks), scores, headlines)
+
+
+def _plain(facts: ActivationFacts) -> Numbers:
+    names = ("dead", "saturated_values", "saturated_units", "zeros", "rms", "sparseness")
+    return {name: getattr(facts, name) for name in names}
+
+
+def _of_rows(z: Tensor, labels: Tensor, study: Study) -> Numbers:
+    """Selectivity and dimension of pooled activations, with what is left of each by chance."""
+    generator = study.generator()
+    mixed = labels[torch.randperm(len(labels), generator=generator).to(labels.device)]
+    order = torch.rand(z.shape, generator=generator).argsort(0).to(z.device)
+    return {
+        "selectivity": _mean(class_selectivity(z, labels)),
+        "selectivity_shuffled": _mean(class_selectivity(z, mixed)),
+        "class_variance": _between(z, labels),
+        "class_variance_shuffled": _between(z, mixed),
+        "dimension": float(participation_ratio(z)),
+        "dimension_shuffled": float(participation_ratio(z.gather(0, order))),
+    }
+
+
+def _between(z: Tensor, labels: Tensor) -> float:
+    return float("nan") if several(labels) else _mean(class_variance(z, labels))
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.nanmean())
+
+
+def _table(numbers: Mapping[Key, Numbers], units: Mapping[Key, int]) -> str:
+    rows: list[list[Any]] = []
+    for (whose, layer), found in numbers.items():
+        plain = [found[name] for name in ("dead", "saturated_values", "saturated_units", "zeros")]
+        chance = [
+            f"{found[name]:.3f} ({found[f'{name}_shuffled']:.3f})".replace("nan", "n/a")
+            for name in ("selectivity", "class_variance")
+        ]
+        dimension = f"{found['dimension']:.1f} ({found['dimension_shuffled']:.1f}) of "
+        dimension = dimension.replace("nan", "n/a") + str(units[whose, layer])
+        network = whose.replace("_", " ")
+        plain += [found["rms"], found["sparseness"]]
+        rows.append([layer, network, *plain, *chance, dimension])
+    header = ["layer", "network", "dead", "saturated values", "saturated units", "zeros"]
+    header += ["rms", "sparseness", "selectivity", "class variance", "dimension"]
+    return markdown_table(rows, header, percent=header[2:6])
+
+
+def _distributions(study: Study, facts: Mapping[Key, ActivationFacts]) -> Figure:
+    panels: dict[str, dict[str, tuple[Any, Any]]] = {}
+    for pair in study.pairs:
+        series = panels.setdefault(study.label(pair), {})
+        for whose in (*study.trained, "untrained_sender"):
+            series[_called(whose)] = _line(facts[whose, _layer(whose, pair)])
+    label = "activation over the root of the mean square"
+    return line_panels(panels, label, "density", steps=True, controls=["untrained"])
+
+
+def _line(facts: ActivationFacts) -> tuple[Any, Any]:
+    """The density of all that is not 0, without the outermost thousandth on either side."""
+    counts, edges = (part.cpu() for part in facts.histogram)
+    # Zeros are in the bin where 0 is, if any; no other number need be there.
+    at_zero = (edges[:-1] <= 0) & (edges[1:] > 0)
+    others = (counts - at_zero * facts.zeros * counts.sum()).clamp(min=0)
+    spare = -len(others) % _BINS_A_STEP
+    others = functional.pad(others, (0, spare)).unflatten(0, (-1, _BINS_A_STEP)).sum(1)
+    width = edges[1] - edges[0]
+    edges = edges[0] + torch.arange(len(others) + 1) * width * _BINS_A_STEP
+    below = others.cumsum(0) / others.sum()
+    kept = (below > 0.001) & (below - others / others.sum() < 0.999)
+    if facts.rms == 0 or not kept.any():  # all dead
+        return [0.0], [float("nan")]
+    first, last = kept.nonzero().flatten()[[0, -1]].tolist()
+    return histogram_line(others[first : last + 1], edges[first : last + 2] / facts.rms)
+
+
+def _by_depth(study: Study, numbers: Mapping[Key, Numbers], name: str) -> Figure:
+    """A line over the layers for each network, and one for what chance leaves of the sender's."""
+    depth = [*range(1, len(study.pairs) + 1)]
+    lines = {_called(whose): (whose, name) for whose in (*study.trained, "untrained_sender")}
+    lines["shuffled"] = "sender", f"{name}_shuffled"
+    series = {
+        called: (depth, [numbers[whose, _layer(whose, pair)][what] for pair in study.pairs])
+        for called, (whose, what) in lines.items()
+    }
+    return curves(series, "", "layer, from the first to the last", name.replace("_", " "))
+
+
+def _top_images(
+    study: Study,
+    sums: Mapping[Key, ActivationSums],
+    facts: Mapping[Key, ActivationFacts],
+    pair: tuple[str, str],
+) -> Picture:
+    """Units of the sender beside their likes in the receiver, by the images they answer to."""
+    sample, keys = study.val, (("sender", pair[0]), ("receiver", pair[1]))
+    matched, alike = _likes(sample.sender[pair[0]], sample.receiver[pair[1]])
+    control = (sample.of[f"untrained_{whose}"][layer] for whose, layer in keys)
+    mean, chance = float(alike.mean()), float(_likes(*control)[1].mean())
+    best = alike.argsort(descending=True)
+    shown = best[torch.linspace(0, len(best) - 1, min(_UNITS, len(best))).round().long()]
+    blocks = {}
+    for side, key, name in zip(matched[:, shown], keys, ("sender", "receiver"), strict=True):
+        top = sums[key].top.rows
+        assert top is not None
+        images = study.pictures("val", top[side].flatten()).unflatten(0, (len(side), -1))
+        images[facts[key].dead_units.cpu()[side]] = _BLANK
+        blocks[name] = images
+    names = [
+        f"{i}, {j}: r {r:.2f}"
+        for (i, j), r in zip(matched[:, shown].T.tolist(), alike[shown].tolist(), strict=True)
+    ]
+    caption = _TOP.format(
+        images=_IMAGES, one=pair[0], other=pair[1], mean=f"{mean:.2f}", chance=f"{chance:.2f}"
+    )
+    name = f"top-{study.label(pair)}".replace("/", "-")
+    return Picture(name, image_grid(blocks, names), caption)
+
+
+def _likes(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # (2, K), (K,)
+    """The one-to-one matching of units of largest total correlation; dead ones correlate 0."""
+    correlation = correlation_matrix(Moments().update(x, y)).nan_to_num(0).cpu()
+    turned = len(correlation) > correlation.shape[1]
+    theirs = assign(correlation.T if turned else correlation)
+    pairs = torch.stack([torch.arange(len(theirs)), theirs])
+    pairs = pairs.flip(0) if turned else pairs
+    return pairs, correlation[pairs[0], pairs[1]]
+
+
+def _about(examples: int) -> str:
+    return (
+        f"Every number is over {examples} held-out images; *untrained* networks have the same "
+        "architecture and random weights. *Dead* units have one value for all images and places. "
+        "*Saturated* are values within 2.5 % of the range of a bounded nonlinearity (tanh beyond "
+        "±0.95), and units of which 95 % of the values are. *Zeros* are values of exactly 0. "
+        "*Rms* is the root of the mean square of all values. *Sparseness* is that of Vinje & "
+        "Gallant 2000: 0 if all of a unit's values are of one size, 1 if one alone is not 0. "
+        "*Selectivity* is the index of Morcos et al. 2018, for units that are never negative; "
+        "*class variance* is the share of a unit's variance between classes (eta squared), of "
+        "any sign. *Dimension* is the participation ratio of the covariance of units. The last "
+        "three are of means over places, and behind each stands, in brackets, what chance leaves "
+        "of it: with the labels shuffled, or each unit's values."
+    )
+
+
+def _layer(whose: str, pair: tuple[str, str]) -> str:
+    return pair[whose.endswith("receiver")]
+
+
+def _called(whose: str) -> str:
+    return "untrained" if whose.startswith("untrained_") else whose
