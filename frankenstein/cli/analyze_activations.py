@@ -124,13 +124,18 @@ def _of_rows(z: Tensor, labels: Tensor, study: Study) -> Numbers:
     mixed = labels[torch.randperm(len(labels), generator=generator).to(labels.device)]
     order = torch.rand(z.shape, generator=generator).argsort(0).to(z.device)
     return {
-        "selectivity": _mean(class_selectivity(z, labels)),
-        "selectivity_shuffled": _mean(class_selectivity(z, mixed)),
+        "selectivity": _selectivity(z, labels),
+        "selectivity_shuffled": _selectivity(z, mixed),
         "class_variance": _between(z, labels),
         "class_variance_shuffled": _between(z, mixed),
         "dimension": float(participation_ratio(z)),
         "dimension_shuffled": float(participation_ratio(z.gather(0, order))),
     }
+
+
+def _selectivity(z: Tensor, labels: Tensor) -> float:
+    """The mean over units; none for a layer that is negative anywhere: a few units would speak."""
+    return _mean(class_selectivity(z, labels)) if z.min() >= 0 else float("nan")
 
 
 def _between(z: Tensor, labels: Tensor) -> float:
@@ -248,7 +253,7 @@ def _about(examples: int) -> str:
         "±0.95), and units of which 95 % of the values are. *Zeros* are values of exactly 0. "
         "*Rms* is the root of the mean square of all values. *Sparseness* is that of Vinje & "
         "Gallant 2000: 0 if all of a unit's values are of one size, 1 if one alone is not 0. "
-        "*Selectivity* is the index of Morcos et al. 2018, for units that are never negative; "
+        "*Selectivity* is the index of Morcos et al. 2018, for layers that are never negative; "
         "*class variance* is the share of a unit's variance between classes (eta squared), of "
         "any sign. *Dimension* is the participation ratio of the covariance of units. The last "
         "three are of means over places, and behind each stands, in brackets, what chance leaves "

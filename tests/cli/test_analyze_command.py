@@ -10,6 +10,13 @@ from frankenstein.cli import analyze_study
 from frankenstein.cli.analyze import analyze
 from frankenstein.cli.questions import QUESTIONS
 from frankenstein.cli.schema import read_schema
+from frankenstein.compare.activation_facts import (
+    class_selectivity,
+    class_variance,
+    participation_ratio,
+)
+from frankenstein.data import Digits
+from frankenstein.surgery import capture
 from frankenstein.zoo import load_network, network_sha256
 
 
@@ -146,3 +153,51 @@ def test_weights_are_of_any_number_of_networks(run, saved):
     for pairing in ("sender-receiver", f"sender-{third}", f"receiver-{third}"):
         assert found[f"weights/distance_after/{pairing}/fc1"] < 1
     assert found[f"weights/distance_before/sender-{again}/fc1"] == 0
+
+
+def test_numbers_of_activations_are_those_of_the_layer_itself(run, pair):
+    folder = run("analyze", *pair, "relu2", "--activations", "--seed", "1")
+    found = summary(folder)
+    images, labels = (torch.cat(parts) for parts in zip(*Digits(32).val_batches(), strict=True))
+    for whose, path in zip(("sender", "receiver"), pair, strict=True):
+        with torch.no_grad():
+            z = capture(load_network(path), ["relu2"])(images)["relu2"]
+        rows, units = z.mean((2, 3)), z.movedim(1, 0).flatten(1)
+        expected = {
+            "dead": (units.amax(1) == units.amin(1)).double().mean(),
+            "zeros": (z == 0).double().mean(),
+            "selectivity": class_selectivity(rows, labels).nanmean(),
+            "class_variance": class_variance(rows, labels).nanmean(),
+            "dimension": participation_ratio(rows),
+        }
+        for name, value in expected.items():
+            assert found[f"activations/{name}/{whose}/relu2"] == pytest.approx(
+                value.item(), rel=1e-4
+            )
+    assert found["activations/saturated_values/sender/relu2"] is None
+    assert found["activations/class_variance_shuffled/sender/relu2"] > 0
+    assert (folder / "figures" / "activations-top-relu2.png").is_file()
+
+
+def test_layers_of_unlike_width_and_sign_have_the_numbers_that_are_defined(run, saved):
+    asked = "--units", "--activations"
+    found = summary(run("analyze", saved("mlp"), saved("mlp", 1), "tanh1", "tanh2", *asked))
+    assert found["activations/saturated_values/sender/tanh1"] < 1
+    assert found["activations/selectivity/sender/tanh1"] is None
+    assert found["units/raw_cosine/tanh1-tanh2"] is None
+    assert found["units/sorted_cosine/tanh1-tanh2"] > 0
+
+
+def test_the_excess_is_over_the_highest_control(run, pair):
+    found = summary(run("analyze", *pair, "relu3", "--units"))
+    controls = ("values_shuffled", "other_images", "untrained")
+    highest = max(found[f"units/sorted_pearson/{control}/relu3"] for control in controls)
+    excess = found["units/sorted_pearson/relu3"] - highest
+    assert found["units/sorted_pearson_excess/relu3"] == pytest.approx(excess)
+    chance = found["units/raw_cosine/units_shuffled/relu3"]
+    assert found["units/raw_cosine_excess/relu3"] == pytest.approx(
+        found["units/raw_cosine/relu3"] - chance
+    )
+    for kind in ("sorted_cosine", "sorted_pearson"):
+        shuffled = found[f"units/{kind}/units_shuffled/relu3"]
+        assert shuffled == pytest.approx(found[f"units/{kind}/relu3"])
