@@ -1,11 +1,13 @@
 """The controls of a stitching run: what its stitches are held against."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 
 from frankenstein.cli.joint import Pair
+from frankenstein.cli.stitch_options import make_stitch
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import Controls, solve_controls
 from frankenstein.data import ImageData
@@ -24,7 +26,10 @@ def controls_for(
     device: torch.device,
     few: int | None = None,
 ) -> Controls:
-    """Controls for stitches between a pair that lies on the device; `few` limits the images."""
+    """Controls for stitches between a pair that lies on the device; `few` limits the images.
+
+    The stitch from the untrained sender is of the family, rank and seed of the run's own.
+    """
     card = read_card(values["sender"], values["model"])
     network = build_network(
         card.architecture, card.num_classes, card.in_channels, _SEED, card.image_size
@@ -44,4 +49,5 @@ def controls_for(
         waiting(data.train_batches(few or wanted), "solving controls", values["quiet"]),
         device,
         every=max(1, len(data.val_labels) // _SCORED_ON),
+        make=partial(make_stitch, values),
     )

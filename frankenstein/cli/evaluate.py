@@ -30,7 +30,8 @@ def evaluate(
 
     Args:
         subject: file of a network, or folder of a run of train.py or stitch.py
-        stitch: which stitches of the run; all three if absent
+        stitch: which stitches of the run: before training, after it, or ps_inv, the affine map of
+            least squares whatever the family; all three if absent
         dataset: data set; the one of the run, or that the network was trained on, if absent
         model: network in a .pt file, which its shapes tell if absent
         measures: similarity of stitched to target; those of the run if absent

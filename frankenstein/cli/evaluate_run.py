@@ -10,6 +10,7 @@ from frankenstein.cli.controls import controls_for
 from frankenstein.cli.run_folder import run_folder, short_name
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.score_tables import KINDS, answer_tables, score_blocks, score_table
+from frankenstein.cli.stitch_options import family_in_words
 from frankenstein.cli.stitched_run import read_run
 from frankenstein.cli.trainer import device_of
 from frankenstein.cli.waiting import waiting
@@ -83,5 +84,6 @@ def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
             f"The stitches of `{folder}` on the {len(data.val_labels)} held-out images of "
             f"{dataset}; outside is beyond percentile {values['percentile']:g}."
         )
-        write_run_report(run, f"Evaluation of {name}", [about, *score_blocks(scores, measures)])
+        blocks = score_blocks(scores, measures, family_in_words(options))
+        write_run_report(run, f"Evaluation of {name}", [about, *blocks])
     return run.path, [score_table(scores, measures, name), *answer_tables(scores)]

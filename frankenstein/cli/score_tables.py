@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from frankenstein.catalog import MEASURES
 from frankenstein.compare import CONTROLS
 from frankenstein.report import markdown_table, rich_table
 
@@ -13,9 +14,10 @@ _WHOSE = ("sender", "receiver", *KINDS, *CONTROLS)
 _SHARES = ("accuracy", "relative_accuracy", "agreement")
 _ANSWERS = ("outside", "loss", "cross_entropy", "jensen_shannon")
 _HITS = ("both_right", "only_it_right", "only_receiver_right", "both_wrong")
-_PERCENT = (*_SHARES, "outside", *_HITS)
+_PERCENT = (*_SHARES, "stitching_penalty", "outside", *_HITS)
 _CALLED = {  # where it is not the key
     "relative_accuracy": "relative",
+    "stitching_penalty": "penalty",
     "jensen_shannon": "divergence",
     "only_it_right": "only it",
     "only_receiver_right": "only receiver",
@@ -36,13 +38,18 @@ def answer_tables(scores: Scores) -> list[Table]:
     ]
 
 
-def score_blocks(scores: Scores, measures: Sequence[str]) -> list[str]:
-    """All tables and how to read them, for a report."""
-    blocks = [_markdown(scores, [*_SHARES, *measures])]
-    blocks += [_CONTROLS] if _present(scores, "outside") else []
-    blocks += [_markdown(scores, _ANSWERS), _ABOUT_ANSWERS]
-    blocks += [_OUTSIDE] if _present(scores, "outside") else []
-    return [*blocks, _markdown(scores, _HITS), _ABOUT_HITS]
+def score_blocks(scores: Scores, measures: Sequence[str], family: str) -> list[str]:
+    """All tables for a report, with a line on every row and column.
+
+    `family` is that of the stitches, in words.
+    """
+    rows = [line for whose, line in _ROWS.items() if f"accuracy/{whose}" in scores]
+    blocks = ["The rows of every table:\n\n" + "\n".join(rows).format(family=family)]
+    for columns in ((*_SHARES, "stitching_penalty", *measures), _ANSWERS, _HITS):
+        there = [column for column in columns if _present(scores, column)]
+        lines = [_COLUMNS.get(column) or _measured(column) for column in there]
+        blocks += [_markdown(scores, there), "\n".join(lines)]
+    return blocks
 
 
 def _table(scores: Scores, columns: Sequence[str], title: str) -> Table:
@@ -78,25 +85,51 @@ def _words(column: str) -> str:
     return _CALLED.get(column, column.replace("_", " "))
 
 
-_CONTROLS = (
-    "Controls, on a sample of the images where there are thousands: `identity` hands the source on "
-    "as it is; `untrained` is least squares from the same layer of a sender with random weights: "
-    "what it reaches needs no training of the sender; `itself` is the receiver stitched to itself "
-    "as it is, which loses nothing, and `itself_ps_inv` by least squares, which should not."
-)
-_ABOUT_ANSWERS = (
-    "Loss is the cross entropy to the labels; cross entropy is that of the receiver's answers with "
-    "the row's (its least is the receiver's own row), and divergence is Jensen and Shannon's of "
-    "the two (0 to 0.693): means over images, in nats."
-)
-_OUTSIDE = (
-    "`outside` is the share of images whose representation at the cut the receiver would not have "
-    "made: the means and standard deviations of its units over places lie further (Mahalanobis) "
-    "from those of training images than nearly all of the receiver's own do on held-out images. "
-    "The receiver's own share tells how exact that is. An accuracy that is reached outside is the "
-    "receiver's end used on something new, and no sign that the two representations are alike "
-    "(Balogh & Jelasity 2025, https://arxiv.org/abs/2412.11299)."
-)
-_ABOUT_HITS = (
-    "Hits: how often both are right, only it (the row's network), only the receiver, or neither."
-)
+def _measured(measure: str) -> str:
+    return f"- *{_words(measure)}*: of stitched with target: {MEASURES[measure].about}."
+
+
+_ROWS = {
+    "sender": "- `sender`, `receiver`: the two networks by themselves.",
+    "before": "- `before`: the stitch at its start.",
+    "after": "- `after`: the same stitch trained.",
+    "ps_inv": "- `ps_inv`: the affine map of least squared error from source to target, whatever "
+    "family the stitch has and wherever it starts. (As a start, `--init ps_inv` is something else: "
+    "the closed form of the stitch's own family.)",
+    "identity": "- `identity`, a control: the source handed on as it is.",
+    "untrained": "- `untrained`, the control of the stitch: one of the same family, {family}, in "
+    "its closed form, from the same layer of a sender with random weights. What it reaches needs "
+    "no training of the sender.",
+    "untrained_ps_inv": "- `untrained_ps_inv`, the control of `ps_inv`: from the same random "
+    "sender by least squares.",
+    "itself": "- `itself`, a control: the receiver stitched to itself as it is, which loses "
+    "nothing.",
+    "itself_ps_inv": "- `itself_ps_inv`, a control: the same by least squares, which should not. "
+    "Controls are solved on some of the training images, and scored on a sample of the held-out "
+    "ones where there are thousands; they are not trained.",
+}
+_COLUMNS = {
+    "accuracy": "- *accuracy*: share of held-out images that are told right.",
+    "relative_accuracy": "- *relative*, the relative accuracy: accuracy over the receiver's.",
+    "agreement": "- *agreement*: share of images with the same answer as the receiver's, right or "
+    "wrong.",
+    "stitching_penalty": "- *penalty*, the stitching penalty: the receiver's accuracy less this "
+    "one.",
+    "outside": "- *outside*: share of images whose representation at the cut the receiver would "
+    "not have made: the means and standard deviations of its units over places lie further "
+    "(Mahalanobis) from those of training images than nearly all of the receiver's own do on "
+    "held-out images. The receiver's own share tells how exact that is. An accuracy that is "
+    "reached outside is the receiver's end used on something new, and no sign that the two "
+    "representations are alike (Balogh & Jelasity 2025, https://arxiv.org/abs/2412.11299).",
+    "loss": "- *loss*: cross entropy to the labels, mean over images, in nats; chance among ten "
+    "classes costs 2.303.",
+    "cross_entropy": "- *cross entropy*: of the receiver's answers with these, in nats; least in "
+    "the receiver's own row.",
+    "jensen_shannon": "- *divergence*: Jensen and Shannon's, of the receiver's answers and these, "
+    "in nats: 0 for the same, 0.693 at most.",
+    "both_right": "- *both right*: share of images that this row's network and the receiver tell "
+    "right.",
+    "only_it_right": "- *only it*: share that this row's network alone tells right.",
+    "only_receiver_right": "- *only receiver*: share that the receiver alone tells right.",
+    "both_wrong": "- *both wrong*: share that neither tells right.",
+}

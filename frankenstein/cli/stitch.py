@@ -61,8 +61,9 @@ def stitch(
 ) -> Path:
     """Stitch the front of one trained network to the end of another.
 
-    The stitch is started, trained by task loss (unless its family has nothing to train, or with
-    -e 0), and held against the pseudo-inverse. Both networks are frozen.
+    The stitch is started (`before`), trained by task loss unless its family has nothing to train,
+    or with -e 0 (`after`), and held against the pseudo-inverse, the affine map of least squares
+    (`ps_inv`). Both networks are frozen.
 
     With --all, or a list of layers, every layer of the sender is stitched to every layer of the
     receiver: solved together in one pass, then trained (not with -e 0), those that start at one
@@ -86,7 +87,8 @@ def stitch(
         orthogonal: a stitch that rotates
         mask: one source unit for each target unit, by this rule; identity masks nothing
         flatten: from place to place instead of from unit to unit
-        init: where the stitch starts; ps_inv is its family's closed form
+        init: where the stitch starts; ps_inv is the closed form of its own family, and not always
+            the affine map that every run saves and scores as ps_inv
         solve_on: training images to solve on; all if absent
         direct: fit the target representation by gradient, instead of the task
         target_type: labels, or the answers of sender (1), receiver (2) or both

@@ -52,6 +52,17 @@ def family_of(values: Mapping[str, Any]) -> str:
     return family
 
 
+def family_in_words(values: Mapping[str, Any]) -> str:
+    """The family with what it was made with, such as "low_rank (rank 4)"."""
+    family = family_of(values)
+    said = [
+        f"{parameter} {values[option]}"
+        for option, (needing, parameter) in _IMPLIES.items()
+        if parameter and needing == family
+    ]
+    return f"{family} ({', '.join(said)})" if said else family
+
+
 def make_stitch(values: Mapping[str, Any], in_channels: int, out_channels: int) -> Stitch:
     """A stitch of the family asked for; what is random in it comes from the seed alone.
 

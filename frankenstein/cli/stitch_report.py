@@ -11,7 +11,7 @@ from frankenstein.cli.run_folder import RunFolder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.score_tables import KINDS, score_blocks
 from frankenstein.cli.score_tables import score_table as score_table
-from frankenstein.cli.stitch_options import epochs_of, family_of
+from frankenstein.cli.stitch_options import epochs_of, family_in_words
 from frankenstein.data import ImageData
 from frankenstein.report import (
     Picture,
@@ -101,14 +101,12 @@ def write_stitch_report(
         [
             f"The front of `{values['sender']}` up to `{values['sender_layer']}`, a stitch, and "
             f"the end of `{values['receiver']}` behind `{values['receiver_layer']}`.",
-            f"The stitch is of the family {family_of(values)}, starts at {values['init']} and is "
-            f"trained for {epochs_of(values)} epochs (with 0, `after` is `before`). `mean cca` is "
-            "the mean over as many directions as both sides vary in: few for a stitch of low rank.",
-            "`before` is the stitch at its start, `after` is the same one trained, `ps_inv` the "
-            "affine map of least squared error to the receiver's representation. It is solved on "
-            "training examples; everything below is measured on held-out ones. Measures compare "
-            "stitched with target, place by place (`per_location`).",
-            *score_blocks(scores, values["measures"]),
+            f"The stitch is of the family {family_in_words(values)}. It starts {_start(values)} "
+            f"and is trained for {epochs_of(values)} epochs (with 0, `after` is `before`). What "
+            "is solved is solved on training images; everything below is measured on held-out "
+            "ones. Measures compare stitched with target, place by place (`per_location`), over "
+            "as many directions as both sides vary in: few for a stitch of low rank.",
+            *score_blocks(scores, values["measures"], family_in_words(values)),
             Picture(
                 "accuracy",
                 bars({kind: {"accuracy": height} for kind, height in heights.items()}, lines=lines),
@@ -126,3 +124,9 @@ def write_stitch_report(
             ),
         ],
     )
+
+
+def _start(values: Mapping[str, Any]) -> str:
+    if values["init"] == "ps_inv":
+        return "at its family's closed form (`--init ps_inv`)"
+    return f"at {values['init']}"

@@ -1,7 +1,7 @@
 """What a stitch is held against: how far would it come without the likeness it is to show?"""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from frankenstein.compare.outside import Typical
 from frankenstein.moments import Moments
-from frankenstein.stitches import Affine, Identity
+from frankenstein.stitches import Affine, Identity, Stitch
 
-CONTROLS = ("identity", "untrained", "itself", "itself_ps_inv")
+CONTROLS = ("identity", "untrained", "untrained_ps_inv", "itself", "itself_ps_inv")
 Route = tuple[str, nn.Module]  # whose representation of the images, and what it goes through
 
 
@@ -33,6 +33,7 @@ def solve_controls(
     batches: Iterable[tuple[Tensor, Tensor]],
     device: torch.device | str = "cpu",
     every: int = 1,
+    make: Callable[[int, int], Stitch] = Affine,
 ) -> Controls:
     """Controls from one pass over training examples, to be scored on one example in `every`.
 
@@ -40,7 +41,10 @@ def solve_controls(
     the target (see `surgery.join`); everything lies on `device`, in evaluation mode.
 
     - "identity": the source as it is, where the sender has as many units as the receiver;
-    - "untrained": least squares from the same layer of a sender with random weights;
+    - "untrained": a stitch of the family that `make` makes, in its closed form, from the same layer
+      of a sender with random weights: the control of stitches of that family and rank;
+    - "untrained_ps_inv": least squares from there, the control of `ps_inv`; absent where the family
+      is the affine one, whose closed form this is;
     - "itself": the receiver's own representation as it is, which must change nothing;
     - "itself_ps_inv": least squares from it to itself, which should.
     """
@@ -51,9 +55,14 @@ def solve_controls(
         moments.update(align(untrained(images)), target)
         typical.update(target)
     d, e = moments.covariance("xy").shape
-    solved = Affine(d, e).solve(moments).to(device)
+    solved = {"untrained": make(d, e).solve(moments)}
+    if type(solved["untrained"]) is not Affine:
+        solved["untrained_ps_inv"] = Affine(d, e).solve(moments)
     routes: dict[str, Route] = {
-        "untrained": ("untrained", nn.Sequential(align, solved)),
+        **{
+            name: ("untrained", nn.Sequential(align, stitch).to(device))
+            for name, stitch in solved.items()
+        },
         "itself": ("receiver", Identity(e, e).to(device)),
         "itself_ps_inv": ("receiver", Affine(e, e).solve(_of_itself(moments)).to(device)),
     }

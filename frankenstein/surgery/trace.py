@@ -80,7 +80,8 @@ class Trace:
                 f"{layer!r} of {self.title} is a block of layers, not one; "
                 f"its last is {inside[-1]!r}"
             )
-        hint = did_you_mean(layer, self.names.values())
+        listed = "; `frankenstein layers NETWORK` lists those where it may be cut"
+        hint = did_you_mean(layer, self.names.values()) or listed
         raise LayerError(f"{self.title} has no layer {layer!r}{hint}")
 
 

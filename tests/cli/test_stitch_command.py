@@ -130,6 +130,7 @@ def test_what_is_printed_last_is_what_a_person_wants(few_digits, pair, capsys):
         ("relu2", "missing RECEIVER_LAYER (layer of the receiver after which it is cut)"),
         ("rel2 relu2", "LeNet has no layer 'rel2'; did you mean relu2"),
         ("relu2 rleu2", "LeNet has no layer 'rleu2'; did you mean relu2"),
+        ("relu2 xyz", "LeNet has no layer 'xyz'; `frankenstein layers NETWORK` lists those where"),
         ("fc1 relu2", "the source is a vector and the target has places (10, 10)"),
         ("relu2 relu2 -d cifar10", "cifar10 has images of 3 channels, and the network takes 1"),
         ("fc1 fc2 --family identity", "as many target units as source units, got 120 and 84"),

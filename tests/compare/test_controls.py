@@ -1,10 +1,12 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from frankenstein.compare import CONTROLS, HITS, evaluate_stitches, solve_controls
 from frankenstein.moments import Moments
-from frankenstein.stitches import Affine
+from frankenstein.stitches import Affine, LowRank, Matched, Orthogonal, Permutation, Sparse
 from frankenstein.surgery import graft, join
 
 
@@ -68,6 +70,38 @@ def test_the_untrained_control_is_least_squares_from_an_untrained_network(pair, 
     assert scores_of(pair, untrained, batches)["accuracy/untrained"] == pytest.approx(hits)
 
 
+FAMILIES = {
+    "low_rank": partial(LowRank, rank=2),
+    "sparse": partial(Sparse, l1=0.5),
+    "orthogonal": Orthogonal,
+    "permutation": Permutation,
+    "matched": partial(Matched, rule="semi-match"),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_untrained_control_is_of_the_family_of_the_stitch(pair, untrained, batches, family):
+    fronts = join(untrained, pair[1], "relu1", "relu1")
+    arguments = fronts.sender.front, fronts.receiver.front, fronts.align
+    with torch.no_grad():
+        moments = Moments()
+        for images, _ in batches:
+            moments.update(arguments[0](images), arguments[1](images))
+    affine = solve_controls(*arguments, batches)
+    controls = solve_controls(*arguments, batches, make=FAMILIES[family])
+    assert set(controls.routes) == {*CONTROLS}
+    assert set(affine.routes) == {*CONTROLS} - {"untrained_ps_inv"}
+    solved = FAMILIES[family](4, 4).solve(moments)
+    expected = {"untrained": solved, "untrained_ps_inv": affine.routes["untrained"][1][1]}
+    for name, stitch in expected.items():
+        whose, route = controls.routes[name]
+        assert whose == "untrained"
+        for one, other in zip(route[1].affine_map(), stitch.affine_map(), strict=True):
+            torch.testing.assert_close(one, other)
+    if family == "low_rank":
+        assert torch.linalg.matrix_rank(controls.routes["untrained"][1][1].affine_map()[0]) == 2
+
+
 def test_the_identity_control_is_the_source_as_it_is(pair, untrained, batches):
     joint, _ = controls_of(pair, untrained, batches)
     images, labels = (torch.cat(part) for part in zip(*batches, strict=True))
@@ -80,7 +114,7 @@ def test_the_identity_control_is_the_source_as_it_is(pair, untrained, batches):
 def test_controls_of_layers_of_unlike_width_and_size_lack_the_identity(pair, untrained, batches):
     scores = scores_of(pair, untrained, batches, layers=("relu1", "relu2"))
     found = {key.partition("/")[2] for key in scores}
-    assert found == {"sender", "receiver", "it", *CONTROLS} - {"identity"}
+    assert found == {"sender", "receiver", "it", *CONTROLS} - {"identity", "untrained_ps_inv"}
 
 
 def test_controls_may_be_scored_on_a_sample(pair, untrained, batches):
@@ -89,7 +123,7 @@ def test_controls_may_be_scored_on_a_sample(pair, untrained, batches):
     joint, controls = controls_of(pair, untrained, batches)
     cuts = joint.sender, joint.receiver
     alone = evaluate_stitches(*cuts, {}, some, [], controls=controls)
-    for name in CONTROLS:
+    for name in controls.routes:
         for what in ("accuracy", "relative_accuracy", "loss", "jensen_shannon", "both_right"):
             assert every[f"{what}/{name}"] == pytest.approx(alone[f"{what}/{name}"])
     everything = scores_of(pair, untrained, batches)
