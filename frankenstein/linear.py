@@ -27,6 +27,19 @@ def whitener(
     return scale[:, None] * (vectors[:, kept] * eigenvalues[kept].rsqrt())
 
 
+def ridge_whitener(
+    moments: Moments,
+    side: str,  # "x" or "y"
+    ridge: float,  # of the mean variance of the directions that vary
+) -> Tensor:  # (D, D)
+    """Columns V with Vᵀ (C + λ 1) V = 1, where λ is `ridge` times C's trace over its rank."""
+    covariance = moments.covariance(side + side)
+    rank = whitener(moments, side).shape[1]
+    penalty = ridge * moments.variance(side).sum() / max(rank, 1)
+    eigenvalues, vectors = torch.linalg.eigh(covariance)
+    return vectors * (eigenvalues.clamp(min=0) + penalty).rsqrt()
+
+
 def least_squares(
     moments: Moments,
 ) -> tuple[Tensor, Tensor]:  # weight (E, D), bias (E,)

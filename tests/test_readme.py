@@ -1,5 +1,6 @@
 """Everything in the README has been run: its Python here, its commands before each release."""
 
+import math
 import re
 import sys
 from itertools import pairwise
@@ -58,8 +59,38 @@ def test_a_thing_added_as_the_readme_says_works(code, row, monkeypatch):
         assert entry(x, y) > 0
 
 
-def test_the_table_of_measures_is_the_catalog():
+def measures_table():
+    """The README's table of measures, a line each."""
+    moves = {
+        "rotate": "rotation",
+        "scale": "scale",
+        "shift": "shift",
+        "permute": "order of units",
+        "mix": "any invertible map",
+    }
+    needs = {
+        "moments": "sums",
+        "folds": "sums of five parts",
+        "examples": "examples",
+        "inputs": "examples, inputs",
+    }
+    bound = {float("inf"): "∞", float("-inf"): "-∞", math.pi / 2: "π/2"}
+    header = ("measure", "what it says", "range", "symmetric", "does not feel", "needs", "source")
+    yield f"| {' | '.join(header)} |"
+    yield f"|{' --- |' * len(header)}"
     for name, row in catalog.MEASURES.items():
-        line = next(line for line in TEXT.splitlines() if line.startswith(f"| `{name}` "))
-        assert row.about in line
-        assert row.source.split(",")[0] in line
+        cells = [
+            f"`{name}`",
+            row.about,
+            " to ".join(bound.get(end, f"{end:g}") for end in row.range),
+            "yes" if row.symmetric else "no",
+            ", ".join(word for move, word in moves.items() if move in row.invariant_to) or "–",
+            needs[row.needs],
+            row.source,
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def test_the_table_of_measures_is_the_catalog():
+    table = "\n".join(measures_table())
+    assert table in TEXT, f"put this into the README:\n{table}"

@@ -1,20 +1,40 @@
 """Measures of similarity: functions of two representations, their moments, or two answers."""
 
 from frankenstein.catalog import MEASURES
-from frankenstein.measures.cca import canonical_correlations, mean_cca, mean_squared_cca
+from frankenstein.measures.cca import (
+    canonical_correlations,
+    mean_cca,
+    mean_squared_cca,
+    pwcca,
+    svcca,
+)
 from frankenstein.measures.cka import linear_cka, unbiased_cka, unbiased_hsic
+from frankenstein.measures.decoding import decoding_agreement
 from frankenstein.measures.distance import mean_squared_distance
+from frankenstein.measures.kernels import deconfounded_cka, rbf_cka, unbiased_rbf_cka
 from frankenstein.measures.layer_similarities import LayerSimilarities
+from frankenstein.measures.neighbours import mutual_knn
 from frankenstein.measures.outputs import (
     agreement,
     cross_entropy_between,
     hits_table,
     jensen_shannon,
 )
-from frankenstein.measures.regression import r_squared
+from frankenstein.measures.regression import (
+    cross_validated_r_squared,
+    r_squared,
+    reverse_r_squared,
+)
+from frankenstein.measures.rsa import rsa_pearson, rsa_spearman
+from frankenstein.measures.shape import angular_shape_distance, procrustes_similarity
 from frankenstein.measures.similarities import Similarities
 from frankenstein.measures.undefined import UndefinedSimilarityWarning
-from frankenstein.measures.units import correlation_matrix, unit_correlation
+from frankenstein.measures.units import (
+    best_match_correlation,
+    correlation_matrix,
+    matched_correlation,
+    unit_correlation,
+)
 
 __all__ = [
     "MEASURES",
@@ -22,17 +42,32 @@ __all__ = [
     "Similarities",
     "UndefinedSimilarityWarning",
     "agreement",
+    "angular_shape_distance",
+    "best_match_correlation",
     "canonical_correlations",
     "correlation_matrix",
     "cross_entropy_between",
+    "cross_validated_r_squared",
+    "decoding_agreement",
+    "deconfounded_cka",
     "hits_table",
     "jensen_shannon",
     "linear_cka",
+    "matched_correlation",
     "mean_cca",
     "mean_squared_cca",
     "mean_squared_distance",
+    "mutual_knn",
+    "procrustes_similarity",
+    "pwcca",
     "r_squared",
+    "rbf_cka",
+    "reverse_r_squared",
+    "rsa_pearson",
+    "rsa_spearman",
+    "svcca",
     "unbiased_cka",
     "unbiased_hsic",
+    "unbiased_rbf_cka",
     "unit_correlation",
 ]

@@ -3,63 +3,139 @@
 import torch
 from torch import Tensor
 
-from frankenstein.linear import whitener
-from frankenstein.measures.undefined import constant_side, undefined
+from frankenstein.errors import UserError
+from frankenstein.linear import ridge_whitener, whitener
+from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
 from frankenstein.moments import Moments, moments_of
 
 
-def canonical_correlations(moments: Moments) -> Tensor:  # (min(rank x, rank y),)
+def canonical_correlations(
+    moments: Moments, ridge: float = 0.0
+) -> Tensor:  # (min(rank x, rank y),)
     """All canonical correlations, largest first, in [0, 1].
 
-    Each side counts as many directions as it varies in: dead and dependent units add none.
-    No ridge is added; directions below float64's rounding are left out instead.
+    Each side counts as many directions as it varies in: dead and dependent units add none;
+    directions below float64's rounding are left out.
+
+    A ridge adds that share of the mean variance of a side's directions to each of them before they
+    are divided by it (Vinod 1976, https://doi.org/10.1016/0304-4076(76)90010-5). Correlations only
+    shrink, those of directions of little variance most, and none is 1 any more; an invertible map
+    is then felt, a rotation still is not. By default there is none.
 
     Source: Hotelling 1936; Björck & Golub 1973 for the whitened singular values.
+
+    Raises:
+        UserError: for a negative ridge.
     """
-    white_x, white_y = _whiteners(moments)
-    return _correlations(white_x, moments, white_y)
+    if ridge < 0:
+        raise UserError(f"a ridge is a share of the variance, 0 or more, got {ridge:g}")
+    white = [whitener(moments, side) for side in "xy"]
+    rank = min(side.shape[1] for side in white)
+    if ridge:
+        white = [ridge_whitener(moments, side, ridge) for side in "xy"]
+    return _correlations(white[0], moments, white[1])[:rank]
 
 
-def mean_cca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
+def mean_cca(
+    x: Tensor | Moments,
+    y: Tensor | None = None,
+    ridge: float = 0.0,  # see `canonical_correlations`
+) -> Tensor:  # ()
     """Mean canonical correlation in [0, 1]; 1 when y is x through any invertible map.
 
-    NaN with a warning where a representation does not vary, and where examples are so few
-    (N - 1 < rank x + rank y) that some correlations are 1 whatever the data.
+    NaN with a warning where a representation does not vary, and, unless there is a ridge, where
+    examples are so few (N - 1 < rank x + rank y) that some correlations are 1 whatever the data.
 
     Source: Raghu et al. 2017, https://arxiv.org/abs/1706.05806.
 
     Raises:
         ShapeError: if x and y hold a different number of examples.
-        UserError: if there are no examples, or NaN or Inf among them.
+        UserError: if there are no examples, NaN or Inf among them, or for a negative ridge.
     """
-    return _mean(moments_of(x, y), "mean_cca", power=1)
+    return _mean(moments_of(x, y), "mean_cca", ridge, power=1)
 
 
-def mean_squared_cca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
+def mean_squared_cca(
+    x: Tensor | Moments,
+    y: Tensor | None = None,
+    ridge: float = 0.0,  # see `canonical_correlations`
+) -> Tensor:  # ()
     """Mean squared canonical correlation in [0, 1] (R²_CCA); NaN as for `mean_cca`.
 
     Source: Kornblith et al. 2019, table 1, https://arxiv.org/abs/1905.00414; the mean is over the
     directions of the side that has fewer, so that it is symmetric.
     """
-    return _mean(moments_of(x, y), "mean_squared_cca", power=2)
+    return _mean(moments_of(x, y), "mean_squared_cca", ridge, power=2)
 
 
-def _mean(moments: Moments, name: str, power: int) -> Tensor:
-    if reason := constant_side(moments):
+def svcca(
+    x: Tensor | Moments,
+    y: Tensor | None = None,
+    share: float = 0.99,  # of each side's variance that its leading directions are to hold
+) -> Tensor:  # ()
+    """Mean canonical correlation of the leading principal directions, in [0, 1].
+
+    On each side the fewest directions are kept that hold the share of its variance. NaN with
+    a warning as for `mean_cca`, with the directions that are kept.
+
+    Source: Raghu et al. 2017, section 2, https://arxiv.org/abs/1706.05806.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples.
+        UserError: if there are no examples, NaN or Inf among them, or for no share in (0, 1].
+    """
+    if not 0 < share <= 1:
+        raise UserError(f"the share of variance kept lies in (0, 1], got {share:g}")
+    moments = moments_of(x, y)
+    if reason := nothing_to_compare(moments):
+        return undefined(moments.covariance("xy"), "svcca", reason)
+    white_x, white_y = (_leading(moments, side, share) for side in "xy")
+    if reason := too_few(moments, white_x.shape[1], white_y.shape[1]):
+        return undefined(moments.covariance("xy"), "svcca", reason)
+    return _correlations(white_x, moments, white_y).mean()
+
+
+def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
+    """Mean canonical correlation in [0, 1], weighted by what each accounts for in x.
+
+    The weight of the i-th is Σ_j |<h_i, x_j>|, of x's canonical variate h_i with its units x_j. So
+    it is not symmetric, and feels a rotation of x. NaN with a warning as for `mean_cca`.
+
+    Source: Morcos et al. 2018, eq. 3, https://arxiv.org/abs/1806.05759.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples.
+        UserError: if there are no examples, or NaN or Inf among them.
+    """
+    moments = moments_of(x, y)
+    if reason := nothing_to_compare(moments):
+        return undefined(moments.covariance("xy"), "pwcca", reason)
+    white_x, white_y = (whitener(moments, side) for side in "xy")
+    if reason := too_few(moments, white_x.shape[1], white_y.shape[1]):
+        return undefined(moments.covariance("xy"), "pwcca", reason)
+    whitened = white_x.T @ moments.covariance("xy") @ white_y
+    turn, correlations, _ = torch.linalg.svd(whitened, full_matrices=False)
+    weights = (moments.covariance("xx") @ white_x @ turn).abs().sum(0)
+    return (weights * correlations.clamp(max=1)).sum() / weights.sum()
+
+
+def _mean(moments: Moments, name: str, ridge: float, power: int) -> Tensor:
+    reason = nothing_to_compare(moments)
+    if not reason and not ridge:
+        reason = too_few(moments, *(whitener(moments, side).shape[1] for side in "xy"))
+    if reason:
         return undefined(moments.covariance("xy"), name, reason)
-    white_x, white_y = _whiteners(moments)
-    rank_x, rank_y = white_x.shape[1], white_y.shape[1]
-    if moments.n - 1 < rank_x + rank_y:
-        reason = (
-            f"{moments.n} examples are too few for {rank_x} and {rank_y} directions: "
-            "some correlations would be 1 whatever the data"
-        )
-        return undefined(moments.covariance("xy"), name, reason)
-    return _correlations(white_x, moments, white_y).pow(power).mean()
+    return canonical_correlations(moments, ridge).pow(power).mean()
 
 
-def _whiteners(moments: Moments) -> tuple[Tensor, Tensor]:
-    return whitener(moments, "x"), whitener(moments, "y")
+def _leading(moments: Moments, side: str, share: float) -> Tensor:  # (D, kept)
+    """The whitened principal directions that hold a share of the variance."""
+    eigenvalues, vectors = torch.linalg.eigh(moments.covariance(side + side))
+    eigenvalues, vectors = eigenvalues.flip(0), vectors.flip(1)
+    held = eigenvalues.cumsum(0)
+    # Rounding must not ask for one direction more, nor ever for one that holds nothing.
+    kept = 1 + int((held < share * held[-1] * (1 - 1e-12)).sum())
+    return vectors[:, :kept] * eigenvalues[:kept].rsqrt()
 
 
 def _correlations(white_x: Tensor, moments: Moments, white_y: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from frankenstein.measures.undefined import constant_side, undefined
+from frankenstein.measures.undefined import nothing_to_compare, undefined
 from frankenstein.moments import Moments, moments_of
 
 
@@ -26,7 +26,7 @@ def linear_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     """
     moments = moments_of(x, y)
     cross = moments.covariance("xy")
-    if reason := constant_side(moments):
+    if reason := nothing_to_compare(moments):
         return undefined(cross, "linear_cka", reason)
     norms = moments.covariance("xx").norm() * moments.covariance("yy").norm()
     return cross.square().sum() / norms
@@ -47,7 +47,7 @@ def unbiased_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         UserError: if there are no examples, or NaN or Inf among them.
     """
     moments = moments_of(x, y)
-    if reason := constant_side(moments):
+    if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), "unbiased_cka", reason)
     if moments.n < 4:
         reason = f"it needs at least 4 examples, got {moments.n}"

@@ -4,6 +4,7 @@ import warnings
 
 from torch import Tensor
 
+from frankenstein.examples import Examples
 from frankenstein.moments import Moments
 
 
@@ -17,9 +18,31 @@ def undefined(like: Tensor, measure: str, reason: str) -> Tensor:  # ()
     return like.new_full((), float("nan"))
 
 
-def constant_side(moments: Moments) -> str | None:
-    """Why nothing can be said of representations that do not vary, or None if both do."""
-    for side, name in (("x", "first"), ("y", "second")):
-        if not (moments.variance(side) > 0).any():
+def nothing_to_compare(seen: Moments | Examples) -> str | None:
+    """Why nothing can be said of these representations, or None if something can.
+
+    They must vary, and over three examples or more: any two pairs of points look alike.
+    """
+    varying = [_varying(seen, side) for side in "xy"]  # both: reading looks for NaN and Inf
+    for name, units in zip(("first", "second"), varying, strict=True):
+        if not units.any():
             return f"the {name} representation is the same for every example"
-    return None
+    n = seen.n_kept if isinstance(seen, Examples) else seen.n
+    return f"{n} examples always look alike; it takes 3 or more" if n < 3 else None
+
+
+def too_few(moments: Moments, rank_x: int, rank_y: int) -> str | None:
+    """Why canonical correlations of so many directions mean nothing, or None if they do."""
+    if moments.n - 1 >= rank_x + rank_y:
+        return None
+    return (
+        f"{moments.n} examples are too few for {rank_x} and {rank_y} directions: "
+        "some correlations would be 1 whatever the data"
+    )
+
+
+def _varying(seen: Moments | Examples, side: str) -> Tensor:  # (D,)
+    if isinstance(seen, Moments):
+        return seen.variance(side) > 0
+    rows = seen.x if side == "x" else seen.y
+    return (rows != rows[0]).any(0)

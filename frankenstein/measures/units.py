@@ -1,9 +1,10 @@
-"""Similarity unit by unit: does unit i of one representation do what unit i of the other does?"""
+"""Similarity unit by unit: which unit of one representation does what a unit of the other does?"""
 
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from frankenstein.measures.undefined import undefined
+from frankenstein.measures.undefined import nothing_to_compare, undefined
 from frankenstein.moments import Moments, moments_of
 from frankenstein.shapes import ShapeError
 
@@ -33,9 +34,51 @@ def unit_correlation(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  #
     moments = moments_of(x, y)
     same_units(moments)
     diagonal = correlation_matrix(moments).diagonal()
+    if reason := nothing_to_compare(moments):
+        return undefined(diagonal, "unit_correlation", reason)
     if diagonal.isnan().all():
         return undefined(diagonal, "unit_correlation", "every unit is dead on one side at least")
     return diagonal.nanmean()
+
+
+def best_match_correlation(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
+    """Mean over units of y of the largest correlation that a unit of x has with it, in [-1, 1].
+
+    A unit of x may be the best for many. Not symmetric. Dead units of either side are left out;
+    NaN with a warning where a representation does not vary.
+
+    Source: the semi-matching of Li et al. 2016, section 3.3, https://arxiv.org/abs/1511.07543.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples.
+        UserError: if there are no examples, or NaN or Inf among them.
+    """
+    moments = moments_of(x, y)
+    if reason := nothing_to_compare(moments):
+        return undefined(moments.covariance("xy"), "best_match_correlation", reason)
+    return _live(moments).amax(0).mean()
+
+
+def matched_correlation(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
+    """Mean correlation in [-1, 1] of units paired one to one so that it is as large as can be.
+
+    The side that has fewer units is paired as a whole. Dead units of either side are left out; NaN
+    with a warning where a representation does not vary.
+
+    Source: the bipartite matching of Li et al. 2016, section 3.2, https://arxiv.org/abs/1511.07543.
+    Cost: O(D² E) for the assignment, on the CPU.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples.
+        UserError: if there are no examples, or NaN or Inf among them.
+    """
+    moments = moments_of(x, y)
+    if reason := nothing_to_compare(moments):
+        return undefined(moments.covariance("xy"), "matched_correlation", reason)
+    correlation = _live(moments)
+    pairs = linear_sum_assignment(correlation.detach().cpu().numpy(), maximize=True)
+    rows, columns = (torch.as_tensor(side, device=correlation.device) for side in pairs)
+    return correlation[rows, columns].mean()
 
 
 def same_units(moments: Moments) -> None:
@@ -50,3 +93,9 @@ def same_units(moments: Moments) -> None:
             f"unit i must have its like: x has {d} units and y has {e}; use a measure that is "
             "free of the basis, such as unbiased_cka"
         )
+
+
+def _live(moments: Moments) -> Tensor:  # (live D, live E)
+    """Correlations of the units that vary."""
+    live_x, live_y = moments.variance("x") > 0, moments.variance("y") > 0
+    return correlation_matrix(moments)[live_x][:, live_y]

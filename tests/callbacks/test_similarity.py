@@ -8,8 +8,9 @@ from torch import nn
 from frankenstein.callbacks import RepresentationSimilarity
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
+from frankenstein.folds import Folds
 from frankenstein.grams import Grams
-from frankenstein.moments import Moments
+from frankenstein.shapes import FLATTENINGS
 from frankenstein.stitches import Affine
 from frankenstein.tasks import Classifier, Stitching, cka_regularized, task_loss
 
@@ -44,22 +45,45 @@ class TwoLines(pl.LightningModule):
 
 @torch.no_grad()
 def by_hand(module, data):
-    moments = Moments()
-    for batch in data.val_batches():
-        moments.update(*module.representations(batch))
-    return moments
+    """All held-out examples at once: both representations, and what they are made of."""
+    rows = [(*module.representations(batch), batch[0]) for batch in data.val_batches()]
+    return [torch.cat(part) for part in zip(*rows, strict=True)]
 
 
-def check_logged(trainer, moments, names):
+def check_logged(trainer, rows, names, flattening=None):
+    x, y, images = rows
     for name in names:
+        row = MEASURES[name]
+        flat = FLATTENINGS[flattening or row.flattenings[0]]
+        if row.needs == "folds":  # which parts keep the places of an example together
+            expected = row(Folds(flatten=flat).update(x, y))
+        else:
+            expected = row(flat(x), flat(y), *([images] if row.needs == "inputs" else []))
         logged = trainer.callback_metrics[f"similarity/{name}"].item()
-        assert logged == pytest.approx(MEASURES[name](moments).item(), rel=1e-6)
+        assert logged == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_it_logs_every_measure_over_the_whole_held_out_part(task, spots, fit):
     data = spots(eval_batch_size=16)  # 50 images in batches of 13 and 12
     trainer = fit(task, data, epochs=2, callbacks=[RepresentationSimilarity(list(MEASURES))])
     check_logged(trainer, by_hand(task, data), MEASURES)
+
+
+@pytest.mark.parametrize("flattening", ["per_sample", "pooled"])
+def test_every_measure_may_be_flattened_otherwise(task, spots, fit, flattening):
+    data = spots(eval_batch_size=16)
+    names = [name for name, row in MEASURES.items() if "cca" not in name and "r_sq" not in name]
+    similarity = RepresentationSimilarity(names, flattening)
+    trainer = fit(task, data, only_validate=True, callbacks=[similarity])
+    check_logged(trainer, by_hand(task, data), names, flattening)
+
+
+def test_it_keeps_no_more_examples_than_it_is_told(task, spots, fit):
+    similarity = RepresentationSimilarity(["rbf_cka", "mutual_knn"], limit=20)
+    trainer = fit(task, spots(), only_validate=True, callbacks=[similarity])
+    (kept,) = similarity._similarities._kept.values()
+    assert (kept.n_seen, kept.n_kept) == (50, 20)
+    assert 0 < trainer.callback_metrics["similarity/rbf_cka"] <= 1
 
 
 def test_it_logs_once_an_epoch_and_draws_in_the_end(task, spots, fit, tmp_path):
@@ -120,6 +144,13 @@ def test_it_works_with_any_module_that_has_representations(spots, fit):
 def test_it_refuses_a_module_that_has_none_before_the_first_epoch(small_network, spots, fit):
     with pytest.raises(UserError, match=r"Classifier\.representations\(batch\) to return two"):
         fit(Classifier(small_network(0)), spots(), callbacks=[RepresentationSimilarity()])
+
+
+def test_a_flattening_that_makes_no_sense_of_a_measure_is_refused():
+    with pytest.raises(
+        UserError, match="mutual_knn takes per_sample or pooled, got 'per_location'"
+    ):
+        RepresentationSimilarity(["mutual_knn"], "per_location")
 
 
 def test_an_unknown_measure_is_named_with_the_nearest():

@@ -28,7 +28,7 @@ def test_maps_on_one_grid_count_their_places(batches):
     moments, flattening = layer_moments(lambda z: z, same, batches)
     assert (flattening, moments.n) == ("per_location", 19 * 16)
     expected = Moments(per_location).update(whole(batches), same(whole(batches)))
-    for measure in MEASURES.values():
+    for measure in [row for row in MEASURES.values() if row.needs == "moments"]:
         torch.testing.assert_close(measure(moments), measure(expected))
 
 

@@ -1,0 +1,47 @@
+"""Do linear decoders read the same off two representations?"""
+
+from torch import Tensor
+
+from frankenstein.errors import UserError
+from frankenstein.linear import ridge_whitener, whitener
+from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
+from frankenstein.moments import Moments, moments_of
+
+
+def decoding_agreement(
+    x: Tensor | Moments,
+    y: Tensor | None = None,
+    ridge: float = 1.0,  # of the mean variance of a side's directions
+) -> Tensor:  # ()
+    """Agreement in [0, 1] of what ridge regressions from x and from y answer; 1 for the same.
+
+    The mean inner product of the two answers over all targets (unit white noise on the examples),
+    over what each has with itself. The family runs from ridge 0, the sum of squared canonical
+    correlations over √(rank x · rank y), to an infinite ridge, linear CKA; like this it is biased
+    upwards when examples are few. NaN with a warning where a representation does not vary,
+    and without a ridge as for `mean_cca`.
+
+    Source: Harvey et al. 2024, the average decoding similarity with C_z = 1 and G(X) = C_X + λ 1,
+    https://arxiv.org/abs/2411.08197.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples.
+        UserError: if there are no examples, NaN or Inf among them, or for a negative ridge.
+    """
+    if ridge < 0:
+        raise UserError(f"a ridge is a share of the variance, 0 or more, got {ridge:g}")
+    moments = moments_of(x, y)
+    reason = nothing_to_compare(moments)
+    if not reason and not ridge:
+        reason = too_few(moments, *(whitener(moments, side).shape[1] for side in "xy"))
+    if reason:
+        return undefined(moments.covariance("xy"), "decoding_agreement", reason)
+    read = {
+        side: ridge_whitener(moments, side, ridge) if ridge else whitener(moments, side)
+        for side in "xy"
+    }
+    cross, own_x, own_y = (
+        (read[pair[0]].T @ moments.covariance(pair) @ read[pair[1]]).norm()
+        for pair in ("xy", "xx", "yy")
+    )
+    return cross.square() / (own_x * own_y)

@@ -1,0 +1,153 @@
+"""Centered kernel alignment with other kernels than the linear one, over kept examples."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from frankenstein.errors import UserError
+from frankenstein.examples import Examples, examples_of
+from frankenstein.measures.dissimilarities import squared_distances
+from frankenstein.measures.undefined import nothing_to_compare, undefined
+
+
+def rbf_cka(
+    x: Tensor | Examples,
+    y: Tensor | None = None,
+    bandwidth: float = 1.0,  # of the median distance
+) -> Tensor:  # ()
+    """CKA with Gaussian kernels, in [0, 1]; 1 when y is x rotated, shifted or rescaled.
+
+    The kernels' width is `bandwidth` times the median distance of all pairs of examples, each with
+    itself included. From the biased HSIC, as in the paper: biased upwards when examples are few;
+    see `unbiased_rbf_cka`. NaN with a warning where a representation does not vary, or so little
+    that the median distance is 0.
+
+    Source: Kornblith et al. 2019, eqs. 3 and 4 with the RBF kernels of section 5,
+    https://arxiv.org/abs/1905.00414.
+    Cost: O(N² (D + E)) time and O(N²) memory for N kept examples.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples.
+        UserError: if there are no examples, NaN or Inf among them, or only sums of them.
+    """
+    return _cka(examples_of(x, y), "rbf_cka", bandwidth, _centred)
+
+
+def unbiased_rbf_cka(
+    x: Tensor | Examples,
+    y: Tensor | None = None,
+    bandwidth: float = 1.0,  # of the median distance
+) -> Tensor:  # ()
+    """CKA with Gaussian kernels from unbiased HSICs: about 0 (or below) for unrelated ones.
+
+    As `rbf_cka`; NaN with a warning for fewer than four examples too, or where all pairs of
+    examples are equally alike.
+
+    Source: Song et al. 2012, eq. 5, https://jmlr.org/papers/v13/song12a.html.
+    """
+    return _cka(examples_of(x, y), "unbiased_rbf_cka", bandwidth, _centred_without_diagonal)
+
+
+def deconfounded_cka(
+    x: Tensor | Examples,  # (N, D), or all three already
+    y: Tensor | None = None,  # (N, E)
+    inputs: Tensor | None = None,  # (N, ...), what both representations are made of
+) -> Tensor:  # ()
+    """Linear CKA in [0, 1] of what the likeness of the inputs does not explain.
+
+    From each representation's centred Gram matrix that of the inputs is taken out by least squares,
+    and what is then negative definite is dropped. Two random networks look alike to `linear_cka`
+    because their inputs are, and less so here. NaN with a warning where a representation or the
+    input does not vary, or the input explains a representation altogether.
+
+    Source: Cui et al. 2022, https://arxiv.org/abs/2202.00095; Gram matrices are centred before the
+    regression, which makes it free of shifts and its intercept 0.
+    Cost: O(N² (D + E) + N³) time and O(N²) memory for N kept examples.
+
+    Raises:
+        ShapeError: if x, y and inputs hold different numbers of examples.
+        UserError: if there are no examples, NaN or Inf among them, or no inputs.
+    """
+    examples = examples_of(x, y, inputs)
+    confounder = _linear(examples.inputs)
+    if reason := nothing_to_compare(examples):
+        return undefined(confounder, "deconfounded_cka", reason)
+    if not confounder.any():
+        reason = "the input is the same for every example"
+        return undefined(confounder, "deconfounded_cka", reason)
+    left = [_without(_linear(rows), confounder) for rows in (examples.x, examples.y)]
+    for gram, name in zip(left, ("first", "second"), strict=True):
+        if not gram.any():
+            reason = f"the input explains the {name} representation altogether"
+            return undefined(confounder, "deconfounded_cka", reason)
+    return _cosine(*left)
+
+
+def _cka(
+    examples: Examples, name: str, bandwidth: float, centred: Callable[[Tensor], Tensor]
+) -> Tensor:
+    if not bandwidth > 0:
+        raise UserError(f"the bandwidth is a share of the median distance, got {bandwidth:g}")
+    reason = nothing_to_compare(examples)
+    if not reason and centred is _centred_without_diagonal and examples.n_kept < 4:
+        reason = f"it needs at least 4 examples, got {examples.n_kept}"
+    if reason:
+        return undefined(examples.x.double(), name, reason)
+    grams = []
+    for rows, called in ((examples.x, "first"), (examples.y, "second")):
+        distances = squared_distances(rows)
+        median = _median(distances)
+        if median == 0:
+            reason = f"half of all pairs of examples are the same in the {called} representation"
+            return undefined(distances, name, reason)
+        grams.append(centred(torch.exp(-distances / (2 * bandwidth**2 * median))))
+        if not grams[-1].any():
+            reason = f"all pairs of examples are equally alike in the {called} representation"
+            return undefined(distances, name, reason)
+    return _cosine(*grams)
+
+
+def _cosine(a: Tensor, b: Tensor) -> Tensor:  # ()
+    return (a * b).sum() / (a.norm() * b.norm())
+
+
+def _median(values: Tensor) -> Tensor:  # ()
+    """The median, of an even number the mean of the two in the middle."""
+    ordered = values.flatten().sort().values
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
+def _centred(gram: Tensor) -> Tensor:
+    means = gram.mean(0)
+    return _but_rounding(gram - means - means[:, None] + means.mean(), gram)
+
+
+def _centred_without_diagonal(gram: Tensor) -> Tensor:
+    """Centred so that inner products are n (n - 3) times Song's HSIC.
+
+    Source: Székely & Rizzo 2014, https://arxiv.org/abs/1310.2926.
+    """
+    n, gram = len(gram), gram.clone().fill_diagonal_(0)
+    means = gram.sum(0) / (n - 2)
+    centred = gram - means - means[:, None] + means.sum() / (n - 1)
+    return _but_rounding(centred.fill_diagonal_(0), gram)
+
+
+def _but_rounding(part: Tensor, whole: Tensor) -> Tensor:
+    return torch.where(part.norm() > 1e-12 * whole.norm(), part, 0)
+
+
+def _linear(rows: Tensor) -> Tensor:  # (N, N)
+    rows = rows.double()
+    rows = rows - rows[0]  # so that what does not vary is 0, where its mean may be rounded
+    rows = rows - rows.mean(0)
+    return rows @ rows.T
+
+
+def _without(gram: Tensor, confounder: Tensor) -> Tensor:
+    """What is left of a Gram matrix beside its multiple of another, made positive again."""
+    share = (gram * confounder).sum() / confounder.square().sum()
+    left = _but_rounding(gram - share * confounder, gram)
+    eigenvalues, vectors = torch.linalg.eigh((left + left.T) / 2)
+    return _but_rounding((vectors * eigenvalues.clamp(min=0)) @ vectors.T, gram)

@@ -1,0 +1,59 @@
+"""Are the same examples near to each other in both representations?"""
+
+import torch
+from torch import Tensor
+
+from frankenstein.errors import UserError
+from frankenstein.examples import Examples, examples_of
+from frankenstein.measures.dissimilarities import cosine_distances
+from frankenstein.measures.undefined import nothing_to_compare, undefined
+
+
+def mutual_knn(
+    x: Tensor | Examples,
+    y: Tensor | None = None,
+    k: int = 10,
+) -> Tensor:  # ()
+    """Share in [0, 1] of an example's k nearest neighbours in x that are so in y; a mean.
+
+    Nearest by cosine. About k / (N - 1) for unrelated ones, so N belongs to the value. Where
+    several examples are equally far and not all can be among the k, each is in by a part. NaN with
+    a warning where a representation does not vary, or all others are neighbours (N - 1 <= k).
+
+    Source: Huh et al. 2024, eq. 11, https://arxiv.org/abs/2405.07987.
+    Cost: O(N² (D + E)) time and O(N²) memory for N kept examples.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples.
+        UserError: if there are no examples, NaN or Inf among them, or only sums of them.
+    """
+    if k < 1:
+        raise UserError(f"k is how many neighbours count, 1 or more, got {k}")
+    examples = examples_of(x, y)
+    reason = nothing_to_compare(examples)
+    if not reason and examples.n_kept - 1 <= k:
+        reason = f"all other examples of {examples.n_kept} are among the {k} nearest"
+    if reason:
+        return undefined(examples.x.double(), "mutual_knn", reason)
+    near = []
+    for rows, called in ((examples.x, "first"), (examples.y, "second")):
+        distances = cosine_distances(rows)
+        near.append(_near(distances, k))
+        # All in one direction, or all at right angles: nobody is nearer than anybody else.
+        if (near[-1] < 1).all():
+            reason = f"all pairs of examples are equally near in the {called} representation"
+            return undefined(distances, "mutual_knn", reason)
+    return torch.minimum(*near).sum(1).mean() / k
+
+
+def _near(
+    distances: Tensor,  # (N, N)
+    k: int,
+) -> Tensor:  # (N, N), how far each column's example is among the k nearest of the row's, 0 to 1
+    distances = distances.clone().fill_diagonal_(torch.inf)
+    furthest = distances.kthvalue(k, dim=1, keepdim=True).values
+    # Equal up to rounding.
+    nearer = distances < furthest * (1 - 1e-12)
+    tied = ~nearer & (distances <= furthest * (1 + 1e-12))
+    part = (k - nearer.sum(1, keepdim=True)).double() / tied.sum(1, keepdim=True)
+    return nearer + tied * part

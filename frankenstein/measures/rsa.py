@@ -1,0 +1,87 @@
+"""Representational similarity analysis: are the same pairs of examples unlike in both?"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from frankenstein.errors import UserError
+from frankenstein.examples import Examples, examples_of
+from frankenstein.measures.dissimilarities import cosine_distances, patterns, squared_distances
+from frankenstein.measures.undefined import nothing_to_compare, undefined
+
+Dissimilarity = Literal["correlation", "euclidean"]
+
+
+def rsa_pearson(
+    x: Tensor | Examples,
+    y: Tensor | None = None,
+    dissimilarity: Dissimilarity = "correlation",
+) -> Tensor:  # ()
+    """Pearson correlation in [-1, 1] of the dissimilarities of all pairs of examples.
+
+    A pair's dissimilarity is one minus the correlation of its two patterns over units, or their
+    Euclidean distance. An example whose units are all equal in x or y has no pattern to correlate
+    and is left out. NaN with a warning where a representation does not vary, fewer than three
+    examples are left, or all pairs are equally unlike.
+
+    Source: Kriegeskorte et al. 2008, https://doi.org/10.3389/neuro.06.004.2008.
+    Cost: O(N² (D + E)) time and O(N²) memory for N kept examples.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples.
+        UserError: if there are no examples, NaN or Inf among them, or only sums of them.
+    """
+    return _rsa(examples_of(x, y), "rsa_pearson", dissimilarity, lambda values: values)
+
+
+def rsa_spearman(
+    x: Tensor | Examples,
+    y: Tensor | None = None,
+    dissimilarity: Dissimilarity = "correlation",
+) -> Tensor:  # ()
+    """Spearman's rank correlation in [-1, 1] of the dissimilarities; else as `rsa_pearson`.
+
+    Equal dissimilarities share the mean of their ranks.
+    """
+    return _rsa(examples_of(x, y), "rsa_spearman", dissimilarity, _ranks)
+
+
+def _rsa(
+    examples: Examples, name: str, dissimilarity: str, read: Callable[[Tensor], Tensor]
+) -> Tensor:
+    if dissimilarity not in ("correlation", "euclidean"):
+        raise UserError(f"a dissimilarity is correlation or euclidean, got {dissimilarity!r}")
+    if reason := nothing_to_compare(examples):
+        return undefined(examples.x.double(), name, reason)
+    rows = [examples.x.double(), examples.y.double()]
+    if dissimilarity == "correlation":
+        (x, left_x), (y, left_y) = map(patterns, rows)
+        rows = [x[left_x & left_y], y[left_x & left_y]]
+    n = len(rows[0])
+    if n < 3:
+        return undefined(rows[0], name, f"{n} examples have a pattern over units; it takes 3")
+    distances = [
+        cosine_distances(one) if dissimilarity == "correlation" else squared_distances(one).sqrt()
+        for one in rows
+    ]
+    upper = torch.triu_indices(n, n, 1, device=rows[0].device)
+    pairs = [read(values[upper[0], upper[1]]) for values in distances]
+    centred = [values - values.mean() for values in pairs]
+    for left, values, called in zip(centred, pairs, ("first", "second"), strict=True):
+        if left.norm() <= 1e-12 * values.norm():
+            reason = f"all pairs of examples are equally unlike in the {called} representation"
+            return undefined(left, name, reason)
+    return (centred[0] @ centred[1] / (centred[0].norm() * centred[1].norm())).clamp(-1, 1)
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Rank of every value; values that rounding alone tells apart share the mean of theirs."""
+    ordered, order = values.sort()
+    apart = ordered.diff(prepend=ordered[:1]) > 1e-13 * ordered[-1]
+    group = apart.cumsum(0)
+    sizes = group.bincount()
+    last = sizes.cumsum(0)
+    mean = last - (sizes - 1) / 2
+    return torch.empty_like(values).index_copy(0, order, mean[group].to(values))

@@ -1,0 +1,80 @@
+"""Shapes: two clouds of points, the one turned onto the other as well as it can be."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from frankenstein.errors import UserError
+from frankenstein.linear import whitener
+from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
+from frankenstein.moments import Moments, moments_of
+
+
+def procrustes_similarity(
+    x: Tensor | Moments,
+    y: Tensor | None = None,
+    alpha: float = 1.0,  # 1: turned only; 0: whitened first, as in CCA
+) -> Tensor:  # ()
+    """Cosine in [0, 1] of x with y, once y is turned onto x; 1 when y is x turned and rescaled.
+
+    With alpha below 1 each side is first whitened in part: brought to unit total variance, its
+    directions are multiplied by α + (1 - α) / √variance. NaN with a warning where a
+    representation does not vary, and for an alpha below 1 also as for `mean_cca`.
+
+    Source: Williams et al. 2021, eqs. 8 and 11 with the partial whitening of section 2.2,
+    https://arxiv.org/abs/2110.14739. Between alpha 0 and 1 the paper's value changes with the
+    number of examples and their scale; unit total variance is what makes it free of both.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples.
+        UserError: if there are no examples, NaN or Inf among them, or for no alpha in [0, 1].
+    """
+    return _cosine(moments_of(x, y), "procrustes_similarity", alpha)
+
+
+def angular_shape_distance(
+    x: Tensor | Moments,
+    y: Tensor | None = None,
+    alpha: float = 1.0,
+) -> Tensor:  # ()
+    """Angle in [0, π/2] radians of `procrustes_similarity`; 0 when y is x turned and rescaled.
+
+    A metric: it obeys the triangle inequality. NaN as for the similarity. From sums, angles
+    under 5e-7 cannot be told from 0 and are given as 0.
+
+    Source: Williams et al. 2021, eq. 8, https://arxiv.org/abs/2110.14739.
+    """
+    cosine = _cosine(moments_of(x, y), "angular_shape_distance", alpha)
+    return torch.where(cosine > 1 - 1e-13, 1, cosine).arccos()
+
+
+def _cosine(moments: Moments, name: str, alpha: float) -> Tensor:  # ()
+    if not 0 <= alpha <= 1:
+        raise UserError(f"alpha lies between 0, as in CCA, and 1, Procrustes, got {alpha:g}")
+    cross = moments.covariance("xy")
+    if reason := nothing_to_compare(moments):
+        return undefined(cross, name, reason)
+    if alpha == 1:
+        size = (moments.variance("x").sum() * moments.variance("y").sum()).sqrt()
+        return (torch.linalg.matrix_norm(cross, "nuc") / size).clamp(max=1)
+    whites = [whitener(moments, side) for side in "xy"]
+    if reason := too_few(moments, *(white.shape[1] for white in whites)):
+        return undefined(cross, name, reason)
+    if alpha:
+        whites = [_partial(moments, side, alpha) for side in "xy"]
+    size_x, size_y = (
+        (white * (moments.covariance(side + side) @ white)).sum()
+        for side, white in zip("xy", whites, strict=True)
+    )
+    aligned = torch.linalg.matrix_norm(whites[0].T @ cross @ whites[1], "nuc")
+    return (aligned / (size_x * size_y).sqrt()).clamp(max=1)
+
+
+def _partial(moments: Moments, side: str, alpha: float) -> Tensor:  # (D, rank)
+    """Directions of a side at unit total variance, whitened in part; those of rounding left out."""
+    total = moments.variance(side).sum()
+    eigenvalues, vectors = torch.linalg.eigh(moments.covariance(side + side) / total)
+    rounding = (len(eigenvalues) + math.sqrt(moments.n)) * torch.finfo(eigenvalues.dtype).eps
+    kept = eigenvalues > rounding * eigenvalues[-1]
+    return vectors[:, kept] * (alpha + (1 - alpha) * eigenvalues[kept].rsqrt()) / total.sqrt()
