@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from frankenstein.surgery import Cut, Layout, capture, cut, cut_points, layout_of
+from frankenstein.surgery import Cut, Layout, capture, cut, cut_points
 from frankenstein.surgery.fold import fold
 from frankenstein.surgery.key_layers import key_layers
-from frankenstein.surgery.layouts import channels_first, flattened
+from frankenstein.surgery.layouts import flattened, laid
 
 
 class LayerSet(NamedTuple):
@@ -49,11 +49,10 @@ def layer_set(
     ends: dict[str, nn.Module] = {}
     layouts: dict[str, Layout] = {}
     for name in names:
-        laid = channels_first(Cut(nn.Identity(), halves[name].end), shapes[name])
-        layouts[name] = layout_of(shapes[name])
+        end, layouts[name] = laid(Cut(nn.Identity(), halves[name].end), shapes[name])
         if flatten:
-            laid, layouts[name] = flattened(laid, layouts[name])
-        lays[name], ends[name] = laid
+            end, layouts[name] = flattened(end, layouts[name])
+        lays[name], ends[name] = end
     return LayerSet(names, _Reader(capture(network, names), lays), ends, layouts)
 
 

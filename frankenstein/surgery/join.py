@@ -6,7 +6,7 @@ from torch import nn
 
 from frankenstein.surgery.cut import Cut, cut
 from frankenstein.surgery.cut_points import cut_points
-from frankenstein.surgery.layouts import Layout, alignment, channels_first, flattened, layout_of
+from frankenstein.surgery.layouts import Layout, alignment, flattened, laid
 from frankenstein.surgery.trace import LayerError
 
 
@@ -30,7 +30,8 @@ def join(
 ) -> Joint:
     """Cut two networks that see the same images, ready for a stitch.
 
-    Maps whose channels come last are turned to channels-first; with `flatten` every place of a
+    Maps whose channels come last are turned to channels-first, tokens whose units come first to
+    units last; with `flatten` every place of a
     unit counts as a unit of its own, and both representations are vectors.
 
     Raises:
@@ -52,5 +53,5 @@ def _laid(network: nn.Module, layer: str, flatten: bool) -> tuple[Cut, Layout]:
             f"cannot stitch {type(network).__name__} after {layer!r}: its first axis is not the "
             "batch; `cut_points` lists the layers where it is"
         )
-    halves, layout = channels_first(halves, shape), layout_of(shape)
+    halves, layout = laid(halves, shape)
     return flattened(halves, layout) if flatten else (halves, layout)

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from frankenstein.shapes import ShapeError
@@ -48,11 +48,17 @@ def is_channels_last(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and shape[0] == shape[1] != shape[2]
 
 
-def channels_first(halves: Cut, shape: tuple[int, ...]) -> Cut:
-    """The halves of a cut with a channels-last map between them turned to channels-first."""
-    if not is_channels_last(shape):
-        return halves
-    return Cut(nn.Sequential(halves.front, _Move(-1, 1)), nn.Sequential(_Move(1, -1), halves.end))
+def laid(halves: Cut, shape: tuple[int, ...]) -> tuple[Cut, Layout]:
+    """The halves of a cut whose representation has this shape, units where stitches want them.
+
+    A map's channels come first between them and those of tokens last: what lies otherwise is turned
+    on leaving the front, and back on entering the end.
+    """
+    if is_channels_last(shape):
+        return _turned(halves, (-1, 1)), layout_of(shape)
+    if len(shape) == 2 and _turns_first(halves.end):  # as behind the patches of torchvision's ViT
+        return _turned(halves, (1, 2)), layout_of(shape[::-1])
+    return halves, layout_of(shape)
 
 
 def flattened(halves: Cut, layout: Layout) -> tuple[Cut, Layout]:
@@ -109,6 +115,20 @@ class _Align(nn.Module):
         if first is None or self.source.extra != self.target.extra:
             first = z.mean(1, keepdim=True).expand(-1, self.target.extra, -1)
         return torch.cat([first, z], 1)
+
+
+def _turned(halves: Cut, axes: tuple[int, int]) -> Cut:
+    there, back = _Move(*axes), _Move(*axes[::-1])
+    return Cut(nn.Sequential(halves.front, there), nn.Sequential(back, halves.end))
+
+
+def _turns_first(end: nn.Module) -> bool:
+    """Whether all that an end half does with its input is to exchange its two axes."""
+    if not isinstance(end, fx.GraphModule):
+        return False
+    entrance = next(node for node in end.graph.nodes if node.op == "placeholder")
+    does = [(str(node.target), tuple(node.args[1:])) for node in entrance.users]
+    return does in ([("permute", (0, 2, 1))], [("transpose", (1, 2))])
 
 
 class _Move(nn.Module):

@@ -38,6 +38,14 @@ JOINTS = {
     "tokens to more tokens": ("vit", VIT, "fine vit", FINE, "tokens of 4 x 4 .* tokens of 8 x 8"),
     "tokens to fewer tokens": ("fine vit", FINE, "vit", VIT, "tokens of 8 x 8 .* tokens of 4 x 4"),
     "tokens to a vector": ("vit", VIT, "resnet", "flatten", "tokens of 4 x 4 .* a vector"),
+    "tokens, units first, to tokens": ("vit", "reshape", "vit", VIT, "4 x 4, .* class token"),
+    "tokens to tokens, units first": (
+        "vit",
+        VIT,
+        "vit",
+        "reshape",
+        "a class token, .* tokens of 4",
+    ),
     "map to a vector": ("conv", "2", "vit", "getitem_5", "a map of 15 x 15, .* a vector"),
     "vector to vector": ("vit", "getitem_5", "resnet", "flatten", None),
 }
@@ -118,7 +126,13 @@ def test_a_network_joined_to_itself_at_any_layer_has_its_own_logits(
 
 @pytest.mark.parametrize(
     ("name", "layer", "units"),
-    [("swin", SWIN, 16), ("vit", VIT, 16), ("conv", "1", 5), ("resnet", "flatten", 512)],
+    [
+        ("swin", SWIN, 16),
+        ("vit", VIT, 16),
+        ("vit", "reshape", 16),
+        ("conv", "1", 5),
+        ("resnet", "flatten", 512),
+    ],
 )
 def test_the_identity_stitch_of_a_network_with_itself_changes_nothing(
     name, layer, units, networks, images

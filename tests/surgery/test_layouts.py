@@ -8,10 +8,10 @@ from torchvision.models import SwinTransformer
 
 from frankenstein.shapes import ShapeError
 from frankenstein.surgery import Cut, Layout, cut, cut_points, layout_of
-from frankenstein.surgery.layouts import alignment, channels_first, flattened, is_channels_last
+from frankenstein.surgery.layouts import alignment, flattened, is_channels_last, laid
 
 N = 3
-# One example's shape, and what it is. Swin's maps come channels-first out of `channels_first`.
+# One example's shape, and what it is. Swin's maps come channels-first out of `laid`.
 LAYOUTS = {
     "map": ((5, 6, 4), Layout("map", 5, (6, 4))),
     "square map": ((5, 6, 6), Layout("map", 5, (6, 6))),
@@ -171,10 +171,10 @@ def test_halves_with_channels_first_compose_to_the_network_bit_for_bit(swin):
     with torch.no_grad():
         expected = swin(images)
         for layer, shape in cut_points(swin).items():
-            halves = channels_first(cut(swin, after=layer), shape)
+            halves, layout = laid(cut(swin, after=layer), shape)
             representation = halves.front(images)
             assert torch.equal(halves.end(representation), expected)
-            layout = layout_of(shape)
+            assert layout == layout_of(shape)
             if layout.kind == "map":
                 assert representation.shape == (N, layout.units, *layout.grid)
             last += is_channels_last(shape)
@@ -184,7 +184,7 @@ def test_halves_with_channels_first_compose_to_the_network_bit_for_bit(swin):
 def test_halves_with_channels_first_already_are_left_alone():
     halves = Cut(nn.Identity(), nn.Identity())
     for shape in ((5, 6, 6), (6, 6, 6), (17, 8), (10,)):
-        assert channels_first(halves, shape) is halves
+        assert laid(halves, shape) == (halves, layout_of(shape))
 
 
 def test_flattened_halves_hand_over_the_same_numbers_bit_for_bit(swin):
@@ -192,7 +192,7 @@ def test_flattened_halves_hand_over_the_same_numbers_bit_for_bit(swin):
     with torch.no_grad():
         expected = swin(images)
         for layer, shape in cut_points(swin).items():
-            halves = channels_first(cut(swin, after=layer), shape)
+            halves, _ = laid(cut(swin, after=layer), shape)
             flat, layout = flattened(halves, layout_of(shape))
             representation = flat.front(images)
             assert layout == layout_of(representation.shape[1:])
