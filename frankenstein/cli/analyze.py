@@ -17,6 +17,7 @@ def analyze(
     units: Annotated[bool, "questions"] = False,
     weights: Annotated[bool, "questions"] = False,
     activations: Annotated[bool, "questions"] = False,
+    merge: Annotated[bool, "questions"] = False,
     all: Annotated[bool, "questions"] = False,
     more: list[str] = [],  # noqa: B006
     examples: Annotated[int, "-n"] = 5000,
@@ -45,6 +46,7 @@ def analyze(
             matching?
         activations: what do the units of each layer do: distributions, dead units, selectivity,
             top images?
+        merge: can their weights be averaged once their units are in one order?
         all: all of these questions
         more: files of further networks, for the questions that take any number
         examples: images of each part of the data, training and held-out, at most

@@ -39,6 +39,8 @@ def run_analyze(
         sections = {question: _named(question, QUESTIONS[question](study)) for question in asked}
         for question, section in sections.items():
             run.summary |= {f"{question}/{key}": value for key, value in section.scores.items()}
+            for file, save in section.saves.items():
+                save(run.path / file)
         _write(run, f"Analysis: {name}", study, sections)
         run.facts["networks"] = {
             whose: network_sha256(network) for whose, network in study.trained.items()

@@ -15,7 +15,7 @@ class Question(Entry):
     """A function `(Study) -> Section`, and what it needs of the pass over the data."""
 
     reads_untrained: bool = False  # whether `study.val` has rows of untrained networks, a control
-    of_layers: bool = True  # False: it does not ask of the pairs of layers, nor of the data
+    of_layers: bool = True  # False: it does not ask of pairs of layers
     watch: str = ""  # "package.module:watcher", `(Study) -> Watcher`: is told of every batch of
     # held-out images, for what is not in pooled rows; it stays in `study.watchers[<name>]`
 
@@ -36,5 +36,10 @@ QUESTIONS: Mapping[str, Question] = {
         "what do the units of each layer do: distributions, dead units, selectivity, top images?",
         reads_untrained=True,
         watch="frankenstein.cli.analyze_activations:ActivationWatcher",
+    ),
+    "merge": Question(
+        "frankenstein.cli.analyze_merge:section",
+        "can their weights be averaged once their units are in one order?",
+        of_layers=False,
     ),
 }

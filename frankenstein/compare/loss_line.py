@@ -1,6 +1,6 @@
 """Loss and accuracy along the straight line between the weights of two networks."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -32,21 +32,23 @@ class LossLine:
 
 def loss_line(
     make: Callable[[float], nn.Module],  # share of the second network -> network
-    shares: Sequence[float],  # ascending, from 0 to 1
+    shares: Iterable[float],  # ascending, from 0 to 1
     parts: Mapping[str, Iterable[tuple[Tensor, Tensor]]],  # such as {"held-out": batches}
     device: torch.device | str = "cpu",
 ) -> LossLine:
     """Every network that `make` makes, scored on every part of the data."""
     loss: dict[str, list[float]] = {part: [] for part in parts}
     accuracy: dict[str, list[float]] = {part: [] for part in parts}
+    passed: list[float] = []
     for share in shares:
+        passed.append(share)
         network = make(share)
         for part, batches in parts.items():
             scores = evaluate_network(network, batches, device)
             loss[part].append(scores["loss"])
             accuracy[part].append(scores["accuracy"])
     return LossLine(
-        tuple(shares),
+        tuple(passed),
         {part: tuple(values) for part, values in loss.items()},
         {part: tuple(values) for part, values in accuracy.items()},
     )

@@ -1,6 +1,8 @@
 """One question's part of a report: what is read, and the numbers that go into `summary.json`."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from frankenstein.report.document import Picture
 
@@ -13,3 +15,5 @@ class Section:
     blocks: tuple[str | Picture, ...]  # in the order of reading; a table is `markdown_table(...)`
     scores: dict[str, float]  # such as {"sorted_cosine/relu3": 0.97}
     headlines: tuple[str, ...] = ()  # scores that the terminal shows; all if none are named
+    # What the run's folder is to hold beside the report: file name, and what writes it to a path.
+    saves: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)

@@ -41,6 +41,8 @@ def test_a_config_runs_through_the_real_command_line(run, saved, fashion, path):
     words = [] if verb == "train" else [saved("tiny10", 0), saved("tiny10", 1)]
     if config.get("epochs", 30) and verb not in ("compare", "analyze"):
         words += ["-e", "1"]
+    if verb == "analyze" and "examples" not in config:
+        words += ["-n", "60"]
     folder = run(verb, *words, "--config", path, "--data-root", fashion)
     assert (folder / "summary.json").is_file()
     replay = yaml.safe_load((folder / "config.yaml").read_text())

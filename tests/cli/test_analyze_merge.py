@@ -1,0 +1,36 @@
+import json
+
+import pytest
+
+from frankenstein.zoo import load_network, read_card
+
+
+def scores(folder):
+    found = json.loads((folder / "summary.json").read_text())
+    return {key.removeprefix("merge/"): value for key, value in found.items()}
+
+
+def test_a_network_merged_with_itself_has_no_barrier_and_is_saved(run, saved):
+    path = saved("mlp")
+    folder = run("analyze", path, path, "--merge", "-n", "40")
+    found = scores(folder)
+    whole = found["accuracy/sender"]
+    assert found["accuracy/merged_by_weights"] == found["accuracy/mean_of_logits"] == whole
+    assert found["barrier_val/by_weights"] == pytest.approx(0, abs=1e-3)
+    assert found["line_loss_val/by_weights/0.0"] == found["loss/sender"]
+    assert read_card(folder / "merged.safetensors").architecture == "mlp"
+    assert load_network(folder / "merged.safetensors").input_shape == (1, 28, 28)
+    report = (folder / "report.md").read_text()
+    assert "(2 sets of units can be reordered)" in report
+    assert "on 40 held-out images" in report
+
+
+def test_networks_that_cannot_be_merged_are_refused_by_name(mistake, saved):
+    said = mistake("analyze", saved("mlp"), saved("mlp", num_classes=12), "--merge")
+    assert "networks of one architecture can be merged, got 'fc3.weight'" in said
+
+
+def test_asked_for_all_the_report_says_why_there_is_no_merging(run, saved):
+    folder = run("analyze", saved("lenet"), saved("dense"), "relu4", "relu3", "--all", "-n", "30")
+    assert "cannot be merged: networks of one arch" in (folder / "report.md").read_text()
+    assert not [key for key in scores(folder) if key.startswith("barrier")]
