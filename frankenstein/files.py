@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,16 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if _checksum(tensors, facts) != expected:
         raise FileError(f"{path} is damaged: its checksum does not fit its content; make it anew")
     return tensors, facts
+
+
+@contextmanager
+def built_from(path: str | Path, what: str) -> Iterator[None]:
+    """What a whole file says may still not fit together: then the message names it."""
+    try:
+        yield
+    except (KeyError, TypeError, RuntimeError, UserError) as error:
+        reason = " ".join(str(error).split())
+        raise FileError(f"{path} does not hold the {what} that it says: {reason}") from None
 
 
 def _seal(content: bytes) -> bytes:

@@ -73,7 +73,9 @@ class Resumable(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Save if it is time to, or the end has come."""
-        self._perhaps_save(trainer)
+        # Behind an epoch's last batch the module may have more to do, as resampling features.
+        if not trainer.is_last_batch:
+            self._perhaps_save(trainer)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Within a training's validation likewise: its weights and order are those of before."""

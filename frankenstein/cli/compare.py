@@ -19,6 +19,7 @@ def compare(
     flattening: Literal["per_location", "per_sample", "pooled"] | None = None,
     dataset: Annotated[DatasetName | None, "-d"] = None,
     model: NetworkName | None = None,
+    other_networks: bool = False,
     batch_size: Annotated[int, "-b"] = 250,
     out_dir: Annotated[str, "-o"] = "results",
     run_name: str | None = None,
@@ -49,6 +50,7 @@ def compare(
             over places
         dataset: data set; the one that the receiver was trained on if absent
         model: network in a .pt file, which its shapes tell if absent
+        other_networks: take a run's networks though they are not those it was made for
         batch_size: images that one Gram matrix spans; more images a block, less spread
         out_dir: folder of results
         run_name: folder of this run in OUT_DIR/compare; made from the networks' files if absent

@@ -62,7 +62,7 @@ def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
     kinds = [kind for kind in KINDS if kind in (values["stitch"] or KINDS)]
     changed = {name: values[name] for name in _KEPT if values[name] is not None}
     changed |= {"batch_size": values["batch_size"], "quiet": values["quiet"]}
-    made = read_run(values["subject"], kinds, changed).to(device)
+    made = read_run(values["subject"], kinds, changed, values["other_networks"]).to(device)
     pair, options = made.pair, made.values
     dataset, num_classes = options["dataset"] or pair.card.dataset, pair.card.num_classes
     data = data_for(pair.receiver, dataset, options, values["batch_size"], num_classes)

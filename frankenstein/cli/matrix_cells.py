@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from frankenstein.files import read_sealed, write_sealed
+from frankenstein.files import FileError, read_sealed, write_sealed
 
 CELLS = "cells"
 Row = dict[str, dict[str, float]]  # receiver layer -> {"accuracy": ..., ...}
@@ -24,7 +24,12 @@ class Cells:
         return self._path(key).exists()
 
     def __getitem__(self, key: tuple[str, int, str]) -> Row:
-        return json.loads(read_sealed(self._path(key)))
+        path = self._path(key)
+        content = read_sealed(path)
+        try:
+            return json.loads(content)
+        except ValueError:
+            raise FileError(f"{path} is no row of a matrix; delete it") from None
 
     def __setitem__(self, key: tuple[str, int, str], row: Row) -> None:
         write_sealed(self._path(key), json.dumps(row).encode())

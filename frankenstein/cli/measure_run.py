@@ -87,7 +87,12 @@ def _of_run(values: dict[str, Any], device: torch.device) -> Subject:
     kept = ("dataset", "model", "measures", "data_root")  # as in the run, unless given
     changed = {option: values[option] for option in kept if values[option]}
     kind = values["stitch"]
-    made = read_run(values["sender"], [kind], changed | {"batch_size": values["batch_size"]})
+    made = read_run(
+        values["sender"],
+        [kind],
+        changed | {"batch_size": values["batch_size"]},
+        values["other_networks"],
+    )
     made.to(device)
     pair, layer = made.pair, values["layer"]
     behind = nn.Identity() if layer is None else _until(pair.joint.receiver.end, layer)

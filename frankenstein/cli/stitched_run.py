@@ -35,11 +35,14 @@ class StitchedRun(NamedTuple):
         return nn.Sequential(self.pair.joint.align, self.stitches[kind])
 
 
-def read_run(folder: str, kinds: Sequence[str], changed: Mapping[str, Any]) -> StitchedRun:
+def read_run(
+    folder: str, kinds: Sequence[str], changed: Mapping[str, Any], other_networks: bool = False
+) -> StitchedRun:
     """The run in a folder that stitch.py wrote, with the values of some options changed.
 
     Raises:
-        UserError: if it holds no such run, or its networks are no longer those it was made for.
+        UserError: if it holds no such run, or its networks are no longer those it was made for and
+            `other_networks` does not allow that.
     """
     path = Path(folder)
     config, files = path / "config.yaml", {kind: path / f"{kind}.safetensors" for kind in kinds}
@@ -48,7 +51,7 @@ def read_run(folder: str, kinds: Sequence[str], changed: Mapping[str, Any]) -> S
             raise UserError(f"{folder} is no run of stitch.py: there is no {file}")
     values = stitch_defaults() | read_config(read_schema(stitch), str(config)) | dict(changed)
     pair = load_joint(values)
-    for file in files.values():
+    for file in () if other_networks else files.values():
         _check_networks(file, values, pair)
     return StitchedRun(values, pair, {kind: load_stitch(file) for kind, file in files.items()})
 
@@ -66,5 +69,6 @@ def _check_networks(file: Path, values: Mapping[str, Any], pair: Pair) -> None:
         if made_for != found:
             raise UserError(
                 f"{file} was made for a {side} of sha256 {str(made_for)[:12]}..., and "
-                f"{values[side]} has {found[:12]}...: put the network back or stitch again"
+                f"{values[side]} has {found[:12]}...: put the network back, stitch again, "
+                "or say --other-networks"
             )

@@ -104,7 +104,12 @@ class ImageData(pl.LightningDataModule):
         return Batches(self.val_images, self.val_labels, order, self.prepare)
 
     def train_dataloader(self) -> Batches:
-        """Shuffled whole batches, still uint8; `on_after_batch_transfer` does the rest."""
+        """Shuffled whole batches, still uint8; `on_after_batch_transfer` does the rest.
+
+        Raises:
+            DataError: if there is no image of a class, or not enough for a batch.
+        """
+        self._check_every_class_is_there()
         order = shuffled(len(self.train_labels), self.batch_size, self.order_seed)
         return Batches(self.train_images, self.train_labels, order)
 
@@ -155,6 +160,17 @@ class ImageData(pl.LightningDataModule):
         check = _check_several if self.multilabel else _check_classes
         check(where, labels, self.num_classes)
         return images, labels
+
+    def _check_every_class_is_there(self) -> None:
+        if self.multilabel:
+            return
+        counts = torch.bincount(self.train_labels, minlength=self.num_classes)
+        if absent := [self.classes[i] for i in (counts == 0).nonzero().flatten().tolist()]:
+            names = ", ".join(absent[:5]) + (" and others" if len(absent) > 5 else "")
+            raise DataError(
+                f"{self.name}, train: no image of {len(absent)} of {self.num_classes} classes "
+                f"({names}), which a network would have to tell apart unseen; make its files anew"
+            )
 
 
 def _check_classes(where: str, labels: Tensor, num_classes: int) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from frankenstein.dictionaries.dictionary import Dictionary
-from frankenstein.files import FileError, load_tensors, save_tensors
+from frankenstein.files import FileError, built_from, load_tensors, save_tensors
 
 
 def save_dictionary(
@@ -27,8 +27,9 @@ def load_dictionary(path: str | Path) -> Dictionary:
         raise FileError(
             f"{path} does not hold a dictionary; give a file that frankenstein analyze wrote"
         )
-    dictionary = Dictionary(**record["options"])
-    dictionary.load_state_dict(tensors)
+    with built_from(path, "dictionary"):
+        dictionary = Dictionary(**record["options"])
+        dictionary.load_state_dict(tensors)
     return dictionary.eval()
 
 

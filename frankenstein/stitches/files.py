@@ -8,7 +8,7 @@ import torch
 
 from frankenstein.catalog import STITCHES
 from frankenstein.errors import UserError
-from frankenstein.files import FileError, load_tensors, save_tensors
+from frankenstein.files import FileError, built_from, load_tensors, save_tensors
 from frankenstein.stitches.stitch import Stitch
 
 
@@ -38,10 +38,11 @@ def load_stitch(path: str | Path) -> Stitch:
     family = str(record.get("family"))
     if record.get("kind") != "stitch" or family not in STITCHES:
         raise FileError(f"{path} does not hold a stitch; give a file that stitch.py wrote")
-    units = record["in_channels"], record["out_channels"]
-    with torch.random.fork_rng(devices=[]):  # its random start is overwritten
+    with built_from(path, f"{family} stitch"), torch.random.fork_rng(devices=[]):
+        # Its random start is overwritten.
+        units = record["in_channels"], record["out_channels"]
         stitch = STITCHES[family](*units, **record["options"])
-    stitch.load_state_dict(tensors)
+        stitch.load_state_dict(tensors)
     return stitch
 
 

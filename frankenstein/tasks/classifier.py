@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from frankenstein.labels import hits, label_loss
 from frankenstein.tasks.accuracy import Accuracy
+from frankenstein.tasks.mean import Mean
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 
 
@@ -24,7 +25,7 @@ class Classifier(pl.LightningModule):
         self.lr = lr
         self.weight_decay = weight_decay
         self.optimizer_name = optimizer
-        self.accuracy = Accuracy()
+        self.accuracy, self.held_out_loss = Accuracy(), Mean()
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits."""
@@ -45,8 +46,8 @@ class Classifier(pl.LightningModule):
         logits = self.network(images)
         self.accuracy.update(logits, labels)
         self.log("val/accuracy", self.accuracy)
-        loss = label_loss(logits, labels)
-        self.log("val/loss", loss, batch_size=len(labels), sync_dist=True)
+        self.held_out_loss.update(label_loss(logits, labels), len(labels))
+        self.log("val/loss", self.held_out_loss)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer by name, its learning rate cut twice."""

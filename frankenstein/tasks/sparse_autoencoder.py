@@ -14,6 +14,7 @@ from frankenstein.shapes import ShapeError, per_location
 from frankenstein.surgery import cut, cut_points
 from frankenstein.surgery.layouts import laid
 from frankenstein.tasks.frozen import Frozen
+from frankenstein.tasks.mean import Mean
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 
 _PLACES, _RESAMPLING = 7, 8  # keep these draws apart from those of other purposes
@@ -62,6 +63,7 @@ class SparseAutoencoder(pl.LightningModule):
         self.dictionary = dictionary
         self.penalty = penalty if dictionary.k is None else 0.0
         self.rows, self.lr, self.seed = rows, lr, seed
+        self.held_out_error = Mean()
         self.register_buffer("active", torch.zeros(dictionary.features, dtype=torch.bool))
 
     def on_fit_start(self) -> None:
@@ -116,7 +118,8 @@ class SparseAutoencoder(pl.LightningModule):
         """The same of held-out images."""
         rows = self._drawn(batch[0], index)
         error = ((rows - self.dictionary(rows)) / self.dictionary.scale).square().sum(1).mean()
-        self.log("val/unexplained", error, batch_size=len(rows), sync_dist=True)
+        self.held_out_error.update(error, len(rows))
+        self.log("val/unexplained", self.held_out_error)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam, its learning rate cut twice; it sees the dictionary only."""

@@ -13,6 +13,7 @@ from frankenstein.surgery import Joint, join
 from frankenstein.tasks.accuracy import Accuracy
 from frankenstein.tasks.direct_matching import matching_moments
 from frankenstein.tasks.frozen import Frozen
+from frankenstein.tasks.mean import Mean
 from frankenstein.tasks.objectives import Objective, task_loss
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 from frankenstein.tasks.passes import Pass
@@ -56,7 +57,7 @@ class Stitching(pl.LightningModule):
         self.lr = lr
         self.weight_decay = weight_decay
         self.optimizer_name = optimizer
-        self.accuracy = Accuracy()
+        self.accuracy, self.held_out_loss = Accuracy(), Mean()
         self._validated: Pass | None = None
 
     def on_fit_start(self) -> None:
@@ -103,7 +104,8 @@ class Stitching(pl.LightningModule):
         now = self._validated = self.one_pass(batch)
         self.accuracy.update(now.logits, now.labels)
         self.log("val/accuracy", self.accuracy)
-        self.log("val/loss", self.objective(now), batch_size=len(now.labels), sync_dist=True)
+        self.held_out_loss.update(self.objective(now), len(now.labels))
+        self.log("val/loss", self.held_out_loss)
 
     def on_validation_end(self) -> None:
         """Let go of the last batch."""

@@ -1,6 +1,7 @@
 """Networks whose file holds tensors alone, such as Dr. Frankenstein's: what do they hold?"""
 
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,8 @@ STATE_DICTS = (".pt", ".pth")  # how names of such files end
 def load_state_dict(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a file that `torch.save(network.state_dict(), path)` wrote, old or new.
 
+    The new format, a zip archive, has checksums, which are checked; the old one has none.
+
     Raises:
         FileError: if it is absent, damaged, or holds anything but named tensors. Nothing in it can
             execute code.
@@ -25,6 +28,10 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileError(f"no file {path}; is the path right, and are you in the right folder?")
     try:
+        if zipfile.is_zipfile(path):  # torch itself compares no checksum
+            with zipfile.ZipFile(path) as archive:
+                if damaged := archive.testzip():
+                    raise ValueError(f"the checksum of {damaged} does not fit")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch guesses aloud what a strange file may be
             # Said here, weights_only holds whatever TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is.

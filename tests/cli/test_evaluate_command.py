@@ -118,7 +118,9 @@ def test_a_run_between_other_grids_or_places_is_read_as_it_was_made(run, pair):
         assert behind["l2/ps_inv/fc1"] > 0
 
 
-def test_networks_that_have_changed_are_refused(stitched, saved, capsys, tmp_path):
+def test_networks_that_have_changed_are_refused_unless_they_are_wanted(
+    stitched, saved, capsys, tmp_path, monkeypatch
+):
     config = yaml.safe_load((stitched / "config.yaml").read_text())
     other = tmp_path / "other.safetensors"
     network = load_network(saved("lenet", 3))
@@ -130,6 +132,10 @@ def test_networks_that_have_changed_are_refused(stitched, saved, capsys, tmp_pat
     assert said.count("\n") == 1
     assert "before.safetensors was made for a receiver of sha256" in said
     assert f"other.safetensors has {network_sha256(network)[:12]}...: put the network back" in said
+
+    monkeypatch.chdir(tmp_path)
+    words = ["--other-networks", "--quiet", "--accelerator", "cpu"]
+    assert main(["evaluate", str(stitched), *words]) == 0
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,16 @@ def test_images_and_labels_that_do_not_fit_are_refused(monkeypatch, images, labe
         data.setup()
 
 
+def test_a_class_without_training_images_is_told_before_training(monkeypatch):
+    data = Noise(batch_size=2)
+    monkeypatch.setattr(
+        data, "load", lambda split: (torch.zeros(2, 3, 8, 8).byte(), torch.ones(2).long())
+    )
+    data.setup()
+    with pytest.raises(DataError, match=r"noise, train: no image of 1 of 2 classes \("):
+        data.train_dataloader()
+
+
 def test_what_trained_weights_want_replaces_mean_and_std():
     preprocessing = Preprocessing(10, 8, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     images = torch.full((1, 3, 1, 1), 255).byte()

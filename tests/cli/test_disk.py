@@ -1,0 +1,107 @@
+"""Disks that are full or cannot be written to, and names that two runs want at a time."""
+
+import errno
+import resource
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from frankenstein.cli import main
+from frankenstein.cli.run_folder import claim_folder
+from frankenstein.files import load_tensors
+from frankenstein.tasks import Classifier
+
+TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", "-e", "2", "-b", "128")
+QUIET = ("--quiet", "--accelerator", "cpu")
+
+
+@pytest.fixture
+def earlier(run):
+    """A finished run, of which nothing may change."""
+    folder = run(*TRAIN)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    yield folder
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    load_tensors(folder / "network.safetensors")
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The steps that were trained."""
+    steps, step = [], Classifier.training_step
+    monkeypatch.setattr(Classifier, "training_step", lambda *given: steps.append(0) or step(*given))
+    return steps
+
+
+@pytest.fixture
+def full():
+    """Files cannot grow beyond this many bytes, as far as the system is concerned."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_while_a_run_saves_is_one_line(earlier, capsys, full):
+    full(100_000)
+    code = main([*TRAIN, "-s", "1000", *QUIET])
+    full(resource.RLIM_INFINITY)
+    said = capsys.readouterr().err
+    assert code == 2
+    assert said.startswith("frankenstein train: cannot write results/train/lenet-digits-in0-gn0-2")
+    assert "File too large; make room there or choose another folder\n" in said
+    assert said.count("\n") == 1
+    assert list(Path("results/train").iterdir()) == [earlier]
+
+
+def test_a_disk_that_is_full_for_a_logger_is_one_line(earlier, capsys, monkeypatch):
+    def no_room(self):
+        raise OSError(errno.ENOSPC, "No space left on device", "somewhere/metrics.csv")
+
+    monkeypatch.setattr("lightning_fabric.loggers.csv_logs._ExperimentWriter.save", no_room)
+    assert main([*TRAIN, *QUIET]) == 2
+    said = capsys.readouterr().err
+    assert "cannot write somewhere/metrics.csv: No space left on device; make room" in said
+
+
+def test_too_little_room_is_told_before_training(earlier, capsys, monkeypatch, trained):
+    usage = shutil._ntuple_diskusage(10**9, 10**9 - 3_000_000, 3_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    assert main([*TRAIN, *QUIET]) == 2
+    said = capsys.readouterr().err
+    assert "cannot write results/train/lenet-digits-in0-gn0-2.partial: this run writes 1" in said
+    assert "MB or more, and 3 MB are free there; make room or choose --out-dir\n" in said
+    assert trained == []
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_place_where_nothing_can_be_made_is_told_before_training(
+    few_digits, capsys, monkeypatch, trained, code
+):
+    def refuse(self, *_, **__):
+        raise OSError(code, "not here", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert main([*TRAIN, "-o", "elsewhere", *QUIET]) == 2
+    said = capsys.readouterr().err
+    assert "cannot write results to elsewhere/train: not here; choose --out-dir" in said
+    assert trained == []
+
+
+def test_of_runs_that_want_one_name_at_a_time_each_gets_a_folder_of_its_own(tmp_path):
+    found = []
+    for _ in range(10):
+        together = threading.Barrier(2)
+
+        def claim(together=together):
+            together.wait()
+            found.append(claim_folder(tmp_path, "a", ".partial"))
+
+        threads = [threading.Thread(target=claim) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(set(found)) == 20
+    assert all(path.is_dir() for path in found)
