@@ -18,6 +18,7 @@ def analyze(
     weights: Annotated[bool, "questions"] = False,
     activations: Annotated[bool, "questions"] = False,
     merge: Annotated[bool, "questions"] = False,
+    probes: Annotated[bool, "questions"] = False,
     all: Annotated[bool, "questions"] = False,
     more: list[str] = [],  # noqa: B006
     examples: Annotated[int, "-n"] = 5000,
@@ -47,6 +48,7 @@ def analyze(
         activations: what do the units of each layer do: distributions, dead units, selectivity,
             top images?
         merge: can their weights be averaged once their units are in one order?
+        probes: how well can the labels be read out of each layer, beside random labels?
         all: all of these questions
         more: files of further networks, for the questions that take any number
         examples: images of each part of the data, training and held-out, at most

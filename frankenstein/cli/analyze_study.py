@@ -40,7 +40,7 @@ class Study:
     pairs: tuple[tuple[str, str], ...]  # (sender's layer, receiver's layer)
     device: torch.device
     options: Mapping[str, Any]  # every value of the command
-    reads_untrained: bool = False  # whether the held-out sample has rows of these, too
+    reads_untrained: bool = False  # whether both samples have rows of these, too
     watchers: dict[str, Watcher] = field(default_factory=dict)  # by question: told of every batch
     # of held-out images that is read
 
@@ -94,14 +94,13 @@ class Study:
 
     @cached_property
     def train(self) -> Sample:
-        """Pooled rows of at most --examples training images, of the trained networks."""
-        return self._read("train", self.trained)
+        """Pooled rows of at most --examples training images."""
+        return self._read("train")
 
     @cached_property
     def val(self) -> Sample:
         """Pooled rows of at most --examples held-out images."""
-        untrained = self.untrained if self.reads_untrained else {}
-        return self._read("val", {**self.trained, **untrained})
+        return self._read("val")
 
     def batches(self, part: str) -> Batches:
         """The same images as in the sample `train` or `val`, prepared, in the same order."""
@@ -120,7 +119,8 @@ class Study:
         place = whose.removeprefix("untrained_") == "receiver"
         return list(dict.fromkeys(pair[place] for pair in self.pairs))
 
-    def _read(self, part: str, networks: Mapping[str, nn.Module]) -> Sample:
+    def _read(self, part: str) -> Sample:
+        networks = {**self.trained, **(self.untrained if self.reads_untrained else {})}
         readers = {whose: Reader(net, self.layers(whose)) for whose, net in networks.items()}
         batches, shape = self.batches(part), self.receiver.input_shape
         examples = sum(map(len, batches.order(0)))

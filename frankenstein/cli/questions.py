@@ -14,7 +14,7 @@ from frankenstein.catalog import Entry
 class Question(Entry):
     """A function `(Study) -> Section`, and what it needs of the pass over the data."""
 
-    reads_untrained: bool = False  # whether `study.val` has rows of untrained networks, a control
+    reads_untrained: bool = False  # whether samples have rows of untrained networks, a control
     of_layers: bool = True  # False: it does not ask of pairs of layers
     watch: str = ""  # "package.module:watcher", `(Study) -> Watcher`: is told of every batch of
     # held-out images, for what is not in pooled rows; it stays in `study.watchers[<name>]`
@@ -41,5 +41,10 @@ QUESTIONS: Mapping[str, Question] = {
         "frankenstein.cli.analyze_merge:section",
         "can their weights be averaged once their units are in one order?",
         of_layers=False,
+    ),
+    "probes": Question(
+        "frankenstein.cli.analyze_probes:section",
+        "how well can the labels be read out of each layer, beside random labels?",
+        reads_untrained=True,
     ),
 }

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from frankenstein.compare.tally import Tally
 from frankenstein.dictionaries import Dictionary
 from frankenstein.errors import UserError
 from frankenstein.shapes import per_location
-from frankenstein.surgery import Cut, graft
+from frankenstein.surgery import Cut
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,6 @@ def evaluate_dictionary(
     Halves and dictionary lie on `device`, in evaluation mode, maps with their channels first.
     """
     tallies = {name: Tally() for name in ("network", "reconstruction", "mean")}
-    rebuilt = graft(nn.Identity(), dictionary, halves.end)
     n, examples = 0, 0
     first, second, error = torch.zeros(()), torch.zeros(()), torch.zeros(())
     counts = torch.zeros(dictionary.features, dtype=torch.int64, device=device)
@@ -58,16 +57,17 @@ def evaluate_dictionary(
         if silent is None:
             silent = halves.end(_everywhere(dictionary.mean, z[:1]))
         answers = halves.end(z)
-        tallies["network"].update(answers, labels)
-        tallies["reconstruction"].update(rebuilt(z), labels, answers)
-        tallies["mean"].update(silent.expand_as(answers), labels)
         strength = dictionary.encode(z)
+        rebuilt = dictionary.decode(strength)
+        tallies["network"].update(answers, labels)
+        tallies["reconstruction"].update(halves.end(rebuilt), labels, answers)
+        tallies["mean"].update(silent.expand_as(answers), labels)
         rows = per_location(z).double()
         n += len(rows)
         counts += (per_location(strength) > 0).sum(0)
         from_mean = rows - dictionary.mean
         first, second = first + from_mean.sum(0), second + from_mean.square().sum()
-        error = error + (rows - per_location(dictionary.decode(strength))).square().sum()
+        error = error + (rows - per_location(rebuilt)).square().sum()
         best.update(_strongest(strength), examples)
         examples += len(z)
     if n == 0:

@@ -15,7 +15,7 @@ from torch import Tensor
 from frankenstein.errors import UserError
 from frankenstein.shapes import same_examples
 
-_STEPS = 200  # of L-BFGS: a linear probe is done after some 50, a hidden layer stops early
+_STEPS = 100  # of L-BFGS: a linear probe is done after some 30, a hidden layer stops early
 
 
 class Readout(NamedTuple):
@@ -27,8 +27,11 @@ class Readout(NamedTuple):
 
     @property
     def selectivity(self) -> list[float]:
-        """Accuracy less control: large if labels are read, small if they are learned by heart."""
-        return [a - b for a, b in zip(self.accuracy, self.control, strict=True)]
+        """Accuracy less control: large if labels are read, small if they are learned by heart.
+
+        None where there is no control.
+        """
+        return [a - b for a, b in zip(self.accuracy, self.control, strict=False)]
 
 
 def probe_layers(

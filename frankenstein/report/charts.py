@@ -1,6 +1,6 @@
 """Charts of a run: curves over steps, and kinds of stitches side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,14 @@ def curves(
     x_label: str = "",
     y_label: str = "",
     limits: tuple[float, float] | None = None,  # of y
+    margins: Mapping[str, ArrayLike | Tensor] | None = None,  # name: one above and below each y
+    ticks: Sequence[str] = (),  # what x = 0, 1, ... are called
+    controls: Collection[str] = (),  # series in grey dashes
 ) -> Figure:
-    """One line per series; a value that is not finite is a gap.
+    """One line per series, in a band where it has margins; a value that is not finite is a gap.
 
     Raises:
-        ShapeError: if a series has not one y per x.
+        ShapeError: if a series has not one y, or one margin, per x.
     """
     figure = Figure(figsize=(6.4, 3.6))
     axes = figure.add_subplot()
@@ -47,16 +50,28 @@ def curves(
         x, y = map(to_array, points)
         if x.ndim != 1 or x.shape != y.shape:
             raise ShapeError(f"curve {name!r} needs one y per x, got shapes {x.shape}, {y.shape}")
+        colour = GREY if name in controls else PALETTE[i % len(PALETTE)]
+        dashes = _DASHES[1 if name in controls else i // len(PALETTE) % len(_DASHES)]
         axes.plot(
             x,
             y,
             label=name,
-            color=PALETTE[i % len(PALETTE)],
-            linestyle=_DASHES[i // len(PALETTE) % len(_DASHES)],
+            color=colour,
+            linestyle=dashes,
             marker="o" if len(x) <= 40 else None,  # few points are measurements: show each
             markersize=3,
         )
+        if margins and name in margins:
+            margin = to_array(margins[name])
+            if margin.shape != y.shape:
+                raise ShapeError(
+                    f"curve {name!r} needs one margin per x, got shapes {x.shape}, {margin.shape}"
+                )
+            axes.fill_between(x, y - margin, y + margin, color=colour, alpha=0.15, linewidth=0)
     axes.grid(True)
+    if ticks:
+        longest = max(map(len, ticks)) * len(ticks)
+        axes.set_xticks(range(len(ticks)), ticks, rotation=0 if longest < 60 else 90)
     axes.set(xlabel=x_label, ylabel=y_label, ylim=limits)
     axes.set_title(wrapped(title, figure.get_figwidth()))
     if len(series) > 1:

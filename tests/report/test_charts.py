@@ -74,3 +74,18 @@ def test_the_room_never_imports_pyplot():
     room = Path(report.__file__).parent
     lines = [line for file in room.glob("*.py") for line in file.read_text().splitlines()]
     assert [line for line in lines if "import" in line and "pyplot" in line] == []
+
+
+def test_a_curve_has_its_margins_in_a_band_and_controls_are_grey_dashes():
+    series = {"sender": ([0, 1], [0.5, 0.7]), "untrained": ([0, 1], [0.4, 0.4])}
+    figure = curves(
+        series, margins={"sender": [0.1, 0.2]}, ticks=["a", "b"], controls=["untrained"]
+    )
+    (axes,) = figure.axes
+    (band,) = axes.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == pytest.approx((0.4, 0.9))
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["a", "b"]
+    assert [line.get_linestyle() for line in axes.lines] == ["-", "--"]
+    with pytest.raises(ShapeError, match="curve 'sender' needs one margin per x"):
+        curves(series, margins={"sender": [0.1]})
