@@ -20,8 +20,9 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/frankenstein demo --dataset $(DATA) --data-root $(DATA_ROOT)
 
+# A process for every core, with one thread each; a file's tests share a process, and so its networks.
 test: setup
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .
