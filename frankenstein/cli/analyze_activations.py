@@ -67,9 +67,9 @@ class ActivationWatcher:
 
     def __init__(self, study: Study) -> None:
         self.of: dict[Key, ActivationSums] = {
-            (whose, layer): ActivationSums(bounds_of(network, layer), _IMAGES)
+            (whose, layer): ActivationSums(bounds, _IMAGES)
             for whose, network in {**study.trained, **study.untrained}.items()
-            for layer in study.layers(whose)
+            for layer, bounds in bounds_of(network, study.layers(whose)).items()
         }
 
     def __call__(self, found: Mapping[str, Layers], labels: Tensor) -> None:

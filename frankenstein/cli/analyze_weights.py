@@ -21,8 +21,10 @@ from frankenstein.errors import UserError
 from frankenstein.report import Picture, Section, markdown_table
 from frankenstein.report.panels import histogram_line, line_panels, point_panels
 
+Pair = tuple[str, str]  # whose
+
 _BINS = 60  # at most
-_UNTRAINED = ("untrained_sender", "untrained_receiver")
+_CONTROL: Pair = ("untrained_sender", "untrained_receiver")
 _FACTS = ("norm", "deviation", "zeros", "sparsity", "effective_rank")
 _CAPTIONS = {
     "distributions": "Distribution of the weights of every layer. Density over value. The dashed "
@@ -47,19 +49,27 @@ def section(study: Study) -> Section:
     if not layers:
         raise UserError("the networks have no weights of the same name; compare their activations")
     facts = {
-        (layer, whose): weight_facts(found[layer])
+        (layer, whose): weight_facts(weights[whose][layer])
         for layer in layers
-        for whose, found in weights.items()
-        if layer in found
+        for whose in (*study.trained, _CONTROL[0])
+        if layer in weights[whose]
     }
     scores = {
         f"{fact}/{whose}/{layer}": getattr(numbers, fact)
         for (layer, whose), numbers in facts.items()
         for fact in _FACTS
     }
-    aligned, whole = _aligned(study)
+    # The receiver last, so that every other is brought into its order.
+    order = sorted(study.trained, key=lambda whose: whose == "receiver")
+    matched = {
+        (one, other): matched_weights(networks[one], networks[other], study.seed)
+        for one, other in (*combinations(order, 2), _CONTROL)
+    }
+    aligned = {one: found for (one, other), (found, _) in matched.items() if other == "receiver"}
+    aligned["receiver"] = weights["receiver"]
+    whole = all(whole for _, whole in matched.values())
     rows_picture, axes_scores = _rows(aligned, weights, layers, whole)
-    distance_rows, distance_scores = _distances(study, weights, layers)
+    distance_rows, distance_scores = _distances(matched, weights, layers)
     scores |= axes_scores | distance_scores
     blocks: list[str | Picture] = [
         _about(study, trained, layers),
@@ -76,53 +86,37 @@ def section(study: Study) -> Section:
     return Section("Weights", tuple(blocks), scores, headlines)
 
 
-def _aligned(study: Study) -> tuple[dict[str, Weights], bool]:
-    """Every network's weights in the receiver's order of units; whether as whole networks."""
-    found: dict[str, Weights] = {}
-    whole = True
-    for whose, network in study.trained.items():
-        if whose == "receiver":
-            found[whose] = weight_matrices(network)
-        else:
-            found[whose], one_order = matched_weights(network, study.receiver, study.seed)
-            whole = whole and one_order
-    return found, whole
-
-
 def _distances(
-    study: Study, weights: Mapping[str, Weights], layers: list[str]
+    matched: Mapping[Pair, tuple[Weights, bool]],
+    weights: Mapping[str, Weights],
+    layers: list[str],
 ) -> tuple[tuple[list[list], list[str]], dict[str, float]]:
     """Before and after matching, for each two networks, beside two untrained ones."""
-    control = _before_and_after(study, _UNTRAINED, weights, layers)
-    rows, scores = [], {}
-    for pair in combinations(study.trained, 2):
-        found = _before_and_after(study, pair, weights, layers)
-        for layer, (before, after) in found.items():
-            rows.append(["-".join(pair), layer, before, after, *control.get(layer, (None, None))])
-            scores[f"distance_before/{'-'.join(pair)}/{layer}"] = before
-            scores[f"distance_after/{'-'.join(pair)}/{layer}"] = after
-    for layer, (before, after) in control.items():
-        scores[f"distance_before/untrained/{layer}"] = before
-        scores[f"distance_after/untrained/{layer}"] = after
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    for (one, other), (after, _) in matched.items():
+        before, target = weights[one], weights[other]
+        found["untrained" if (one, other) == _CONTROL else f"{one}-{other}"] = {
+            layer: (
+                weight_distance(before[layer], target[layer]),
+                weight_distance(after[layer], target[layer]),
+            )
+            for layer in layers
+            if layer in before and layer in target and before[layer].shape == target[layer].shape
+        }
+    scores = {
+        f"distance_{when}/{said}/{layer}": number
+        for said, by_layer in found.items()
+        for layer, numbers in by_layer.items()
+        for when, number in zip(("before", "after"), numbers, strict=True)
+    }
+    control = found.pop("untrained")
+    rows = [
+        [said, layer, *numbers, *control.get(layer, (None, None))]
+        for said, by_layer in found.items()
+        for layer, numbers in by_layer.items()
+    ]
     header = ["networks", "layer", "before", "matched", "untrained", "untrained, matched"]
     return (rows, header), scores
-
-
-def _before_and_after(
-    study: Study, pair: tuple[str, str], weights: Mapping[str, Weights], layers: list[str]
-) -> dict[str, tuple[float, float]]:
-    networks = {**study.trained, **study.untrained}
-    one, other = (weights[whose] for whose in pair)
-    matched, _ = matched_weights(networks[pair[0]], networks[pair[1]], study.seed)
-    shared = [name for name in layers if name in one and name in other]
-    return {
-        layer: (
-            weight_distance(one[layer], other[layer]),
-            weight_distance(matched[layer], other[layer]),
-        )
-        for layer in shared
-        if one[layer].shape == other[layer].shape
-    }
 
 
 def _rows(
@@ -137,7 +131,7 @@ def _rows(
         points, share = common_axes([*rows.values()])
         panels[f"{layer}: {share:.0%}"] = dict(zip(rows, points, strict=True))
         scores[f"axes/{layer}"] = share
-        control = [weights[whose][layer] for whose in _UNTRAINED if layer in weights[whose]]
+        control = [weights[whose][layer] for whose in _CONTROL if layer in weights[whose]]
         if len({z.shape[1] for z in control}) == 1:
             scores[f"axes/untrained/{layer}"] = common_axes(control)[1]
     figure = point_panels(panels or {"no rows of one length": {}}, "first axis", "second axis")
@@ -161,9 +155,8 @@ def _distributions(weights: Mapping[str, Weights], layers: list[str]) -> Figure:
 def _spectra(facts: Mapping[tuple[str, str], WeightFacts], layers: list[str]) -> Figure:
     panels: dict[str, dict] = {layer: {} for layer in layers}
     for (layer, whose), numbers in facts.items():
-        if whose != "untrained_receiver":
-            spectrum = numbers.spectrum / numbers.spectrum.max()
-            panels[layer][_called(whose)] = np.arange(1, len(spectrum) + 1), spectrum
+        spectrum = numbers.spectrum / numbers.spectrum.max()
+        panels[layer][_called(whose)] = np.arange(1, len(spectrum) + 1), spectrum
     labels = "number of the singular value", "over the largest"
     return line_panels(panels, *labels, controls=("untrained",))
 
@@ -173,8 +166,6 @@ def _facts_table(
 ) -> tuple[list[list], list[str]]:
     rows = []
     for (layer, whose), numbers in facts.items():
-        if whose == "untrained_receiver":
-            continue  # as the untrained sender: one control is enough to read
         shape = weights[whose][layer].shape
         values = [getattr(numbers, fact) for fact in _FACTS[:-1]]
         rank = f"{numbers.effective_rank:.1f} of {min(shape)}"

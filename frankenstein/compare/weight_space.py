@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError
 from frankenstein.surgery import permute
 
+_FEW = 50
 Weights = Mapping[str, Tensor]  # {layer: (units, numbers of each)}, float64 on the CPU
 
 
@@ -122,8 +124,10 @@ def common_axes(
         lengths = ", ".join(str(z.shape[1]) for z in rows)
         raise ShapeError(f"common axes need rows of one length, got {lengths}")
     together = torch.cat([z.double() for z in rows])
-    axes = PCA(min(2, *together.shape), svd_solver="full")
-    points = torch.as_tensor(axes.fit_transform(together.numpy()))
+    # Two axes of thousands of numbers need no full decomposition; ARPACK's are as exact.
+    few = min(together.shape) <= _FEW
+    axes = PCA(min(2, *together.shape), svd_solver="full" if few else "arpack", random_state=0)
+    points = torch.from_numpy(np.ascontiguousarray(axes.fit_transform(together.numpy())))
     points = nn.functional.pad(points, (0, 2 - points.shape[1]))
     share = float(axes.explained_variance_ratio_.sum())
     return list(points.split([len(z) for z in rows])), share

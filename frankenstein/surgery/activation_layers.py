@@ -1,5 +1,6 @@
 """The layers whose units a question about units is asked of, unless others are named."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 from torch import fx, nn
@@ -47,16 +48,21 @@ def activation_layers(network: nn.Module) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def bounds_of(network: nn.Module, layer: str) -> tuple[float, float] | None:
+def bounds_of(
+    network: nn.Module, layers: Iterable[str]
+) -> dict[str, tuple[float, float] | None]:  # by layer
     """The smallest and the largest value that a layer's nonlinearity can give; None without one.
 
     An open side is infinite.
 
-    >>> bounds_of(nn.Sequential(nn.Linear(4, 3), nn.Tanh()), "1")
-    (-1.0, 1.0)
+    >>> bounds_of(nn.Sequential(nn.Linear(4, 3), nn.Tanh()), ["0", "1"])
+    {'0': None, '1': (-1.0, 1.0)}
     """
     traced = trace(network)
-    node = traced.find(layer)
+    return {layer: _bounds(traced, traced.find(layer)) for layer in layers}
+
+
+def _bounds(traced: Trace, node: fx.Node) -> tuple[float, float] | None:
     if node.op != "call_module":
         return _BOUNDS.get(_called(node))
     module = traced.module.get_submodule(str(node.target))

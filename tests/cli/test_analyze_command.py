@@ -150,7 +150,7 @@ def test_weights_are_of_any_number_of_networks(run, saved):
     one, two, three = (saved("mlp", seed) for seed in range(3))
     found = summary(run("analyze", one, two, "--weights", "--more", three, one))
     third, again = "mlp-10-1-in2", "mlp-10-1-in0"
-    for pairing in ("sender-receiver", f"sender-{third}", f"receiver-{third}"):
+    for pairing in ("sender-receiver", f"sender-{third}", f"{third}-receiver"):
         assert found[f"weights/distance_after/{pairing}/fc1"] < 1
     assert found[f"weights/distance_before/sender-{again}/fc1"] == 0
 

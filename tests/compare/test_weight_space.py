@@ -107,15 +107,18 @@ def test_matrices_are_those_of_layers_flattened_without_biases_and_norms(small_n
     assert shapes == {"conv1": (4, 9), "conv2": (6, 36), "fc": (10, 24)}
 
 
-def test_common_axes_are_those_of_the_svd_of_all_rows_together(weight):
-    other = torch.randn(5, 12, dtype=torch.float64)
+@pytest.mark.parametrize("size", [12, 120])
+def test_common_axes_are_those_of_the_svd_of_all_rows_together(size):
+    weight, other = (
+        torch.randn(n, size, dtype=torch.float64) for n in (7 * size // 12, 5 * size // 12)
+    )
     points, share = common_axes([weight, other])
     together = torch.cat([weight, other]).numpy()
     centred = together - together.mean(0)
     u, s, _ = np.linalg.svd(centred, full_matrices=False)
-    np.testing.assert_allclose(torch.cat(points).abs(), np.abs(u[:, :2] * s[:2]), atol=1e-10)
+    np.testing.assert_allclose(torch.cat(points).abs(), np.abs(u[:, :2] * s[:2]), atol=1e-9)
     assert share == pytest.approx((s[:2] ** 2).sum() / (s**2).sum())
-    assert [tuple(p.shape) for p in points] == [(7, 2), (5, 2)]
+    assert [tuple(p.shape) for p in points] == [(len(weight), 2), (len(other), 2)]
     assert common_axes([torch.arange(3.0)[:, None]])[0][0].shape == (3, 2)
-    with pytest.raises(ShapeError, match="common axes need rows of one length, got 12, 4"):
-        common_axes([weight, weight[:, :4]])
+    with pytest.raises(ShapeError, match="common axes need rows of one length, got 4, 5"):
+        common_axes([weight[:, :4], weight[:, :5]])

@@ -56,9 +56,8 @@ def test_functions_count_and_what_mixes_units_does_not():
     ],
 )
 def test_bounds_are_those_of_the_nonlinearity(module, bounds):
-    assert bounds_of(nn.Sequential(nn.Linear(4, 3), module), "1") == bounds
+    assert bounds_of(nn.Sequential(nn.Linear(4, 3), module), ["1"]) == {"1": bounds}
 
 
 def test_a_function_has_bounds_too():
-    assert bounds_of(Functions(), "tanh") == (-1, 1)
-    assert bounds_of(Functions(), "relu") is None
+    assert bounds_of(Functions(), ["tanh", "relu"]) == {"tanh": (-1, 1), "relu": None}
