@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from frankenstein.cli.compare_words import MeasureWord, sorted_out
+from frankenstein.cli.compare_words import MeasureWord, is_table, sorted_out
 from frankenstein.cli.names import DatasetName, NetworkName
 
 
@@ -17,6 +17,11 @@ def compare(
     stitch: Literal["before", "after", "ps_inv"] | None = None,
     layer: str | None = None,
     flattening: Literal["per_location", "per_sample", "pooled"] | None = None,
+    bootstrap: Annotated[int, "how sure"] = 0,
+    permutations: Annotated[int, "how sure"] = 0,
+    keep: Annotated[int, "how sure"] = 500,
+    seed: Annotated[int, "how sure"] = 0,
+    block: int = 128,
     dataset: Annotated[DatasetName | None, "-d"] = None,
     model: NetworkName | None = None,
     other_networks: bool = False,
@@ -27,11 +32,17 @@ def compare(
     accelerator: Annotated[str, "trainer"] = "auto",
     quiet: bool = False,
 ) -> Path:
-    """Compare two trained networks layer by layer, by unbiased linear CKA on held-out images.
+    """Compare two trained networks layer by layer, by any measures, on held-out images.
 
-    One pass over the data serves all pairs of layers. With a layer of each, only that pair; with
-    measures behind them, by these. In place of SENDER, the folder of a run of stitch.py compares
-    its stitched representation with the receiver's own.
+    One pass over the data serves all pairs of layers and all measures; unbiased linear CKA if none
+    is named. Layers are a name, names with commas between, a glob ("bn*"), or "modules" for all
+    modules. Measures of two single layers come as one table, of more as a matrix each. In place
+    of SENDER, the folder of a run of stitch.py compares its stitched representation with the
+    receiver's own.
+
+    A value alone says little: --permutations shows what unrelated representations would give, and
+    --bootstrap how far the value would be off with other images. Both come from examples that the
+    one pass keeps, not from more passes.
 
     Dr. Frankenstein's words for measures are understood: cka is linear_cka, cca mean_cca, corr
     unit_correlation (and draws all correlations), ps_inv the r_squared of the pseudo-inverse
@@ -41,17 +52,24 @@ def compare(
     Args:
         sender: file of the first network, or folder of a run of stitch.py
         receiver: file of the second network; none behind a run
-        sender_layer: layer of the first network; all cut points if absent
-        receiver_layer: layer of the second network; all cut points if absent
-        measures: measures of the two layers
+        sender_layer: layers of the first network; all cut points if absent
+        receiver_layer: layers of the second network; all cut points if absent
+        measures: measures of the layers, the first of which may stand in place of a layer
         stitch: which stitch of a run; after if absent
         layer: layer of the receiver behind a run's cut to compare at; the cut itself if absent
-        flattening: what a row is; if absent a place where both lie on one grid, else the mean
-            over places
+        flattening: what a row is; if absent what suits each measure, and is said in the result
+        bootstrap: draws of half of the kept examples for a 95 % interval of every value, such
+            as 1000; 0 for none
+        permutations: shuffles of the kept examples for a null and p of every value, such as
+            200; 0 for none
+        keep: examples to keep, a uniform sample, for intervals, nulls and those measures that need
+            the examples themselves
+        seed: seed of draws and shuffles
+        block: images that a Gram matrix of unbiased_cka spans; more images a block, less spread
         dataset: data set; the one that the receiver was trained on if absent
         model: network in a .pt file, which its shapes tell if absent
         other_networks: take a run's networks though they are not those it was made for
-        batch_size: images that one Gram matrix spans; more images a block, less spread
+        batch_size: images a batch
         out_dir: folder of results
         run_name: folder of this run in OUT_DIR/compare; made from the networks' files if absent
         data_root: folder where data sets lie, or are downloaded to; if absent, the one in the
@@ -62,6 +80,9 @@ def compare(
     Examples:
         python compare.py model_weights/tiny10/digits/in0-gn0.safetensors \\
             model_weights/tiny10/digits/in1-gn1.safetensors
+        python compare.py A.safetensors B.safetensors unbiased_cka procrustes_similarity mutual_knn
+        python compare.py A.safetensors B.safetensors 'bn*' relu1,relu3,fc \\
+            --bootstrap 1000 --permutations 200
         python compare.py A.safetensors B.safetensors bn3 bn5 -d fashion
         python compare.py A.safetensors B.safetensors bn3 bn5 -d fashion cka l2 ps_inv corr
         python compare.py results/stitch/RUN --stitch after cka l2
@@ -69,19 +90,13 @@ def compare(
     """
     values = sorted_out(dict(locals()))
 
+    from frankenstein.cli.compare_report import shown
     from frankenstein.cli.compare_run import run_compare
     from frankenstein.cli.config import dump
     from frankenstein.cli.measure_run import run_measures
     from frankenstein.cli.outcome import tell
-    from frankenstein.report import terminal_matrix
 
-    if values["measures"] or values["stitch"]:
+    if is_table(values):
         return tell(*run_measures(values, dump(compare, values)))
-    folder, matrix = run_compare(values, dump(compare, values))
-    return tell(
-        folder,
-        quiet,
-        f"{matrix.measure}, {matrix.flattening}, {matrix.examples} held-out images; "
-        "rows: layers of the sender, columns: of the receiver",
-        terminal_matrix(matrix.values, matrix.rows, matrix.columns),
-    )
+    compared = run_compare(values, dump(compare, values))
+    return tell(compared.folder, quiet, *shown(compared.matrices, compared.sure))

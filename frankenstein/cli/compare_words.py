@@ -16,7 +16,8 @@ ALIASES = {  # Dr. Frankenstein's words
     "corr": "unit_correlation",
 }
 MeasureWord = Annotated[str, (*MEASURES, *ALIASES)]
-_PLACES = ("receiver", "sender_layer", "receiver_layer")
+_LAYERS = ("sender_layer", "receiver_layer")
+_PLACES = ("receiver", *_LAYERS)
 
 
 def sorted_out(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,6 +40,22 @@ def sorted_out(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def is_table(values: Mapping[str, Any]) -> bool:
+    """Whether two single representations are compared: a run's, or two layers' by measures."""
+    layers = [values[side] for side in _LAYERS]
+    return bool(values["stitch"] or (values["measures"] and all(map(_is_single, layers))))
+
+
+def layers_of(words: str | None) -> list[str] | None:
+    """Layers as they are asked for, "bn1,bn3" as two; None for all cut points."""
+    return None if words is None else [word for word in words.split(",") if word]
+
+
+def _is_single(words: str | None) -> bool:
+    names = layers_of(words) or []
+    return len(names) == 1 and not set(names[0]) & set("*?[ ") and names[0] != "modules"
+
+
 def _check(values: Mapping[str, Any], is_run: bool) -> None:
     sender, receiver = values["sender"], values["receiver"]
     if is_run and receiver is not None:
@@ -53,7 +70,8 @@ def _check(values: Mapping[str, Any], is_run: bool) -> None:
     for option in ("stitch", "layer"):
         if values[option] is not None:
             raise UsageError(f"--{option} is for the folder of a run, and {sender} is none")
-    if values["measures"] and values["receiver_layer"] is None:
-        raise UsageError("measures are of two layers: name SENDER_LAYER and RECEIVER_LAYER")
-    if values["flattening"] is not None and not values["measures"]:
-        raise UsageError("--flattening is for measures, and none is named")
+    if "l2" in values["measures"] and not is_table(values):
+        raise UsageError(
+            "l2 is of two single layers: name SENDER_LAYER and RECEIVER_LAYER, or take "
+            "mean_squared_distance"
+        )

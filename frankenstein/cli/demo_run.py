@@ -53,8 +53,10 @@ def run_demo(values: Mapping[str, Any]) -> tuple[Path, Scores]:
         options["epochs"] = min(options["epochs"], _STITCH_EPOCHS[dataset])
         scores[kind] = run_stitch(options, dump(stitch, options))[1]
     options = _defaults(compare) | common | pair
-    compared, matrix = run_compare(options, dump(compare, options))
-    _report(folder, values, scores, Picture("matrix", matrix.plot(), _MATRIX), compared)
+    compared = run_compare(options, dump(compare, options))
+    (matrix,) = compared.matrices.values()
+    picture = Picture("matrix", matrix.plot(), _MATRIX)
+    _report(folder, values, scores, picture, compared.folder / f"{matrix.measure}.csv")
     return folder, scores
 
 
@@ -107,7 +109,7 @@ def _report(
             markdown_table(*_rows(scores), percent=_SHARES),
             Picture("accuracy", bars(heights, lines=lines), _ACCURACY),
             matrix,
-            f"Every value of the matrix is in `{compared.relative_to(folder) / 'matrix.csv'}`. "
+            f"Every value of the matrix is in `{compared.relative_to(folder)}`. "
             "Each run under `train/`, `stitch/` and `compare/` has its own report, and its "
             "`config.yaml` replays it.",
         ],

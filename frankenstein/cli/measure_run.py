@@ -12,20 +12,19 @@ from torch.utils.tensorboard import SummaryWriter
 from frankenstein.catalog import MEASURES
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.compare_words import ALIASES
+from frankenstein.cli.how_sure import announce, check_options, columns, drawn, explained, kept_for
 from frankenstein.cli.joint import load_pair
 from frankenstein.cli.run_folder import run_folder, short_name
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.stitched_run import read_run
 from frankenstein.cli.trainer import device_of
 from frankenstein.cli.waiting import waiting
-from frankenstein.compare import Representation, layer_moments
+from frankenstein.compare import Certainty, PairSimilarities, Representation, pair_similarities
 from frankenstein.measures import correlation_matrix
 from frankenstein.moments import Moments
 from frankenstein.report import Picture, heatmap, markdown_table, rich_table
 from frankenstein.surgery import capture
 from frankenstein.zoo import network_sha256, read_card
-
-_HEADER = ["measure", "value", "what it says"]
 
 
 class Subject(NamedTuple):
@@ -41,33 +40,56 @@ class Subject(NamedTuple):
 def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, Table]:
     """Run `frankenstein compare` with measures; returns its folder, whether quiet, and a table."""
     at_least(batch_size=(values["batch_size"], 1))
+    check_options(values)
     device = device_of(values["accelerator"])
     subject = (_of_run if values["stitch"] else _of_pair)(values, device)
     options, called, networks = subject.options, subject.called, subject.networks
+    words = {word: ALIASES.get(word, word) for word in options["measures"]}
+    measures = list(dict.fromkeys(words.values()))
     data = data_for(networks[1], options["dataset"], options, values["batch_size"])
+    images = len(data.val_labels)
     name = values["run_name"] or "-".join([short_name(values["sender"]), *called])
+    kept = kept_for(values, measures)
+    if kept is not None:
+        black = torch.zeros(2, *networks[1].input_shape, device=device)  # type: ignore[misc]
+        with torch.no_grad():
+            size = sum(4 * one(black)[0].numel() for one in (subject.one, subject.other))
+        announce(kept, size, images, values["quiet"])
     with run_folder(values["out_dir"], "compare", name, config) as run:
-        batches = waiting(data.val_batches(), f"comparing {name}", values["quiet"])
-        moments, flattening = layer_moments(
-            subject.one, subject.other, batches, values["flattening"], device
+        found = pair_similarities(
+            subject.one,
+            subject.other,
+            waiting(data.val_batches(), f"comparing {name}", values["quiet"]),
+            measures,
+            values["flattening"],
+            values["keep"],
+            device,
+            None if kept is None else kept.update,
         )
-        found = {word: _value(word, moments) for word in options["measures"]}
-        run.summary.update({"/".join([word, *called]): value for word, value in found.items()})
+        sure = {} if kept is None else drawn(kept, found.flattenings, values)
+        rows = {word: _row(word, measure, found, sure) for word, measure in words.items()}
+        run.summary.update({f"{word}/{'/'.join(called)}": row[1] for word, row in rows.items()})
         shas = dict(zip(("sender", "receiver"), map(network_sha256, networks), strict=True))
         run.facts |= {"networks": shas, "device": str(device), "dataset": options["dataset"]}
-        run.facts |= {"examples": len(data.val_labels), "flattening": flattening}
-        about = f"{' against '.join(called)}, {flattening}, {len(data.val_labels)} held-out images"
-        rows = [[word, value, _about(word)] for word, value in found.items()]
-        blocks: list[str | Picture] = [about, markdown_table(rows, _HEADER)]
+        flattenings = " or ".join(dict.fromkeys(found.flattenings.values()))
+        run.facts |= {"examples": images, "flattening": flattenings}
+        run.facts |= {"flattenings": found.flattenings, "kept": None if kept is None else len(kept)}
+        about = f"{' against '.join(called)}, {flattenings}, {images} held-out images"
+        more = [*columns(next(iter(sure.values()), None))]
+        head, table = ["measure", "value", *more, "what it says"], [*rows.values()]
+        blocks: list[str | Picture] = [about, markdown_table(table, head)]
+        blocks += [*_flattenings(found), *explained(values, sure, images)]
         with SummaryWriter(str(run.path)) as writer:
-            for word, value in found.items():
-                writer.add_scalar(f"similarity/{word}", value)
-            if "unit_correlation" in (ALIASES.get(word, word) for word in found):
-                picture = _correlations(moments, called)
+            for word, row in rows.items():
+                writer.add_scalar(f"similarity/{word}", row[1])
+            if "unit_correlation" in measures and found.moments is not None:
+                picture = _correlations(found.moments, called)
                 blocks.append(picture)
                 writer.add_figure("similarity/units", picture.figure)
         write_run_report(run, f"Similarity: {name}", blocks)
-    return run.path, values["quiet"], rich_table(rows, _HEADER, title=about)
+    if more:  # a terminal has no room for words beside so many numbers
+        head, table = head[:-1], [row[:-1] for row in table]
+    return run.path, values["quiet"], rich_table(table, head, title=about)
 
 
 def _of_pair(values: dict[str, Any], device: torch.device) -> Subject:
@@ -121,9 +143,21 @@ class _Reading(nn.Module):
         return self.capture(images)[self.layer]
 
 
-def _value(word: str, moments: Moments) -> float:
-    value = float(MEASURES[ALIASES.get(word, word)](moments))
-    return value / len(moments.mean("y")) if word == "l2" else value
+def _row(
+    word: str, measure: str, found: PairSimilarities, sure: Mapping[str, Certainty]
+) -> list[Any]:
+    """A line of the table: the value, what is known of it, and what it says."""
+    units = len(found.moments.mean("y")) if word == "l2" and found.moments is not None else 1
+    more = columns(sure.get(measure), units)
+    value = float(found.values[measure]) / units
+    return [word, value, *(float(part) for part in more.values()), _about(word)]
+
+
+def _flattenings(found: PairSimilarities) -> list[str]:
+    """Which measure flattens how, where they differ."""
+    if len(set(found.flattenings.values())) == 1:
+        return []
+    return [", ".join(f"{name}: {flat}" for name, flat in found.flattenings.items()) + "."]
 
 
 def _about(word: str) -> str:

@@ -34,7 +34,7 @@ def layer_moments(
         images = images.to(device)
         x, y = (units_first(network(images)) for network in (one, other))
         if flattening is None:
-            flattening = "per_location" if _places(x) == _places(y) else "pooled"
+            flattening = "per_location" if places(x) == places(y) else "pooled"
             moments = Moments(FLATTENINGS[flattening])
         moments.update(x, y)
     return moments, flattening or "per_location"
@@ -45,5 +45,6 @@ def units_first(z: Tensor) -> Tensor:
     return z.movedim(-1, 1) if is_channels_last(z.shape[1:]) else z
 
 
-def _places(z: Tensor) -> tuple[int, ...]:
+def places(z: Tensor) -> tuple[int, ...]:
+    """The grid that a representation lies on, as (H, W) or (T,); () for vectors."""
     return z.shape[2:] if z.ndim == 4 else z.shape[1:-1]

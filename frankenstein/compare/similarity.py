@@ -1,15 +1,17 @@
 """How alike are the layers of two networks: one pass over the data for all pairs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from frankenstein.compare.batches import inputs_in_blocks
 from frankenstein.compare.labelled import LabelledMatrix
 from frankenstein.compare.reading import Wanted, reading
 from frankenstein.measures import LayerSimilarities
+
+Layers = Mapping[str, Tensor]  # {layer: (N, ...)}
 
 
 def similarity_matrix(
@@ -72,8 +74,12 @@ def similarity_matrices(
     block: int = 128,
     limit: int = 2000,
     device: torch.device | str | None = None,
+    watch: Callable[[Layers, Layers, Tensor], object] | None = None,
 ) -> dict[str, LabelledMatrix]:
-    """As `similarity_matrix`, of several measures in one pass, by name."""
+    """As `similarity_matrix`, of several measures in one pass, by name.
+
+    `watch` is told of every batch of the pass: all layers of each network, and the inputs.
+    """
     kept = LayerSimilarities(measures, flattening, block, limit)
     seen = 0
     with (
@@ -81,7 +87,10 @@ def similarity_matrices(
         reading(receiver, receiver_layers, device) as theirs,
     ):
         for inputs in inputs_in_blocks(batches, block if kept.grams else 1):
-            kept.update(ours(inputs), theirs(inputs), inputs if kept.needs_inputs else None)
+            xs, ys = ours(inputs), theirs(inputs)
+            kept.update(xs, ys, inputs if kept.needs_inputs else None)
+            if watch is not None:
+                watch(xs, ys, inputs)
             seen += len(inputs)
     counted = {"grams": kept.grams.n if kept.grams else 0, "examples": min(seen, limit)}
     return {

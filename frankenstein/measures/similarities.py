@@ -43,8 +43,9 @@ class Similarities:
 
     @property
     def moments(self) -> Moments | None:
-        """The sums per location, if a measure needs them."""
-        return self._kept.get(("moments", "per_location"))
+        """The sums, if a measure needs them: per location, if one is asked for."""
+        sums = {flat: kept for (kind, flat), kept in self._kept.items() if kind == "moments"}
+        return sums.get("per_location", next(iter(sums.values()), None))
 
     def update(
         self,

@@ -24,8 +24,8 @@ def pair(saved):
     return saved("lenet", 0), saved("lenet", 1)
 
 
-def matrix(folder):
-    with (folder / "matrix.csv").open(newline="") as file:
+def matrix(folder, measure="unbiased_cka"):
+    with (folder / f"{measure}.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
     return {
         (row[0], column): float(cell)
@@ -58,12 +58,12 @@ def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair):
 
 
 def test_a_run_is_replayed_by_its_config(run, pair):
-    one = run("compare", *pair, "relu1", "-b", "20")
+    one = run("compare", *pair, "relu1", "--block", "20")
     again = run("compare", "--config", one / "config.yaml")
     assert again.name == f"{one.name}-2"
-    assert (again / "matrix.csv").read_text() == (one / "matrix.csv").read_text()
+    assert (again / "unbiased_cka.csv").read_text() == (one / "unbiased_cka.csv").read_text()
     assert {row for row, _ in matrix(one)} == {"relu1"}
-    assert json.loads((one / "run.json").read_text())["block"] == 128
+    assert json.loads((one / "run.json").read_text())["block"] == 20
 
 
 def test_networks_of_unlike_layers_can_be_compared(run, saved):
@@ -85,7 +85,7 @@ def test_the_matrix_is_printed_and_what_a_person_wants_comes_last(few_digits, pa
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("-b 3", "--batch-size must be at least 4, got 3"),
+        ("--block 3", "--block must be at least 4, got 3"),
         ("rel2", "LeNet has no layer 'rel2'; did you mean relu2"),
         ("relu2 rleu2", "LeNet has no layer 'rleu2'; did you mean relu2"),
         ("-d cifar10", "cifar10 has images of 3 channels, and the network takes 1; choose"),
@@ -93,8 +93,12 @@ def test_the_matrix_is_printed_and_what_a_person_wants_comes_last(few_digits, pa
         ("cka layer", "'layer' is no measure"),
         ("relu1 relu1 cka --layer conv2", "--layer is for the folder of a run, and"),
         ("--stitch after", "--stitch is for the folder of a run, and"),
-        ("relu1 cka", "measures are of two layers: name SENDER_LAYER and RECEIVER_LAYER"),
-        ("relu1 relu1 --flattening pooled", "--flattening is for measures, and none is named"),
+        ("relu1 l2", "l2 is of two single layers: name SENDER_LAYER and RECEIVER_LAYER, or take"),
+        ("relo*", "LeNet has no layer 'relo*'; did you mean relu"),
+        ("relu1,rel2", "LeNet has no layer 'rel2'; did you mean relu2"),
+        ("--bootstrap 20", "--bootstrap must be at least 39 for the ends of 95 %, or 0 for none"),
+        ("--permutations -1", "--permutations must be at least 0, got -1"),
+        ("--keep 7", "--keep must be at least 8, got 7"),
         ("rel1 relu1 cka", "LeNet has no layer 'rel1'; did you mean relu1"),
         ("relu1 conv2 l2", "unit i must have its like: x has 6 units and y has 16"),
         ("--accelerator brain", "--accelerator takes cpu, gpu or auto here, got 'brain'"),

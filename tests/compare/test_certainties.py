@@ -1,0 +1,76 @@
+import pytest
+import torch
+
+from frankenstein.compare import Kept, bytes_of_one, certainties, certainty, of_examples
+from frankenstein.measures import linear_cka, mean_squared_distance, unbiased_cka
+from frankenstein.moments import Moments
+from frankenstein.shapes import per_location, per_sample, pooled
+
+
+@pytest.fixture
+def layers():
+    """Two layers of each side, of 40 examples."""
+    x = {"a": torch.randn(40, 3, 4, 4), "b": torch.randn(40, 6)}
+    y = {"a": x["a"] + torch.randn(40, 3, 4, 4), "c": torch.randn(40, 5, 2, 2)}
+    return x, y
+
+
+def kept_of(layers, size=16, **options):
+    kept = Kept(**options)
+    for start in range(0, 40, size):
+        kept.update(*({s: z[start : start + size] for s, z in side.items()} for side in layers))
+    return kept
+
+
+def test_examples_are_kept_whole_and_as_they_came(layers):
+    kept = kept_of(layers)
+    assert len(kept) == 40
+    for side, known in zip((kept.x, kept.y), layers, strict=True):
+        assert list(side) == list(known)
+        for name, z in known.items():
+            assert torch.equal(side[name], z)
+
+
+def test_a_bounded_number_is_kept_the_same_of_both_sides(layers):
+    x, _ = layers
+    kept = kept_of((x, {"same": x["a"] + 1}), limit=7)
+    assert len(kept) == 7
+    assert torch.equal(kept.x["a"] + 1, kept.y["same"])
+
+
+def test_the_bytes_of_one_example_are_known_before(small_network):
+    # conv1 makes 4 maps of 6x6, fc 10 numbers.
+    assert bytes_of_one(small_network(0), ["conv1", "fc"]) == 4 * (4 * 36 + 10)
+
+
+@pytest.mark.parametrize("measure", [unbiased_cka, linear_cka])
+@pytest.mark.parametrize("flatten", [per_sample, pooled, per_location])
+def test_a_cell_is_the_certainty_of_its_two_layers(layers, measure, flatten):
+    if flatten is per_location:
+        layers = ({"a": layers[0]["a"]}, {"a": layers[1]["a"]})
+    name = measure.__name__
+    found = certainties(kept_of(layers), {name: flatten.__name__}, 39, 19)[name]
+
+    def alone(x, y):
+        return measure(Moments(flatten).update(x, y))
+
+    expected = certainty(of_examples(alone, layers[0]["a"], layers[1]["a"]), 40, 39, 19)
+    for part in ("value", "low", "high", "null_mean", "p_value"):
+        one, other = getattr(found, part)[0, 0].item(), getattr(expected, part).item()
+        assert one == pytest.approx(other, abs=2e-5), part
+
+
+def test_a_distance_is_the_smaller_the_closer(layers):
+    both = {"a": layers[0]["a"]}, {"a": layers[1]["a"]}
+    name = "mean_squared_distance"
+    found = certainties(kept_of(both), {name: "per_sample"}, permutations=19)[name]
+    assert found.p_value.item() == 1 / 20
+    value = mean_squared_distance(Moments(per_sample).update(*(side["a"] for side in both)))
+    assert found.value.item() == pytest.approx(value.item())
+
+
+def test_every_draw_is_told_of(layers):
+    told = []
+    flattenings = {"unbiased_cka": "per_sample", "mean_squared_cca": "pooled"}
+    certainties(kept_of(layers), flattenings, 39, 19, after=lambda: told.append(1))
+    assert len(told) == 2 * (1 + 39 + 19)
