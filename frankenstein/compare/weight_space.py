@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, KernelPCA
 from torch import Tensor, nn
 
 from frankenstein.compare.unit_orders import assign, orders_by_weights
@@ -13,7 +13,6 @@ from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError
 from frankenstein.surgery import permute
 
-_FEW = 50
 Weights = Mapping[str, Tensor]  # {layer: (units, numbers of each)}, float64 on the CPU
 
 
@@ -123,11 +122,13 @@ def common_axes(
     if len({z.shape[1] for z in rows}) != 1:
         lengths = ", ".join(str(z.shape[1]) for z in rows)
         raise ShapeError(f"common axes need rows of one length, got {lengths}")
-    together = torch.cat([z.double() for z in rows])
-    # Two axes of thousands of numbers need no full decomposition; ARPACK's are as exact.
-    few = min(together.shape) <= _FEW
-    axes = PCA(min(2, *together.shape), svd_solver="full" if few else "arpack", random_state=0)
-    points = torch.from_numpy(np.ascontiguousarray(axes.fit_transform(together.numpy())))
+    together = torch.cat([z.double() for z in rows]).numpy()
+    axes = min(2, *together.shape)
+    # Of long rows the products with each other are fewer than those of their numbers.
+    wide = together.shape[1] > len(together)
+    pca = KernelPCA(axes, eigen_solver="dense") if wide else PCA(axes, svd_solver="full")
+    points = torch.from_numpy(np.ascontiguousarray(pca.fit_transform(together)))
     points = nn.functional.pad(points, (0, 2 - points.shape[1]))
-    share = float(axes.explained_variance_ratio_.sum())
+    total = np.square(together - together.mean(0)).sum()
+    share = float(points.square().sum() / total) if total > 0 else float("nan")
     return list(points.split([len(z) for z in rows])), share
