@@ -20,6 +20,7 @@ VERBS = {
     "evaluate": "frankenstein.cli.evaluate:evaluate",
     "compare": "frankenstein.cli.compare:compare",
     "analyze": "frankenstein.cli.analyze:analyze",
+    "study": "frankenstein.cli.study:study",
     "layers": "frankenstein.cli.layers:layers",
 }
 

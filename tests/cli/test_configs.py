@@ -33,27 +33,41 @@ def verb_of(path):
     return re.search(r"(?:python |frankenstein )(\w+)", path.read_text().splitlines()[1]).group(1)
 
 
+def shortened(step):
+    """A step of a study, of one layer in place of all, once it is sure that it is one as it is."""
+    from frankenstein.cli.study_run import read_step
+
+    read_step(step)
+    verb = step.split()[0]
+    layers = {"stitch": "bn3 bn3", "compare": "bn3 bn3", "analyze": "relu3 --units"}.get(verb, "")
+    return re.sub(r"--all|-n \d+", "", re.sub(r"-e \d+", "-e 1", step)) + (
+        f" {layers}" if "bn3" not in step else ""
+    )
+
+
 # A penalty meant for trained networks leaves nothing of a stitch between two that know nothing yet.
 @pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONFIGS)))
 def test_a_config_runs_through_the_real_command_line(run, saved, fashion, path):
     verb, config = verb_of(path), yaml.safe_load(path.read_text())
-    words = [] if verb == "train" else [saved("tiny10", 0), saved("tiny10", 1)]
-    if config.get("epochs", 30) and verb not in ("compare", "analyze"):
+    words = [] if verb in ("train", "study") else [saved("tiny10", 0), saved("tiny10", 1)]
+    if config.get("epochs", 30) and verb in ("train", "stitch"):
         words += ["-e", "1"]
     if verb == "analyze" and "examples" not in config:
         words += ["-n", "60"]
+    if verb == "study":
+        words = [shortened(step) for step in config["steps"]]
     folder = run(verb, *words, "--config", path, "--data-root", fashion)
     assert (folder / "summary.json").is_file()
     replay = yaml.safe_load((folder / "config.yaml").read_text())
-    told = {"sender", "receiver", "epochs"}
+    told = {"sender", "receiver", "epochs", "steps"}
     assert {key: replay[key] for key in config if key not in told} == {
         key: value for key, value in config.items() if key not in told
     }
 
 
 def test_there_is_a_config_for_each_kind_of_stitch_and_each_verb_that_makes_runs():
-    assert {path.parent.name for path in FILES} == {"train", "stitch", "compare"}
+    assert {path.parent.name for path in FILES} == {"train", "stitch", "compare", "studies"}
     assert {path.stem for path in FILES if path.parent.name == "stitch"} >= {
         "identity",
         "permutation",
