@@ -7,16 +7,22 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from frankenstein.cli.analyze_study import Study
-from frankenstein.compare.raw_and_sorted import KINDS, mean_and_spread, raw_and_sorted
+from frankenstein.compare.raw_and_sorted import (
+    KINDS,
+    in_other_orders,
+    mean_and_spread,
+    raw_and_sorted,
+)
 from frankenstein.report import Picture, Section, bars, markdown_table
 
 Numbers = dict[str, dict[str, tuple[float, float]]]  # networks or control: {kind: mean and spread}
 
 _NETWORKS = "networks"
-_SHUFFLES = 20  # orders of the units that the first control is the mean of
+_ORDERS = 1000  # of the receiver's units, that the first control is the mean of
 _CONTROLS = {
-    "units shuffled": f"the receiver's units in another order, mean over {_SHUFFLES} orders: what "
-    "is left of a raw number by chance; sorted ones do not feel it",
+    "units shuffled": f"the receiver's units in another order, mean ± standard deviation over "
+    f"{_ORDERS} orders: a raw number within it is one that a chance order gives; sorted ones do "
+    "not feel it",
     "values shuffled": "each unit of the receiver with its own values, shuffled over the images",
     "other images": "the receiver's activations of another image",
     "untrained": "two networks of the same kinds with random weights",
@@ -27,8 +33,8 @@ _NULLS = {  # what a number has to stand above: the highest of these
 }
 _CAPTIONS = {
     "raw_pearson": "Correlation of the two networks' activations of an image, unit i against unit "
-    "i. Mean over images, beside its controls. What stands above *units shuffled* is more than a "
-    "chance order of units gives.",
+    "i. Mean over images, beside its controls. What stands above *units shuffled*, and by more "
+    "than its spread in the table, is more than a chance order of units gives.",
     "sorted_pearson": "Correlation of the two networks' activations of an image, each network's "
     "units sorted by activation. Mean over images, beside its controls. Bars are high for "
     "anything; only what stands above the highest of *values shuffled*, *other images* and "
@@ -48,7 +54,11 @@ def section(study: Study) -> Section:
             scores |= {f"{kind}/{layer}": mean, f"{kind}_spread/{layer}": spread}
             scores[f"{kind}_excess/{layer}"] = excess[kind]
             for control in _CONTROLS:
-                scores[f"{kind}/{control.replace(' ', '_')}/{layer}"] = values[control][kind][0]
+                name = control.replace(" ", "_")
+                scores[f"{kind}/{name}/{layer}"] = values[control][kind][0]
+            if kind in ("raw_cosine", "raw_pearson"):
+                stray = values["units shuffled"][kind][1]
+                scores[f"{kind}/units_shuffled_spread/{layer}"] = stray
         for name, numbers in values.items():
             rows.append([layer, name, *(_cell(*numbers[kind]) for kind in KINDS)])
         rows.append([layer, "**excess**", *(_cell(excess[kind]) for kind in KINDS)])
@@ -65,24 +75,33 @@ def _of_pair(study: Study, one: str, other: str) -> Numbers:
     """Mean and spread of each kind, for the networks and for each control."""
     sample, generator = study.val, study.generator()
     x, y = sample.sender[one], sample.receiver[other]
-    orders = torch.rand(_SHUFFLES, y.shape[1], generator=generator).argsort(1).to(y.device)
     shuffled = torch.rand(y.shape, generator=generator).argsort(0).to(y.device)
     untrained = [sample.of[f"untrained_{side}"] for side in ("sender", "receiver")]
+    networks = _numbers(x, y)
     return {
-        _NETWORKS: _numbers(x, y[None]),
-        "units shuffled": _numbers(x, y[:, orders].movedim(1, 0)),
-        "values shuffled": _numbers(x, y.gather(0, shuffled)[None]),
-        "other images": _numbers(x, y.roll(1, 0)[None]),
-        "untrained": _numbers(untrained[0][one], untrained[1][other][None]),
+        _NETWORKS: networks,
+        "units shuffled": networks | _of_orders(x, y, generator),
+        "values shuffled": _numbers(x, y.gather(0, shuffled)),
+        "other images": _numbers(x, y.roll(1, 0)),
+        "untrained": _numbers(untrained[0][one], untrained[1][other]),
     }
 
 
-def _numbers(
-    x: Tensor,  # (N, D)
-    y: Tensor,  # (L, N, E)
-) -> dict[str, tuple[float, float]]:
-    """Mean and spread over images, and over all in y."""
-    spreads = {kind: mean_and_spread(v.flatten()) for kind, v in raw_and_sorted(x[None], y).items()}
+def _of_orders(x: Tensor, y: Tensor, generator: torch.Generator) -> dict[str, tuple[float, float]]:
+    """Mean and spread over orders of the raw numbers' means over images."""
+    if x.shape != y.shape:
+        return {}
+    orders = torch.rand(_ORDERS, y.shape[1], generator=generator).argsort(1).to(y.device)
+    return {
+        kind: (float(means.mean()), float(means.std(correction=0)))
+        for kind, means in in_other_orders(x, y, orders).items()
+    }
+
+
+def _numbers(x: Tensor, y: Tensor) -> dict[str, tuple[float, float]]:
+    """Mean and spread over images."""
+    found = raw_and_sorted(x[None], y[None])
+    spreads = {kind: mean_and_spread(values[0, 0]) for kind, values in found.items()}
     return {kind: (float(mean), float(spread)) for kind, (mean, spread) in spreads.items()}
 
 
@@ -108,7 +127,8 @@ def _about(study: Study) -> str:
         "over units of the two networks' activations (means over places), unit i against unit i "
         "(raw) and after sorting each network's units by activation (sorted). Sorting pairs the "
         "units as favourably as can be, for anything; what it gives is worth no more than what it "
-        f"adds to its controls:\n\n{controls}\n\nCells are mean ± standard deviation over images. "
+        f"adds to its controls:\n\n{controls}\n\nCells are mean ± standard deviation over images, "
+        "but for *units shuffled*. "
         "The excess of a raw number is over *units shuffled*, that of a sorted one over the "
         "highest of the other three. Networks with different numbers of units have no raw "
         "numbers (n/a); sorted, their quantile functions are compared."

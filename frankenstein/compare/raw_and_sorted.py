@@ -51,6 +51,35 @@ def raw_and_sorted(
     return found
 
 
+def in_other_orders(
+    x: Tensor,  # (N, D)
+    y: Tensor,  # (N, D)
+    orders: Tensor,  # (M, D) int64, each an order of y's units
+) -> Mapping[str, Tensor]:  # "raw_cosine" and "raw_pearson": (M,), means over examples
+    """The raw numbers, had y's units been in other orders: what chance gives, and how it strays.
+
+    The mean over examples of Σ_u x_u y_π(u) is Σ_u M_u,π(u) with M the mean of all products of a
+    unit of x with one of y, so that an order costs no more than reading D numbers. Examples without
+    a number are left out of the mean, as in `raw_and_sorted`.
+
+    Raises:
+        ShapeError: if x and y are not of the same shape.
+    """
+    if x.shape != y.shape:
+        raise ShapeError(
+            f"units in another order need rows of one length, got {tuple(x.shape)} and "
+            f"{tuple(y.shape)}; raw numbers are of networks of one width"
+        )
+    x, y = x.double(), y.double()
+    found = {}
+    for kind, (a, b) in {"raw_cosine": (x, y), "raw_pearson": (_centred(x), _centred(y))}.items():
+        a, b = a / _norm(a), b / _norm(b)
+        known = ~(a.isnan().any(1) | b.isnan().any(1))
+        products = a[known].T @ b[known] / known.sum()
+        found[kind] = products[torch.arange(len(products), device=x.device), orders].sum(1)
+    return found
+
+
 def mean_and_spread(
     values: Tensor,  # (..., N)
 ) -> tuple[Tensor, Tensor]:  # (...), (...)

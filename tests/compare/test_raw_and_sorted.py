@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from frankenstein.compare.raw_and_sorted import KINDS, mean_and_spread, raw_and_sorted
+from frankenstein.compare.raw_and_sorted import (
+    KINDS,
+    in_other_orders,
+    mean_and_spread,
+    raw_and_sorted,
+)
 from frankenstein.shapes import ShapeError
 
 
@@ -106,3 +111,24 @@ def test_activations_of_other_examples_are_refused(pair):
         raw_and_sorted(x, y[:, :39])
     with pytest.raises(ShapeError, match=r"use unsqueeze\(0\) for one network"):
         raw_and_sorted(x[0], y[0])
+
+
+def test_other_orders_of_units_give_what_the_permuted_network_gives(pair):
+    x, y = pair[0][0].clone(), pair[1][0]
+    x[0], x[1] = 0, 0.1
+    orders = torch.rand(6, 12).argsort(1)
+    found = in_other_orders(x, y, orders)
+    permuted = raw_and_sorted(x[None], y[:, orders].movedim(1, 0))
+    for kind, values in found.items():
+        torch.testing.assert_close(values, mean_and_spread(permuted[kind])[0][0])
+
+
+def test_over_all_orders_the_correlation_is_nothing_and_the_cosine_what_the_means_give(pair):
+    x, y = (z[0, :, :5] + 1 for z in pair)
+    orders = torch.tensor([*itertools.permutations(range(5))])
+    found = in_other_orders(x, y, orders)
+    assert found["raw_pearson"].mean().item() == pytest.approx(0, abs=1e-12)
+    expected = 5 * x.mean(1) * y.mean(1) / (x.norm(dim=1) * y.norm(dim=1))
+    torch.testing.assert_close(found["raw_cosine"].mean(), expected.mean())
+    with pytest.raises(ShapeError, match=r"need rows of one length, got \(40, 5\) and \(40, 4\)"):
+        in_other_orders(x, y[:, :4], orders)
