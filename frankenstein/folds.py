@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
@@ -55,12 +56,25 @@ class Folds:
         return self
 
     def without(self, left_out: int) -> Moments:
-        """Moments of all examples but those of one part."""
-        rest = Moments()
-        for i, part in enumerate(self.parts):
-            if i != left_out:
-                rest.merge(part)
-        return rest
+        """Means and covariances of all examples but those of one part (of all for part -1).
+
+        Parts are added up and none is taken away from a total, in which it may be all there is.
+        """
+        rest = [part for i, part in enumerate(self.parts) if i != left_out and part.n]
+        if not rest:
+            return Moments()
+        n, shift = sum(part.n for part in rest), rest[0].shift
+        first = {a: torch.zeros_like(shift[a]) for a in "xy"}
+        second = {pair: torch.zeros_like(sums) for pair, sums in rest[0].second.items()}
+        for part in rest:
+            away = {a: part.shift[a] - shift[a] for a in "xy"}
+            for pair, sums in part.second.items():
+                a, b = pair
+                second[pair] += sums + torch.outer(part.first[a], away[b])
+                second[pair] += torch.outer(away[a], part.first[b] + part.n * away[b])
+            for a in "xy":
+                first[a] += part.first[a] + part.n * away[a]
+        return Moments.of_sums(n, shift, first, second)
 
 
 def folds_of(

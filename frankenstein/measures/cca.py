@@ -120,12 +120,14 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
 
 
 def _mean(moments: Moments, name: str, ridge: float, power: int) -> Tensor:
-    reason = nothing_to_compare(moments)
-    if not reason and not ridge:
-        reason = too_few(moments, *(whitener(moments, side).shape[1] for side in "xy"))
-    if reason:
+    if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), name, reason)
-    return canonical_correlations(moments, ridge).pow(power).mean()
+    if ridge:
+        return canonical_correlations(moments, ridge).pow(power).mean()
+    white_x, white_y = (whitener(moments, side) for side in "xy")
+    if reason := too_few(moments, white_x.shape[1], white_y.shape[1]):
+        return undefined(moments.covariance("xy"), name, reason)
+    return _correlations(white_x, moments, white_y).pow(power).mean()
 
 
 def _leading(moments: Moments, side: str, share: float) -> Tensor:  # (D, kept)
