@@ -69,7 +69,7 @@ class Folds:
         for part in rest:
             away = {a: part.shift[a] - shift[a] for a in "xy"}
             for pair, sums in part.second.items():
-                a, b = pair
+                a, b = pair[0], pair[1]
                 second[pair] += sums + torch.outer(part.first[a], away[b])
                 second[pair] += torch.outer(away[a], part.first[b] + part.n * away[b])
             for a in "xy":

@@ -45,7 +45,8 @@ def score_blocks(scores: Scores, measures: Sequence[str], family: str) -> list[s
     """
     rows = [line for whose, line in _ROWS.items() if f"accuracy/{whose}" in scores]
     blocks = ["The rows of every table:\n\n" + "\n".join(rows).format(family=family)]
-    for columns in ((*_SHARES, "stitching_penalty", *measures), _ANSWERS, _HITS):
+    hits = (*_HITS, "normalized_disagreement")
+    for columns in ((*_SHARES, "stitching_penalty", *measures), _ANSWERS, hits):
         there = [column for column in columns if _present(scores, column)]
         lines = [_COLUMNS.get(column) or _measured(column) for column in there]
         blocks += [_markdown(scores, there), "\n".join(lines)]
@@ -132,4 +133,6 @@ _COLUMNS = {
     "only_it_right": "- *only it*: share that this row's network alone tells right.",
     "only_receiver_right": "- *only receiver*: share that the receiver alone tells right.",
     "both_wrong": "- *both wrong*: share that neither tells right.",
+    "normalized_disagreement": "- *normalized disagreement*: where the share of other answers than "
+    "the receiver's lies between the least (0) and the most (1) that the two accuracies allow.",
 }

@@ -9,7 +9,7 @@ from frankenstein.compare.controls import Controls, Route
 from frankenstein.compare.outside import Outside
 from frankenstein.compare.tally import Tally
 from frankenstein.errors import UserError
-from frankenstein.measures import Similarities
+from frankenstein.measures import Similarities, normalized_disagreement
 from frankenstein.surgery import Cut
 
 
@@ -29,9 +29,11 @@ def evaluate_stitches(
     Each half network runs once a batch. The keys of the answer are `<what>/<whose>`. For "sender",
     "receiver" and every stitch there are its "accuracy" and "loss" (cross entropy, nats), and how
     it answers beside the receiver: "relative_accuracy" (over the receiver's), "stitching_penalty"
-    (error above the receiver's), "agreement" (share of equal predictions), the mean "cross_entropy"
-    of the receiver's distributions with its own and the mean "jensen_shannon" divergence of the two
-    (nats), and the shares "both_right", "only_it_right", "only_receiver_right" and "both_wrong".
+    (error above the receiver's), "agreement" (share of equal predictions),
+    "normalized_disagreement" (how far the two error rates would have let them disagree), the mean
+    "cross_entropy" of the receiver's distributions with its own and the mean "jensen_shannon"
+    divergence of the two (nats), and the shares "both_right", "only_it_right",
+    "only_receiver_right" and "both_wrong".
     Where images have several labels, each counts by itself. For every stitch there is each measure
     of stitched against target, flattened as the measure does by default: place by place if it
     follows from sums, else per example, of at most 2,000.
@@ -107,6 +109,9 @@ class _Group:
             accuracy = scores["accuracy"]
             scores["relative_accuracy"] = accuracy / receivers if receivers else float("nan")
             scores["stitching_penalty"] = receivers - accuracy
+            scores["normalized_disagreement"] = normalized_disagreement(
+                scores["agreement"], accuracy, receivers
+            )
             if name in self.routes:
                 values = self.similarities[name].values()
                 scores |= {measure: float(value) for measure, value in values.items()}

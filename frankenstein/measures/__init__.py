@@ -19,6 +19,7 @@ from frankenstein.measures.outputs import (
     cross_entropy_between,
     hits_table,
     jensen_shannon,
+    normalized_disagreement,
 )
 from frankenstein.measures.regression import (
     cross_validated_r_squared,
@@ -58,6 +59,7 @@ __all__ = [
     "mean_squared_cca",
     "mean_squared_distance",
     "mutual_knn",
+    "normalized_disagreement",
     "procrustes_similarity",
     "pwcca",
     "r_squared",

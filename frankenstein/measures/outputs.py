@@ -28,6 +28,29 @@ def agreement(
     return x.argmax(-1) == y.argmax(-1)
 
 
+def normalized_disagreement(agreement: float, accuracy_x: float, accuracy_y: float) -> float:
+    """Where the share of other predictions lies, in [0, 1], of what the error rates allow.
+
+    0: the two differ as little as networks of these accuracies can, |e_x - e_y|; 1: as much,
+    min(e_x + e_y, 1). So it can be compared between pairs of other accuracies, which the
+    agreement cannot. NaN where the error rates leave no choice, as where one is never wrong.
+
+    Takes the means of what `agreement` and the comparison with labels say of each example.
+
+    Source: the min-max-normalised disagreement of Klabunde et al. 2023, section 4.1,
+    https://arxiv.org/abs/2305.06329.
+
+    >>> normalized_disagreement(agreement=0.8, accuracy_x=0.9, accuracy_y=0.8)
+    0.5
+    """
+    least = abs(accuracy_x - accuracy_y)
+    most = min(2 - accuracy_x - accuracy_y, 1)
+    if most - least < 1e-12:
+        return math.nan
+    # Rates are multiples of 1 / n, so what lies outside is rounding.
+    return round(min(max((1 - agreement - least) / (most - least), 0), 1), 12)
+
+
 def hits_table(
     x: Tensor,  # (..., C), logits
     y: Tensor,  # (..., C)

@@ -2,6 +2,9 @@ import pytest
 import torch
 from torch import distributed, multiprocessing
 
+from frankenstein.catalog import MEASURES
+from frankenstein.examples import Examples
+from frankenstein.measures import Similarities
 from frankenstein.moments import Moments
 
 BATCHES = [(torch.arange(n * 5).view(n, 5) * 7 % 11 + 0.1 * n) / 3 for n in (6, 4, 9)]
@@ -19,6 +22,22 @@ def moments_of(numbers):
     return moments
 
 
+def similarities_of(numbers):
+    """Every measure, but those of units that have their like."""
+    names = [name for name in MEASURES if name not in ("unit_correlation", "mean_squared_distance")]
+    kept = Similarities(names)
+    for i in numbers:
+        kept.update(BATCHES[i][:, :3], BATCHES[i][:, 3:].square(), BATCHES[i].cos())
+    return kept
+
+
+def examples_of(numbers, dtype=torch.float32, limit=100):
+    examples = Examples(limit)
+    for i in numbers:
+        examples.update(BATCHES[i][:, :3].to(dtype), BATCHES[i][:, 3:].to(dtype))
+    return examples
+
+
 def numbers(moments):
     return [moments.n, *(group[key] for group in moments._groups() for key in sorted(group))]
 
@@ -30,6 +49,16 @@ def process(rank, folder):
     )
     found = {name: numbers(moments_of(share[rank]).all_reduce()) for name, share in SHARES.items()}
     found["nothing"] = Moments().all_reduce().n
+    for name, share in SHARES.items():
+        values = similarities_of(share[rank]).all_reduce().values()
+        found[f"measures {name}"] = values
+        for dtype in (torch.float32, torch.bfloat16):
+            examples = examples_of(share[rank], dtype).all_reduce()
+            found[f"{dtype} {name}"] = [examples.n_seen, examples.x, examples.y]
+        few = examples_of(share[rank], limit=7)
+        found[f"priorities {name}"] = few.priorities
+        found[f"few {name}"] = [few.all_reduce().n_seen, few.priorities, few.x]
+    found["no examples"] = Examples().all_reduce().n_seen
     torch.save(found, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 
@@ -57,8 +86,42 @@ def test_the_sums_of_two_processes_are_those_of_one(found, name):
         torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", SHARES)
+def test_every_measure_of_two_processes_is_that_of_one(found, name):
+    one, other = (mine[f"measures {name}"] for mine in found)
+    assert one == other
+    for measure, expected in similarities_of(range(len(BATCHES))).values().items():
+        if MEASURES[measure].needs == "folds":  # parts are made of each process's own examples
+            continue
+        assert abs(one[measure] - expected) < 1e-10, measure
+
+
+@pytest.mark.parametrize("name", SHARES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_kept_examples_of_two_processes_are_those_of_one(found, name, dtype):
+    whole = examples_of(range(len(BATCHES)), dtype)
+    expected = {tuple(row) for row in torch.cat([whole.x, whole.y], 1).tolist()}
+    for mine in found:
+        n_seen, x, y = mine[f"{dtype} {name}"]
+        assert n_seen == len(x) == whole.n_seen
+        assert x.dtype == dtype
+        assert {tuple(row) for row in torch.cat([x, y], 1).tolist()} == expected
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_above_the_limit_two_processes_keep_the_smallest_priorities_of_both(found, name):
+    priorities = torch.cat([mine[f"priorities {name}"] for mine in found]).sort().values[:7]
+    for mine in found:
+        n_seen, kept, x = mine[f"few {name}"]
+        assert n_seen == 19
+        assert torch.equal(kept.sort().values, priorities)
+        assert len(x) == 7
+    assert torch.equal(found[0][f"few {name}"][2], found[1][f"few {name}"][2])
+
+
 def test_no_examples_anywhere_stay_none(found):
     assert [mine["nothing"] for mine in found] == [0, 0]
+    assert [mine["no examples"] for mine in found] == [0, 0]
 
 
 def test_one_process_by_itself_is_left_alone():

@@ -72,7 +72,12 @@ def test_agreement_relative_accuracy_and_penalty_are_as_defined(pair, batches):
     assert 0.6 < hers < 0.8
     assert answer["relative_accuracy/it"] == pytest.approx(its / hers)
     assert answer["stitching_penalty/it"] == pytest.approx((1 - its) - (1 - hers))
-    assert answer["agreement/it"] == pytest.approx((grafted == theirs).double().mean().item())
+    same = (grafted == theirs).double().mean().item()
+    assert answer["agreement/it"] == pytest.approx(same)
+    least, most = abs(hers - its), min(2 - hers - its, 1)
+    expected = (1 - same - least) / (most - least)
+    assert answer["normalized_disagreement/it"] == pytest.approx(expected)
+    assert answer["normalized_disagreement/receiver"] == 0
 
 
 def test_a_network_stitched_to_itself_loses_nothing(small_network, batches):

@@ -8,7 +8,13 @@ import torch
 from scipy.spatial import distance
 from scipy.special import log_softmax, softmax
 
-from frankenstein.measures import agreement, cross_entropy_between, hits_table, jensen_shannon
+from frankenstein.measures import (
+    agreement,
+    cross_entropy_between,
+    hits_table,
+    jensen_shannon,
+    normalized_disagreement,
+)
 from frankenstein.shapes import ShapeError
 
 FUNCTIONS = [agreement, cross_entropy_between, jensen_shannon]
@@ -78,3 +84,31 @@ def test_confident_answers_are_finite(dtype):
 def test_answers_to_other_questions_are_refused(function):
     with pytest.raises(ShapeError, match=r"got shapes \(4, 3\) and \(5, 3\); use one loader"):
         function(torch.zeros(4, 3), torch.zeros(5, 3))
+
+
+def test_normalized_disagreement_is_where_between_its_bounds_the_disagreement_lies(pair):
+    x, y = (z.argmax(-1) for z in numpy_of(pair))
+    labels = np.where(np.arange(x.size).reshape(x.shape) % 3 == 0, x, y)
+    errors = [np.mean(z != labels) for z in (x, y)]
+    least, most = abs(errors[0] - errors[1]), min(sum(errors), 1)
+    expected = (np.mean(x != y) - least) / (most - least)
+    found = normalized_disagreement(np.mean(x == y), 1 - errors[0], 1 - errors[1])
+    assert found == pytest.approx(expected, abs=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "accuracies", "expected"),
+    [
+        (0.7, (0.9, 0.6), 0.0),  # wrong where the other is, and more often
+        (0.5, (0.9, 0.6), 1.0),  # never wrong at once
+        (1.0, (0.5, 0.5), 0.0),
+        (0.0, (0.3, 0.4), 1.0),  # wrong at once, but otherwise
+        (0.6, (1.0, 0.6), math.nan),  # one is never wrong: the other differs where it is
+        (1.0, (1.0, 1.0), math.nan),
+    ],
+)
+def test_the_error_rates_are_its_bounds(agreement, accuracies, expected):
+    found = normalized_disagreement(agreement, *accuracies)
+    assert found == pytest.approx(expected, nan_ok=True)
+    back = normalized_disagreement(agreement, *reversed(accuracies))
+    assert back == pytest.approx(expected, nan_ok=True)
