@@ -22,6 +22,7 @@ VERBS = {
     "analyze": "frankenstein.cli.analyze:analyze",
     "study": "frankenstein.cli.study:study",
     "layers": "frankenstein.cli.layers:layers",
+    "report": "frankenstein.cli.report:report",
 }
 
 

@@ -18,5 +18,6 @@ def tell(folder: Path, quiet: bool, *shown: RenderableType) -> Path:
         console.print(one)
     if (folder / "report.md").exists():
         console.out(f"report:     {folder / 'report.md'}", highlight=False)
-    console.out(f"look at it: tensorboard --logdir {folder}", highlight=False)
+    if any(folder.rglob("events.out.tfevents.*")):
+        console.out(f"look at it: tensorboard --logdir {folder}", highlight=False)
     return folder

@@ -14,7 +14,7 @@ _WHOSE = ("sender", "receiver", *KINDS, *CONTROLS)
 _SHARES = ("accuracy", "relative_accuracy", "agreement")
 _ANSWERS = ("outside", "loss", "cross_entropy", "jensen_shannon")
 _HITS = ("both_right", "only_it_right", "only_receiver_right", "both_wrong")
-_PERCENT = (*_SHARES, "stitching_penalty", "outside", *_HITS)
+PERCENT = (*_SHARES, "stitching_penalty", "outside", *_HITS)
 _CALLED = {  # where it is not the key
     "relative_accuracy": "relative",
     "stitching_penalty": "penalty",
@@ -57,14 +57,14 @@ def _table(scores: Scores, columns: Sequence[str], title: str) -> Table:
     rows, header = _rows(scores, columns)
     # One word a line: rich would narrow numbers before it breaks a header.
     header, percent = (
-        [name.replace(" ", "\n") for name in names] for names in (header, map(_words, _PERCENT))
+        [name.replace(" ", "\n") for name in names] for names in (header, map(_words, PERCENT))
     )
     return rich_table(rows, header, percent=percent, title=title)
 
 
 def _markdown(scores: Scores, columns: Sequence[str]) -> str:
     rows, header = _rows(scores, columns)
-    return markdown_table(rows, header, percent=[*map(_words, _PERCENT)])
+    return markdown_table(rows, header, percent=[*map(_words, PERCENT)])
 
 
 def _rows(scores: Scores, columns: Sequence[str]) -> tuple[list[list[Any]], list[str]]:

@@ -5,6 +5,7 @@ Figures are made without pyplot: they hold no global state and need no screen.
 
 from frankenstein.report.charts import bars, curves
 from frankenstein.report.document import Picture, write_report
+from frankenstein.report.intervals import intervals
 from frankenstein.report.matrices import heatmap, weight_matrix
 from frankenstein.report.projector import framed, log_projector
 from frankenstein.report.section import Section
@@ -20,6 +21,7 @@ __all__ = [
     "format_value",
     "framed",
     "heatmap",
+    "intervals",
     "log_projector",
     "markdown_table",
     "png",

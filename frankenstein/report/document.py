@@ -87,7 +87,9 @@ def _check_names(names: list[str]) -> None:
 
 
 def _first_sentence(text: str) -> str:
-    return re.split(r"(?<=[.;:])\s", _one_line(text), maxsplit=1)[0].rstrip(";:") or "a figure"
+    """What can be read aloud: no marks of code or emphasis."""
+    plain = re.sub(r"[`*]", "", _one_line(text))
+    return re.split(r"(?<=[.;:])\s", plain, maxsplit=1)[0].rstrip(";:") or "a figure"
 
 
 def _one_line(text: str) -> str:

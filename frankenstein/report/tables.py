@@ -14,6 +14,7 @@ def markdown_table(
     rows: Sequence[Sequence[Any]],
     header: Sequence[str],
     percent: Collection[str] = (),  # names of the columns whose shares are shown as percentages
+    right: Collection[str] = (),  # columns of texts that are numbers to a reader, as 0.5 ± 0.1 is
 ) -> str:
     """GitHub markdown that is aligned as text too; columns of numbers to the right.
 
@@ -28,14 +29,15 @@ def markdown_table(
     """
     names = [_escaped(name) for name in header]
     cells = [[_escaped(cell) for cell in row] for row in _formatted(rows, header, percent)]
-    right = _numeric(rows, header)
+    numeric = zip(header, _numeric(rows, header), strict=True)
+    to_the_right = [name in right or is_number for name, is_number in numeric]
     widths = [max(3, *map(len, column)) for column in zip(names, *cells, strict=True)]
     rule = [
         "-" * (width - 1) + ":" if to_right else ":" + "-" * (width - 1)
-        for width, to_right in zip(widths, right, strict=True)
+        for width, to_right in zip(widths, to_the_right, strict=True)
     ]
     lines = [names, rule, *cells]
-    return "\n".join(f"| {' | '.join(_padded(line, widths, right))} |" for line in lines)
+    return "\n".join(f"| {' | '.join(_padded(line, widths, to_the_right))} |" for line in lines)
 
 
 def rich_table(

@@ -1,0 +1,181 @@
+import csv
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+
+from frankenstein.cli import main
+from frankenstein.cli.config import dump
+from frankenstein.cli.entry import verb_function
+from frankenstein.cli.parser import parse
+from frankenstein.cli.run_folder import run_folder
+from frankenstein.cli.run_report import write_run_report
+from frankenstein.cli.schema import read_schema
+from frankenstein.compare.repeats import mean_and_margin
+
+
+@pytest.fixture
+def finished(saved, monkeypatch, tmp_path):
+    """Makes the folder of a stitching run, of which nothing is real but its records."""
+    monkeypatch.setenv("FRANKENSTEIN_RUN_FOLDER", "")
+    monkeypatch.chdir(tmp_path)
+
+    def make(name, accuracy, words="", seeds=(0, 1), verb="stitch", **more):
+        pair = [saved("lenet", seed) for seed in seeds] if verb == "stitch" else []
+        layers = [] if "relu" in words or verb != "stitch" else ["relu1", "relu1"]
+        function = verb_function(verb)
+        values = parse(read_schema(function), [*pair, *layers, *words.split()])
+        with run_folder("results", verb, name, dump(function, values)) as run:
+            held_out = "held_out" if verb == "train" else "after"
+            run.summary |= {f"accuracy/{held_out}": accuracy, "accuracy/untrained": 0.5, **more}
+            write_run_report(run, name, ["A run."])
+        return str(run.path)
+
+    return make
+
+
+@pytest.fixture
+def joined(capsys):
+    """Runs `frankenstein report` and returns its folder."""
+
+    def command(*words):
+        code = main(["report", *words, "--quiet"])
+        said = capsys.readouterr()
+        assert (code, said.err) == (0, "")
+        return Path(said.out.strip())
+
+    return command
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def test_runs_that_differ_in_seeds_alone_are_one_mean_with_its_interval(
+    finished, joined, check_page
+):
+    accuracies = [0.9, 0.92, 0.97]
+    runs = [finished(f"s{i}", value, f"--seed {i}") for i, value in enumerate(accuracies)]
+    folder = joined(*runs)
+    mean, margin = mean_and_margin(accuracies)
+    found = summary(folder)
+    assert found["accuracy/after/stitch"] == pytest.approx(mean)
+    assert found["accuracy/after_margin/stitch"] == pytest.approx(margin)
+    text = (folder / "report.md").read_text()
+    assert f"{100 * mean:.2f} ± {100 * margin:.2f} %" in text
+    assert "says nothing of other networks" in text
+    page = check_page(folder / "report.html")
+    links = [link.get("href") for link in page.iter("a") if "stitch" in link.get("href")]
+    assert len(links) == 3
+    assert all((folder / link).resolve().is_file() for link in links)
+    assert links[0] == "../../stitch/s0/report.html"
+
+
+def test_networks_of_other_seeds_are_of_one_group_too(finished, joined):
+    apart = joined(finished("a", 0.9, seeds=(0, 1)), finished("b", 0.9, seeds=(2, 3)))
+    text = (apart / "report.md").read_text()
+    assert "these seeds vary: receiver, sender" in text
+    assert "share a network" not in text
+    beside = joined(finished("c", 0.9, seeds=(0, 1)), finished("d", 0.9, seeds=(0, 3)))
+    assert "share a network: they are not independent" in (beside / "report.md").read_text()
+
+
+def test_what_differs_in_more_is_another_group_named_by_what_differs(finished, joined):
+    runs = [
+        finished(f"{layer}-{seed}", 0.5 + seed / 10, f"{layer} {layer} -r {rank} --seed {seed}")
+        for layer in ("relu1", "relu2")
+        for rank in (2, 4)
+        for seed in (0, 1)
+    ]
+    found = summary(joined(*runs, "--scores", "accuracy/after"))
+    groups = [f"relu{n} → relu{n}, low_rank {rank}" for n in (1, 2) for rank in (2, 4)]
+    means = {f"accuracy/after/{group}": pytest.approx(0.55) for group in groups}
+    margins = {key for key in found if "_margin" in key}
+    assert {key: found[key] for key in found if key not in margins} == means
+    assert len(margins) == 4
+
+
+def test_a_run_and_its_replay_are_one(finished, joined):
+    runs = [finished("a", 0.9), finished("a", 0.9), finished("b", 0.8, "--seed 1")]
+    folder = joined(*runs, runs[0])
+    assert summary(folder)["accuracy/after/stitch"] == pytest.approx(0.85)
+    text = (folder / "report.md").read_text()
+    assert "not counted as further runs: `a-2`." in text
+    assert text.startswith("# Report: stitch-3-runs\n")
+
+
+def test_runs_of_several_verbs_stand_side_by_side(finished, joined):
+    folder = joined(finished("a", 0.9), finished("net", 0.8, "-m lenet", verb="train"))
+    found = summary(folder)
+    assert found["accuracy/after/stitch"] == 0.9
+    assert found["accuracy/held_out/train"] == 0.8
+    assert found["accuracy/after/train"] is None
+
+
+def test_undefined_scores_are_told_and_never_counted_as_numbers(finished, joined):
+    runs = [finished("a", 0.9), finished("b", math.nan, "--seed 1"), finished("c", 0.7, "--seed 2")]
+    folder = joined(*runs, "--scores", "accuracy/after")
+    assert summary(folder)["accuracy/after/stitch"] == pytest.approx(0.8)
+    assert "(2 of 3)" in (folder / "report.md").read_text()
+
+
+def test_scores_are_chosen_by_name_or_pattern_and_every_run_is_in_the_csv(finished, joined):
+    runs = [finished(str(i), 0.9, f"--seed {i}", mean_cca=i / 2) for i in range(2)]
+    folder = joined(*runs, "--scores", "mean_*", "accuracy/*")
+    rows = list(csv.DictReader((folder / "scores.csv").read_text().splitlines()))
+    scores = ["mean_cca", "accuracy/after", "accuracy/untrained"]
+    assert list(rows[0])[-3:] == scores
+    assert [float(row["mean_cca"]) for row in rows] == [0, 0.5]
+    assert [row["seed of seed"] for row in rows] == ["0", "1"]
+    assert [row["seed of receiver"] for row in rows] == ["1/1", "1/1"]
+    assert len(list((folder / "figures").iterdir())) == 3
+
+
+def test_a_report_is_replayed_by_its_config(finished, joined):
+    one = joined(finished("a", 0.9), "--run-name", "mine")
+    again = joined("--config", str(one / "config.yaml"))
+    assert again.name == "mine-2"
+    assert summary(again) == summary(one)
+
+
+def test_its_table_fits_80_columns(finished, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    runs = [finished(str(i), 0.9 + i / 99, f"--seed {i}", loss=1.0) for i in range(3)]
+    assert main(["report", *runs, "--scores", "*"]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    assert "…" not in said
+    assert "91.01 ± 2.51 %" in said
+    assert said.splitlines()[-1] == "report:     results/report/stitch-3-runs/report.md"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", "missing RUNS (folders of runs, of any verb)"),
+        ("absent", "absent is no folder of a run: there is no absent/run.json; give results/"),
+        ("results/stitch", "there is no results/stitch/run.json; name the runs inside: results/st"),
+        ("results/stitch/b.partial", "b.partial is not finished; go on with it by --resume"),
+        ("results/stitch/old", "old was written by another version of frankenstein; run it again"),
+        ("results/stitch/torn", "torn/summary.json is damaged: it is not JSON; run again"),
+        ("results/report/r", "results/report/r is a report itself; name the runs that it joins"),
+        ("results/stitch/a --scores accuracy/aftre", "'accuracy/aftre'; did you mean accuracy/a"),
+        ("results/stitch/a --scores xyz*", "no run has a score 'xyz*'; summary.json of a run li"),
+    ],
+)
+def test_what_is_no_run_is_one_line_and_leaves_nothing(finished, joined, capsys, words, expected):
+    run = finished("a", 0.9)
+    for name in ("old", "torn"):
+        shutil.copytree(run, f"results/stitch/{name}")
+    with open("results/stitch/old/run.json", "w") as file:
+        file.write('{"command": "x"}')
+    with open("results/stitch/torn/summary.json", "w") as file:
+        file.write("{")
+    joined(run, "--run-name", "r")
+    assert main(["report", *words.split()]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert expected in said.err
+    assert [path.name for path in Path("results/report").iterdir()] == ["r"]
