@@ -141,16 +141,20 @@ class CrossMoments:
             moved.cross[places] = _moved(_moved(sums, x).T, y).T
         return moved
 
+    def shapes(self) -> dict[int, tuple[int, int]]:
+        """Of the products of all layers with so many places."""
+        found = {}
+        for places in sorted(set(self.places["x"].values()) & set(self.places["y"].values())):
+            sizes = [sum(len(self.shift[a][s]) + 2 for s in self._group(a, places)) for a in "xy"]
+            found[places] = (sizes[0], sizes[1])
+        return found
+
     def _start(self, n: int, rows: dict[str, Side]) -> None:
         for a, side in rows.items():
             self.places[a] = {s: len(z) // n for s, z in side.items()}
             self.shift[a] = {s: z.mean(0, dtype=torch.float64) for s, z in side.items()}
         sizes = {a: {s: len(z) + 2 for s, z in self.shift[a].items()} for a in rows}
-        shared = set(self.places["x"].values()) & set(self.places["y"].values())
-        shapes = {
-            places: [sum(sizes[a][s] for s in self._group(a, places)) for a in "xy"]
-            for places in sorted(shared)
-        }
+        shapes = self.shapes()
         numbers = sum(x * y for x, y in shapes.values())
         numbers += sum(size**2 for side in sizes.values() for size in side.values())
         if numbers > _LIMIT:

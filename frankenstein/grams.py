@@ -40,6 +40,23 @@ class Grams:
         self.columns: tuple[str, ...] = ()
         self._scales: list[list[Tensor]] = []
 
+    @classmethod
+    def of_sums(
+        cls,
+        rows: tuple[str, ...],
+        columns: tuple[str, ...],
+        n: int,
+        cross: Tensor,
+        own_x: Tensor,
+        own_y: Tensor,
+    ) -> "Grams":
+        """Grams from sums that were made elsewhere."""
+        grams = cls()
+        grams.rows, grams.columns, grams.n = rows, columns, n
+        grams.cross, grams.own_x, grams.own_y = cross, own_x, own_y
+        return grams
+
+    @torch.no_grad()
     def update(self, xs: Layers, ys: Layers) -> "Grams":
         """Add a batch, block by block; a batch ends its last block. Returns self.
 
@@ -55,10 +72,21 @@ class Grams:
         if len(first) >= 4 and not self._scales:
             self._scales = [[_scale(rows) for rows in side] for side in sides]
             self.cross = self.own_x = self.own_y = torch.zeros((), device=first.device)
-        for start in range(0, len(first), self.block):
-            block = slice(start, start + self.block)
-            if len(first[block]) >= 4:
-                self._add([[rows[block] for rows in side] for side in sides])
+        # Not under autocast, whose products have three digits.
+        with torch.autocast(first.device.type, enabled=False):
+            for start in range(0, len(first), self.block):
+                block = slice(start, start + self.block)
+                if len(first[block]) >= 4:
+                    self._add([[rows[block] for rows in side] for side in sides])
+        return self
+
+    def merge(self, other: "Grams") -> "Grams":
+        """Add the sums of `other`; returns self."""
+        self._same_layers(other.rows, other.columns)
+        self.n += other.n
+        self.cross = self.cross + other.cross
+        self.own_x = self.own_x + other.own_x
+        self.own_y = self.own_y + other.own_y
         return self
 
     def unbiased_cka(self) -> Tensor:  # (L, M)
@@ -141,8 +169,8 @@ def _rows(
 
 
 def _scale(rows: Tensor) -> Tensor:  # ()
-    """One number a layer, of its first batch, that keeps float32 products from underflowing."""
+    """A power of 2 a layer, of its first batch, that keeps float32 products from underflowing."""
     low, high = rows.aminmax()
     size = torch.maximum(high, -low)
     size = size if rows.dtype == torch.float64 else size.float()
-    return torch.where(size > 0, size, 1.0).reciprocal()
+    return torch.exp2(-torch.where(size > 0, size, 1.0).log2().round())

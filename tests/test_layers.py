@@ -17,7 +17,7 @@ LEVELS = [
     {"linear", "folds", "cross_moments"},
     # levels 1 to 5
     {"data", "zoo", "stitches", "dictionaries", "measures", "report"},
-    {"surgery"},
+    {"surgery", "metrics"},
     {"tasks", "compare"},
     {"callbacks"},
     {"cli"},

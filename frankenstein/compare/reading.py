@@ -9,9 +9,10 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from frankenstein.compare.sources import Found, Source, hooked, traced
+from frankenstein.compare.sources import NOT_CALLED, Found, Source, hooked, traced
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.surgery import LayerError
+from frankenstein.surgery.layouts import is_channels_last
 from frankenstein.surgery.trace import evaluating
 
 Wanted = str | Sequence[str]  # names, globs, "cut points", "modules"
@@ -25,6 +26,8 @@ def reading(
     network: nn.Module, layers: Wanted | None = None, device: torch.device | str | None = None
 ) -> Iterator[Read]:
     """Inside, a function from inputs to {layer: representation (N, ...)}, without gradients.
+
+    Maps whose channels lie last (`surgery.layouts`) have them moved to the front.
 
     Names are those of the network's graph (`surgery.trace`), and of blocks for what they give; a
     module that is called again counts as `relu_1`. Where the network has no graph, because its
@@ -70,14 +73,17 @@ class _Reader:
         reason = _reason(found, n)
         if reason or isinstance(found, str):
             raise LayerError(f"{name!r} of {self.source.title} {reason}")
-        return found
+        return found.movedim(-1, 1) if is_channels_last(found.shape[1:]) else found
 
     def _readable(self, found: Found, n: int) -> tuple[str, ...]:
         reasons = {name: _reason(result, n) for name, result in found.items()}
         reasons = {name: reason for name, reason in reasons.items() if reason}
-        told = [f"{s!r} {why}" for s, why in reasons.items() if s in self.source.modules]
-        told = [text for text in told if "is not called" not in text]
-        if told and not self.source.has_graph:
+        told = [
+            f"{s!r} {why}"
+            for s, why in reasons.items()
+            if not self.chosen[s] and why != NOT_CALLED and not self.source.has_graph
+        ]
+        if told:
             warnings.warn(f"left out of {self.source.title}: {'; '.join(told)}", stacklevel=4)
         names = tuple(s for s, named in self.chosen.items() if named or s not in reasons)
         if not names:

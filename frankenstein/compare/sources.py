@@ -13,6 +13,7 @@ from frankenstein.surgery.trace import trace
 
 Found = dict[str, Tensor | str]  # what a layer gives, or why it is no representation
 
+NOT_CALLED = "is not called"
 _SEVERAL = "gives several tensors; name a layer behind it"
 
 
@@ -50,6 +51,7 @@ def traced(network: nn.Module) -> Source:
     tuples = [block for block, last in graph.blocks.items() if last is None]
     steps |= {block: block for block in tuples}
     several.update(tuples)
+    points = tuple(graph.name(node) for node in narrows(graph))
     readers: dict[tuple[str, ...], nn.Module] = {}
 
     def read(inputs: Tensor, layers: Sequence[str]) -> Found:
@@ -59,7 +61,6 @@ def traced(network: nn.Module) -> Source:
         found = readers[wanted](inputs) if wanted else {}
         return {s: _one(found[steps[s]]) if steps[s] in found else _SEVERAL for s in layers}
 
-    points = tuple(graph.name(node) for node in narrows(graph))
     return Source(graph.title, tuple(steps), tuple(modules), points, True, read)
 
 
@@ -76,6 +77,8 @@ def hooked(network: nn.Module) -> Iterator[Source]:
 
     def hook(name: str) -> Callable[..., None]:
         def keep(module: nn.Module, given: Any, result: Any) -> None:
+            if name not in calls:  # the network is run by somebody else
+                return
             z = _one(result)
             z = z.clone() if isinstance(z, Tensor) and name in copied else z
             calls[name].append((z, z._version if isinstance(z, Tensor) else 0))
@@ -115,7 +118,7 @@ def _only(results: list[tuple[Tensor | str, int]]) -> Tensor | str:
     if len(results) == 1:
         return results[0][0]
     if not results:
-        return "is not called"
+        return NOT_CALLED
     return f"is called {len(results)} times, which hooks cannot tell apart; name one inside of it"
 
 

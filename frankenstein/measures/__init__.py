@@ -11,6 +11,7 @@ from frankenstein.measures.cca import (
 from frankenstein.measures.cka import linear_cka, unbiased_cka, unbiased_hsic
 from frankenstein.measures.decoding import decoding_agreement
 from frankenstein.measures.distance import mean_squared_distance
+from frankenstein.measures.every_pair import every_pair, warn_undefined
 from frankenstein.measures.kernels import deconfounded_cka, rbf_cka, unbiased_rbf_cka
 from frankenstein.measures.layer_similarities import LayerSimilarities
 from frankenstein.measures.neighbours import mutual_knn
@@ -51,6 +52,7 @@ __all__ = [
     "cross_validated_r_squared",
     "decoding_agreement",
     "deconfounded_cka",
+    "every_pair",
     "hits_table",
     "jensen_shannon",
     "linear_cka",
@@ -72,4 +74,5 @@ __all__ = [
     "unbiased_hsic",
     "unbiased_rbf_cka",
     "unit_correlation",
+    "warn_undefined",
 ]
