@@ -21,8 +21,8 @@ class Grams:
     ratio is taken, so memory and time grow with the number of layers, not of pairs or examples.
 
     The sums are unbiased for a block of any size. A larger one costs more per example, in
-    proportion, and spreads less, hardly so from 64 on (benchmarks/). Blocks of fewer than four
-    examples cannot be estimated from and are left out.
+    proportion, and spreads less (benchmarks/similarity.py --spread shows by how much). Blocks of
+    fewer than four examples cannot be estimated from and are left out.
 
     Source: Nguyen et al. 2021, https://arxiv.org/abs/2010.15327, eq. 3; Song et al. 2012, eq. 5,
     https://jmlr.org/papers/v13/song12a.html.
