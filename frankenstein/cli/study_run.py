@@ -20,7 +20,7 @@ from frankenstein.report import markdown_table, write_report
 
 _FOLDER = "{study}"
 _SHARED = ("data_root", "accelerator", "quiet")  # the study's own, for every step
-_FEW = 12  # numbers that a step has on the page; of more, its own report tells
+_FEW = 12  # numbers that a step has on the page: all, or its accuracies, or none
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,12 @@ def _page(folder: Path, done: Sequence[tuple[str, Path]]) -> list[str]:
         reports = [name for name in ("report.md", "report.html") if (run / name).is_file()]
         links = " and ".join(f"[{place}/{name}]({place}/{name})" for name in reports)
         summary = _summary(run)
-        if 0 < len(summary) <= _FEW:
-            blocks.append(markdown_table([*summary.items()], ["", "value"]))
-        elif summary:
-            links += f", with {len(summary)} numbers in `{place}/summary.json`"
+        few = {name: value for name, value in summary.items() if name.startswith("accuracy/")}
+        few = summary if len(summary) <= _FEW else few
+        if 0 < len(few) <= _FEW:
+            blocks.append(markdown_table([*few.items()], ["", "value"]))
+        if len(summary) > len(few):
+            links += f", and {len(summary)} numbers in `{place}/summary.json`"
         if links:
             blocks.append(f"See {links}.")
     return blocks
