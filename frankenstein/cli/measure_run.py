@@ -87,9 +87,15 @@ def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, Table
                 blocks.append(picture)
                 writer.add_figure("similarity/units", picture.figure)
         write_run_report(run, f"Similarity: {name}", blocks)
-    if more:  # a terminal has no room for words beside so many numbers
-        head, table = head[:-1], [row[:-1] for row in table]
+    if kept is not None:  # a terminal has no room for words beside so many numbers
+        left = [i for i, name in enumerate(head) if not _is_spare(name, len(kept) < images)]
+        head, table = [head[i] for i in left], [[row[i] for i in left] for row in table]
     return run.path, values["quiet"], rich_table(table, head, title=about)
+
+
+def _is_spare(column: str, fewer: bool) -> bool:
+    """Whether a column can be missed: of fewer images than all the measure is another one."""
+    return column == "what it says" or (column == "of the kept" and not fewer)
 
 
 def _of_pair(values: dict[str, Any], device: torch.device) -> Subject:

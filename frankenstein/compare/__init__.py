@@ -1,6 +1,6 @@
 """Questions about two networks: layer x layer matrices, and what becomes of a stitch."""
 
-from frankenstein.compare.all_pairs import all_pairs_cka, gram_stack
+from frankenstein.compare.all_pairs import all_pairs_cka, gram_stack, scaled_gram
 from frankenstein.compare.certainties import certainties
 from frankenstein.compare.certainty import Certainty, certainty, of_examples
 from frankenstein.compare.controls import CONTROLS, Controls, solve_controls
@@ -45,6 +45,7 @@ __all__ = [
     "of_examples",
     "pair_similarities",
     "pooled_strengths",
+    "scaled_gram",
     "similarity_matrices",
     "similarity_matrix",
     "solve_controls",

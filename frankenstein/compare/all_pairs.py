@@ -1,6 +1,6 @@
 """CKA of every layer with every layer for many draws of examples, from Gram matrices made once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -40,26 +40,37 @@ def all_pairs_cka(
 
 
 def gram_stack(
-    representations: Sequence[Tensor],  # (N, ...) each, of the same examples
+    grams: Iterable[Tensor],  # (N, N) each: `scaled_gram` of a layer, or another kernel
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:  # (L, N, N)
-    """Linear Gram matrices of layers flattened per sample, centred, each of norm 1.
+    """Kernel matrices of the same examples as `all_pairs_cka` takes them: centred, of norm 1.
 
-    Neither centre nor scale changes a CKA, but they keep digits: products of float32 activations
-    of 1e-8 underflow. float32 holds a value to some 1e-6, far below its spread, in a third of
-    float64's time.
+    Neither changes a CKA, but both keep digits. float32 holds a value to some 1e-6, far below its
+    spread, in a third of float64's time.
     """
-    return torch.stack([_gram(per_sample(z)).to(dtype) for z in representations])
+    return torch.stack([_settled(gram).to(dtype) for gram in grams])
 
 
-def _gram(rows: Tensor) -> Tensor:  # (N, N) float64
+def scaled_gram(representation: Tensor) -> Tensor:  # (N, N) float64, from (N, ...)
+    """The linear Gram matrix of a layer flattened per sample, centred, its largest number scaled.
+
+    A CKA does not feel the scale; products of float32 activations of 1e-8 would underflow.
+    """
+    rows = per_sample(representation)
     rows = rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
     rows = rows - rows[0]  # so that a unit that does not vary is 0, where its mean may be rounded
     rows = rows - rows.mean(0)
     size = rows.abs().amax()
     rows = rows / torch.where(size > 0, size, 1.0)
-    gram = (rows @ rows.T).double()
-    return gram / torch.where(size > 0, gram.norm(), 1.0)
+    return (rows @ rows.T).double()
+
+
+def _settled(gram: Tensor) -> Tensor:
+    gram = gram.double()
+    means = gram.mean(0)
+    centred = gram - means - means[:, None] + means.mean()
+    size = centred.norm()
+    return centred / torch.where(size > 0, size, 1.0)
 
 
 def _drawn(grams: Tensor, index: Tensor) -> Tensor:  # (L, n, n)

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor
 
 from frankenstein.catalog import MEASURES
-from frankenstein.compare.all_pairs import all_pairs_cka, gram_stack
+from frankenstein.compare.all_pairs import all_pairs_cka, gram_stack, scaled_gram
 from frankenstein.compare.certainty import Certainty, Drawn, certainty
 from frankenstein.compare.kept import Kept, Layers
 from frankenstein.measures import LayerSimilarities
+from frankenstein.measures.dissimilarities import squared_distances
+from frankenstein.measures.kernels import linear_gram, without_confounder
 from frankenstein.shapes import FLATTENINGS
 
 
@@ -22,8 +25,9 @@ def certainties(
 ) -> dict[str, Certainty]:  # tensors (L, M), rows and columns as kept
     """Intervals and nulls of every measure, each from the same draws of whole examples.
 
-    Linear CKAs of whole examples come from Gram matrices that are made once, however many pairs
-    and draws. All other measures are taken anew of every draw: name few layers.
+    CKAs of whole examples come from kernel matrices that are made once, however many pairs and
+    draws; the width of a Gaussian and what the inputs explain are those of all kept examples. Other
+    measures are taken anew of every draw: name few layers.
 
     Raises:
         UserError: if draws are too few for an interval.
@@ -43,11 +47,17 @@ def certainties(
 
 
 def _draws(kept: Kept, measure: str, flattening: str) -> Drawn:
-    if measure in ("linear_cka", "unbiased_cka") and flattening != "per_location":
-        flat = FLATTENINGS[flattening]
-        x, y = (gram_stack([flat(z) for z in side.values()]) for side in (kept.x, kept.y))
-        return all_pairs_cka(x, y, unbiased=measure == "unbiased_cka")
+    flat = FLATTENINGS[flattening]
+    if measure in _KERNELS and flattening != "per_location":
+        kernel, unbiased = _KERNELS[measure]
+        x, y = (
+            gram_stack([kernel(flat(z), kept.inputs) for z in side.values()])
+            for side in (kept.x, kept.y)
+        )
+        return all_pairs_cka(x, y, unbiased)
     xs, ys, inputs = kept.x, kept.y, kept.inputs
+    if flattening == "per_sample" and "rotate" in MEASURES[measure].invariant_to:
+        xs, ys = ({name: _turned(flat(z)) for name, z in side.items()} for side in (xs, ys))
 
     def value(i: Tensor, j: Tensor) -> Tensor:  # (L, M)
         one = LayerSimilarities([measure], flattening, block=len(i), limit=len(i))
@@ -55,6 +65,35 @@ def _draws(kept: Kept, measure: str, flattening: str) -> Drawn:
         return one.values()[measure]
 
     return value
+
+
+def _gaussian(rows: Tensor, inputs: Tensor | None) -> Tensor:
+    """As in `rbf_cka`, as wide as the median distance of all kept examples; NaN if that is 0."""
+    distances = squared_distances(rows)
+    values = distances.flatten()
+    median = (values.median() - (-values).median()) / 2  # of an even number both in the middle
+    return torch.exp(-distances / (2 * median))
+
+
+def _deconfounded(rows: Tensor, inputs: Tensor | None) -> Tensor:
+    """What the inputs of all kept examples do not explain: each side without its own inputs."""
+    assert inputs is not None
+    return without_confounder(linear_gram(rows), linear_gram(inputs))
+
+
+# Measures that are CKA with a kernel, and whether from the unbiased HSIC.
+_KERNELS: dict[str, tuple[Callable[[Tensor, Tensor | None], Tensor], bool]] = {
+    "linear_cka": (lambda rows, inputs: scaled_gram(rows), False),
+    "unbiased_cka": (lambda rows, inputs: scaled_gram(rows), True),
+    "rbf_cka": (_gaussian, False),
+    "unbiased_rbf_cka": (_gaussian, True),
+    "deconfounded_cka": (_deconfounded, False),
+}
+
+
+def _turned(rows: Tensor) -> Tensor:  # (N, min(N, D))
+    """The same rows in a basis of their span: as many units as examples will do."""
+    return torch.linalg.qr(rows.double().T, mode="r").R.T if rows.shape[1] > len(rows) else rows
 
 
 def _of(layers: Layers, index: Tensor) -> Layers:

@@ -70,13 +70,13 @@ def deconfounded_cka(
         UserError: if there are no examples, NaN or Inf among them, or no inputs.
     """
     examples = examples_of(x, y, inputs)
-    confounder = _linear(examples.inputs)
+    confounder = linear_gram(examples.inputs)
     if reason := nothing_to_compare(examples):
         return undefined(confounder, "deconfounded_cka", reason)
     if not confounder.any():
         reason = "the input is the same for every example"
         return undefined(confounder, "deconfounded_cka", reason)
-    left = [_without(_linear(rows), confounder) for rows in (examples.x, examples.y)]
+    left = [without_confounder(linear_gram(rows), confounder) for rows in (examples.x, examples.y)]
     for gram, name in zip(left, ("first", "second"), strict=True):
         if not gram.any():
             reason = f"the input explains the {name} representation altogether"
@@ -138,14 +138,15 @@ def _but_rounding(part: Tensor, whole: Tensor) -> Tensor:
     return torch.where(part.norm() > 1e-12 * whole.norm(), part, 0)
 
 
-def _linear(rows: Tensor) -> Tensor:  # (N, N)
+def linear_gram(rows: Tensor) -> Tensor:  # (N, N) float64
+    """Inner products of the centred rows."""
     rows = rows.double()
     rows = rows - rows[0]  # so that what does not vary is 0, where its mean may be rounded
     rows = rows - rows.mean(0)
     return rows @ rows.T
 
 
-def _without(gram: Tensor, confounder: Tensor) -> Tensor:
+def without_confounder(gram: Tensor, confounder: Tensor) -> Tensor:
     """What is left of a Gram matrix beside its multiple of another, made positive again."""
     share = (gram * confounder).sum() / confounder.square().sum()
     left = _but_rounding(gram - share * confounder, gram)

@@ -1,8 +1,17 @@
 import pytest
 import torch
 
+from frankenstein.catalog import MEASURES
 from frankenstein.compare import Kept, bytes_of_one, certainties, certainty, of_examples
-from frankenstein.measures import linear_cka, mean_squared_distance, unbiased_cka
+from frankenstein.measures import (
+    LayerSimilarities,
+    deconfounded_cka,
+    linear_cka,
+    mean_squared_distance,
+    mutual_knn,
+    rbf_cka,
+    unbiased_cka,
+)
 from frankenstein.moments import Moments
 from frankenstein.shapes import per_location, per_sample, pooled
 
@@ -74,3 +83,43 @@ def test_every_draw_is_told_of(layers):
     flattenings = {"unbiased_cka": "per_sample", "mean_squared_cca": "pooled"}
     certainties(kept_of(layers), flattenings, 39, 19, after=lambda: told.append(1))
     assert len(told) == 2 * (1 + 39 + 19)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_every_measure_has_an_interval_and_a_null(name):
+    x = torch.randn(60, 2, 2, 2)
+    y = x + 0.5 * torch.randn(60, 2, 2, 2)
+    kept = Kept(inputs=True).update({"x": x}, {"y": y}, torch.randn(60, 1, 2, 2))
+    for flattening in MEASURES[name].flattenings[:2]:
+        found = certainties(kept, {name: flattening}, 39, 19)[name]
+        assert found.low <= found.high
+        assert found.p_value.item() == 1 / 20
+        whole = LayerSimilarities([name], flattening, block=60)
+        whole.update({"x": x}, {"y": y}, kept.inputs)
+        assert found.value.item() == pytest.approx(whole.values()[name].item(), abs=1e-6)
+
+
+def test_kernels_of_all_kept_examples_are_near_those_of_a_draw():
+    x = torch.randn(80, 6)
+    y = x @ torch.randn(6, 4) + torch.randn(80, 4)
+    inputs = x[:, :2] + torch.randn(80, 2)
+    kept = Kept(inputs=True).update({"x": x}, {"y": y}, inputs)
+    for name, measure in (("rbf_cka", rbf_cka), ("deconfounded_cka", deconfounded_cka)):
+
+        def value(i, j, measure=measure, more=name == "deconfounded_cka"):
+            return measure(x[i], y[j], inputs[i]) if more else measure(x[i], y[j])
+
+        anew = certainty(value, 80, 199)
+        once = certainties(kept, {name: "per_sample"}, 199)[name]
+        assert once.value.item() == pytest.approx(anew.value.item(), abs=1e-6)
+        for one, other in ((once.low, anew.low), (once.high, anew.high)):
+            assert one.item() == pytest.approx(other.item(), abs=0.2 * float(anew.high - anew.low))
+
+
+def test_more_units_than_examples_are_turned_without_changing_anything():
+    x, y = torch.randn(30, 200), torch.randn(30, 100)
+    kept = Kept().update({"x": x}, {"y": y})
+    found = certainties(kept, {"mutual_knn": "per_sample"}, 39, 19)["mutual_knn"]
+    expected = certainty(of_examples(mutual_knn, x, y), 30, 39, 19)
+    for part in ("value", "low", "high", "null_mean", "p_value"):
+        assert getattr(found, part).item() == pytest.approx(getattr(expected, part).item())
