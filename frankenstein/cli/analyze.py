@@ -18,11 +18,16 @@ def analyze(
     weights: Annotated[bool, "questions"] = False,
     activations: Annotated[bool, "questions"] = False,
     merge: Annotated[bool, "questions"] = False,
+    autoencoder: Annotated[bool, "questions"] = False,
     probes: Annotated[bool, "questions"] = False,
     all: Annotated[bool, "questions"] = False,
     more: list[str] = [],  # noqa: B006
     examples: Annotated[int, "-n"] = 5000,
     seed: int = 0,
+    features: Annotated[int | None, "autoencoder"] = None,
+    k: Annotated[int, "autoencoder"] = 4,
+    l1: Annotated[float | None, "autoencoder"] = None,
+    steps: Annotated[int, "autoencoder"] = 600,
     dataset: Annotated[DatasetName | None, "-d"] = None,
     model: NetworkName | None = None,
     batch_size: Annotated[int, "-b"] = 250,
@@ -48,11 +53,16 @@ def analyze(
         activations: what do the units of each layer do: distributions, dead units, selectivity,
             top images?
         merge: can their weights be averaged once their units are in one order?
+        autoencoder: which sparse features make up a layer, and are they the same in both networks?
         probes: how well can the labels be read out of each layer, beside random labels?
         all: all of these questions
         more: files of further networks, for the questions that take any number
         examples: images of each part of the data, training and held-out, at most
         seed: of whatever is drawn at random, such as shuffled controls
+        features: features of a sparse autoencoder; four times the layer's units if absent
+        k: features active at a place, at most
+        l1: penalty on the sum of active features, in place of k: an autoencoder with ReLU
+        steps: batches that each autoencoder is trained on
         dataset: data set; the one that the receiver was trained on if absent
         model: network in a .pt file, which its shapes tell if absent
         batch_size: images at a time

@@ -42,6 +42,10 @@ QUESTIONS: Mapping[str, Question] = {
         "can their weights be averaged once their units are in one order?",
         of_layers=False,
     ),
+    "autoencoder": Question(
+        "frankenstein.cli.analyze_autoencoder:section",
+        "which sparse features make up a layer, and are they the same in both networks?",
+    ),
     "probes": Question(
         "frankenstein.cli.analyze_probes:section",
         "how well can the labels be read out of each layer, beside random labels?",

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from frankenstein.compare.tally import Tally
+from frankenstein.compare.top_examples import TopExamples
 from frankenstein.dictionaries import Dictionary
 from frankenstein.errors import UserError
 from frankenstein.shapes import per_location
@@ -46,10 +47,10 @@ def evaluate_dictionary(
     Halves and dictionary lie on `device`, in evaluation mode, maps with their channels first.
     """
     tallies = {name: Tally() for name in ("network", "reconstruction", "mean")}
-    n, examples = 0, 0
+    n = 0
     first, second, error = torch.zeros(()), torch.zeros(()), torch.zeros(())
     counts = torch.zeros(dictionary.features, dtype=torch.int64, device=device)
-    best = _Best(dictionary.features, top, device)
+    best = TopExamples(top)
     silent = None
     for images, labels in batches:
         labels = labels.to(device)
@@ -68,9 +69,8 @@ def evaluate_dictionary(
         from_mean = rows - dictionary.mean
         first, second = first + from_mean.sum(0), second + from_mean.square().sum()
         error = error + (rows - per_location(rebuilt)).square().sum()
-        best.update(_strongest(strength), examples)
-        examples += len(z)
-    if n == 0:
+        best.update(_strongest(strength))
+    if best.rows is None or best.values is None:
         raise UserError("no examples were given; is the data set empty?")
     variance = second - first.square().sum() / n
     means = {name: tally.means() for name, tally in tallies.items()}
@@ -86,23 +86,7 @@ def evaluate_dictionary(
     most = floor - scores["loss/network"]
     rebuilt_gain = floor - scores["loss/reconstruction"]
     scores["recovered"] = rebuilt_gain / most if most else float("nan")
-    return DictionaryScores(scores, counts / n, best.examples, best.strengths)
-
-
-class _Best:
-    """The examples where each feature is most active, as they come along."""
-
-    def __init__(self, features: int, top: int, device: torch.device | str) -> None:
-        self.top = top
-        self.strengths = torch.zeros(features, 0, device=device)
-        self.examples = torch.zeros(features, 0, dtype=torch.int64, device=device)
-
-    def update(self, strengths: Tensor, begin: int) -> None:  # (N, F), number of the first
-        new = torch.arange(begin, begin + len(strengths), device=strengths.device)
-        strengths = torch.cat([self.strengths, strengths.T], 1)
-        examples = torch.cat([self.examples, new.expand(len(strengths), -1)], 1)
-        self.strengths, order = strengths.topk(min(self.top, strengths.shape[1]), dim=1)
-        self.examples = examples.gather(1, order)
+    return DictionaryScores(scores, counts / n, best.rows, best.values)
 
 
 def _strongest(strength: Tensor) -> Tensor:  # (N, F)

@@ -21,16 +21,17 @@ class Matching:
 
     pairs: Tensor  # (P, 2) columns of x and of y, the most alike first
     correlations: Tensor  # (P,) in [-1, 1]
-    shuffled: tuple[float, ...]  # mean correlation when examples do not belong together
+    shuffled: Tensor  # (S, P) the same of S shuffles, when examples do not belong together
 
     @property
     def mean(self) -> float:
         """Mean correlation of the pairs."""
         return float(self.correlations.mean())
 
-    def share_above(self, least: float) -> float:
-        """Share of pairs with at least this correlation."""
-        return float((self.correlations >= least).double().mean())
+    @property
+    def mean_shuffled(self) -> float:
+        """Mean correlation of the pairs that chance alone makes."""
+        return float(self.shuffled.mean())
 
 
 def match_features(
@@ -61,10 +62,12 @@ def match_features(
     pairs = torch.stack([live[0].cpu()[rows], live[1].cpu()[columns]], 1)
     draws = seeded(seed, _SHUFFLE)
     shuffled = [
-        float(_assigned(x, y[torch.randperm(len(y), generator=draws).to(y.device)])[2].mean())
+        _assigned(x, y[torch.randperm(len(y), generator=draws).to(y.device)])[2]
         for _ in range(shuffles)
     ]
-    return Matching(pairs[order], values[order], tuple(shuffled))
+    return Matching(
+        pairs[order], values[order], torch.stack(shuffled).sort(1, descending=True).values
+    )
 
 
 @torch.no_grad()

@@ -11,8 +11,7 @@ from frankenstein.data.seeded import seeded
 from frankenstein.dictionaries import Dictionary, mean_and_scale, resample
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, per_location
-from frankenstein.surgery import cut, cut_points
-from frankenstein.surgery.layouts import laid
+from frankenstein.surgery import join
 from frankenstein.tasks.frozen import Frozen
 from frankenstein.tasks.mean import Mean
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
@@ -50,14 +49,13 @@ class SparseAutoencoder(pl.LightningModule):
     ) -> None:
         super().__init__()
         network.requires_grad_(False).eval()
-        halves = cut(network, after=layer)  # first: it says why a layer cannot be cut
-        self.halves, layout = laid(halves, cut_points(network)[layer])
-        units = layout.units
-        if units != dictionary.units:
+        joint = join(network, network, layer, layer)
+        if joint.source.units != dictionary.units:
             raise ShapeError(
-                f"layer {layer!r} has {units} units and the dictionary {dictionary.units}; make "
-                "it of the layer's"
+                f"layer {layer!r} has {joint.source.units} units and the dictionary "
+                f"{dictionary.units}; make it of the layer's"
             )
+        self.halves = joint.sender
         # A Cut is a tuple: its halves are registered here, so that they follow to the device.
         self.frozen = Frozen([*self.halves])
         self.dictionary = dictionary

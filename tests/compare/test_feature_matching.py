@@ -17,7 +17,7 @@ def test_planted_pairs_are_found_whatever_their_scale_and_order():
     found = match_features(x, y)
     assert torch.equal(order[found.pairs[:, 1]], found.pairs[:, 0])
     assert torch.allclose(found.correlations, torch.ones(12).double())
-    assert (found.mean, found.share_above(0.99)) == (pytest.approx(1), 1)
+    assert found.mean == pytest.approx(1)
 
 
 def test_the_assignment_is_the_best_of_all_and_correlations_are_numpys():
@@ -37,14 +37,15 @@ def test_the_assignment_is_the_best_of_all_and_correlations_are_numpys():
 def test_unrelated_features_match_as_badly_as_shuffled_ones():
     x, y = torch.randn(200, 30), torch.randn(200, 30)
     found = match_features(x, y, shuffles=8)
-    assert found.mean == pytest.approx(np.mean(found.shuffled), abs=0.02)
-    assert np.mean(found.shuffled) > 0.05  # the best of many pairs: why a control is needed
+    assert found.mean == pytest.approx(found.mean_shuffled, abs=0.02)
+    assert found.mean_shuffled > 0.05  # the best of many pairs: why a control is needed
 
 
 def test_the_same_seed_shuffles_alike():
     x, y = torch.randn(50, 5), torch.randn(50, 6)
-    assert match_features(x, y).shuffled == match_features(x, y).shuffled
-    assert match_features(x, y, seed=1).shuffled != match_features(x, y).shuffled
+    first = match_features(x, y).shuffled
+    assert torch.equal(match_features(x, y).shuffled, first)
+    assert not torch.equal(match_features(x, y, seed=1).shuffled, first)
 
 
 def test_dead_features_match_nothing():
