@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from frankenstein.cli.analyze_study import Study
+from frankenstein.cli.analyze_top_images import IMAGES, top_images
 from frankenstein.compare.activation_facts import (
     ActivationFacts,
     ActivationSums,
@@ -17,12 +18,8 @@ from frankenstein.compare.activation_facts import (
     participation_ratio,
 )
 from frankenstein.compare.sample import Layers
-from frankenstein.compare.unit_orders import assign
 from frankenstein.labels import several
-from frankenstein.measures import correlation_matrix
-from frankenstein.moments import Moments
 from frankenstein.report import Picture, Section, curves, markdown_table
-from frankenstein.report.image_grid import image_grid
 from frankenstein.report.panels import histogram_line, line_panels
 from frankenstein.surgery.activation_layers import bounds_of
 
@@ -30,9 +27,6 @@ Key = tuple[str, str]  # whose network, layer
 Numbers = dict[str, float]
 
 _BINS_A_STEP = 4  # of the histogram, in a figure
-_UNITS = 8  # rows in a grid of images
-_IMAGES = 6  # in each row, for each network
-_BLANK = 225  # grey, of images that a dead unit does not have
 _CAPTIONS = {
     "distributions": "Distribution of the activations of every layer. Density over value, each "
     "network in units of its own root mean square, of all units, held-out images and places, "
@@ -51,15 +45,6 @@ _CAPTIONS = {
     "is the sender with each unit's values shuffled over the images: what is below it is due to "
     "units that go together.",
 }
-_TOP = (
-    "Images that activate units of the sender's {one} most, beside those of their likes in the "
-    "receiver's {other}. Each row: the {images} held-out images of the largest value over places "
-    "of a unit of the sender (left) and of its like (right). Pairs are the one-to-one matching of "
-    "largest total correlation over images, shown from the most to the least alike at even "
-    "distances; r is a pair's correlation, its mean over all pairs {mean}, and {chance} in two "
-    "untrained networks that were matched likewise. Rows that show the same kind of picture on "
-    "both sides are units that look for the same."
-)
 
 
 class ActivationWatcher:
@@ -67,7 +52,7 @@ class ActivationWatcher:
 
     def __init__(self, study: Study) -> None:
         self.of: dict[Key, ActivationSums] = {
-            (whose, layer): ActivationSums(bounds, _IMAGES)
+            (whose, layer): ActivationSums(bounds, IMAGES)
             for whose, network in {**study.trained, **study.untrained}.items()
             for layer, bounds in bounds_of(network, study.layers(whose)).items()
         }
@@ -103,7 +88,7 @@ def section(study: Study) -> Section:
     for name in ("selectivity", "class_variance", "dimension"):
         if any(found[name] == found[name] for found in numbers.values()):  # not all are NaN
             blocks.append(Picture(name, _by_depth(study, numbers, name), _CAPTIONS[name]))
-    blocks += [_top_images(study, sums, facts, pair) for pair in study.pairs]
+    blocks += [top_images(study, sums, pair) for pair in study.pairs]
     headlines = tuple(
         f"{name}/{whose}/{layer}"
         for whose, layer in numbers
@@ -202,47 +187,6 @@ def _by_depth(study: Study, numbers: Mapping[Key, Numbers], name: str) -> Figure
         for called, (whose, what) in lines.items()
     }
     return curves(series, "", "layer, from the first to the last", name.replace("_", " "))
-
-
-def _top_images(
-    study: Study,
-    sums: Mapping[Key, ActivationSums],
-    facts: Mapping[Key, ActivationFacts],
-    pair: tuple[str, str],
-) -> Picture:
-    """Units of the sender beside their likes in the receiver, by the images they answer to."""
-    sample, keys = study.val, (("sender", pair[0]), ("receiver", pair[1]))
-    matched, alike = _likes(sample.sender[pair[0]], sample.receiver[pair[1]])
-    control = (sample.of[f"untrained_{whose}"][layer] for whose, layer in keys)
-    mean, chance = float(alike.mean()), float(_likes(*control)[1].mean())
-    best = alike.argsort(descending=True)
-    shown = best[torch.linspace(0, len(best) - 1, min(_UNITS, len(best))).round().long()]
-    blocks = {}
-    for side, key, name in zip(matched[:, shown], keys, ("sender", "receiver"), strict=True):
-        top = sums[key].top.rows
-        assert top is not None
-        images = study.pictures("val", top[side].flatten()).unflatten(0, (len(side), -1))
-        images[facts[key].dead_units.cpu()[side]] = _BLANK
-        blocks[name] = images
-    names = [
-        f"{i}, {j}: r {r:.2f}"
-        for (i, j), r in zip(matched[:, shown].T.tolist(), alike[shown].tolist(), strict=True)
-    ]
-    caption = _TOP.format(
-        images=_IMAGES, one=pair[0], other=pair[1], mean=f"{mean:.2f}", chance=f"{chance:.2f}"
-    )
-    name = f"top-{study.label(pair)}".replace("/", "-")
-    return Picture(name, image_grid(blocks, names), caption)
-
-
-def _likes(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # (2, K), (K,)
-    """The one-to-one matching of units of largest total correlation; dead ones correlate 0."""
-    correlation = correlation_matrix(Moments().update(x, y)).nan_to_num(0).cpu()
-    turned = len(correlation) > correlation.shape[1]
-    theirs = assign(correlation.T if turned else correlation)
-    pairs = torch.stack([torch.arange(len(theirs)), theirs])
-    pairs = pairs.flip(0) if turned else pairs
-    return pairs, correlation[pairs[0], pairs[1]]
 
 
 def _about(examples: int) -> str:
