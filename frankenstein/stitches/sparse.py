@@ -36,7 +36,9 @@ class Sparse(Affine):
         """The lasso: least of (mean squared error over rows and target units) + l1 · mean |W|.
 
         Source: Tibshirani 1996; solved by scikit-learn's coordinate descent, on D rows that have
-        the data's covariances.
+        the data's covariances. Where source units are linearly dependent and the penalty is small
+        beside what it is weighed against, descent is slow along what changes no prediction, and
+        may stop early: scikit-learn's ConvergenceWarning says so. The error is then still least.
         """
         self.check_moments(moments)
         if self.l1 == 0:

@@ -1,0 +1,172 @@
+"""kill -9 at random moments: what is left is whole, and goes on to the same bits.
+
+    python tests/kills.py --kills 20        # prints the tables of docs/reliability.md
+
+Not collected by pytest: tests/cli/test_interruption.py kills at a few chosen moments instead. Runs
+are forks of this process, so that each moment is one of work and not of importing torch.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from lightning_fabric.plugins.io import TorchCheckpointIO
+
+from frankenstein.callbacks import WholeCheckpoints
+from frankenstein.cli import main as command_line
+from frankenstein.files import load_tensors, read_sealed
+from frankenstein.zoo import Card, build_network, save_network
+
+EPOCHS = ("-e", "4", "-b", "64", "-s", "5", "--quiet", "--accelerator", "cpu")
+LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=20, help="of each kind of run")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    draw = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        pair = networks()
+        runs = {
+            "train": ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", *EPOCHS),
+            "stitch": ("stitch", *pair, "pool1", "pool1", *EPOCHS),
+            "stitch, a matrix": ("stitch", *pair, *LISTS, *EPOCHS, "--measures", "linear_cka"),
+        }
+        print("| run | seconds | kills | before any work | went on to the same bits |")
+        print("| --- | ---: | ---: | ---: | ---: |")
+        for number, (name, words) in enumerate(runs.items()):
+            os.makedirs(f"{folder}/{number}")
+            os.chdir(f"{folder}/{number}")
+            row = campaign(words, options.kills, draw)
+            print(f"| {name} | {' | '.join(map(str, row))} |", flush=True)
+        print("\n| checkpoints saved by | kills in a save | damaged |\n| --- | ---: | ---: |")
+        for writer in (WholeCheckpoints(), TorchCheckpointIO()):
+            damaged = saves(writer, options.kills, draw)
+            print(f"| {type(writer).__name__} | {options.kills} | {damaged} |")
+        print(f"\nTen pairs of runs of one name: {together(runs['train'])} folders.")
+
+
+def networks():
+    for seed in (0, 1):
+        network = build_network("lenet", 10, 1, init_seed=seed)
+        save_network(f"in{seed}.safetensors", network, Card("lenet", 10, 1, "digits", 0, 0, 0))
+    return [str(Path(f"in{seed}.safetensors").resolve()) for seed in (0, 1)]
+
+
+def campaign(words, kills, draw):
+    """Seconds of a whole run, kills, how many came before any work, and how many left no trace."""
+    began = time.monotonic()
+    assert ended(forked(words, "whole")) == 0
+    seconds = time.monotonic() - began
+    whole, same, early = left_by("whole"), 0, 0
+    done = 0
+    while done < kills:
+        name = f"killed-{done}"
+        child = forked(words, name)
+        time.sleep(draw.uniform(0, seconds))
+        os.kill(child, signal.SIGKILL)
+        if ended(child) == 0:
+            continue  # it was done already
+        check_readable()
+        unfinished = list(Path("results").glob(f"*/{name}.partial"))
+        early += not unfinished
+        if unfinished or not list(Path("results").glob(f"*/{name}")):
+            more = ["--resume"] if unfinished else []
+            assert ended(forked([*words, *more], name)) == 0
+        same += left_by(name) == whole
+        halves = list(Path("results").rglob("*.unfinished"))
+        assert not halves, (halves, unfinished)
+        done += 1
+    return f"{seconds:.1f}", kills, early, f"{same} of {kills}"
+
+
+def saves(writer, kills, draw):
+    """How many of so many kills in the middle of a save leave a file that cannot be read."""
+    content = {"state_dict": {"w": torch.zeros(3_000_000)}, "global_step": 1}
+    path, damaged = Path("saved.ckpt").resolve(), 0
+    read = writer.load_checkpoint
+    for _ in range(kills):
+        path.unlink(missing_ok=True)
+        child = os.fork()
+        if child == 0:
+            tempfile.tempdir = "/dev/shm"  # another file system than the target's
+            while True:
+                writer.save_checkpoint(content, path)
+        time.sleep(0.05 + draw.uniform(0, 0.4))
+        os.kill(child, signal.SIGKILL)
+        ended(child)
+        if not path.exists():
+            continue
+        try:
+            read(path, weights_only=True)
+        except Exception:  # damage can do anything
+            damaged += 1
+    for half in [*Path().glob(".saved.ckpt*"), path, *Path("/dev/shm").glob("tmp*")]:
+        half.unlink(missing_ok=True)
+    return damaged
+
+
+def together(words):
+    """How many folders ten pairs of runs make that are started together under one name."""
+    for number in range(10):
+        pair = [forked([*words, "-e", "0"], f"pair-{number}") for _ in range(2)]
+        assert [ended(child) for child in pair] == [0, 0]
+    folders = list(Path("results/train").glob("pair-*"))
+    assert all((folder / "summary.json").exists() for folder in folders)
+    return len(folders)
+
+
+def forked(words, name):
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+                code = command_line([*words, "--run-name", name])
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    return child
+
+
+def ended(child):
+    return os.waitpid(child, 0)[1]
+
+
+def left_by(name):
+    (folder,) = Path("results").glob(f"*/{name}")
+    files = [path for path in folder.rglob("*.safetensors") if path.parent.name != "snapshots"]
+    weights = {path.name: path.read_bytes() for path in files}
+    return json.loads((folder / "summary.json").read_text()), weights
+
+
+def check_readable():
+    """Every file with a final name can be read."""
+    readers = {".safetensors": load_tensors, ".ckpt": read_sealed, ".json": check_json}
+    for path in Path("results").rglob("*"):
+        if not path.name.startswith(".") and path.suffix in readers:
+            readers[path.suffix](path)
+
+
+def check_json(path):
+    try:
+        json.loads(path.read_text())
+    except ValueError:
+        read_sealed(path)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        main()
