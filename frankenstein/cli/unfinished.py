@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,5 +106,9 @@ def _tidy(path: Path) -> None:
     """Without the halves of files that a kill left; what Lightning would write over, aside."""
     for half in path.rglob(f".*{UNFINISHED}"):
         half.unlink()
+    # What the projector shows comes last of all and is made anew, which TensorBoard does not like.
+    (path / "projector_config.pbtxt").unlink(missing_ok=True)
+    for points in path.glob("[0-9]" * 5):
+        shutil.rmtree(points)
     if (metrics := path / "metrics.csv").exists():
         metrics.rename(path / f"metrics-{len(list(path.glob('metrics*.csv')))}.csv")

@@ -12,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 from frankenstein.cli import main
+from frankenstein.cli.stitch_report import log_boards
 from frankenstein.files import load_tensors, read_sealed
 from frankenstein.tasks import Classifier, Stitching
 from frankenstein.zoo import load_network
@@ -145,6 +146,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_bits_of_one_that_was_not(
         assert left_by(folder) == whole, points
         assert not [path for path in folder.rglob("*") if path.name.endswith(".unfinished")]
         assert not list(Path("results").glob("*/*.partial"))
+
+
+def test_a_run_that_is_killed_while_it_is_shown_shows_it_anew(run, killed, pair, monkeypatch):
+    monkeypatch.setattr("frankenstein.cli.stitch_run.log_boards", log_boards)
+    words = ["stitch", *pair, "pool1", "pool1", *STITCH, "-e", "1", "--run-name", "a"]
+    killed(words, "frankenstein.cli.stitch_run.write_stitch_report", 1)
+    folder = run(*words, "--resume")
+    assert list(folder.rglob("projector_config.pbtxt"))
 
 
 def test_a_run_that_is_killed_under_its_final_name_is_whole(killed):
