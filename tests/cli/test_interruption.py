@@ -11,6 +11,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from frankenstein.callbacks import WholeCheckpoints
 from frankenstein.cli import main
 from frankenstein.cli.stitch_report import log_boards
 from frankenstein.files import load_tensors, read_sealed
@@ -156,6 +157,26 @@ def test_a_run_that_is_killed_while_it_is_shown_shows_it_anew(run, killed, pair,
     assert list(folder.rglob("projector_config.pbtxt"))
 
 
+def test_a_checkpoint_is_kept_until_the_run_has_its_final_name(killed):
+    killed([*TRAIN, "--run-name", "a"], "pathlib.Path.rename", 1)
+    read_sealed("results/train/a.partial/last.ckpt")
+
+
+def test_a_damaged_checkpoint_is_named_and_nothing_is_trained_from_it(killed, capsys, steps):
+    killed([*TRAIN, "--run-name", "a"], "frankenstein.tasks.Classifier.training_step", 6)
+    path = Path("results/train/a.partial/last.ckpt")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    words = [*TRAIN, "--run-name", "a", "--resume", "--quiet", "--accelerator", "cpu"]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("frankenstein train: results/train/a.partial/last.ckpt is damaged: its")
+    assert said.count("\n") == 1
+    assert steps == []
+    assert path.exists()
+
+
 def test_a_run_that_is_killed_under_its_final_name_is_whole(killed):
     killed([*TRAIN, "--run-name", "a"], "frankenstein.cli.run_folder._remove", 1)
     load_network(Path("results/train/a/network.safetensors"))
@@ -227,7 +248,9 @@ def test_a_second_signal_does_not_wait(few_digits, monkeypatch, capsys):
         monkeypatch.setattr,
     )
     assert main([*TRAIN, "--quiet", "--accelerator", "cpu"]) == 130
-    assert "go on with: frankenstein train" in capsys.readouterr().err  # from the first epoch's end
+    assert "go on with: frankenstein train" in capsys.readouterr().err
+    (path,) = Path("results").rglob("last.ckpt")
+    assert WholeCheckpoints().load_checkpoint(path)["global_step"] == 4  # the first epoch's end
 
 
 def test_an_interrupted_matrix_shows_the_rows_that_are_done(few_digits, pair, monkeypatch, capsys):

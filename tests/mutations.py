@@ -1,0 +1,159 @@
+"""Do the tests bite? Each guard is taken out of a copy of the package, and its test must fail.
+
+    python tests/mutations.py              # prints the table of docs/reliability.md
+    python tests/mutations.py signal       # those alone whose names hold this word
+
+Not collected by pytest: it runs pytest once for every guard.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+
+
+class Guard(NamedTuple):
+    """A line that protects something, what is left when it is gone, and the test that must fail."""
+
+    name: str
+    file: str  # in frankenstein/
+    line: str
+    without: str
+    test: str  # in tests/
+    chosen: str = ""  # the tests of the file that hold these words
+
+
+GUARDS = [
+    Guard("written files are synced", "files.py", "os.fsync(file.fileno())", "pass",
+          "test_files.py", "fails_leaves"),
+    Guard("a write that fails leaves nothing", "files.py",
+          "            Path(temporary).unlink(missing_ok=True)\n", "",
+          "test_files.py", "fails_leaves"),
+    Guard("a full disk names the path", "files.py", "raise cannot_write(path, error) from error",
+          "raise", "test_files.py", "fails_leaves"),
+    Guard("safetensors keep a checksum", "files.py", "if _checksum(tensors, facts) != expected:",
+          "if False:", "test_damaged_files.py", "network or stitch"),
+    Guard("checkpoints keep a checksum", "files.py", "if seal != _seal(content):", "if False:",
+          "test_damaged_files.py", "checkpoint or cell"),
+    Guard("zip archives are checked", "zoo/state_dicts.py", "damaged := archive.testzip()",
+          "damaged := None", "test_damaged_files.py", "state_dict"),
+    Guard("a record fits its tensors", "files.py",
+          "except (KeyError, TypeError, RuntimeError, UserError) as error:",
+          "except ZeroDivisionError as error:", "test_damaged_files.py", "record"),
+    Guard("state dicts execute nothing", "zoo/state_dicts.py", "weights_only=True",
+          "weights_only=False", "test_hostile_files.py", "no_place"),
+    Guard("checkpoints execute nothing", "callbacks/checkpoints.py",
+          "map_location, weights_only=True)", "map_location, weights_only=False)",
+          "test_hostile_files.py", "no_place"),
+    Guard("YAML names no code", "cli/config.py", "yaml.safe_load(", "yaml.unsafe_load(",
+          "test_hostile_files.py", "config"),
+    Guard("a stitch knows its networks", "cli/stitched_run.py",
+          "if made_for != found:", "if False:",
+          "cli/test_evaluate_command.py", "have_changed"),
+    Guard("labels are in range", "data/images.py", "if low < 0 or high >= num_classes:",
+          "if False:", "data/test_image_data.py", "do_not_fit"),
+    Guard("no class is missing", "data/images.py", "self._check_every_class_is_there()", "pass",
+          "data/test_image_data.py", "told_before"),
+    Guard("idx files are whole", "data/idx.py", "len(content) != start + math.prod(shape)", "False",
+          "data/test_idx.py", ""),
+    Guard("frozen networks stay in eval", "tasks/frozen.py", "super().train(False)",
+          "super().train(mode)", "tasks/test_frozen.py", "hash_equal"),
+    Guard("processes add their sums", "moments.py",
+          "if not (distributed.is_available() and distributed.is_initialized()):", "if True:",
+          "tasks/test_processes.py"),
+    Guard("processes count examples exactly", "tasks/mean.py", "self.examples + examples",
+          "self.examples + examples // 2 * 2", "tasks/test_processes.py"),
+    Guard("NaN and Inf are refused", "moments.py", ".diagonal().sum().isfinite()",
+          ".diagonal().sum().isnan().logical_or(torch.tensor(True))",
+          "stitches/test_stitches_hard_cases.py", "not_finite"),
+    Guard("a signal saves", "callbacks/checkpoints.py",
+          "        self._save(trainer)\n        if _any",
+          "        if _any", "cli/test_interruption.py", "signal_ends"),
+    Guard("a signal ends the run", "callbacks/checkpoints.py",
+          "raise Interrupted(self.signum or signal.SIGTERM)", "pass",
+          "cli/test_interruption.py", "signal_ends"),
+    Guard("a second signal does not wait", "callbacks/checkpoints.py",
+          "if self.signum is not None:\n            raise", "if False:\n            raise",
+          "cli/test_interruption.py", "second_signal"),
+    Guard("a loader goes on within an epoch", "data/batches.py", '{"next_batch": self._next}',
+          '{"next_batch": 0}', "cli/test_interruption.py", "signal_ends"),
+    Guard("dropout depends on the step", "callbacks/seeded_steps.py", "torch.manual_seed(", "int(",
+          "cli/test_interruption.py", "dropout"),
+    Guard("one run writes a folder", "cli/unfinished.py",
+          "fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass",
+          "cli/test_interruption.py", "under_way"),
+    Guard("a run resumes with its options", "cli/unfinished.py",
+          "if key not in _IDLE and before.get(key) != now.get(key):", "if False:",
+          "cli/test_interruption.py", "own_options"),
+    Guard("halves of files are removed", "cli/unfinished.py",
+          "        half.unlink()", "        pass",
+          "cli/test_interruption.py", "goes_on_and_ends"),
+    Guard("the projector starts anew", "cli/unfinished.py",
+          '(path / "projector_config.pbtxt").unlink(missing_ok=True)', "pass",
+          "cli/test_interruption.py", "shown"),
+    Guard("the checkpoint goes last", "cli/run_folder.py",
+          "        run.path = _rename(path, parent, name)\n",
+          "        _remove(path / goes_on_from)\n        run.path = _rename(path, parent, name)\n",
+          "cli/test_interruption.py", "kept_until"),
+    Guard("a failed run leaves nothing", "cli/run_folder.py",
+          "shutil.rmtree(path, ignore_errors=True)", "pass", "cli/test_run_folder.py", "fails"),
+    Guard("room is looked for", "cli/run_folder.py", "if free < size + _SPARE:", "if False:",
+          "cli/test_disk.py", "too_little"),
+    Guard("a full disk is one line", "cli/run_folder.py", "error.errno in _NO_WRITING", "False",
+          "cli/test_disk.py", "logger"),
+    Guard("a folder is claimed by one", "cli/run_folder.py",
+          '(parent / f"{label}{suffix}").mkdir()',
+          '(parent / f"{label}{suffix}").mkdir(exist_ok=True)', "cli/test_disk.py", "one_name"),
+    Guard("layers are checked before torch", "cli/layers.py", "find_network(name)", "import torch",
+          "cli/test_told_at_once.py", "layers"),
+]  # fmt: skip
+
+
+def main():
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    toothless = 0
+    print("| guard taken out | where | its test |\n| --- | --- | --- |", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for part in ("frankenstein", "tests", "configs", "pyproject.toml"):
+            source, target = ROOT / part, Path(folder) / part
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+        for guard in GUARDS:
+            if wanted in guard.name:
+                bites = fails_without(guard, Path(folder))
+                toothless += not bites
+                said = "fails" if bites else "**passes**"
+                print(f"| {guard.name} | `{guard.file}` | `{guard.test}` {said} |", flush=True)
+    raise SystemExit(toothless)
+
+
+def fails_without(guard, folder):
+    path = folder / "frankenstein" / guard.file
+    whole = path.read_text()
+    if guard.line not in whole:
+        raise SystemExit(f"{guard.file} no longer has the line of {guard.name!r}: {guard.line}")
+    path.write_text(whole.replace(guard.line, guard.without))
+    command = [sys.executable, "-m", "pytest", "-q", "-x", f"tests/{guard.test}"]
+    command += ["-k", guard.chosen] if guard.chosen else []
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    finally:
+        path.write_text(whole)
+    if done.returncode not in (0, 1):  # of pytest: a test failed
+        raise SystemExit(f"{guard.name}: pytest could not run\n{done.stdout}{done.stderr}")
+    return done.returncode == 1
+
+
+if __name__ == "__main__":
+    main()
