@@ -18,6 +18,9 @@ from frankenstein.files import load_tensors, read_sealed
 from frankenstein.tasks import Classifier, Stitching
 from frankenstein.zoo import load_network
 
+# Said by Python 3.12 and newer; a child here is one thread, which ends by a kill or by os._exit.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
 TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", "-e", "3", "-b", "64", "-s", "5")
 STITCH = ("-e", "3", "-b", "64", "-s", "5", "-lr", "0.01", "--measures", "linear_cka")
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
