@@ -17,6 +17,7 @@ def analyze(
     units: Annotated[bool, "questions"] = False,
     weights: Annotated[bool, "questions"] = False,
     activations: Annotated[bool, "questions"] = False,
+    circuits: Annotated[bool, "questions"] = False,
     merge: Annotated[bool, "questions"] = False,
     autoencoder: Annotated[bool, "questions"] = False,
     probes: Annotated[bool, "questions"] = False,
@@ -52,6 +53,8 @@ def analyze(
             matching?
         activations: what do the units of each layer do: distributions, dead units, selectivity,
             top images?
+        circuits: which units are active together, are they the same in both, and what are they
+            worth?
         merge: can their weights be averaged once their units are in one order?
         autoencoder: which sparse features make up a layer, and are they the same in both networks?
         probes: how well can the labels be read out of each layer, beside random labels?

@@ -37,6 +37,11 @@ QUESTIONS: Mapping[str, Question] = {
         reads_untrained=True,
         watch="frankenstein.cli.analyze_activations:ActivationWatcher",
     ),
+    "circuits": Question(
+        "frankenstein.cli.analyze_circuits:section",
+        "which units are active together, are they the same in both, and what are they worth?",
+        reads_untrained=True,
+    ),
     "merge": Question(
         "frankenstein.cli.analyze_merge:section",
         "can their weights be averaged once their units are in one order?",

@@ -11,7 +11,7 @@ from torch import Tensor
 from frankenstein.errors import UserError
 
 MAPS = ("pca", "tsne", "umap")
-_LEAST = {"pca": 2, "tsne": 4, "umap": 4}  # points that a map needs
+_LEAST = {"pca": 2, "tsne": 8, "umap": 8}  # points that a map needs; of fewer it shows noise
 _PERPLEXITY = 30.0  # scikit-learn's, where there are so many points
 
 

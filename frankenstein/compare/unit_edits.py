@@ -40,7 +40,7 @@ def transplant(
 
     The map is that of least squares, place by place, solved in closed form (`stitches.Affine`).
     """
-    stitch = Affine(len(of), len(into)).solve(_between(moments, of, into))
+    stitch = Affine(len(of), len(into)).solve(moments_between(moments, of, into))
     stitch.requires_grad_(False)
 
     def edit(source: Tensor | None, target: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def score_edits(
     return {name: tally.means() for name, tally in tallies.items()}
 
 
-def _between(moments: Moments, of: Tensor, into: Tensor) -> Moments:
+def moments_between(moments: Moments, of: Tensor, into: Tensor) -> Moments:
     """The moments of some units of x with some of y."""
     units = {"x": of, "y": into}
 

@@ -81,7 +81,7 @@ def test_a_map_is_the_same_for_a_seed_and_lays_near_what_is_alike(kind):
 
 
 def test_a_map_that_cannot_be_made_says_why(monkeypatch):
-    with pytest.raises(UserError, match="tsne map needs 4 groups or more, got 3"):
+    with pytest.raises(UserError, match="tsne map needs 8 groups or more, got 3"):
         circuit_map(draw(3, 9), "tsne")
     with pytest.raises(UserError, match="unknown map 'mds'"):
         circuit_map(draw(3, 9), "mds")

@@ -1,0 +1,51 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from frankenstein.cli import circuit_effects
+
+TRAINED = [
+    Path(__file__).parents[2] / "model_weights" / "tiny10" / "digits" / f"in{i}-gn{i}.safetensors"
+    for i in (0, 1)
+]
+
+
+def scores(folder):
+    found = json.loads((folder / "summary.json").read_text())
+    return {key.removeprefix("circuits/"): value for key, value in found.items()}
+
+
+def test_the_circuits_of_a_network_are_all_found_in_itself_and_grafts_change_nothing(run):
+    folder = run("analyze", TRAINED[0], TRAINED[0], "relu8", "--circuits", "-n", "60")
+    found = scores(folder)
+    groups = found["groups/sender/relu8"]
+    assert groups > 1
+    assert found["groups/receiver/relu8"] == found["matched/relu8"] == groups
+    assert found["matched_similarity/relu8"] == pytest.approx(1)
+    assert found["null_groups/sender/relu8"] == 0
+    grafted = [value for key, value in found.items() if key.startswith("grafted_agreement/")]
+    assert len(grafted) == min(groups, circuit_effects._GROUPS)
+    assert grafted == [1.0] * len(grafted)
+    assert found["mean_ablated/sender/relu8"] == found["mean_ablated/receiver/relu8"]
+    report = (folder / "report.md").read_text()
+    assert "60 training images" in report
+    assert "S1 into R1" in report
+
+
+def test_circuits_are_matched_across_any_number_of_networks(run):
+    words = ("relu7", "relu8", "--circuits", "--more", TRAINED[0], "-n", "60")
+    folder = run("analyze", *TRAINED, *words)
+    found = scores(folder)
+    third = "in0-gn0"
+    assert found[f"groups/{third}/relu7-relu8"] > 0
+    assert f"| {third} " in (folder / "report.md").read_text()
+    assert f"ablated/{third}/relu7-relu8/1" in found
+
+
+def test_a_layer_that_cannot_be_cut_has_circuits_but_nothing_is_silenced(run, saved):
+    path = saved("resnet20_w1", in_channels=1)
+    folder = run("analyze", path, path, "layer1.0.relu", "--circuits", "-n", "40")
+    report = (folder / "report.md").read_text()
+    assert "Nothing was silenced: cannot cut ResNet20 after 'layer1.0.relu'" in report
+    assert not [key for key in scores(folder) if key.startswith(("ablated", "grafted"))]
