@@ -34,7 +34,7 @@ ROWS = [
     ("reduced-rank regression, rank 4", f"-r 4 {SOLVED}", {("bn3", "bn3"): 85.0}),
     (
         "one-to-one matching",
-        "--family permutation -e 0",
+        f"--family permutation {SOLVED}",
         {("bn3", "bn3"): 83.0, ("bn5", "bn5"): 80.0, ("bn7", "bn7"): 87.0},
     ),
     ("one-to-one matching, scaled and shifted", f"-m match {SOLVED}", {("bn3", "bn3"): None}),

@@ -42,6 +42,14 @@ def words(request, pair):
 
 
 @pytest.fixture(autouse=True)
+def _heard():
+    """Where the tests run in a shell's background, or under nohup, SIGINT is ignored from birth."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):
     """Most of a short run's time goes to figures, and to controls, which other tests look at."""
     for name in ("draw_stitch", "log_boards", "write_stitch_report"):
