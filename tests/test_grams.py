@@ -149,3 +149,12 @@ def test_without_a_whole_block_there_is_nothing_to_say():
 def test_layers_hold_the_same_examples():
     with pytest.raises(ShapeError, match="got 5 and 4 rows; use one loader for both"):
         Grams().update({"a": torch.randn(5, 2)}, {"b": torch.randn(4, 2)})
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_float64_representations_keep_nine_digits(offset, scale):
+    xs, ys = ([scale * (z.double() + offset) for z in side] for side in block())
+    torch.testing.assert_close(
+        cka((xs, ys)), torch.from_numpy(reference([(xs, ys)])), rtol=1e-9, atol=1e-12
+    )
