@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import product
 
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from frankenstein.cli.analyze_study import Study
+from frankenstein.cli.analyze_study import PARTS, Study
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare.loss_line import LossLine, loss_line
-from frankenstein.compare.merging import interpolate, renormalize
+from frankenstein.compare.merging import interpolate, parent_moments, renormalize
 from frankenstein.compare.same_architecture import same_architecture
 from frankenstein.compare.tally import evaluate_network
 from frankenstein.compare.unit_orders import orders_by_activations, orders_by_weights
@@ -38,7 +38,6 @@ _CAPTION = (
     "the receiver (1), units matched in the ways that the legend names. A hill in the loss is the "
     "barrier; where there is none the two have found one solution, their units in another order."
 )
-_PARTS = {"train": "training", "val": "held-out"}
 
 
 def section(study: Study) -> Section:
@@ -50,7 +49,7 @@ def section(study: Study) -> Section:
         if not study.options["all"]:
             raise
         return Section("Merging", (f"The networks cannot be merged: {error}.",), {})
-    parts = {part: _batches(study, part) for part in _PARTS}
+    parts = {part: study.batches(part, _EXAMPLES) for part in PARTS}
     makers = _makers(study, parts["train"])
     lines = {
         name: loss_line(make, waiting(_SHARES, f"line, {name}", study.quiet), parts, study.device)
@@ -78,7 +77,7 @@ def section(study: Study) -> Section:
         _about(study, parts),
         Picture("line", _figure(lines), _CAPTION),
         markdown_table(barriers, ["units matched", "barrier, training", "barrier, held-out"]),
-        f"The network halfway, on {_count(parts['val'])} held-out images, beside the two it is "
+        f"The network halfway, on {parts['val'].examples} held-out images, beside the two it is "
         "made of and the mean of their logits, which costs two networks to run:",
         markdown_table(rows, ["network", "accuracy", "loss"], ["accuracy"]),
         f"`merged.safetensors` is the one matched {best}, whose training loss is the lowest.",
@@ -95,6 +94,7 @@ def _makers(study: Study, train: Batches) -> dict[str, Callable[[float], nn.Modu
     starts = dict(
         zip(_LINES, (study.sender, by_activations, by_activations, by_weights), strict=True)
     )
+    moments_of = cache(lambda one: parent_moments(one, study.receiver, train, study.device))
 
     def make(name: str, share: float) -> nn.Module:
         one, other = starts[name], study.receiver
@@ -103,7 +103,7 @@ def _makers(study: Study, train: Batches) -> dict[str, Callable[[float], nn.Modu
         merged = interpolate(one, other, share)
         if name == _AVERAGED:
             return merged
-        return renormalize(merged, one, other, share, train, study.device)
+        return renormalize(merged, moments_of(one), share, train, study.device)
 
     return {name: partial(make, name) for name in _LINES}
 
@@ -139,7 +139,7 @@ def _figure(lines: dict[str, LossLine]) -> Figure:
             name: (line.shares, getattr(line, what)[part]) for name, line in lines.items()
         }
         for what in ("loss", "accuracy")
-        for part, said in _PARTS.items()
+        for part, said in PARTS.items()
     }
     return line_panels(panels, "share of the receiver", controls=(_UNMATCHED,))
 
@@ -152,20 +152,11 @@ def _about(study: Study, parts: dict[str, Batches]) -> str:
         f"({len(find_streams(study.sender).movable)} sets of units can be reordered):\n\n{ways}\n\n"
         "What is averaged answers too weakly; so BatchNorm's statistics are counted anew at every "
         "point (without BatchNorm: each layer is rescaled), in one pass over "
-        f"{_count(parts['train'])} training images. Matching is that of Ainsworth et al. 2022 "
+        f"{parts['train'].examples} training images. Matching is that of Ainsworth et al. 2022 "
         "(https://arxiv.org/abs/2209.04836), counting anew that of Jordan et al. 2022 "
         "(https://arxiv.org/abs/2211.08403). The barrier is the largest loss above the straight "
         "line between the losses of the two ends, in nats."
     )
-
-
-def _batches(study: Study, part: str) -> Batches:
-    make = {"train": study.data.train_batches, "val": study.data.val_batches}[part]
-    return make(min(_EXAMPLES, study.options["examples"]))
-
-
-def _count(batches: Batches) -> int:
-    return sum(map(len, batches.order(0)))
 
 
 def _key(name: str) -> str:

@@ -11,9 +11,10 @@ from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.cli.analyze_study import Study, make_study
+from frankenstein.cli.cards import short_name
 from frankenstein.cli.checks import at_least
 from frankenstein.cli.questions import QUESTIONS
-from frankenstein.cli.run_folder import RunFolder, run_folder, short_name
+from frankenstein.cli.run_folder import RunFolder, run_folder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.report import Picture, Section, rich_table
 from frankenstein.zoo import network_sha256

@@ -9,9 +9,9 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
+from frankenstein.cli.cards import files_of, short_name
 from frankenstein.cli.checks import data_for
 from frankenstein.cli.joint import load_pair
-from frankenstein.cli.run_folder import short_name
 from frankenstein.cli.trainer import device_of
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare.sample import Reader, Sample, Watcher, read_sample, sample_bytes
@@ -23,7 +23,7 @@ from frankenstein.tasks.memory import free_memory
 from frankenstein.zoo import Card, build_network, read_card
 
 _SEEDS = {"sender": 1_000_003, "receiver": 1_000_004}  # of untrained networks: nobody trains these
-_PARTS = {"train": "training", "val": "held-out"}
+PARTS = {"train": "training", "val": "held-out"}  # what tables and texts call them
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +102,11 @@ class Study:
         """Pooled rows of at most --examples held-out images."""
         return self._read("val")
 
-    def batches(self, part: str) -> Batches:
-        """The same images as in the sample `train` or `val`, prepared, in the same order."""
+    def batches(self, part: str, most: int | None = None) -> Batches:
+        """The images of the sample `train` or `val`, or the first ones, prepared, in its order."""
         make = {"train": self.data.train_batches, "val": self.data.val_batches}[part]
-        return make(self.options["examples"])
+        examples = self.options["examples"]
+        return make(examples if most is None else min(most, examples))
 
     def pictures(self, part: str, rows: Tensor) -> Tensor:  # (N, C, H, W), uint8
         """The images behind rows of the sample `train` or `val`, as they are before preparation."""
@@ -123,14 +124,13 @@ class Study:
         networks = {**self.trained, **(self.untrained if self.reads_untrained else {})}
         readers = {whose: Reader(net, self.layers(whose)) for whose, net in networks.items()}
         batches, shape = self.batches(part), self.receiver.input_shape
-        examples = sum(map(len, batches.order(0)))
-        needed, free = sample_bytes(readers, shape, examples), free_memory(self.device)  # type: ignore[arg-type]
-        said = f"{needed / 1e6:.1f} MB for rows of {examples} {_PARTS[part]} images"
+        needed, free = sample_bytes(readers, shape, batches.examples), free_memory(self.device)  # type: ignore[arg-type]
+        said = f"{needed / 1e6:.1f} MB for rows of {batches.examples} {PARTS[part]} images"
         if free and needed > free:
             raise UserError(f"{said}, but {free / 1e6:.1f} MB are free; choose fewer --examples")
         if not self.quiet:
             Console().out(said, highlight=False)
-        shown = waiting(batches, f"reading {_PARTS[part]} images", self.quiet)
+        shown = waiting(batches, f"reading {PARTS[part]} images", self.quiet)
         watchers = [*self.watchers.values()] if part == "val" else []
         return read_sample(readers, shown, self.device, watchers)
 
@@ -147,12 +147,10 @@ def make_study(
         UserError: if no layer is named, and the networks have none of the same name.
     """
     device, model = device_of(values["accelerator"]), values["model"]
-    files = {side: values[side] for side in ("sender", "receiver")}
+    files = files_of(values)
     pair = load_pair(values["sender"], values["receiver"], model)
-    trained = dict(zip(files, pair, strict=True))
-    for file in values["more"]:
-        name = _new_name(short_name(file), files)
-        files[name], trained[name] = file, load_pair(values["receiver"], file, model)[1]
+    more = [load_pair(values["receiver"], file, model)[1] for file in values["more"]]
+    trained = dict(zip(files, (*pair, *more), strict=True))
     cards = {whose: read_card(file, model) for whose, file in files.items()}
     for network in trained.values():
         _frozen(network, device)
@@ -188,8 +186,3 @@ def _untrained(card: Card, seed: int) -> nn.Module:
     return build_network(
         card.architecture, card.num_classes, card.in_channels, seed, card.image_size
     )
-
-
-def _new_name(name: str, taken: Mapping[str, str]) -> str:
-    names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
-    return next(name for name in names if name not in taken)

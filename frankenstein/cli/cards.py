@@ -7,13 +7,12 @@ from typing import Any
 
 from frankenstein.zoo import load_network, network_sha256, read_card
 
-_SIDES = ("sender", "receiver", "subject")  # options that may name a network's file
+SIDES = ("sender", "receiver", "subject")  # options that may name a network's file
 
 
 def cards_of(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Of each network that a run was given, by whose it is: file, sha256, and all of its card."""
-    named = {side: options[side] for side in _SIDES if options.get(side)}
-    named |= {f"more {i}": file for i, file in enumerate(options.get("more") or [], start=1)}
+    named = files_of(options)
     files = {whose: _file(name) for whose, name in named.items()}
     model = options.get("model")
     return {
@@ -25,6 +24,22 @@ def cards_of(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for whose, file in files.items()
         if file.is_file()  # else it is the folder of a run, whose own record says this
     }
+
+
+def files_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """The files of a run's networks by whose they are; those of --more by their own names."""
+    files = {side: options[side] for side in SIDES if options.get(side)}
+    for file in options.get("more") or []:
+        name = short_name(file)
+        names = [name, *(f"{name}-{number}" for number in range(2, len(files) + 3))]
+        files[next(name for name in names if name not in files)] = file
+    return files
+
+
+def short_name(file: str) -> str:
+    """What names of runs call a saved network: its file, or its folder if it is the only one."""
+    path = Path(file)
+    return path.parent.name if path.stem == "network" else path.stem
 
 
 def _file(name: str) -> Path:

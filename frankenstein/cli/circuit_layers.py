@@ -31,7 +31,7 @@ class CircuitLayer:
     control: Mapping[str, float]  # of two untrained networks: "groups", "matched", "similarity"
 
     def names(self, whose: str) -> list[str]:
-        """What tables and figures call the groups of a network: S1, S2, ...; R1, ...; more 1."""
+        """What tables and figures call the groups of a network: S1, S2, ...; R1, ...; in2-gn2 1."""
         letter = {"sender": "S", "receiver": "R"}.get(whose, f"{whose} ")
         return [f"{letter}{i}" for i in range(1, len(self.found[whose].groups) + 1)]
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from frankenstein.cli.cards import short_name
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.compare_report import write_comparison
 from frankenstein.cli.compare_words import ALIASES, layers_of
 from frankenstein.cli.how_sure import announce, check_options, drawn, kept_for
 from frankenstein.cli.joint import load_pair
-from frankenstein.cli.run_folder import run_folder, short_name
+from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.trainer import device_of
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import (

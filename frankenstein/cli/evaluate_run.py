@@ -5,9 +5,10 @@ from typing import Any
 
 from rich.table import Table
 
+from frankenstein.cli.cards import short_name
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.controls import controls_for
-from frankenstein.cli.run_folder import run_folder, short_name
+from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.score_tables import KINDS, answer_tables, score_blocks, score_table
 from frankenstein.cli.stitch_options import family_in_words

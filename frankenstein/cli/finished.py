@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from frankenstein.cli.cards import SIDES
 from frankenstein.cli.unfinished import PARTIAL
 from frankenstein.errors import UserError
 
@@ -30,15 +31,20 @@ class Finished:
         return self.record["verb"]
 
     @property
+    def cards(self) -> dict[str, Any]:
+        """Its networks; those of --more by number, for their files are a matter of seeds."""
+        cards = enumerate(self.record["cards"].items(), start=-1)  # sender, receiver, more 1
+        return {whose if whose in SIDES else f"more {i}": card for i, (whose, card) in cards}
+
+    @property
     def asked(self) -> dict[str, Any]:
         """Everything that makes its scores what they are, but for the seeds."""
-        cards = self.record["cards"]
         kept = {
             name: value
             for name, value in self.record["options"].items()
-            if name not in _IDLE | _SEEDS and not _names_a_network(name, cards)
+            if name not in _IDLE | _SEEDS and name not in (*self.cards, "more")
         }
-        for whose, card in cards.items():
+        for whose, card in self.cards.items():
             # Of a network whose seeds are unknown it is unknown whether it differs in these alone.
             gone = _OF_CARDS if card["init_seed"] is not None else _OF_CARDS - {"sha256"}
             kept |= {f"{whose} {what}": v for what, v in card.items() if what not in gone}
@@ -48,14 +54,14 @@ class Finished:
     def seeds(self) -> dict[str, Any]:
         """The seeds of the run and of its networks."""
         found = {name: v for name, v in self.record["options"].items() if name in _SEEDS}
-        for whose, card in self.record["cards"].items():
+        for whose, card in self.cards.items():
             found[whose] = f"{card['init_seed']}/{card['order_seed']}"
         return found
 
     @property
     def networks(self) -> dict[str, str]:
         """The sha256 of its networks, by whose they are."""
-        return {whose: card["sha256"] for whose, card in self.record["cards"].items()}
+        return {whose: card["sha256"] for whose, card in self.cards.items()}
 
 
 def read_finished(folders: Iterable[str]) -> list[Finished]:
@@ -118,10 +124,6 @@ def _read(folder: Path) -> Finished:
     if record["verb"] == "report":
         raise UserError(f"{folder} is a report itself; name the runs that it joins")
     return Finished(folder, record, scores)
-
-
-def _names_a_network(option: str, cards: Mapping[str, Any]) -> bool:
-    return option in cards or (option == "more" and "more 1" in cards)
 
 
 def _name(said: Mapping[str, Any]) -> str:

@@ -11,11 +11,12 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import nn
 
 from frankenstein.callbacks import progress_bar
+from frankenstein.cli.cards import short_name
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.joint import load_networks
 from frankenstein.cli.matrix_cells import CELLS, Cells, Row
 from frankenstein.cli.matrix_report import Results, write_matrix
-from frankenstein.cli.run_folder import run_folder, short_name
+from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.stitch_options import (
     epochs_of,
     family_of,

@@ -10,11 +10,12 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.catalog import MEASURES
+from frankenstein.cli.cards import short_name
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.compare_words import ALIASES
 from frankenstein.cli.how_sure import announce, check_options, columns, drawn, explained, kept_for
 from frankenstein.cli.joint import load_pair
-from frankenstein.cli.run_folder import run_folder, short_name
+from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.stitched_run import read_run
 from frankenstein.cli.trainer import device_of

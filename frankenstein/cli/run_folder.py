@@ -127,12 +127,6 @@ def run_folder(
         let_go(lock)
 
 
-def short_name(file: str) -> str:
-    """What names of runs call a saved network: its file, or its folder if it is the only one."""
-    path = Path(file)
-    return path.parent.name if path.stem == "network" else path.stem
-
-
 def claim_folder(parent: Path, name: str, suffix: str = "") -> Path:
     """A new folder `parent/name`, numbered if that name is taken.
 

@@ -8,11 +8,12 @@ from rich.console import Console
 from torch import distributed, nn
 
 from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar, draw_stitch
+from frankenstein.cli.cards import short_name
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.controls import controls_for
 from frankenstein.cli.joint import Pair, load_joint
 from frankenstein.cli.partial_report import telling_how_far
-from frankenstein.cli.run_folder import run_folder, short_name
+from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.stitch_options import (
     epochs_of,
     family_of,

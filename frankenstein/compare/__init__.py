@@ -10,7 +10,7 @@ from frankenstein.compare.kept import Kept, bytes_of_one
 from frankenstein.compare.labelled import LabelledMatrix
 from frankenstein.compare.outside import Outside, Typical
 from frankenstein.compare.pair_similarities import PairSimilarities, pair_similarities
-from frankenstein.compare.representations import FLATTENINGS, Representation, layer_moments
+from frankenstein.compare.representations import Representation
 from frankenstein.compare.similarity import similarity_matrices, similarity_matrix
 from frankenstein.compare.stitches import evaluate_stitches
 from frankenstein.compare.stitching_matrix import StitchingMatrix, stitching_matrix
@@ -18,7 +18,6 @@ from frankenstein.compare.tally import HITS, Tally, evaluate_network
 
 __all__ = [
     "CONTROLS",
-    "FLATTENINGS",
     "HITS",
     "Certainty",
     "Controls",
@@ -40,7 +39,6 @@ __all__ = [
     "evaluate_network",
     "evaluate_stitches",
     "gram_stack",
-    "layer_moments",
     "match_features",
     "of_examples",
     "pair_similarities",

@@ -1,16 +1,17 @@
 """One network out of two: their weights averaged, and its activations given their size back."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from frankenstein.compare.representations import layers_moments
 from frankenstein.compare.same_architecture import same_architecture
 from frankenstein.moments import Moments
-from frankenstein.surgery import capture, find_streams
+from frankenstein.surgery import find_streams
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 _NORMS: dict[type, Any] = {
@@ -41,8 +42,7 @@ def interpolate(one: nn.Module, other: nn.Module, share: float = 0.5) -> nn.Modu
 
 def renormalize(
     merged: nn.Module,
-    one: nn.Module,
-    other: nn.Module,
+    moments: Mapping[str, Moments],  # of `parent_moments`
     share: float,
     batches: Batches,
     device: torch.device | str = "cpu",
@@ -52,14 +52,33 @@ def renormalize(
     The mean of two weights that agree in part is smaller than either, and what it makes dies out
     from layer to layer. Where there is BatchNorm its statistics are counted anew; where there is
     none, every layer is scaled and shifted so that each of its units has the mean and the standard
-    deviation between those in the two networks. One pass over training images either way (and one
-    of both networks in the second). `merged` itself changes.
+    deviation between those in the two networks. One pass over training images either way. `merged`
+    itself changes.
 
     Source: Jordan et al. 2022 (REPAIR), https://arxiv.org/abs/2211.08403.
     """
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in merged.modules()):
+    if _normalizes(merged):
         return reestimate(merged, batches, device)
-    return _repair(merged, one, other, share, batches, device)
+    return _repair(merged, moments, share, batches, device)
+
+
+@torch.no_grad()
+def parent_moments(
+    one: nn.Module, other: nn.Module, batches: Batches, device: torch.device | str = "cpu"
+) -> dict[str, Moments]:
+    """What `renormalize` takes of two networks, whatever the share: none where there is BatchNorm.
+
+    Moments of every layer whose units can be reordered, in one pass over training images.
+    """
+    if _normalizes(one):
+        return {}
+    streams = find_streams(one)
+    hidden = [
+        axis.tensor.removesuffix(".weight")
+        for axis in streams.axes
+        if axis.axis == 0 and axis.tensor.endswith(".weight") and axis.streams[0] in streams.movable
+    ]
+    return layers_moments(one, other, hidden, batches, device)
 
 
 @torch.no_grad()
@@ -92,36 +111,26 @@ def reestimate(
 @torch.no_grad()
 def _repair(
     merged: nn.Module,
-    one: nn.Module,
-    other: nn.Module,
+    moments: Mapping[str, Moments],
     share: float,
     batches: Batches,
     device: torch.device | str,
 ) -> nn.Module:
     """Put a BatchNorm with the wanted mean and deviation behind every layer, and fold it in."""
-    streams = find_streams(merged)
-    hidden = [
-        axis.tensor.removesuffix(".weight")
-        for axis in streams.axes
-        if axis.axis == 0 and axis.tensor.endswith(".weight") and axis.streams[0] in streams.movable
-    ]
-    moments = {layer: Moments() for layer in hidden}
-    readers = capture(one, hidden), capture(other, hidden)
-    for images, _ in batches:
-        x, y = (reader(images.to(device)) for reader in readers)
-        for layer in hidden:
-            moments[layer].update(x[layer], y[layer])
-    for path in hidden:
+    for path, found in moments.items():
         module: Any = merged.get_submodule(path)
-        found = moments[path]
         norm = _NORMS[type(module)](len(found.mean("x"))).to(device)
         norm.bias.copy_(torch.lerp(found.mean("x"), found.mean("y"), share))
         norm.weight.copy_(torch.lerp(found.variance("x").sqrt(), found.variance("y").sqrt(), share))
         merged.set_submodule(path, nn.Sequential(module, norm))
     reestimate(merged, batches, device)
-    for path in hidden:
+    for path in moments:
         merged.set_submodule(path, _folded(*merged.get_submodule(path).children()))
     return merged.requires_grad_(False)
+
+
+def _normalizes(network: nn.Module) -> bool:
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
 
 
 def _folded(layer: Any, norm: Any) -> nn.Module:

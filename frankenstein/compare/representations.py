@@ -1,43 +1,33 @@
-"""Two representations of the same images: the moments from which every measure follows."""
+"""Representations of the same images in two networks, and how they lie."""
 
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from frankenstein.moments import Moments
-from frankenstein.shapes import FLATTENINGS
+from frankenstein.surgery import capture
 from frankenstein.surgery.layouts import is_channels_last
 
 Representation = Callable[[Tensor], Tensor]  # images to what a layer makes of them
 
 
 @torch.no_grad()
-def layer_moments(
-    one: Representation,
-    other: Representation,
+def layers_moments(
+    one: nn.Module,
+    other: nn.Module,
+    layers: Iterable[str],  # that both networks have by the same name
     batches: Iterable[tuple[Tensor, Tensor]],
-    flattening: str | None = None,
     device: torch.device | str = "cpu",
-) -> tuple[Moments, str]:
-    """Moments of two representations, one pass, and the name of the flattening (see `shapes`).
-
-    Unless one is asked for, maps and tokens count one row per place where both lie on the same
-    grid, and are pooled over places otherwise.
-
-    Raises:
-        KeyError: for an unknown flattening.
-        ShapeError: if the two have different numbers of rows.
-    """
-    moments = Moments(FLATTENINGS[flattening or "per_location"])
+) -> dict[str, Moments]:
+    """Moments of every layer in the one and in the other, place by place, in one pass."""
+    moments = {layer: Moments() for layer in layers}
+    readers = capture(one, moments), capture(other, moments)
     for images, _ in batches:
-        images = images.to(device)
-        x, y = (units_first(network(images)) for network in (one, other))
-        if flattening is None:
-            flattening = "per_location" if places(x) == places(y) else "pooled"
-            moments = Moments(FLATTENINGS[flattening])
-        moments.update(x, y)
-    return moments, flattening or "per_location"
+        x, y = (reader(images.to(device)) for reader in readers)
+        for layer, kept in moments.items():
+            kept.update(x[layer], y[layer])
+    return moments
 
 
 def units_first(z: Tensor) -> Tensor:

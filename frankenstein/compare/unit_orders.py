@@ -1,16 +1,15 @@
 """In what order do one network's units do what another's do: by activations or by weights."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from frankenstein.compare.representations import layers_moments
 from frankenstein.compare.same_architecture import same_architecture
 from frankenstein.measures import correlation_matrix
-from frankenstein.moments import Moments
-from frankenstein.surgery import Streams, capture, find_streams
+from frankenstein.surgery import Streams, find_streams
 
 Orders = dict[str, Tensor]  # by stream: (units,), for `permute`
 _SWEEPS = 100  # weight matching ends by itself, mostly after fewer than ten
@@ -41,12 +40,7 @@ def orders_by_activations(
     same_architecture(sender, receiver)
     streams = find_streams(sender)
     places = {layer: stream for stream, found in streams.layers.items() for layer in found}
-    readers = capture(sender, places), capture(receiver, places)
-    moments: dict[str, Moments] = defaultdict(Moments)
-    for images, _ in batches:
-        x, y = (reader(images.to(device)) for reader in readers)
-        for layer in places:
-            moments[layer].update(x[layer], y[layer])
+    moments = layers_moments(sender, receiver, places, batches, device)
     gains: dict[str, Tensor] = {}
     for layer, stream in places.items():
         gain = correlation_matrix(moments[layer]).T.nan_to_num(0)

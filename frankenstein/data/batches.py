@@ -54,6 +54,11 @@ class Batches:
     def __len__(self) -> int:
         return self._length
 
+    @property
+    def examples(self) -> int:
+        """How many there are in an epoch, on all processes together."""
+        return sum(map(len, self.order(0)))
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         # Read only when the first batch is asked for: Lightning makes iterators it may not use.
         first, self._first = self._first, 0

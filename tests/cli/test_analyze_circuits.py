@@ -39,7 +39,9 @@ def test_circuits_are_matched_across_any_number_of_networks(run):
     found = scores(folder)
     third = "in0-gn0"
     assert found[f"groups/{third}/relu7-relu8"] > 0
-    assert f"| {third} " in (folder / "report.md").read_text()
+    report = (folder / "report.md").read_text()
+    assert f"| {third} " in report
+    assert "more 1" not in report
     assert f"ablated/{third}/relu7-relu8/1" in found
 
 

@@ -9,6 +9,7 @@ import pytest
 from frankenstein.cli import main
 from frankenstein.cli.config import dump
 from frankenstein.cli.entry import verb_function
+from frankenstein.cli.finished import Finished
 from frankenstein.cli.parser import parse
 from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_report import write_run_report
@@ -179,3 +180,15 @@ def test_what_is_no_run_is_one_line_and_leaves_nothing(finished, joined, capsys,
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert expected in said.err
     assert [path.name for path in Path("results/report").iterdir()] == ["r"]
+
+
+def test_the_files_of_more_are_a_matter_of_seeds():
+    def run(name, seed):
+        card = {"architecture": "tiny10", "init_seed": seed, "order_seed": seed, "sha256": name}
+        cards = {"sender": card, "receiver": card, name: card}
+        record = {"verb": "analyze", "options": {"more": [name]}, "cards": cards}
+        return Finished(Path(), record, {})
+
+    one, other = run("in2-gn2", 2), run("in3-gn3", 3)
+    assert one.asked == other.asked
+    assert one.seeds["more 1"] != other.seeds["more 1"]

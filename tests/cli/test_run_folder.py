@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from frankenstein.cli.run_folder import CHECKPOINT, claim_folder, run_folder, short_name
+from frankenstein.cli.cards import short_name
+from frankenstein.cli.run_folder import CHECKPOINT, claim_folder, run_folder
 from frankenstein.errors import UserError
 
 

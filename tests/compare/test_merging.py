@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from frankenstein.compare.loss_line import LossLine, loss_line
-from frankenstein.compare.merging import interpolate, reestimate, renormalize
+from frankenstein.compare.merging import interpolate, parent_moments, reestimate, renormalize
 from frankenstein.compare.unit_orders import orders_by_activations
 from frankenstein.surgery import capture, find_streams, permute
 from frankenstein.zoo import build_network
@@ -68,7 +68,9 @@ def test_units_without_batchnorm_get_the_mean_and_deviation_between_those_of_bot
     one, other = (build_network(name, init_seed=seed).eval() for seed in (0, 1))
     x = images(96, 32)
     share = 0.25
-    merged = renormalize(interpolate(one, other, share), one, other, share, batches(x))
+    merged = renormalize(
+        interpolate(one, other, share), parent_moments(one, other, batches(x)), share, batches(x)
+    )
     layer = "conv2"
     ones, others, mergeds = (
         capture(network, [layer])(x)[layer].transpose(0, 1).flatten(1).double()
@@ -83,7 +85,8 @@ def test_units_without_batchnorm_get_the_mean_and_deviation_between_those_of_bot
 def test_a_network_without_batchnorm_repaired_between_itself_and_itself_is_itself():
     network = build_network("lenet", init_seed=0).eval()
     x = images(200, 32)
-    merged = renormalize(interpolate(network, network), network, network, 0.5, [(x, x)])
+    moments = parent_moments(network, network, [(x, x)])
+    merged = renormalize(interpolate(network, network), moments, 0.5, [(x, x)])
     check_same(merged, network, x, tolerance=0.02)
 
 
