@@ -81,6 +81,11 @@ class Measure(Entry):
     # Those of frankenstein.shapes that make sense, the one taken by default first.
     flattenings: tuple[str, ...] = ("per_location", "per_sample", "pooled")
 
+    @property
+    def kept(self) -> str:
+        """What is accumulated for it: "moments", "folds" or "examples"."""
+        return "examples" if self.needs == "inputs" else self.needs
+
 
 # Names with a blank, such as <k>, stand for many networks; `find_network` fills the blank.
 NETWORKS: Mapping[str, Network] = {
@@ -480,3 +485,17 @@ MEASURES: Mapping[str, Measure] = {
         source="Csiszárik et al. 2021, https://arxiv.org/abs/2110.14633",
     ),
 }
+
+
+def find_measure(name: str, flattening: str | None = None) -> Measure:
+    """The row of a measure.
+
+    Raises:
+        UserError: if there is no such row, or the flattening makes no sense of it.
+    """
+    if name not in MEASURES:
+        raise UserError(f"unknown measure {name!r}{did_you_mean(name, MEASURES)}")
+    known = MEASURES[name].flattenings
+    if flattening is not None and flattening not in known:
+        raise UserError(f"{name} takes {' or '.join(known)}, got {flattening!r}")
+    return MEASURES[name]

@@ -4,7 +4,6 @@ import copy
 from functools import partial
 from typing import Any, NamedTuple
 
-import pytorch_lightning as pl
 import torch
 from torch import nn
 
@@ -12,7 +11,7 @@ from frankenstein.callbacks import TrainingBar
 from frankenstein.cli.analyze_study import Study
 from frankenstein.cli.autoencoder_report import Answers, autoencoder_section
 from frankenstein.cli.checks import at_least
-from frankenstein.cli.trainer import quiet_lightning
+from frankenstein.cli.trainer import bare_trainer, quiet_lightning
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import (
     DictionaryScores,
@@ -93,19 +92,11 @@ def _fitted(study: Study, network: nn.Module, layer: str, seed: int) -> Fitted:
     data.batch_size, data.order_seed = min(_BATCH, len(data.train_labels)), seed
     each = min(-(-options["steps"] // _EPOCHS), len(data.train_dataloader()))
     with quiet_lightning():
-        trainer = pl.Trainer(
-            accelerator="gpu" if study.device.type == "cuda" else "cpu",
-            devices=1,
+        trainer = bare_trainer(
+            study.device,
             max_epochs=_EPOCHS,
             limit_train_batches=each,
-            limit_val_batches=0,
             callbacks=[] if study.quiet else [TrainingBar(f"dictionary of {layer}")],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            deterministic="warn",
-            use_distributed_sampler=False,
         )
         trainer.fit(task, data)
     task.to(study.device)  # the Trainer leaves it on the CPU

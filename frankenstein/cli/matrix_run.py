@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import nn
 
 from frankenstein.callbacks import progress_bar
@@ -24,7 +23,7 @@ from frankenstein.cli.stitch_options import (
     objective_of,
     start_stitch,
 )
-from frankenstein.cli.trainer import device_of, quiet_lightning
+from frankenstein.cli.trainer import bare_trainer, device_of, quiet_lightning
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare.layer_set import LayerSet, layer_set
 from frankenstein.compare.pair_moments import PairMoments
@@ -178,21 +177,12 @@ def train_row(
         weight_decay=values["weight_decay"],
         optimizer=values["optimizer"],
     )
-    trainer = pl.Trainer(
-        accelerator="gpu" if work.device.type == "cuda" else "cpu",
-        devices=1,
+    trainer = bare_trainer(
+        work.device,
         precision=values["precision"],
-        plugins=[LightningEnvironment()],  # a scheduler's would save, load and requeue unasked
         max_epochs=epochs,
         limit_train_batches=3 if values["debug"] else 1.0,
-        limit_val_batches=0,
         callbacks=[_Steps(step_done)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        deterministic="warn",
-        use_distributed_sampler=False,
     )
     work.data.order_seed = values["seed"]
     trainer.fit(task, work.data)

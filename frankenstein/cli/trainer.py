@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
-from pytorch_lightning.plugins.environments import SLURMEnvironment
+from pytorch_lightning.plugins.environments import LightningEnvironment, SLURMEnvironment
 
 from frankenstein.callbacks import Resumable, WholeCheckpoints
 from frankenstein.cli.run_folder import CHECKPOINT
@@ -54,6 +54,23 @@ def make_trainer(
         )
     except (ValueError, RuntimeError, pl.utilities.exceptions.MisconfigurationException) as error:
         raise UserError(f"the Trainer refuses {hardware}: {error}") from None
+
+
+def bare_trainer(device: torch.device, **settings: Any) -> pl.Trainer:
+    """A Trainer on one device that validates, logs and keeps nothing, for work inside a run."""
+    return pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        plugins=[LightningEnvironment()],  # a scheduler's would save, load and requeue unasked
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        deterministic="warn",
+        use_distributed_sampler=False,
+        **settings,
+    )
 
 
 def hardware_of(values: Mapping[str, Any]) -> dict[str, Any]:

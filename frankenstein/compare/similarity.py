@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from frankenstein.compare.batches import inputs_in_blocks
 from frankenstein.compare.labelled import LabelledMatrix
 from frankenstein.compare.reading import Wanted, reading
+from frankenstein.errors import UserError
 from frankenstein.measures import LayerSimilarities
 
 Layers = Mapping[str, Tensor]  # {layer: (N, ...)}
@@ -29,9 +30,10 @@ def similarity_matrix(
     """A measure, by name, of every layer of one network with every layer of another.
 
     Any two modules and any iterable of batches will do: tensors, tuples whose first is the input,
-    or dicts with it. Layers are names, globs ("layer1.*"), "modules" for all modules, or
-    "cut points", which is what None takes; see `reading`. Networks are in evaluation mode for the
-    pass and come back as they were: no hooks, mode, device.
+    or dicts with it. Layers are names, globs ("layer1.*"), "modules" or "cut points", which is
+    what None takes. "modules" are those of the network's graph, in which torchvision's own blocks
+    (torchvision.ops) are one each; see `reading`. Networks are in evaluation mode for the pass and
+    come back as they were: no hooks, mode, device.
 
     Each measure flattens as `LayerSimilarities` says unless a flattening is named. Unbiased CKA per
     sample is estimated from blocks of `block` examples, whatever the size of the batches: a larger
@@ -48,6 +50,8 @@ def similarity_matrix(
     >>> matrix.rows, matrix.columns, matrix.flattening
     (('0', '1'), ('0', '1', '2'), 'pooled')
     """
+    if not isinstance(measure, str):
+        raise UserError(f"one measure by name, got {measure!r}; similarity_matrices takes several")
     every = similarity_matrices(
         sender,
         receiver,

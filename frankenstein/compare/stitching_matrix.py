@@ -55,7 +55,7 @@ def stitching_matrix(
 ) -> StitchingMatrix:
     """Accuracy of every stitch by direct matching: one pass to solve all, one to score all.
 
-    LayerSet are `key_layers` by default; sources are resized to their target's grid. `measures`
+    Layers are `key_layers` by default; sources are resized to their target's grid. `measures`
     compare source with target, place by place, over the examples that the stitches are solved on.
     Batches of 16 to 128 small images are the fastest on a CPU. Both networks lie on
     `device`, are frozen and put into evaluation mode.

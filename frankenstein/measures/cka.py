@@ -40,7 +40,7 @@ def unbiased_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
 
     Source: Song et al. 2012, eq. 5, https://jmlr.org/papers/v13/song12a.html, in the ratio of
     Nguyen et al. 2021, https://arxiv.org/abs/2010.15327; in feature space, so that
-    no N x N matrix is made (DESIGN: one pass, then algebra).
+    no N x N matrix is made.
 
     Raises:
         ShapeError: if x and y hold a different number of examples.

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from frankenstein.catalog import MEASURES
+from frankenstein.catalog import MEASURES, find_measure
 from frankenstein.cross_moments import CrossMoments
-from frankenstein.errors import UserError, did_you_mean
+from frankenstein.errors import UserError
 from frankenstein.grams import Grams
 from frankenstein.measures.every_pair import every_pair, warn_undefined
 from frankenstein.measures.kept_layers import LayerExamples, LayerFolds
@@ -106,19 +106,14 @@ def _whole(layers: Layers) -> Layers:
 def _kind(name: str, flattening: str) -> str:
     if name == "unbiased_cka" and flattening == "per_sample":
         return "grams"
-    needs = MEASURES[name].needs
-    return "examples" if needs == "inputs" else needs
+    return MEASURES[name].kept
 
 
 def _flattening(name: str, wanted: str | None) -> str:
-    if name not in MEASURES:
-        raise UserError(f"unknown measure {name!r}{did_you_mean(name, MEASURES)}")
-    known = MEASURES[name].flattenings
-    if wanted is not None and wanted not in known:
-        raise UserError(f"{name} takes {' or '.join(known)}, got {wanted!r}")
+    row = find_measure(name, wanted)
     if wanted is not None:
         return wanted
     if name == "unbiased_cka":
         return "per_sample"
-    fitting = [flat for flat in known if flat != "per_location"]
-    return "pooled" if "moments" in MEASURES[name].needs and "pooled" in fitting else fitting[0]
+    fitting = [flat for flat in row.flattenings if flat != "per_location"]
+    return "pooled" if row.needs == "moments" and "pooled" in fitting else fitting[0]

@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from frankenstein.catalog import MEASURES
-from frankenstein.errors import UserError, did_you_mean
+from frankenstein.catalog import MEASURES, find_measure
 from frankenstein.examples import Examples
 from frankenstein.folds import Folds
 from frankenstein.moments import Moments
@@ -29,7 +28,8 @@ class Similarities:
         Raises:
             UserError: for an unknown measure, or a flattening that makes no sense of one.
         """
-        self.flattenings = {name: _flattening(name, flattening) for name in measures}
+        rows = {name: find_measure(name, flattening) for name in measures}
+        self.flattenings = {name: flattening or row.flattenings[0] for name, row in rows.items()}
         makers: dict[str, Callable[..., Any]] = {
             "moments": Moments,
             "folds": Folds,
@@ -37,9 +37,9 @@ class Similarities:
         }
         self._kept: dict[tuple[str, str], Any] = {}
         for name, flat in self.flattenings.items():
-            kind = _kind(name)
+            kind = rows[name].kept
             self._kept.setdefault((kind, flat), makers[kind](flatten=FLATTENINGS[flat]))
-        self.needs_inputs = any(MEASURES[name].needs == "inputs" for name in measures)
+        self.needs_inputs = any(row.needs == "inputs" for row in rows.values())
 
     @property
     def moments(self) -> Moments | None:
@@ -70,20 +70,6 @@ class Similarities:
     def values(self) -> dict[str, Tensor]:
         """Every measure's value, a scalar each."""
         return {
-            name: MEASURES[name](self._kept[_kind(name), flat])
+            name: MEASURES[name](self._kept[MEASURES[name].kept, flat])
             for name, flat in self.flattenings.items()
         }
-
-
-def _kind(name: str) -> str:
-    needs = MEASURES[name].needs
-    return "examples" if needs == "inputs" else needs
-
-
-def _flattening(name: str, wanted: str | None) -> str:
-    if name not in MEASURES:
-        raise UserError(f"unknown measure {name!r}{did_you_mean(name, MEASURES)}")
-    known = MEASURES[name].flattenings
-    if wanted is not None and wanted not in known:
-        raise UserError(f"{name} takes {' or '.join(known)}, got {wanted!r}")
-    return wanted or known[0]

@@ -50,7 +50,7 @@ class Packed(Metric):
 
     def _unpacked(self, flat: Tensor) -> Any:
         """The sums in a flat tensor, those of several processes added up; None if it is empty."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say how its sums are unpacked")
 
 
 def pack_moments(moments: CrossMoments) -> Tensor:  # (P,) float64

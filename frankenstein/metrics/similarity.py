@@ -4,9 +4,9 @@ from typing import Any
 
 from torch import Tensor
 
-from frankenstein.catalog import MEASURES
+from frankenstein.catalog import MEASURES, find_measure
 from frankenstein.cross_moments import CrossMoments
-from frankenstein.errors import UserError, did_you_mean
+from frankenstein.errors import UserError
 from frankenstein.metrics.packed import Packed, pack_moments, unpack_moments
 from frankenstein.shapes import FLATTENINGS
 
@@ -70,12 +70,9 @@ def checked(measure: str, flattening: str | None) -> str:
     Raises:
         UserError: for an unknown measure or flattening, or a measure that needs examples.
     """
-    if measure not in MEASURES:
-        raise UserError(f"unknown measure {measure!r}{did_you_mean(measure, MEASURES)}")
-    row = MEASURES[measure]
+    row = find_measure(measure)  # what it needs is told before how it flattens
     if row.needs != "moments":
         sums = ", ".join(name for name, other in MEASURES.items() if other.needs == "moments")
         raise UserError(f"{measure} does not follow from sums over batches; these do: {sums}")
-    if flattening is not None and flattening not in row.flattenings:
-        raise UserError(f"{measure} takes {' or '.join(row.flattenings)}, got {flattening!r}")
+    find_measure(measure, flattening)
     return flattening or row.flattenings[0]

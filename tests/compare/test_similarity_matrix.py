@@ -158,3 +158,8 @@ def test_it_can_be_drawn(pair):
     assert isinstance(figure, Figure)
     labels = [text.get_text() for axes in figure.axes for text in axes.get_xticklabels()]
     assert "relu2" in labels
+
+
+def test_several_measures_are_pointed_to_the_function_that_takes_them(pair):
+    with pytest.raises(UserError, match=r"one measure by name.*similarity_matrices takes several"):
+        similarity_matrix(*pair, [torch.randn(8, 1, 12, 12)], ["linear_cka", "mean_cca"])
