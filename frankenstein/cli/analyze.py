@@ -1,11 +1,12 @@
 """`frankenstein analyze`: questions about two networks, in one report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from frankenstein.cli.errors import UsageError
 from frankenstein.cli.names import DatasetName, NetworkName
 from frankenstein.cli.questions import QUESTIONS
+from frankenstein.cli.schema import read_schema
 
 
 def analyze(
@@ -25,6 +26,9 @@ def analyze(
     more: list[str] = [],  # noqa: B006
     examples: Annotated[int, "-n"] = 5000,
     seed: int = 0,
+    similarity: Annotated[Literal["correlation", "cosine"], "circuits"] = "correlation",
+    threshold: Annotated[float | None, "circuits"] = None,
+    grouping: Annotated[Literal["components", "average"], "circuits"] = "components",
     features: Annotated[int | None, "autoencoder"] = None,
     k: Annotated[int, "autoencoder"] = 4,
     l1: Annotated[float | None, "autoencoder"] = None,
@@ -62,6 +66,11 @@ def analyze(
         more: files of further networks, for the questions that take any number
         examples: images of each part of the data, training and held-out, at most
         seed: of whatever is drawn at random, such as shuffled controls
+        similarity: what links two units of a circuit, over images
+        threshold: similarity from which units are linked; the one that leaves the most groups, and
+            never one that chance reaches, if absent
+        grouping: components: all that are linked to each other, through others too; average:
+            hierarchical clustering, where two groups join while their mean similarity is enough
         features: features of a sparse autoencoder; four times the layer's units if absent
         k: features active at a place, at most
         l1: penalty on the sum of active features, in place of k: an autoencoder with ReLU
@@ -80,12 +89,14 @@ def analyze(
         frankenstein analyze model_weights/tiny10/digits/in0-gn0.safetensors \\
             model_weights/tiny10/digits/in1-gn1.safetensors --all
         frankenstein analyze A.safetensors B.safetensors relu3 relu5 --units -d fashion
+        frankenstein analyze A.safetensors B.safetensors --circuits --threshold 0.8
     """
     values = dict(locals())
     asked = [name for name in QUESTIONS if values["all"] or values[name]]
     if not asked:
         switches = ", ".join(f"--{name}" for name in QUESTIONS)
         raise UsageError(f"nothing is asked; choose among {switches} and --all")
+    _check(values, asked)
     if receiver_layer is None:
         values["receiver_layer"] = sender_layer
 
@@ -94,3 +105,15 @@ def analyze(
     from frankenstein.cli.outcome import tell
 
     return tell(*run_analyze(values, asked, dump(analyze, values)))
+
+
+def _check(values: dict[str, Any], asked: list[str]) -> None:
+    """Refuse an option of a question that is not asked.
+
+    Raises:
+        UsageError: if there is one.
+    """
+    for name, option in read_schema(analyze).options.items():
+        question = option.heading
+        if question in QUESTIONS and question not in asked and values[name] != option.default:
+            raise UsageError(f"{option.flags[-1]} belongs to --{question}; say that, too")

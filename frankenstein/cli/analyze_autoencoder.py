@@ -10,7 +10,6 @@ from torch import nn
 from frankenstein.callbacks import TrainingBar
 from frankenstein.cli.analyze_study import Study
 from frankenstein.cli.autoencoder_report import Answers, autoencoder_section
-from frankenstein.cli.checks import at_least
 from frankenstein.cli.trainer import bare_trainer, quiet_lightning
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import (
@@ -46,12 +45,6 @@ class Fitted(NamedTuple):
 
 def section(study: Study) -> Section:
     """Dictionaries of the middle pair of layers, scored, and matched beside their controls."""
-    options = study.options
-    at_least(k=(options["k"], 1), steps=(options["steps"], 1))
-    at_least(
-        l1=(options["l1"] or 0, 0),
-        features=(1 if options["features"] is None else options["features"], 1),
-    )
     pair = study.pairs[len(study.pairs) // 2]
     seeds = study.seed, study.seed + 1
     layers = dict(zip(_SIDES, pair, strict=True))

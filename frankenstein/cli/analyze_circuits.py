@@ -27,6 +27,12 @@ _MAP_SAID = {
     "tsne": "neighbours stay neighbours, but how far apart or large clusters are says nothing",
     "umap": "neighbours stay neighbours, but how far apart or large clusters are says nothing",
 }
+_GROUPINGS = {
+    "components": "those that are linked, directly or through others, by similarities of at least "
+    "a threshold",
+    "average": "those that join, two groups at a time, while the mean similarity between the two "
+    "is at least a threshold",
+}
 
 
 def section(study: Study) -> Section:
@@ -242,13 +248,13 @@ def _graft_table(
 
 
 def _about(study: Study) -> str:
+    options = study.options
     return (
-        "A circuit is a group of two or more units of one layer that are active together: linked "
-        f"by correlations, over {len(study.train)} training images (means over places), of at "
-        "least a threshold; it is the threshold that leaves the most groups, and never below the "
-        "largest correlation of units whose images are shuffled (*largest by chance*). *Groups by "
-        "chance* are those at the same threshold once all units' images are shuffled. Units that "
-        "do not vary are dead and in no group.\n\n"
+        "A circuit is a group of two or more units of one layer that are active together over "
+        f"{len(study.train)} training images (means over places): {_GROUPINGS[options['grouping']]}"
+        f". Similarity is the {options['similarity']}{_threshold(options['threshold'])} (*largest "
+        "by chance*). *Groups by chance* are those at the same threshold once all units' images "
+        "are shuffled. Units that do not vary are dead and in no group.\n\n"
         f"What a group does is the mean of its standardized units on {len(study.val)} held-out "
         "images. Groups of two networks are matched one to one by the correlation of that, where "
         "it is above the largest between groups of shuffled images; with more networks, each with "
@@ -258,6 +264,13 @@ def _about(study: Study) -> str:
         "beside as many random living units of the layer (mean and worst of three draws). Edited "
         "networks are scored on at most 1000 held-out images, for the eight largest groups."
     )
+
+
+def _threshold(asked: float | None) -> str:
+    chance = "the largest similarity of units whose images are shuffled"
+    if asked is None:
+        return f", the threshold the one that leaves the most groups, never below {chance}"
+    return f", the threshold {asked:g}, as asked; below it there should be {chance}"
 
 
 def _likes(layer: CircuitLayer, whose: str, group: int, others: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from frankenstein.cli.checks import at_least
 from frankenstein.cli.questions import QUESTIONS
 from frankenstein.cli.run_folder import RunFolder, run_folder
 from frankenstein.cli.run_report import write_run_report
+from frankenstein.errors import UserError
 from frankenstein.report import Picture, Section, rich_table
 from frankenstein.zoo import network_sha256
 
@@ -25,7 +26,13 @@ def run_analyze(
 ) -> tuple[Path, bool, *tuple[Table, ...]]:
     """Run `frankenstein analyze`; returns its folder, whether quiet, and a table per question."""
     at_least(batch_size=(values["batch_size"], 1), examples=(values["examples"], 2))
-    at_least(seed=(values["seed"], 0))
+    at_least(seed=(values["seed"], 0), k=(values["k"], 1), steps=(values["steps"], 1))
+    at_least(
+        features=(1 if values["features"] is None else values["features"], 1),
+        l1=(values["l1"] or 0, 0),
+    )
+    if not -1 <= (values["threshold"] or 0) <= 1:
+        raise UserError(f"--threshold is a similarity, from -1 to 1, got {values['threshold']}")
     rows = [QUESTIONS[name] for name in asked]
     study = make_study(
         values, any(row.of_layers for row in rows), any(row.reads_untrained for row in rows)

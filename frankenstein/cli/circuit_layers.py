@@ -67,10 +67,7 @@ class CircuitLayer:
 def circuit_layer(study: Study, pair: tuple[str, str]) -> CircuitLayer:
     """Find and match the circuits of a pair of layers."""
     layers = {whose: pair[whose == "receiver"] for whose in study.trained}
-    found = {
-        whose: find_circuits(study.train.of[whose][layer], seed=study.seed)
-        for whose, layer in layers.items()
-    }
+    found = {whose: _found(study, study.train.of[whose][name]) for whose, name in layers.items()}
     done = {
         whose: profiles(study.val.of[whose][layer], found[whose].groups)
         for whose, layer in layers.items()
@@ -87,11 +84,18 @@ def circuit_layer(study: Study, pair: tuple[str, str]) -> CircuitLayer:
     )
 
 
+def _found(study: Study, z: Tensor) -> Circuits:
+    options = study.options
+    return find_circuits(
+        z, options["threshold"], options["grouping"], options["similarity"], seed=study.seed
+    )
+
+
 def _control(study: Study, pair: tuple[str, str]) -> dict[str, float]:
     """The same of two networks that have learned nothing."""
     rows = [study.val.of[f"untrained_{side}"] for side in ("sender", "receiver")]
     z = [of[layer] for of, layer in zip(rows, pair, strict=True)]
-    found = [find_circuits(one, seed=study.seed) for one in z]
+    found = [_found(study, one) for one in z]
     done = [profiles(one, circuits.groups) for one, circuits in zip(z, found, strict=True)]
     families = match_circuits(done, reference=0, seed=study.seed)
     known = families.members[:, 1] >= 0

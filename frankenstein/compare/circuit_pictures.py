@@ -1,5 +1,6 @@
 """Circuits laid out to be looked at: on a plane, and by the classes that they answer to."""
 
+import warnings
 from importlib.util import find_spec
 from typing import Any
 
@@ -70,6 +71,8 @@ def class_profiles(
 
 
 def _umap(points: int, seed: int) -> Any:
-    from umap import UMAP  # the one package that may be missing
+    with warnings.catch_warnings():  # without Tensorflow it warns of a part that is not used here
+        warnings.simplefilter("ignore", ImportWarning)
+        from umap import UMAP  # the one package that may be missing
 
-    return UMAP(2, n_neighbors=min(15, points - 1), random_state=seed, init="random", n_jobs=1)
+    return UMAP(n_neighbors=min(15, points - 1), random_state=seed, init="pca", n_jobs=1)

@@ -1,9 +1,18 @@
+import inspect
 import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from frankenstein.cli import circuit_effects
+from frankenstein.cli.analyze import analyze
+from frankenstein.cli.schema import choices, read_schema
+from frankenstein.compare.circuits import METHODS, SIMILARITIES, find_circuits
+from frankenstein.data import Digits
+from frankenstein.shapes import pooled
+from frankenstein.surgery import capture
+from frankenstein.zoo import load_network
 
 TRAINED = [
     Path(__file__).parents[2] / "model_weights" / "tiny10" / "digits" / f"in{i}-gn{i}.safetensors"
@@ -51,3 +60,35 @@ def test_a_layer_that_cannot_be_cut_has_circuits_but_nothing_is_silenced(run, sa
     report = (folder / "report.md").read_text()
     assert "Nothing was silenced: cannot cut ResNet20 after 'layer1.0.relu'" in report
     assert not [key for key in scores(folder) if key.startswith(("ablated", "grafted"))]
+
+
+def test_what_links_units_from_which_similarity_and_how_are_options(run):
+    words = ("--similarity", "cosine", "--threshold", "0.9", "--grouping", "average")
+    folder = run("analyze", *TRAINED, "relu8", "--circuits", "-n", "60", *words)
+    options = json.loads((folder / "run.json").read_text())["options"]
+    assert (options["similarity"], options["threshold"], options["grouping"]) == (
+        "cosine",
+        0.9,
+        "average",
+    )
+    found = scores(folder)
+    data, network = Digits(image_size=32), load_network(TRAINED[0])
+    data.setup()
+    images = torch.cat([images for images, _ in data.train_batches(60)])
+    z = pooled(capture(network, ["relu8"])(images)["relu8"]).detach()
+    expected = find_circuits(z, 0.9, "average", "cosine")
+    assert found["groups/sender/relu8"] == len(expected.groups) > 1
+    assert found["grouped_units/sender/relu8"] == sum(map(len, expected.groups))
+    assert found["threshold/sender/relu8"] == found["threshold/receiver/relu8"] == 0.9
+    report = (folder / "report.md").read_text()
+    assert "Similarity is the cosine, the threshold 0.9, as asked" in report
+    assert "while the mean similarity between the two is at least a threshold" in report
+
+
+def test_the_options_are_those_of_the_function():
+    options = read_schema(analyze).options
+    assert choices(options["similarity"].hint) == list(SIMILARITIES)
+    assert choices(options["grouping"].hint) == list(METHODS)
+    signature = inspect.signature(find_circuits).parameters
+    assert options["similarity"].default == signature["similarity"].default
+    assert options["grouping"].default == signature["method"].default

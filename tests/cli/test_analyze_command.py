@@ -98,6 +98,11 @@ def test_what_is_kept_is_said_first_and_headlines_are_shown(few_digits, pair, ca
         ("--units --seed -1", "--seed must be at least 0, got -1"),
         ("--units rel1", "LeNet has no layer 'rel1'; did you mean relu1"),
         ("--unit", "unknown option --unit; did you mean --units"),
+        ("--units --threshold 0.9", "--threshold belongs to --circuits; say that, too"),
+        ("--circuits --l1 0.1", "--l1 belongs to --autoencoder; say that, too"),
+        ("--circuits --threshold 1.5", "--threshold is a similarity, from -1 to 1, got 1.5"),
+        ("--circuits --grouping mean", "--grouping takes components or average, got 'mean'"),
+        ("--all --k 0", "--k must be at least 1, got 0"),
         ("--units --more nowhere.safetensors", "nowhere.safetensors"),
     ],
 )
