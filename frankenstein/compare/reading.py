@@ -1,7 +1,7 @@
 """Read the layers of any module, named or described, and leave the module as it was."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from itertools import chain
@@ -31,8 +31,10 @@ def reading(
 
     Names are those of the network's graph (`surgery.trace`), and of blocks for what they give; a
     module that is called again counts as `relu_1`. Where the network has no graph, because its
-    steps depend on data, modules are read by hooks until the end. Globs and "modules" take what
-    gives one floating-point tensor with the batch axis first; a layer that is named must.
+    steps depend on data, or a module is asked for inside of what is one step of it, as in
+    nn.TransformerEncoderLayer, modules are read by hooks until the end. Globs, whose "*" crosses
+    dots, and "modules" take what gives one floating-point tensor with the batch axis first; a layer
+    that is named must.
     The network is in evaluation mode and on `device`, until the end.
 
     Raises:
@@ -110,8 +112,10 @@ def _source(network: nn.Module, wanted: list[str]) -> Iterator[Source]:
         if CUT_POINTS in wanted:
             raise
     else:
-        yield source
-        return
+        modules = [name for name, _ in network.named_modules() if name]
+        if all(_matching(source.known, one) or not _matching(modules, one) for one in wanted):
+            yield source
+            return
     with hooked(network) as source:
         yield source
 
@@ -128,13 +132,17 @@ def _chosen(source: Source, wanted: list[str]) -> dict[str, bool]:
         elif one == MODULES:
             several = list(source.modules)
         else:
-            several = [name for name in source.known if fnmatchcase(name, one)]
+            several = _matching(source.known, one)
         if not several:
             hint = did_you_mean(one, source.known)
             raise LayerError(f"{source.title} has no layer {one!r}{hint}")
         for name in several:
             chosen.setdefault(name, False)
     return chosen
+
+
+def _matching(names: Iterable[str], pattern: str) -> list[str]:
+    return [name for name in names if fnmatchcase(name, pattern)]
 
 
 @contextmanager

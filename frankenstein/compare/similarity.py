@@ -30,10 +30,9 @@ def similarity_matrix(
     """A measure, by name, of every layer of one network with every layer of another.
 
     Any two modules and any iterable of batches will do: tensors, tuples whose first is the input,
-    or dicts with it. Layers are names, globs ("layer1.*"), "modules" or "cut points", which is
-    what None takes. "modules" are those of the network's graph, in which torchvision's own blocks
-    (torchvision.ops) are one each; see `reading`. Networks are in evaluation mode for the pass and
-    come back as they were: no hooks, mode, device.
+    or dicts with it. Layers are names, globs ("layer1.*", in which "*" crosses dots), "modules" or
+    "cut points", which is what None takes; see `reading`. Networks are in evaluation mode for the
+    pass and come back as they were: no hooks, mode, device.
 
     Each measure flattens as `LayerSimilarities` says unless a flattening is named. Unbiased CKA per
     sample is estimated from blocks of `block` examples, whatever the size of the batches: a larger

@@ -35,7 +35,7 @@ def traced(network: nn.Module) -> Source:
     Raises:
         LayerError: if its steps depend on data.
     """
-    graph = trace(network)
+    graph = trace(network, inside=True)
     steps: dict[str, str] = {}  # what a layer is called, and the step that makes it
     several: set[str] = set()
     modules: list[str] = []
@@ -51,7 +51,8 @@ def traced(network: nn.Module) -> Source:
     tuples = [block for block, last in graph.blocks.items() if last is None]
     steps |= {block: block for block in tuples}
     several.update(tuples)
-    points = tuple(graph.name(node) for node in narrows(graph))
+    whole = trace(network)
+    points = tuple(whole.name(node) for node in narrows(whole))
     readers: dict[tuple[str, ...], nn.Module] = {}
 
     def read(inputs: Tensor, layers: Sequence[str]) -> Found:

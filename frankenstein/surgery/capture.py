@@ -13,9 +13,9 @@ from frankenstein.surgery.trace import LayerError, Trace, trace
 def capture(network: nn.Module, layers: Iterable[str]) -> nn.Module:
     """A module from the input to `{layer: representation}`, in one pass that ends at the last one.
 
-    Any layer will do, cut point or not. Each tensor is what its layer computed, even where the
-    network goes on to overwrite it. Weights, modes and names are as with `cut`; the network is left
-    as it was.
+    Any layer will do, cut point or not, and those inside of torchvision's own blocks. Each tensor
+    is what its layer computed, even where the network goes on to overwrite it. Weights, modes and
+    names are as with `cut`; the network is left as it was.
 
     Raises:
         LayerError: if there is no such layer, or it gives several tensors at once.
@@ -29,7 +29,7 @@ def capture(network: nn.Module, layers: Iterable[str]) -> nn.Module:
     layers = [layers] if isinstance(layers, str) else list(layers)
     if not layers:
         raise LayerError("capture needs at least one layer; cut_points(network) lists some")
-    traced = trace(network)
+    traced = trace(network, inside=True)
     wanted = {layer: _single(traced, layer) for layer in layers}
     nodes = traced.nodes
     last = max(nodes.index(node) for node in wanted.values())
@@ -41,7 +41,7 @@ def capture(network: nn.Module, layers: Iterable[str]) -> nn.Module:
 
 
 def _single(traced: Trace, layer: str) -> fx.Node:
-    node = traced.find(layer)
+    node = traced.blocks.get(layer) or traced.find(layer)
     if is_several(node):
         raise LayerError(
             f"{layer!r} of {traced.title} gives several tensors; name a layer behind it"

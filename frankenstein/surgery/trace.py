@@ -3,11 +3,12 @@
 import inspect
 import math
 import operator
+import re
 import traceback
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -85,19 +86,24 @@ class Trace:
         raise LayerError(f"{self.title} has no layer {layer!r}{hint}")
 
 
-def trace(network: nn.Module) -> Trace:
+def trace(network: nn.Module, inside: bool = False) -> Trace:
     """The graph of a network in evaluation mode, with layers named as torchvision names them.
+
+    torchvision's own blocks (torchvision.ops: a convolution with its normalisation, squeeze and
+    excitation) are one step each, as in its feature extraction; `inside` opens them, for reading.
 
     Python runs once, here: what depends on `self.training` (functional dropout, auxiliary heads) is
     as at evaluation for good, and numbers that do not come from the input are constants. Layers
     that are modules (nn.Dropout, nn.BatchNorm2d) go on following their own mode.
 
-    Source: torchvision.models.feature_extraction, whose tracer and settings these are.
+    Source: torchvision.models.feature_extraction, whose tracer and settings these are. Unlike there
+    a module always has its own name: torchvision calls the modules fc_1 and fc_2 "fc" and "fc_1".
 
     Raises:
         LayerError: if the network's control flow depends on data, with the line that does it.
     """
-    tracer = _Tracer(autowrap_modules=(math, torchvision.ops), leaf_modules=_LEAVES)
+    leaves = [module for module in _LEAVES if not (inside and issubclass(module, _OPEN))]
+    tracer = _Tracer(network, autowrap_modules=(math, torchvision.ops), leaf_modules=leaves)
     attributes = set(vars(network))
     try:
         with evaluating(network):
@@ -144,6 +150,11 @@ _LEAVES = [
     for _, member in inspect.getmembers(torchvision.ops, inspect.isclass)
     if issubclass(member, nn.Module)
 ]
+_OPEN = (
+    torchvision.ops.misc.ConvNormActivation,
+    torchvision.ops.SqueezeExcitation,
+    torchvision.ops.MLP,
+)
 
 
 class _Proxy(fx.Proxy):
@@ -153,19 +164,35 @@ class _Proxy(fx.Proxy):
 class _Tracer(NodePathTracer):
     """torchvision's tracer with symbols of that kind, and a note of what blocks give."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, network: nn.Module, **settings: Any) -> None:
         super().__init__(**settings)
         self.blocks: dict[str, fx.Node | None] = {}
-        self._calls: Counter[str] = Counter()
+        self._modules = {path for path, _ in network.named_modules()}
+        self._called: set[str] = set()
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         result = super().call_module(m, forward, args, kwargs)
         path = self.path_of_module(m)
         if not self.is_leaf_module(m, path):
-            again = f"_{self._calls[path]}" if self._calls[path] else ""
-            self._calls[path] += 1
-            self.blocks[path + again] = result.node if isinstance(result, fx.Proxy) else None
+            node = result.node if isinstance(result, fx.Proxy) else None
+            self.blocks[self._new(path, path)] = node
         return result
+
+    def _get_node_qualname(self, module_qualname: str, node: fx.Node) -> str:
+        """What torchvision asks for: the name of a step in the module of that name."""
+        if node.op == "call_module":
+            return self._new(module_qualname, module_qualname)
+        function = re.sub(r"_\d+$", "", str(node))  # fx counts calls anywhere, a name those inside
+        name = f"{module_qualname}.{function}".lstrip(".")
+        return self._new(name, None)
+
+    def _new(self, name: str, module: str | None) -> str:
+        """The name, or with the lowest number behind it that no call and no other module has."""
+        for new in chain([name], (f"{name}_{i}" for i in count(1))):
+            if new not in self._called and (new == module or new not in self._modules):
+                break
+        self._called.add(new)
+        return new
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return _Proxy(node, self)

@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from frankenstein.compare import similarity_matrices, similarity_matrix
 from frankenstein.compare.reading import reading
 from frankenstein.errors import UserError
 from frankenstein.measures import UndefinedSimilarityWarning, linear_cka, unbiased_cka
-from frankenstein.surgery import LayerError
+from frankenstein.surgery import LayerError, cut_points
 
 
 class Blocks(nn.Module):
@@ -252,3 +253,47 @@ def test_nan_is_refused_and_a_dead_layer_is_nan_each_with_its_name(network, meas
         network.second.weight.fill_(torch.nan)
     with pytest.raises(UserError, match="NaN or Inf in the first network's layer 'second'"):
         similarity_matrix(network, network, [x], measure, **options)
+
+
+@torch.no_grad()
+def test_every_module_of_a_torchvision_network_is_found_by_its_name_as_a_glob_and_among_modules():
+    network = torchvision.models.mobilenet_v3_small().eval()
+    x = torch.randn(2, 3, 32, 32)
+    expected: dict[str, torch.Tensor] = {}
+
+    def keep(name):
+        def hook(module, given, result):
+            expected[name] = result.clone()  # what follows may overwrite it
+
+        return hook
+
+    handles = [m.register_forward_hook(keep(name)) for name, m in network.named_modules() if name]
+    network(x)
+    for handle in handles:
+        handle.remove()
+    for wanted in (list(expected), "*", "modules"):
+        with reading(network, wanted) as read:
+            found = read(x)
+        for name, z in expected.items():
+            assert torch.equal(found[name], z), name
+    with reading(network, ["features.3.block.0.0", "features.1?"]) as read:
+        assert list(read(x)) == ["features.3.block.0.0", *(f"features.1{i}" for i in (0, 1, 2))]
+    assert {"features.0", "features.0.1"} & cut_points(network).keys() == {"features.0"}
+
+
+def test_what_is_one_step_of_the_graph_is_opened_by_hooks():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    network = nn.Sequential(nn.Linear(4, 8), nn.TransformerEncoder(layer, 1)).eval()
+    x = torch.randn(6, 5, 4)
+    with reading(network, ["1.layers.0.norm1", "1.layers.0.linear1"]) as read:
+        found = read(x)
+    inner = network[1].layers[0]
+    torch.testing.assert_close(
+        found["1.layers.0.linear1"], inner.linear1(found["1.layers.0.norm1"]).detach()
+    )
+    with (
+        reading(network, "1.layers.0.self_attn.out_proj") as read,
+        pytest.raises(LayerError, match=r"'1\.layers\.0\.self_attn\.out_proj' of .* is not called"),
+    ):
+        read(x)
+    assert not any(module._forward_hooks for module in network.modules())

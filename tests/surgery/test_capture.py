@@ -112,3 +112,27 @@ def test_layers_that_are_no_tensor_or_not_there_are_refused():
 class Halved(nn.Module):
     def forward(self, x):
         return x.chunk(2)[0]
+
+
+@torch.no_grad()
+def test_a_module_whose_name_ends_in_a_number_is_that_module():
+    """torchvision's feature extraction calls these modules fc, fc_1 and fc_2 in order of calls."""
+
+    class Numbered(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc_1, self.fc_2, self.fc = (nn.Linear(3, 3) for _ in range(3))
+            self.relu, self.relu_1 = nn.ReLU(), nn.Tanh()
+
+        def forward(self, x):
+            x = self.relu(self.fc(self.fc_2(self.fc_1(x))))
+            return self.relu(torch.relu(self.relu_1(x) - 0.1) - 0.1)
+
+    network, x = Numbered(), torch.randn(5, 3)
+    names = ["fc_1", "fc_2", "fc", "relu", "relu_1", "sub", "relu_2", "sub_1", "relu_3"]
+    assert list(cut_points(network, (3,))) == names
+    found = capture(network, names)(x)
+    for name, before in (("fc_2", "fc_1"), ("fc", "fc_2"), ("relu", "fc"), ("relu_1", "relu")):
+        assert torch.equal(found[name], network.get_submodule(name)(found[before]))
+    assert torch.equal(found["relu_2"], torch.relu(found["sub"]))
+    assert torch.equal(found["relu_3"], network(x))
