@@ -1,6 +1,6 @@
 """What rides on a Lightning training: similarity, pictures, snapshots, progress."""
 
-from frankenstein.callbacks.boards import add_figure, writers
+from frankenstein.callbacks.boards import writers
 from frankenstein.callbacks.checkpoints import Resumable, WholeCheckpoints
 from frankenstein.callbacks.every import Every, draw_stitch
 from frankenstein.callbacks.progress import TrainingBar, progress_bar
@@ -14,7 +14,6 @@ __all__ = [
     "SeededSteps",
     "TrainingBar",
     "WholeCheckpoints",
-    "add_figure",
     "draw_stitch",
     "progress_bar",
     "writers",

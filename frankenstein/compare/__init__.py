@@ -1,6 +1,5 @@
 """Questions about two networks: layer x layer matrices, and what becomes of a stitch."""
 
-from frankenstein.compare.all_pairs import all_pairs_cka, gram_stack, scaled_gram
 from frankenstein.compare.certainties import certainties
 from frankenstein.compare.certainty import Certainty, certainty, of_examples
 from frankenstein.compare.controls import CONTROLS, Controls, solve_controls
@@ -14,7 +13,7 @@ from frankenstein.compare.representations import Representation
 from frankenstein.compare.similarity import similarity_matrices, similarity_matrix
 from frankenstein.compare.stitches import evaluate_stitches
 from frankenstein.compare.stitching_matrix import StitchingMatrix, stitching_matrix
-from frankenstein.compare.tally import HITS, Tally, evaluate_network
+from frankenstein.compare.tally import HITS, evaluate_network
 
 __all__ = [
     "CONTROLS",
@@ -29,21 +28,17 @@ __all__ = [
     "PairSimilarities",
     "Representation",
     "StitchingMatrix",
-    "Tally",
     "Typical",
-    "all_pairs_cka",
     "bytes_of_one",
     "certainties",
     "certainty",
     "evaluate_dictionary",
     "evaluate_network",
     "evaluate_stitches",
-    "gram_stack",
     "match_features",
     "of_examples",
     "pair_similarities",
     "pooled_strengths",
-    "scaled_gram",
     "similarity_matrices",
     "similarity_matrix",
     "solve_controls",

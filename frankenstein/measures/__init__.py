@@ -1,6 +1,5 @@
 """Measures of similarity: functions of two representations, their moments, or two answers."""
 
-from frankenstein.catalog import MEASURES
 from frankenstein.measures.cca import (
     canonical_correlations,
     mean_cca,
@@ -8,7 +7,7 @@ from frankenstein.measures.cca import (
     pwcca,
     svcca,
 )
-from frankenstein.measures.cka import linear_cka, unbiased_cka, unbiased_hsic
+from frankenstein.measures.cka import linear_cka, unbiased_cka
 from frankenstein.measures.decoding import decoding_agreement
 from frankenstein.measures.distance import mean_squared_distance
 from frankenstein.measures.every_pair import every_pair, warn_undefined
@@ -39,7 +38,6 @@ from frankenstein.measures.units import (
 )
 
 __all__ = [
-    "MEASURES",
     "LayerSimilarities",
     "Similarities",
     "UndefinedSimilarityWarning",
@@ -71,7 +69,6 @@ __all__ = [
     "rsa_spearman",
     "svcca",
     "unbiased_cka",
-    "unbiased_hsic",
     "unbiased_rbf_cka",
     "unit_correlation",
     "warn_undefined",

@@ -1,6 +1,5 @@
 """Stitches: families of learned maps between representations, and where they start."""
 
-from frankenstein.catalog import STITCHES
 from frankenstein.stitches.affine import Affine
 from frankenstein.stitches.files import load_stitch, save_stitch, stitch_facts
 from frankenstein.stitches.identity import Identity
@@ -15,7 +14,6 @@ from frankenstein.stitches.stitch import Stitch
 __all__ = [
     "RULES",
     "STARTS",
-    "STITCHES",
     "Affine",
     "Identity",
     "LowRank",

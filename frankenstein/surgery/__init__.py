@@ -1,12 +1,10 @@
 """Cut networks in two, join halves of different ones; nothing here writes into a network."""
 
-from frankenstein.surgery.activation_layers import activation_layers
 from frankenstein.surgery.capture import capture
 from frankenstein.surgery.cut import Cut, cut
 from frankenstein.surgery.cut_points import cut_points
 from frankenstein.surgery.graft import graft
 from frankenstein.surgery.join import Joint, join
-from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layouts import Layout, layout_of
 from frankenstein.surgery.permute import permute
 from frankenstein.surgery.streams import Streams, find_streams
@@ -18,14 +16,12 @@ __all__ = [
     "LayerError",
     "Layout",
     "Streams",
-    "activation_layers",
     "capture",
     "cut",
     "cut_points",
     "find_streams",
     "graft",
     "join",
-    "key_layers",
     "layout_of",
     "permute",
 ]
