@@ -79,7 +79,8 @@ def analyze(
         model: network in a .pt file, which its shapes tell if absent
         batch_size: images at a time
         out_dir: folder of results
-        run_name: folder of this run in OUT_DIR/analyze; made from the networks' files if absent
+        run_name: folder of this run in OUT_DIR/analyze; made from networks and data set if
+            absent
         data_root: folder where data sets lie, or are downloaded to; if absent, the one in the
             environment variable FRANKENSTEIN_DATA, or else data
         accelerator: cpu, gpu, or auto

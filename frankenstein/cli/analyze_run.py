@@ -11,10 +11,10 @@ from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.cli.analyze_study import Study, make_study
-from frankenstein.cli.cards import short_name
 from frankenstein.cli.checks import at_least
 from frankenstein.cli.questions import QUESTIONS
 from frankenstein.cli.run_folder import RunFolder, run_folder
+from frankenstein.cli.run_names import networks_name
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.errors import UserError
 from frankenstein.report import Picture, Section, rich_table
@@ -38,7 +38,7 @@ def run_analyze(
         values, any(row.of_layers for row in rows), any(row.reads_untrained for row in rows)
     )
     sides = (values["sender"], values["receiver"])
-    name = values["run_name"] or "-vs-".join(map(short_name, sides))
+    name = values["run_name"] or networks_name(sides, study.dataset, values["model"], "-vs-")
     with run_folder(values["out_dir"], "analyze", name, config) as run:
         for question in asked:
             if watch := QUESTIONS[question].watch:

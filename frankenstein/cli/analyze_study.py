@@ -86,11 +86,15 @@ class Study:
             for side, seed in _SEEDS.items()
         }
 
+    @property
+    def dataset(self) -> str | None:
+        """The data set's name; None if neither the user nor the receiver's file says it."""
+        return self.options["dataset"] or self.cards["receiver"].dataset
+
     @cached_property
     def data(self) -> ImageData:
         """The data set, loaded, as the receiver takes it."""
-        dataset = self.options["dataset"] or self.cards["receiver"].dataset
-        return data_for(self.receiver, dataset, self.options, self.options["batch_size"])
+        return data_for(self.receiver, self.dataset, self.options, self.options["batch_size"])
 
     @cached_property
     def train(self) -> Sample:

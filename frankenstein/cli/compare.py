@@ -3,7 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from frankenstein.cli.compare_words import MeasureWord, is_table, sorted_out
+from frankenstein.cli.compare_words import (
+    MeasureWord,
+    is_table,
+    layers_or_measures,
+    sorted_out,
+)
 from frankenstein.cli.names import DatasetName, NetworkName
 
 
@@ -12,7 +17,7 @@ def compare(
     receiver: str | None = None,
     sender_layer: str | None = None,
     receiver_layer: str | None = None,
-    measures: list[MeasureWord] = [],  # noqa: B006
+    measures: list[MeasureWord | str] = [],  # noqa: B006
     *,
     stitch: Literal["before", "after", "ps_inv"] | None = None,
     layer: str | None = None,
@@ -71,7 +76,8 @@ def compare(
         other_networks: take a run's networks though they are not those it was made for
         batch_size: images a batch
         out_dir: folder of results
-        run_name: folder of this run in OUT_DIR/compare; made from the networks' files if absent
+        run_name: folder of this run in OUT_DIR/compare; made from networks and data set if
+            absent
         data_root: folder where data sets lie, or are downloaded to; if absent, the one in the
             environment variable FRANKENSTEIN_DATA, or else data
         accelerator: cpu, gpu, or auto
@@ -96,7 +102,8 @@ def compare(
     from frankenstein.cli.measure_run import run_measures
     from frankenstein.cli.outcome import tell
 
-    if is_table(values):
-        return tell(*run_measures(values, dump(compare, values)))
-    compared = run_compare(values, dump(compare, values))
+    with layers_or_measures(values):
+        if is_table(values):
+            return tell(*run_measures(values, dump(compare, values)))
+        compared = run_compare(values, dump(compare, values))
     return tell(compared.folder, quiet, *shown(compared.matrices, compared.sure))

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from frankenstein.cli.cards import short_name
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.compare_report import write_comparison
 from frankenstein.cli.compare_words import ALIASES, layers_of
 from frankenstein.cli.how_sure import announce, check_options, drawn, kept_for
 from frankenstein.cli.joint import load_pair
 from frankenstein.cli.run_folder import run_folder
+from frankenstein.cli.run_names import networks_name
 from frankenstein.cli.trainer import device_of
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import (
@@ -46,7 +46,8 @@ def run_compare(values: dict[str, Any], config: str) -> Compared:
     if kept is not None:
         size = sum(map(bytes_of_one, networks, layers))
         announce(kept, size, len(data.val_labels), values["quiet"])
-    name = values["run_name"] or "-vs-".join(short_name(values[side]) for side in _SIDES)
+    files = [values[side] for side in _SIDES]
+    name = values["run_name"] or networks_name(files, dataset, values["model"], "-vs-")
     with run_folder(values["out_dir"], "compare", name, config) as run:
         matrices = similarity_matrices(
             networks[0],

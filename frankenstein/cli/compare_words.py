@@ -1,12 +1,13 @@
 """The words behind `compare`: which of them are networks, layers and measures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 from frankenstein.catalog import MEASURES
 from frankenstein.cli.errors import UsageError
-from frankenstein.errors import did_you_mean
+from frankenstein.errors import UserError, did_you_mean
 
 ALIASES = {  # Dr. Frankenstein's words
     "cka": "linear_cka",
@@ -33,11 +34,30 @@ def sorted_out(values: Mapping[str, Any]) -> dict[str, Any]:
     found["measures"] = [*words[count:], *values["measures"]]
     for word in found["measures"]:
         if word not in known:
-            raise UsageError(f"{word!r} is no measure{did_you_mean(word, known)}")
+            near = did_you_mean(word, known) or "; layers go before measures"
+            raise UsageError(f"{word!r} is no measure{near}")
     _check(found, is_run=Path(values["sender"]).is_dir())
     if Path(values["sender"]).is_dir():
         found["stitch"] = values["stitch"] or "after"
     return found
+
+
+@contextmanager
+def layers_or_measures(values: Mapping[str, Any]) -> Iterator[None]:
+    """Say of a layer that is not there which measure it may have been meant to be.
+
+    Raises:
+        UserError: with that said, in place of the one that was raised.
+    """
+    try:
+        yield
+    except UserError as error:
+        for word in (word for side in _LAYERS for word in layers_of(values[side]) or []):
+            near = did_you_mean(word, (*MEASURES, *ALIASES))
+            said = str(error)
+            if near and f"has no layer {word!r}" in said and "did you mean" not in said:
+                raise UserError(f"no layer and no measure is called {word!r}{near}") from None
+        raise
 
 
 def is_table(values: Mapping[str, Any]) -> bool:

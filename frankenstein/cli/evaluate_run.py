@@ -5,10 +5,10 @@ from typing import Any
 
 from rich.table import Table
 
-from frankenstein.cli.cards import short_name
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.controls import controls_for
 from frankenstein.cli.run_folder import run_folder
+from frankenstein.cli.run_names import networks_name, run_label
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.score_tables import KINDS, answer_tables, score_blocks, score_table
 from frankenstein.cli.stitch_options import family_in_words
@@ -44,7 +44,7 @@ def _network(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
     network = load_network(subject, values["model"]).to(device)
     dataset, batch_size = values["dataset"] or card.dataset, values["batch_size"]
     data = data_for(network, dataset, values, batch_size, card.num_classes)
-    name = values["run_name"] or short_name(subject)
+    name = values["run_name"] or networks_name([subject], dataset, values["model"])
     with run_folder(values["out_dir"], "evaluate", name, config) as run:
         batches = waiting(data.val_batches(), f"evaluating {name}", values["quiet"])
         scores = evaluate_network(network, batches, device)
@@ -67,7 +67,8 @@ def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
     pair, options = made.pair, made.values
     dataset, num_classes = options["dataset"] or pair.card.dataset, pair.card.num_classes
     data = data_for(pair.receiver, dataset, options, values["batch_size"], num_classes)
-    name, measures = values["run_name"] or folder.name, options["measures"]
+    name = values["run_name"] or run_label(values["subject"], values["dataset"])
+    measures = options["measures"]
     with run_folder(values["out_dir"], "evaluate", name, config) as run:
         scores = evaluate_stitches(
             pair.joint.sender,

@@ -15,7 +15,7 @@ from frankenstein.catalog import MEASURES
 from frankenstein.cli.run_folder import RunFolder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.compare.repeats import mean_and_margin
-from frankenstein.compare.stitching_matrix import Pair
+from frankenstein.compare.stitching_matrix import Pair, from_second_moments
 from frankenstein.files import write_whole
 from frankenstein.report import Picture, heatmap, markdown_table
 
@@ -104,6 +104,17 @@ def write_matrix(run: RunFolder, name: str, values: Mapping[str, Any], results: 
             writer.add_figure(f"matrix/{what}-{kind}", figure)
 
 
+def left_out(values: Mapping[str, Any]) -> list[str]:
+    """A line on the measures that a matrix of stitches has not; nothing if it has all."""
+    gone = [measure for measure in values["measures"] if not from_second_moments(measure)]
+    if not gone:
+        return []
+    return [
+        f"Left out: {', '.join(gone)}, which a matrix of stitches has not, for it keeps means and "
+        "covariances only; compare.py has every measure of all layers."
+    ]
+
+
 def _figure(results: Results, kind: str, what: str) -> Figure:
     limits = (0.0, 1.0) if what in _SHARES or MEASURES[what].range == (0.0, 1.0) else None
     table = results.table(kind, what)
@@ -137,6 +148,7 @@ def _remarks(values: Mapping[str, Any], results: Results) -> Iterator[str]:
             f"± is half the width of the 95 % t interval of the mean over the {seeds} seeds "
             f"{first} to {first + seeds - 1}, of the stitch's start and the batch order."
         )
+    yield from left_out(values)
     if results.refused:
         reason = next(iter(results.refused.values()))
         yield f"{len(results.refused)} pairs have no such stitch (n/a). The first: {reason}."

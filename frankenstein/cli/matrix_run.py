@@ -7,18 +7,19 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from rich.console import Console
 from torch import nn
 
 from frankenstein.callbacks import progress_bar
-from frankenstein.cli.cards import short_name
-from frankenstein.cli.checks import at_least, data_for
+from frankenstein.cli.checks import data_for
 from frankenstein.cli.joint import load_networks
 from frankenstein.cli.matrix_cells import CELLS, Cells, Row
-from frankenstein.cli.matrix_report import Results, write_matrix
+from frankenstein.cli.matrix_report import Results, left_out, write_matrix
 from frankenstein.cli.run_folder import run_folder
+from frankenstein.cli.run_names import stitch_name
 from frankenstein.cli.stitch_options import (
+    check_numbers,
     epochs_of,
-    family_of,
     make_stitch,
     objective_of,
     start_stitch,
@@ -70,9 +71,10 @@ def run_matrix(values: dict[str, Any], config: str) -> tuple[Path, Results]:
         layer_set(sender, values["sender_layers"], values["flatten"]),
         layer_set(receiver, values["receiver_layers"], values["flatten"]),
     )
+    dataset = values["dataset"] or card.dataset
     data = data_for(
         receiver,
-        values["dataset"] or card.dataset,
+        dataset,
         values,
         eval_batch_size=_BATCH[device.type],
         num_classes=card.num_classes,
@@ -81,7 +83,10 @@ def run_matrix(values: dict[str, Any], config: str) -> tuple[Path, Results]:
         data.augment = lambda images, generator: images  # type: ignore[method-assign]
     empty = PairMoments(sides[0].layouts, sides[1].layouts, device)
     _, refused = make_stitches(*sides, empty, partial(make_stitch, values))
-    name = values["run_name"] or _name(values)
+    console = Console(quiet=values["quiet"])
+    for line in left_out(values):
+        console.out(line, highlight=False)
+    name = values["run_name"] or stitch_name(values, dataset)
     folder = run_folder(values["out_dir"], "stitch", name, config, values["resume"], CELLS)
     with folder as run, quiet_lightning():
         work = Work(values, networks, sides, data, device, Cells(run.path), refused)
@@ -126,8 +131,8 @@ def _fill(work: Work, epochs: int, name: str) -> None:
         for pair, stitch in stitches.items():
             stitch.solve(moments.moments(*pair))
         _keep(cells, (kind, seed), names, _scores(score(stitches, name)))
-    rows = [key for key in keys if key[0] == "trained" and key not in cells]
-    _train_rows(work, rows, epochs, moments, score, name)
+    if rows := [key for key in keys if key[0] == "trained" and key not in cells]:
+        _train_rows(work, rows, epochs, moments, score, name)
 
 
 def _train_rows(
@@ -259,27 +264,10 @@ def _measures(values: Mapping[str, Any]) -> list[str]:
 
 
 def _check(values: Mapping[str, Any]) -> None:
-    at_least(
-        epochs=(values["epochs"], 0),
-        lr=(values["lr"], 0),
-        weight_decay=(values["weight_decay"], 0),
-        seeds=(values["seeds"], 1),
-        solve_on=(1 if values["solve_on"] is None else values["solve_on"], 1),
-    )
+    check_numbers(values)
     if values["devices"] not in ("auto", "1") or values["strategy"] != "auto":
         raise UserError("a matrix of stitches is made on one device; leave out --devices")
     if values["precision"] not in ("32-true", "bf16-mixed"):
         raise UserError(
             f"a matrix of stitches is trained in 32-true or bf16-mixed, got {values['precision']}"
         )
-
-
-def _name(values: Mapping[str, Any]) -> str:
-    words = [short_name(values["sender"]), short_name(values["receiver"]), "all", values["init"]]
-    words += [family] if (family := family_of(values)) != "affine" else []
-    for option, short in (("low_rank", "r"), ("l1", "l1-"), ("cka_reg", "cka"), ("direct", "")):
-        words += [f"{short}{values[option]}"] if values[option] else []
-    words += [values["mask"]] if values["mask"] != "identity" else []
-    words += ["flat"] if values["flatten"] else []
-    words += [values["target_type"]] if values["target_type"] != "hard" else []
-    return "-".join(words)

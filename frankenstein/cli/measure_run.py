@@ -10,12 +10,12 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.catalog import MEASURES
-from frankenstein.cli.cards import short_name
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.compare_words import ALIASES
 from frankenstein.cli.how_sure import announce, check_options, columns, drawn, explained, kept_for
 from frankenstein.cli.joint import load_pair
 from frankenstein.cli.run_folder import run_folder
+from frankenstein.cli.run_names import networks_name, run_label
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.stitched_run import read_run
 from frankenstein.cli.trainer import device_of
@@ -33,6 +33,7 @@ class Subject(NamedTuple):
 
     one: Representation
     other: Representation
+    name: str  # of the networks and the data, or of the run
     called: tuple[str, str]
     networks: tuple[nn.Module, nn.Module]
     options: Mapping[str, Any]  # dataset and measures among them
@@ -49,7 +50,7 @@ def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, Table
     measures = list(dict.fromkeys(words.values()))
     data = data_for(networks[1], options["dataset"], options, values["batch_size"])
     images = len(data.val_labels)
-    name = values["run_name"] or "-".join([short_name(values["sender"]), *called])
+    name = values["run_name"] or "-".join([subject.name, *called])
     kept = kept_for(values, measures)
     if kept is not None:
         black = torch.zeros(2, *networks[1].input_shape, device=device)  # type: ignore[misc]
@@ -108,7 +109,8 @@ def _of_pair(values: dict[str, Any], device: torch.device) -> Subject:
         _Reading(network.to(device), layer)
         for network, layer in zip((sender, receiver), layers, strict=True)
     )
-    return Subject(one, other, layers, (sender, receiver), values | {"dataset": dataset})
+    name = networks_name((values["sender"], values["receiver"]), dataset, values["model"])
+    return Subject(one, other, name, layers, (sender, receiver), values | {"dataset": dataset})
 
 
 def _of_run(values: dict[str, Any], device: torch.device) -> Subject:
@@ -129,7 +131,8 @@ def _of_run(values: dict[str, Any], device: torch.device) -> Subject:
     target = nn.Sequential(pair.joint.receiver.front, behind)
     called = kind, layer or made.values["receiver_layer"]
     options = made.values | {"dataset": made.values["dataset"] or pair.card.dataset}
-    return Subject(stitched, target, called, (pair.sender, pair.receiver), options)
+    name = run_label(values["sender"], values["dataset"])
+    return Subject(stitched, target, name, called, (pair.sender, pair.receiver), options)
 
 
 def _until(end: nn.Module, layer: str) -> nn.Module:

@@ -74,9 +74,11 @@ def stitch(
         receiver: file of the network that gives its end
         sender_layer: layer of the sender after which it is cut
         receiver_layer: layer of the receiver after which it is cut
-        all: every layer to every layer; of each convolution or linear layer, or block of them, the
-            first cut point behind its normalisation
-        sender_layers: these layers of the sender only; makes a matrix, as --all does
+        all: every key layer to every key layer: of each convolution or linear layer, or block of
+            them, the first cut point behind its normalisation (8 of Tiny-10's 26 cut points, all
+            of which compare.py takes); other layers by the two options below
+        sender_layers: these layers of the sender only, any of its cut points (`frankenstein
+            layers`); makes a matrix, as --all does
         receiver_layers: these layers of the receiver only; makes a matrix, as --all does
         seeds: how often what is random is repeated, from SEED on; gives confidence intervals
         dataset: data set; the one that the receiver was trained on if absent
@@ -102,10 +104,12 @@ def stitch(
         augment: train on images as they are, not changed at random; so the sender's representations
             are computed once and kept, if they fit in half of the free memory
         seed: seed of the stitch's random start and of the batch order
-        measures: similarity of stitched to target
+        measures: similarity of stitched to target; in a matrix of source to target, those that
+            follow from means and covariances (unbiased_cka does not; compare.py has it)
         save_frequency: steps between pictures of the stitch, times the number of epochs
         out_dir: folder of results
-        run_name: folder of this run in OUT_DIR/stitch; made from the networks and layers if absent
+        run_name: folder of this run in OUT_DIR/stitch; made from networks, data set, layers and
+            stitch if absent
         data_root: folder where data sets lie, or are downloaded to; if absent, the one in the
             environment variable FRANKENSTEIN_DATA, or else data
         resume: go on with the unfinished run of the same name
@@ -157,7 +161,10 @@ def _is_matrix(values: dict[str, Any]) -> bool:
                 f"missing {side.upper()}_LAYER (layer of the {side} after which it is cut)"
             )
     if not lists and values["seeds"] != 1:
-        raise UsageError("--seeds belongs to a matrix of stitches; say --all, too")
+        raise UsageError(
+            "--seeds belongs to a matrix of stitches: say --all, or --sender-layers and "
+            "--receiver-layers"
+        )
     return bool(lists)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from frankenstein.catalog import STITCHES
+from frankenstein.cli.checks import at_least
 from frankenstein.errors import UserError
 from frankenstein.moments import Moments
 from frankenstein.stitches import Stitch, start
@@ -29,6 +30,22 @@ _NO_START = {
 
 # Options that act in training, and their values where they do not act.
 _TRAINING = {"cka_reg": 0, "direct": None, "target_type": "hard"}
+
+
+def check_numbers(values: Mapping[str, Any]) -> None:
+    """Refuse numbers that no stitch can be made or trained with.
+
+    Raises:
+        UserError: if one is too small.
+    """
+    at_least(
+        epochs=(values["epochs"], 0),
+        save_frequency=(values["save_frequency"], 1),
+        lr=(values["lr"], 0),
+        weight_decay=(values["weight_decay"], 0),
+        seeds=(values["seeds"], 1),
+        solve_on=(1 if values["solve_on"] is None else values["solve_on"], 1),
+    )
 
 
 def family_of(values: Mapping[str, Any]) -> str:

@@ -8,15 +8,15 @@ from rich.console import Console
 from torch import distributed, nn
 
 from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar, draw_stitch
-from frankenstein.cli.cards import short_name
-from frankenstein.cli.checks import at_least, data_for
+from frankenstein.cli.checks import data_for
 from frankenstein.cli.controls import controls_for
 from frankenstein.cli.joint import Pair, load_joint
 from frankenstein.cli.partial_report import telling_how_far
 from frankenstein.cli.run_folder import run_folder
+from frankenstein.cli.run_names import stitch_name
 from frankenstein.cli.stitch_options import (
+    check_numbers,
     epochs_of,
-    family_of,
     make_stitch,
     objective_of,
     start_stitch,
@@ -33,20 +33,15 @@ from frankenstein.zoo import network_sha256
 
 def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, float]]:
     """Run `frankenstein stitch` with these values; returns its folder and scores."""
-    at_least(
-        epochs=(values["epochs"], 0),
-        save_frequency=(values["save_frequency"], 1),
-        lr=(values["lr"], 0),
-        weight_decay=(values["weight_decay"], 0),
-        solve_on=(1 if values["solve_on"] is None else values["solve_on"], 1),
-    )
+    check_numbers(values)
     objective = objective_of(values)
     pair = load_joint(values)
     units = pair.joint.source.units, pair.joint.target.units
     stitch = make_stitch(values, *units)
     dataset, num_classes = values["dataset"] or pair.card.dataset, pair.card.num_classes
     data = data_for(pair.receiver, dataset, values, num_classes=num_classes)
-    name, quiet, epochs = values["run_name"] or _name(values), values["quiet"], epochs_of(values)
+    name, quiet = values["run_name"] or stitch_name(values, dataset), values["quiet"]
+    epochs = epochs_of(values)
     if not quiet:
         _say(pair.joint)
     joins = _joins(values, pair)
@@ -123,22 +118,6 @@ def _say(joint: Joint) -> None:
     size = 8 * (d * d + d * e + e * e) / 2**20
     if size > 100:
         console.out(f"the moments of {d} and {e} units take {size:,.0f} MiB", highlight=False)
-
-
-def _name(values: dict[str, Any]) -> str:
-    """The networks' files, the layers, and every option that makes this stitch unlike others."""
-    words = [short_name(values["sender"]), short_name(values["receiver"])]
-    words += [values["sender_layer"], values["receiver_layer"], values["init"]]
-    words += [family] if (family := family_of(values)) != "affine" else []
-    for option, short in (("low_rank", "r"), ("l1", "l1-"), ("cka_reg", "cka"), ("direct", "")):
-        words += [f"{short}{values[option]}"] if values[option] else []
-    words += [values["mask"]] if values["mask"] != "identity" else []
-    words += ["flat"] if values["flatten"] else []
-    words += [values["target_type"]] if values["target_type"] != "hard" else []
-    words += [f"t{values['temperature']}"] if values["temperature"] != 1 else []
-    words += [f"on{values['solve_on']}"] if values["solve_on"] else []
-    words += [] if values["augment"] else ["unaugmented"]
-    return "-".join(words)
 
 
 def _joins(values: dict[str, Any], pair: Pair) -> dict[str, str]:

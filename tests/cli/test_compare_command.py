@@ -89,8 +89,11 @@ def test_the_matrix_is_printed_and_what_a_person_wants_comes_last(few_digits, pa
         ("rel2", "LeNet has no layer 'rel2'; did you mean relu2"),
         ("relu2 rleu2", "LeNet has no layer 'rleu2'; did you mean relu2"),
         ("-d cifar10", "cifar10 has images of 3 channels, and the network takes 1; choose"),
-        ("a b c", "MEASURES takes one or more of linear_cka"),
-        ("cka layer", "'layer' is no measure"),
+        ("a b c", "'c' is no measure; layers go before measures"),
+        ("cka relu1", "'relu1' is no measure; layers go before measures"),
+        ("relu1 relu2 unbised_cka", "is no measure; did you mean unbiased_cka"),
+        ("unbised_cka", "no layer and no measure is called 'unbised_cka'; did you mean unbia"),
+        ("cka layer", "'layer' is no measure; layers go before measures"),
         ("relu1 relu1 cka --layer conv2", "--layer is for the folder of a run, and"),
         ("--stitch after", "--stitch is for the folder of a run, and"),
         ("relu1 l2", "l2 is of two single layers: name SENDER_LAYER and RECEIVER_LAYER, or take"),
@@ -115,7 +118,7 @@ def summary(folder):
 def test_two_layers_by_measures_and_dr_frankensteins_words(run, pair):
     words = ("-d", "digits", "cka", "l2", "ps_inv", "corr", "linear_cka", "mean_squared_distance")
     folder = run("compare", *pair, "relu2", "relu2", *words)
-    assert folder.name == "lenet-10-1-in0-relu2-relu2"
+    assert folder.name == "lenet-10-1-in0-10-1-in1-digits-relu2-relu2"
     networks = [capture(load_network(path), ["relu2"]) for path in pair]
     data = Digits(image_size=32)
     moments = Moments()

@@ -46,7 +46,7 @@ def test_a_network_of_chance_has_the_loss_of_chance(run, saved, tmp_path):
             parameter.zero_()
     chance = save_network(tmp_path / "chance.safetensors", network, read_card(path))
     folder = run("evaluate", chance)
-    assert folder.as_posix() == "results/evaluate/chance"
+    assert folder.as_posix() == "results/evaluate/lenet-chance-digits"
     scores = summary(folder)
     assert set(scores) == {"accuracy", "loss"}
     assert round(scores["loss"], 3) == 2.303

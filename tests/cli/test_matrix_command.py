@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -26,7 +27,7 @@ def lines_of(folder):
 
 def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
     folder = run("stitch", *pair, "--all", "-e", "0", "--measures", "linear_cka")
-    assert folder.name == "lenet-10-1-in0-lenet-10-1-in1-all-random"
+    assert folder.name == "lenet-10-1-in0-10-1-in1-digits-all-solved"
     layers = ("conv1", "conv2", "fc1", "fc2")
     fits = [(s, t) for s in layers for t in layers if not (s[:2] == "fc" and t[:4] == "conv")]
     summary = summary_of(folder)
@@ -46,6 +47,17 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
     tags = EventAccumulator(str(folder)).Reload().Tags()["images"]
     assert {"matrix/accuracy-solved", "matrix/linear_cka-measures"} <= set(tags)
     assert {path.name for path in folder.iterdir() if path.is_dir()} == {"figures"}
+
+
+def test_what_is_not_trained_has_no_bar_and_what_is_left_out_is_said(few_digits, pair, capsys):
+    words = ["stitch", *pair, *LISTS, "-e", "0", "--run-name", "a", "--accelerator", "cpu"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "solving a" in said
+    assert "training" not in said
+    left_out = "Left out: unbiased_cka, which a matrix of stitches has not"
+    assert left_out in said
+    assert left_out in Path("results/stitch/a/report.md").read_text()
 
 
 def test_a_cell_is_what_stitching_that_pair_alone_gives(run, pair):
@@ -120,7 +132,7 @@ def test_random_partners_are_drawn_anew_for_every_seed(run, pair):
     [
         ("--all relu2", "--all takes no SENDER_LAYER, got 'relu2'; use --sender-layers relu2"),
         ("--sender-layers relu2 --receiver-layers rel2", "LeNet has no layer 'rel2'; did you mean"),
-        ("relu2 relu2 --seeds 2", "--seeds belongs to a matrix of stitches; say --all, too"),
+        ("relu2 relu2 --seeds 2", "say --all, or --sender-layers and --receiver-layers"),
         ("relu2 relu2 --resume", "nothing to resume: no results/stitch"),
         ("--all --seeds 0", "--seeds must be at least 1, got 0"),
         ("--all --devices 2", "a matrix of stitches is made on one device; leave out --devices"),

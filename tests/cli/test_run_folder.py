@@ -1,9 +1,11 @@
 import json
+import shutil
 
 import pytest
 
 from frankenstein.cli.cards import short_name
 from frankenstein.cli.run_folder import CHECKPOINT, claim_folder, run_folder
+from frankenstein.cli.run_names import networks_name
 from frankenstein.errors import UserError
 
 
@@ -113,3 +115,15 @@ def test_runs_are_named_after_the_files_of_networks_or_their_folders():
     assert short_name("results/train/lenet-digits-in0-gn0/network.safetensors") == (
         "lenet-digits-in0-gn0"
     )
+
+
+def test_a_name_says_networks_and_data_each_once(saved, tmp_path):
+    pair = saved("lenet", 0), saved("lenet", 1)
+    assert networks_name(pair, "digits") == "lenet-10-1-in0-10-1-in1-digits"
+    assert networks_name((pair[0], saved("mlp")), "mnist", between="-vs-") == (
+        "lenet-10-1-in0-vs-mlp-10-1-in0-mnist"
+    )
+    trained = tmp_path / "lenet-digits-in0-gn0" / "network.safetensors"
+    trained.parent.mkdir()
+    shutil.copy(pair[0], trained)
+    assert networks_name([str(trained)], "digits") == "lenet-in0-gn0-digits"

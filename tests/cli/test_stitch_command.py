@@ -25,7 +25,7 @@ def weight(folder, kind):
 
 def test_a_run_leaves_the_folder_of_the_design(run, pair):
     folder = run("stitch", *pair, "pool1", "pool1", "-e", "2", "-b", "25")
-    assert folder.name == "lenet-10-1-in0-lenet-10-1-in1-pool1-pool1-random"
+    assert folder.name == "lenet-10-1-in0-10-1-in1-digits-pool1-pool1-random"
     assert [path for path in folder.rglob("*") if path.suffix in (".ckpt", ".partial")] == []
 
     sha = {side: network_sha256(load_network(path)) for side, path in zip(
