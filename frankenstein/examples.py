@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed
 
 from frankenstein.errors import UserError
-from frankenstein.shapes import ShapeError, per_sample, same_examples
+from frankenstein.shapes import ShapeError, as_tensor, per_sample, same_examples
 
 
 class Examples:
@@ -197,13 +197,13 @@ def examples_of(
     """
     if isinstance(x, Examples):
         return x
-    if not isinstance(x, Tensor):
-        raise UserError(
-            "this measure needs the examples themselves, which sums do not hold; "
-            "give it Examples, or two representations"
-        )
     if y is None:
-        raise UserError("a measure takes Examples, or two representations; got one representation")
+        sums = hasattr(x, "merge")
+        raise UserError(
+            "this measure needs the examples themselves, which sums do not hold: Examples, or two "
+            f"representations; got {type(x).__name__ if sums else 'one representation'}"
+        )
+    x = as_tensor(x)
     return Examples(limit=max(1, len(x))).update(x, y, inputs)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from frankenstein.errors import UserError
 from frankenstein.examples import Examples
 from frankenstein.moments import Moments
-from frankenstein.shapes import per_location, same_examples
+from frankenstein.shapes import as_tensor, per_location, same_examples
 
 
 class Folds:
@@ -35,6 +35,7 @@ class Folds:
         Raises:
             ShapeError: if the two hold a different number of rows once flattened.
         """
+        source, target = as_tensor(source), as_tensor(target)
         same_examples(source, target)
         for i, part in enumerate(self.parts):
             first = (i - self.n_seen) % len(self.parts)
@@ -91,11 +92,10 @@ def folds_of(
         return x
     if isinstance(x, Examples):
         return Folds(count).update(x.x, x.y)
-    if not isinstance(x, Tensor):
-        raise UserError(
-            "this measure needs sums by parts; give it Folds, or two representations, "
-            f"got {type(x).__name__}"
-        )
     if y is None:
-        raise UserError("a measure takes Folds, or two representations; got one representation")
+        sums = hasattr(x, "merge")
+        raise UserError(
+            "this measure needs sums by parts; give it Folds, or two representations; got "
+            + (type(x).__name__ if sums else "one representation")
+        )
     return Folds(count).update(x, y)

@@ -1,7 +1,13 @@
-"""The flattenings, by name: how a batch of representations becomes the rows of a matrix."""
+"""The flattenings, by name: how a batch of representations becomes the rows of a matrix.
+
+All of them take NumPy arrays and nested lists, too, as `as_tensor` says.
+"""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
@@ -20,7 +26,7 @@ def per_sample(
     >>> per_sample(torch.zeros(5, 3, 2, 2)).shape
     torch.Size([5, 12])
     """
-    _at_least_two(z)
+    z = _at_least_two(z)
     return z.flatten(1)
 
 
@@ -33,7 +39,7 @@ def per_location(
     >>> per_location(torch.zeros(5, 3, 2, 2)).shape
     torch.Size([20, 3])
     """
-    _at_least_two(z)
+    z = _at_least_two(z)
     if z.ndim != 4:
         return z.flatten(0, -2)
     if z.is_contiguous():
@@ -51,7 +57,7 @@ def pooled(
     >>> pooled(torch.ones(5, 3, 2, 2)).shape
     torch.Size([5, 3])
     """
-    _at_least_two(z)
+    z = _at_least_two(z)
     if z.ndim == 2:
         return z
     return z.flatten(2).mean(2) if z.ndim == 4 else z.flatten(1, -2).mean(1)
@@ -62,6 +68,39 @@ FLATTENINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "per_sample": per_sample,
     "pooled": pooled,
 }
+
+
+def as_tensor(z: Any) -> Tensor:
+    """A tensor as it is; an array or a nested list of numbers as a tensor with all of its digits.
+
+    Arrays of float16, float32 and float64 keep their precision, all others become float64.
+
+    Raises:
+        ShapeError: for what holds no numbers, or rows of different lengths.
+
+    >>> as_tensor([[1, 2.5], [3, 4]]).dtype
+    torch.float64
+    """
+    if isinstance(z, Tensor):
+        return z
+    try:
+        array = np.asarray(z)
+        if array.dtype not in (np.float16, np.float32, np.float64):
+            if array.dtype.kind not in "fiub":
+                raise TypeError
+            array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"a representation is a tensor or an array of numbers, got {_said(z)}"
+        ) from None
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+
+def _said(z: Any) -> str:
+    kind = type(z).__name__
+    if isinstance(z, list | tuple):
+        return f"a {kind} whose rows are not numbers of one length"
+    return f"{kind} of {z.dtype}" if isinstance(z, np.ndarray) else kind
 
 
 def num_units(shape: tuple[int, ...]) -> int:
@@ -82,9 +121,11 @@ def same_examples(x: Tensor, y: Tensor) -> None:
         )
 
 
-def _at_least_two(z: Tensor) -> None:
+def _at_least_two(z: Any) -> Tensor:
+    z = as_tensor(z)
     if z.ndim < 2:
         raise ShapeError(
             f"a representation has a batch axis and at least one more, got shape {tuple(z.shape)}; "
-            "a single example needs unsqueeze(0)"
+            "a single example needs z[None], a single unit z[:, None]"
         )
+    return z

@@ -43,7 +43,7 @@ def test_units_are_channels_of_maps_and_the_last_axis_of_the_rest():
 
 @pytest.mark.parametrize("flatten", [per_sample, per_location, pooled])
 def test_a_single_example_is_refused(flatten):
-    with pytest.raises(ShapeError, match=r"got shape \(5,\); a single example needs unsqueeze"):
+    with pytest.raises(ShapeError, match=r"got shape \(5,\); a single example needs z\[None\]"):
         flatten(torch.zeros(5))
 
 

@@ -1,4 +1,7 @@
-"""Measures of similarity: functions of two representations, their moments, or two answers."""
+"""Measures of similarity: functions of two representations, their moments, or two answers.
+
+Representations are tensors (N, ...), NumPy arrays or nested lists; what comes back is a tensor.
+"""
 
 from frankenstein.measures.cca import (
     canonical_correlations,

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from frankenstein.shapes import ShapeError
+from frankenstein.shapes import ShapeError, as_tensor
 
 
 def agreement(
@@ -24,7 +24,7 @@ def agreement(
     Raises:
         ShapeError: if x and y are not answers to the same questions.
     """
-    _same_questions(x, y)
+    x, y = _same_questions(x, y)
     return x.argmax(-1) == y.argmax(-1)
 
 
@@ -66,8 +66,8 @@ def hits_table(
     >>> hits_table(x, y, torch.tensor([1, 1, 1])).tolist()
     [[1, 0], [1, 1]]
     """
-    _same_questions(x, y)
-    rights = [(z.argmax(-1) == labels).long() for z in (x, y)]
+    x, y = _same_questions(x, y)
+    rights = [(z.argmax(-1) == as_tensor(labels)).long() for z in (x, y)]
     return torch.bincount((2 * rights[0] + rights[1]).flatten(), minlength=4).view(2, 2)
 
 
@@ -109,13 +109,15 @@ def jensen_shannon(
 
 
 def _log_likelihoods(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    _same_questions(x, y)
+    x, y = _same_questions(x, y)
     return x.double().log_softmax(-1), y.double().log_softmax(-1)
 
 
-def _same_questions(x: Tensor, y: Tensor) -> None:
+def _same_questions(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    x, y = as_tensor(x), as_tensor(y)
     if x.shape != y.shape:
         raise ShapeError(
             f"x and y must be logits of the same examples and classes, got shapes "
             f"{tuple(x.shape)} and {tuple(y.shape)}; use one loader for both"
         )
+    return x, y

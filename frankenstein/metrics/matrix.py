@@ -20,7 +20,7 @@ from frankenstein.metrics.packed import (
 )
 from frankenstein.metrics.similarity import checked
 from frankenstein.report import heatmap
-from frankenstein.shapes import FLATTENINGS
+from frankenstein.shapes import FLATTENINGS, as_tensor
 
 
 class SimilarityMatrix(Packed):
@@ -71,8 +71,8 @@ class SimilarityMatrix(Packed):
         for layers, wanted in ((xs, self.rows), (ys, self.columns)):
             if missing := [name for name in wanted if name not in layers]:
                 raise UserError(f"update needs the layer {missing[0]!r}, got {list(layers)}")
-        xs = {name: xs[name].detach() for name in self.rows}
-        ys = {name: ys[name].detach() for name in self.columns}
+        xs = {name: as_tensor(xs[name]).detach() for name in self.rows}
+        ys = {name: as_tensor(ys[name]).detach() for name in self.columns}
         if self.from_grams:
             new = Grams(self.block).update(xs, ys)
             kept = self._kept()
@@ -82,7 +82,7 @@ class SimilarityMatrix(Packed):
             moments = self._kept() or CrossMoments(FLATTENINGS[self.flattening])
             self.sums = [pack_moments(moments.update(xs, ys))]
 
-    def compute(self) -> Tensor:  # (L, M)
+    def compute(self) -> Tensor:  # (L, M), but () of one pair: torchmetrics makes it a scalar
         """The matrix over everything so far; NaN, with a warning that names the layers.
 
         Raises:
@@ -99,7 +99,7 @@ class SimilarityMatrix(Packed):
 
     def plot(self, val: Tensor | None = None) -> tuple[Figure, Axes]:
         """A heatmap of the matrix, or of one that `compute` or `forward` gave."""
-        values = self.compute() if val is None else val
+        values = (self.compute() if val is None else val).view(len(self.rows), len(self.columns))
         title = f"{self.measure}, {self.flattening}"
         figure = heatmap(values, self.rows, self.columns, title=title)
         return figure, figure.axes[0]

@@ -139,6 +139,15 @@ def test_it_can_be_drawn():
     plt.close("all")
 
 
+def test_one_pair_of_layers_is_a_scalar_and_can_be_drawn():
+    metric = fed(SimilarityMatrix("linear_cka", ["map"], ["map"]), [(x, x) for x, _ in batches(20)])
+    assert metric.compute().item() == pytest.approx(1)
+    assert len(metric.plot()[1].get_yticklabels()) == 1
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
 @pytest.mark.parametrize("measure", ["unbiased_cka", "linear_cka"])
 def test_layers_that_do_not_vary_are_nan_and_named_once(measure):
     metric = SimilarityMatrix(measure, ["dead", "map"], COLUMNS)
