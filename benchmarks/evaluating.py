@@ -16,6 +16,7 @@ from itertools import islice
 import torch
 from torch import nn
 
+from frankenstein.buffers import keep_buffers
 from frankenstein.compare import evaluate_stitches, solve_controls
 from frankenstein.data import DataError, Fashion, ImageData, Synthetic
 from frankenstein.data.seeded import seeded
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.1, help="of all images that are used")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
+    keep_buffers()  # as every command does
 
     data = load(options.data_root)
     networks = [load_network(NETWORKS.format(i)) for i in (0, 1)]

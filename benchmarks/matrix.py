@@ -17,6 +17,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from frankenstein.buffers import keep_buffers
 from frankenstein.cli.matrix_run import _BATCH
 from frankenstein.compare.layer_set import layer_set
 from frankenstein.compare.stitching_matrix import (
@@ -48,6 +49,7 @@ def main() -> None:
         "--cpu-time", action="store_true", help="processor time of one thread, for a busy machine"
     )
     options = parser.parse_args()
+    keep_buffers()  # as every command does
     clock = time.process_time if options.cpu_time else time.perf_counter
     if options.cpu_time:
         torch.set_num_threads(1)

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from frankenstein.buffers import keep_buffers
 from frankenstein.compare import evaluate_stitches
 from frankenstein.data import DataError, Fashion, ImageData, Synthetic
 from frankenstein.data.batches import Batches
@@ -63,6 +64,8 @@ def in_a_process(way: str, images: int) -> dict[str, Any]:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Solve one way: the map, the seconds and memory it took, and how good it is."""
+    if options.way == "sums":
+        keep_buffers()  # as every command does
     data = load(options.data_root)
     networks = [load_network(NETWORKS.format(i)) for i in (0, 1)]
     halves = [cut(network, after=options.layer) for network in networks]

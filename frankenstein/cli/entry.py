@@ -8,6 +8,7 @@ from typing import Any
 
 from frankenstein import __doc__ as about
 from frankenstein import __version__
+from frankenstein.buffers import keep_buffers
 from frankenstein.cli.errors import Outcome, UsageError, one_line, signals_raise
 from frankenstein.cli.help import help_text, table
 from frankenstein.cli.schema import read_schema
@@ -74,6 +75,7 @@ def _run(verb: Callable[..., Any], words: list[str], program: str, outcome: Outc
     from frankenstein.cli.parser import parse
 
     values = parse(schema, words)
+    keep_buffers()
     positional = [values.pop(name) for name, option in schema.options.items() if not option.flags]
     result = verb(*positional, **values)
     return result if isinstance(result, int) else 0
