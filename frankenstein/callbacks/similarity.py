@@ -15,7 +15,8 @@ from frankenstein.report import heatmap
 
 
 class RepresentationSimilarity(pl.Callback):
-    """Logs measures between two representations, by name, as `similarity/<measure>`.
+    """Logs measures between two representations, by name, as
+    `similarity/<measure>/<flattening>`.
 
     Works with any LightningModule that has a method `representations(batch)` returning two tensors
     of the same examples; a measure of the inputs too takes `batch[0]`. It rides on the validation
@@ -59,8 +60,9 @@ class RepresentationSimilarity(pl.Callback):
         """Turn what was kept into numbers, once for all processes."""
         if trainer.sanity_checking:
             return
+        flattenings = self._similarities.flattenings
         for name, value in self._similarities.all_reduce().values().items():
-            pl_module.log(f"similarity/{name}", value, sync_dist=True)
+            pl_module.log(f"similarity/{name}/{flattenings[name]}", value, sync_dist=True)
 
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -26,7 +26,7 @@ def compare(
     permutations: Annotated[int, "how sure"] = 0,
     keep: Annotated[int, "how sure"] = 500,
     seed: Annotated[int, "how sure"] = 0,
-    block: int = 128,
+    block: int | None = None,
     dataset: Annotated[DatasetName | None, "-d"] = None,
     model: NetworkName | None = None,
     other_networks: bool = False,
@@ -70,7 +70,8 @@ def compare(
         keep: examples to keep, a uniform sample, for intervals, nulls and those measures that need
             the examples themselves
         seed: seed of draws and shuffles
-        block: images that a Gram matrix of unbiased_cka spans; more images a block, less spread
+        block: images that a Gram matrix of unbiased_cka spans; if absent all at once where they are
+            few (512, if small), else 128, which is an estimate
         dataset: data set; the one that the receiver was trained on if absent
         model: network in a .pt file, which its shapes tell if absent
         other_networks: take a run's networks though they are not those it was made for

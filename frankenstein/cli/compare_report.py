@@ -49,7 +49,7 @@ def shown(matrices: Matrices, sure: Sure) -> Iterator[RenderableType]:
     """What the terminal shows of every measure."""
     for measure, matrix in matrices.items():
         yield (
-            f"{measure}, {matrix.flattening}, {matrix.examples} held-out images; "
+            f"{matrix.title.replace('examples', 'held-out images')}; "
             "rows: layers of the sender, columns: of the receiver"
         )
         yield terminal_matrix(matrix.values, matrix.rows, matrix.columns, _limits(matrix))
@@ -59,12 +59,8 @@ def shown(matrices: Matrices, sure: Sure) -> Iterator[RenderableType]:
 
 def _section(matrix: LabelledMatrix, sure: Certainty | None) -> Iterator[str | Picture]:
     measure = matrix.measure
-    blocks = f" in blocks of {matrix.block}" if matrix.block else ""
     yield f"## {measure}"
-    yield (
-        f"{MEASURES[measure].about}. Flattened {matrix.flattening}, over {matrix.examples} images"
-        f"{blocks}. {MEASURES[measure].source}"
-    )
+    yield f"{MEASURES[measure].about}. {matrix.title}. {MEASURES[measure].source}"
     perfect = f"{MEASURES[measure].perfect:g} is a representation with itself"
     caption = (
         f"{measure} of every layer of the sender with every layer of the receiver; {perfect}. A "

@@ -34,7 +34,7 @@ class Compared(NamedTuple):
 
 def run_compare(values: dict[str, Any], config: str) -> Compared:
     """Run `frankenstein compare` with these values."""
-    at_least(batch_size=(values["batch_size"], 1), block=(values["block"], 4))
+    at_least(batch_size=(values["batch_size"], 1), block=(values["block"] or 4, 4))
     check_options(values)
     networks = load_pair(values["sender"], values["receiver"], values["model"])
     dataset = values["dataset"] or read_card(values["receiver"], values["model"]).dataset

@@ -82,8 +82,9 @@ def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, Table
         blocks: list[str | Picture] = [about, markdown_table(table, head)]
         blocks += [*_flattenings(found), *explained(values, sure, images)]
         with SummaryWriter(str(run.path)) as writer:
-            for word, row in rows.items():
-                writer.add_scalar(f"similarity/{word}", row[1])
+            for word, measure in words.items():
+                tag = f"similarity/{word}/{found.flattenings[measure]}"
+                writer.add_scalar(tag, rows[word][1])
             if "unit_correlation" in measures and found.moments is not None:
                 picture = _correlations(found.moments, called)
                 blocks.append(picture)

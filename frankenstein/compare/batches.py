@@ -1,6 +1,7 @@
 """The inputs in anyone's batches."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -9,17 +10,34 @@ from torch import Tensor
 from frankenstein.errors import UserError
 
 _KEYS = ("image", "images", "input", "inputs", "x", "pixel_values", "input_ids")
+_BLOCK = 128
+_WHOLE = 512  # inputs that are one block by themselves
+_ROOM = 2**23  # if they hold no more numbers: 512 images of 3 x 73 x 73
 
 
-def inputs_in_blocks(batches: Iterable[Any], block: int) -> Iterator[Tensor]:
-    """The inputs of all batches in batches of nearly the same size that hold whole blocks.
+def in_blocks(batches: Iterable[Any], block: int | None = None) -> tuple[int, Iterator[Tensor]]:
+    """The size of a block, and the inputs in batches of nearly the same size that hold whole ones.
 
     Only the last may end within a block, so that blocks are the same whatever the batch size.
+    Unless a size is given, up to 512 inputs, if they are small, are one block; more are blocks of
+    128.
     """
+    inputs = map(input_of, batches)
+    if block is not None:
+        return block, _filled(inputs, block)
+    first: list[Tensor] = []
+    for new in inputs:
+        first.append(new)
+        if sum(map(len, first)) > _WHOLE or sum(z.numel() for z in first) > _ROOM:
+            return _BLOCK, _filled(chain(first, inputs), _BLOCK)
+    whole = max(4, sum(map(len, first)))
+    return whole, _filled(iter(first), whole)
+
+
+def _filled(inputs: Iterator[Tensor], block: int) -> Iterator[Tensor]:
     held: list[Tensor] = []
     size = 0
-    for batch in batches:
-        new = input_of(batch)
+    for new in inputs:
         size = size or block * max(1, round(len(new) / block))
         held.append(new)
         if (count := sum(map(len, held))) >= size:

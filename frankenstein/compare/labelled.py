@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from rich.console import Console
 from torch import Tensor
 
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import did_you_mean
 from frankenstein.files import write_whole
-from frankenstein.report import heatmap
+from frankenstein.report import heatmap, terminal_matrix
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabelledMatrix:
     """The similarity of every layer of one network with every layer of another."""
 
@@ -26,8 +27,28 @@ class LabelledMatrix:
     examples: int  # that entered the value
     block: int | None = None  # examples that each Gram matrix spans, where there are any
 
+    @property
+    def title(self) -> str:
+        """The measure, how it was made, and of what."""
+        blocks = f" in blocks of {self.block}" if self.block and self.block < self.examples else ""
+        return f"{self.measure}, {self.flattening}, {self.examples} examples{blocks}"
+
+    def __repr__(self) -> str:
+        """The title over the values, as wide as 120 characters."""
+        console = Console(file=io.StringIO(), width=120, color_system=None)
+        console.print(f"{self.title}; rows: sender, columns: receiver", highlight=False)
+        console.print(terminal_matrix(self.values, self.rows, self.columns))
+        return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
+
     def __getitem__(self, layers: tuple[str, str]) -> float:
-        """The value of (sender layer, receiver layer)."""
+        """The value of (sender layer, receiver layer).
+
+        Raises:
+            KeyError: for anything else than two layers of this matrix.
+        """
+        if not (isinstance(layers, tuple) and len(layers) == 2):
+            example = f"{self.rows[0]!r}, {self.columns[0]!r}"
+            raise KeyError(f"a value has two layers, as in matrix[{example}]; got {layers!r}")
         row, column = layers
         for name, known in ((row, self.rows), (column, self.columns)):
             if name not in known:
@@ -41,7 +62,7 @@ class LabelledMatrix:
             self.values,
             self.rows,
             self.columns,
-            title=f"{self.measure}, {self.flattening}, {self.examples} examples",
+            title=self.title,
             row_label="sender",
             column_label="receiver",
             # Unbiased CKA can be below 0, by little: its colours are those of CKA.
@@ -49,10 +70,10 @@ class LabelledMatrix:
         )
 
     def to_csv(self, path: str | Path) -> Path:
-        """Write the matrix with its layers' names; every digit is kept."""
+        """Write the matrix with its layers' names, its title in the corner; every digit is kept."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["sender \\ receiver", *self.columns])
+        writer.writerow([f"sender \\ receiver: {self.title}", *self.columns])
         for name, row in zip(self.rows, self.values.tolist(), strict=True):
             writer.writerow([name, *map(repr, row)])
         return write_whole(path, text.getvalue())

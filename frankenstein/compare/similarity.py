@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from frankenstein.compare.batches import inputs_in_blocks
+from frankenstein.compare.batches import in_blocks
 from frankenstein.compare.labelled import LabelledMatrix
 from frankenstein.compare.reading import Wanted, reading
 from frankenstein.errors import UserError
@@ -23,7 +23,7 @@ def similarity_matrix(
     sender_layers: Wanted | None = None,
     receiver_layers: Wanted | None = None,
     flattening: str | None = None,
-    block: int = 128,
+    block: int | None = None,
     limit: int = 2000,
     device: torch.device | str | None = None,
 ) -> LabelledMatrix:
@@ -35,9 +35,11 @@ def similarity_matrix(
     pass and come back as they were: no hooks, mode, device.
 
     Each measure flattens as `LayerSimilarities` says unless a flattening is named. Unbiased CKA per
-    sample is estimated from blocks of `block` examples, whatever the size of the batches: a larger
-    block costs more and spreads less (benchmarks/). Measures that need the examples themselves
-    keep at most `limit`.
+    sample is estimated from blocks of `block` examples, whatever the size of the batches. If none
+    is named, up to 512 inputs (of no more than 2²³ numbers together) are one block, which is the
+    measure exactly, and more are blocks of 128, which is an estimate of it: see benchmarks/ for
+    how far off. A block's layers are in memory at once. Measures that need the examples
+    themselves keep at most `limit`.
 
     Raises:
         LayerError: for a layer that a network does not have, or that is not one tensor.
@@ -74,7 +76,7 @@ def similarity_matrices(
     sender_layers: Wanted | None = None,
     receiver_layers: Wanted | None = None,
     flattening: str | None = None,
-    block: int = 128,
+    block: int | None = None,
     limit: int = 2000,
     device: torch.device | str | None = None,
     watch: Callable[[Layers, Layers, Tensor], object] | None = None,
@@ -83,13 +85,15 @@ def similarity_matrices(
 
     `watch` is told of every batch of the pass: all layers of each network, and the inputs.
     """
-    kept = LayerSimilarities(measures, flattening, block, limit)
+    wants_grams = LayerSimilarities(measures, flattening).grams is not None
+    size, inputs_of_all = in_blocks(batches, block if wants_grams else 1)
+    kept = LayerSimilarities(measures, flattening, size, limit)
     seen = 0
     with (
         reading(sender, sender_layers, device) as ours,
         reading(receiver, receiver_layers, device) as theirs,
     ):
-        for inputs in inputs_in_blocks(batches, block if kept.grams else 1):
+        for inputs in inputs_of_all:
             xs, ys = ours(inputs), theirs(inputs)
             kept.update(xs, ys, inputs if kept.needs_inputs else None)
             if watch is not None:
@@ -104,7 +108,7 @@ def similarity_matrices(
             name,
             kept.flattenings[name],
             counted.get(kept.kind(name), seen),
-            block if kept.kind(name) == "grams" else None,
+            size if kept.kind(name) == "grams" else None,
         )
         for name, values in kept.values().items()
     }

@@ -54,12 +54,13 @@ def check_logged(trainer, rows, names, flattening=None):
     x, y, images = rows
     for name in names:
         row = MEASURES[name]
-        flat = FLATTENINGS[flattening or row.flattenings[0]]
+        flattened = flattening or row.flattenings[0]
+        flat = FLATTENINGS[flattened]
         if row.needs == "folds":  # which parts keep the places of an example together
             expected = row(Folds(flatten=flat).update(x, y))
         else:
             expected = row(flat(x), flat(y), *([images] if row.needs == "inputs" else []))
-        logged = trainer.callback_metrics[f"similarity/{name}"].item()
+        logged = trainer.callback_metrics[f"similarity/{name}/{flattened}"].item()
         assert logged == pytest.approx(expected.item(), rel=1e-6)
 
 
@@ -83,7 +84,7 @@ def test_it_keeps_no_more_examples_than_it_is_told(task, spots, fit):
     trainer = fit(task, spots(), only_validate=True, callbacks=[similarity])
     (kept,) = similarity._similarities._kept.values()
     assert (kept.n_seen, kept.n_kept) == (50, 20)
-    assert 0 < trainer.callback_metrics["similarity/rbf_cka"] <= 1
+    assert 0 < trainer.callback_metrics["similarity/rbf_cka/per_sample"] <= 1
 
 
 def test_it_logs_once_an_epoch_and_draws_in_the_end(task, spots, fit, tmp_path):
@@ -92,7 +93,7 @@ def test_it_logs_once_an_epoch_and_draws_in_the_end(task, spots, fit, tmp_path):
     logger.finalize("success")
     events = EventAccumulator(str(tmp_path)).Reload()
     for name in ("unbiased_cka", "mean_cca"):
-        assert len(events.Scalars(f"similarity/{name}")) == 3
+        assert len(events.Scalars(f"similarity/{name}/per_location")) == 3
     assert len(events.Images("similarity/units")) == 1
 
 

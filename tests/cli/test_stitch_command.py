@@ -59,7 +59,8 @@ def test_a_run_leaves_the_folder_of_the_design(run, pair):
     assert "relative" in report
 
     events = EventAccumulator(str(folder)).Reload()
-    scalars = {"train/loss", "val/loss", "val/accuracy", *(f"similarity/{m}" for m in measures)}
+    scalars = {"train/loss", "val/loss", "val/accuracy"}
+    scalars |= {f"similarity/{measure}/per_location" for measure in measures}
     assert scalars <= set(events.Tags()["scalars"])
     assert {"stitch/weight", "similarity/units"} <= set(events.Tags()["images"])
     assert len(events.Images("stitch/weight")) == 2  # at the start and every 10 * 2 steps

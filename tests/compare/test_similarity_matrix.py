@@ -5,6 +5,7 @@ import torch
 from matplotlib.figure import Figure
 
 from frankenstein.compare import similarity_matrix
+from frankenstein.compare.batches import in_blocks
 from frankenstein.errors import UserError
 from frankenstein.grams import Grams
 from frankenstein.measures import unbiased_cka
@@ -35,14 +36,14 @@ def pair(small_network):
 def test_all_cut_points_of_both_are_compared_in_one_pass(pair, calls):
     names = tuple(cut_points(pair[0]))
     happened = calls(sender=pair[0].conv1, receiver=pair[1].conv1)
-    batches = Once(3, size=128)
+    batches = Once(5, size=128)
     matrix = similarity_matrix(*pair, batches)
     assert matrix.rows == matrix.columns == names
     assert matrix.values.shape == (len(names), len(names))
     assert matrix.values.isfinite().all()
-    assert batches.read == 3
-    assert happened == ["sender", "receiver"] * 3
-    assert (matrix.examples, matrix.block) == (384, 128)
+    assert batches.read == 5
+    assert happened == ["sender", "receiver"] * 5
+    assert (matrix.examples, matrix.block) == (640, 128)
     assert (matrix.measure, matrix.flattening) == ("unbiased_cka", "per_sample")
 
 
@@ -65,6 +66,52 @@ def test_a_cell_is_the_unbiased_cka_of_the_two_representations(pair):
     assert similarity_matrix(*pair, batches)["bn1", "relu2"] == pytest.approx(
         expected.item(), abs=1e-6
     )
+
+
+def test_few_images_are_one_block_which_is_the_measure_exactly(pair):
+    images = torch.randn(300, 1, 8, 8)
+    x, y = (capture(network, ["bn1"])(images)["bn1"].detach() for network in pair)
+    expected = unbiased_cka(Moments(flatten=per_sample).update(x, y)).item()
+    options = {"sender_layers": "bn1", "receiver_layers": "bn1"}
+    for size in (300, 128, 7):
+        matrix = similarity_matrix(*pair, images.split(size), **options)
+        assert matrix["bn1", "bn1"] == pytest.approx(expected, abs=1e-7)
+        assert (matrix.examples, matrix.block) == (300, 300)
+        assert matrix.title == "unbiased_cka, per_sample, 300 examples"
+    estimate = similarity_matrix(*pair, images.split(128), block=128, **options)
+    assert estimate["bn1", "bn1"] != pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("count", "shape", "block", "sizes"),
+    [
+        (512, (1, 8, 8), 512, [512]),
+        (513, (1, 8, 8), 128, [128, 128, 128, 128, 1]),
+        (120, (3, 190, 190), 128, [120]),
+        (100, (2, 400, 400), 128, [100]),
+        (3, (1,), 4, [3]),
+        (0, (1,), 4, []),
+    ],
+)
+def test_the_size_of_a_block_follows_from_the_inputs(count, shape, block, sizes):
+    batches = torch.zeros(1).expand(count, *shape).split(100) if count else []
+    found, inputs = in_blocks(batches)
+    assert (found, [len(part) for part in inputs]) == (block, sizes)
+
+
+def test_a_matrix_says_what_it_is_wherever_it_is_shown(pair, tmp_path):
+    options = {"sender_layers": ["bn1", "relu1"], "receiver_layers": ["bn1"]}
+    matrix = similarity_matrix(*pair, torch.randn(600, 1, 8, 8).split(100), **options)
+    title = "unbiased_cka, per_sample, 600 examples in blocks of 128"
+    assert matrix.title == title
+    assert matrix.plot().axes[0].get_title().replace("\n", " ") == title
+    path = matrix.to_csv(tmp_path / "matrix.csv")
+    assert path.read_text().startswith(f'"sender \\ receiver: {title}",bn1\n')
+    first, head, *lines = str(matrix).splitlines()
+    assert first == f"{title}; rows: sender, columns: receiver"
+    assert head.split() == ["bn1"]
+    for line, row in zip(lines, matrix.rows, strict=True):
+        assert line.split() == [row, f"{matrix[row, 'bn1']:.2f}"]
 
 
 def test_blocks_are_the_same_whatever_the_batches(pair):
@@ -126,6 +173,11 @@ def test_a_layer_that_is_not_in_the_matrix_is_named_with_the_nearest(pair):
         matrix["bn3", "bn1"]
     with pytest.raises(KeyError, match="no layer 'conf1' in this matrix; did you mean conv1"):
         matrix["bn1", "conf1"]
+    for one in ("bn1", ["bn1", "bn1"], ("bn1",), 0):
+        with pytest.raises(
+            KeyError, match=r"a value has two layers, as in matrix\['conv1', 'conv1'"
+        ):
+            matrix[one]
 
 
 def test_a_layer_that_a_network_does_not_have_is_refused(pair):
