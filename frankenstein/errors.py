@@ -16,9 +16,10 @@ class Interrupted(BaseException):
     (And no KeyboardInterrupt, which Lightning answers by leaving the process with code 1.)
     """
 
-    def __init__(self, signum: int) -> None:
+    def __init__(self, signum: int, speaks: bool = True) -> None:
         super().__init__(signal.Signals(signum).name)
         self.signum = signum
+        self.speaks = speaks  # False: of several processes that stop together, another one tells it
         self.kept: Path | None = None  # the folder that `--resume` goes on with
 
 

@@ -65,11 +65,16 @@ class Resumable(pl.Callback):
         self._before: dict[int, Any] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen, in place of Lightning, which has just begun to."""
+        """Remember who listens, for Lightning is about to."""
         self.signum, self._saved = None, time.monotonic()
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(signum) is not signal.SIG_IGN:
-                self._before[signum] = signal.signal(signum, self._note)
+        before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {signum: who for signum, who in before.items() if who is not signal.SIG_IGN}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen, in place of Lightning."""
+        # Its handler broadcasts in the middle of whatever is under way, and several processes hang.
+        for signum in self._before:
+            signal.signal(signum, self._note)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Save if it is time to, or the end has come."""
@@ -111,7 +116,7 @@ class Resumable(pl.Callback):
             return
         self._save(trainer)
         if _any_process(trainer, self.signum is not None):
-            raise Interrupted(self.signum or signal.SIGTERM)
+            raise Interrupted(self.signum or signal.SIGTERM, speaks=trainer.is_global_zero)
 
     def _save(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self.path)

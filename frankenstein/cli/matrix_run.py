@@ -93,6 +93,7 @@ def run_matrix(values: dict[str, Any], config: str) -> tuple[Path, Results]:
         try:
             _fill(work, epochs, name)
         except Interrupted:
+            run.unfinished = True
             if (so_far := _gathered(work, epochs)).found:
                 write_matrix(run, f"{name} (unfinished)", values, so_far)
             raise

@@ -18,6 +18,7 @@ def telling_how_far(run: RunFolder, trainer: pl.Trainer, name: str) -> Iterator[
         yield
     except Interrupted as error:
         if run.leads:
+            run.unfinished = True
             steps = f"step {trainer.global_step} of {int(trainer.estimated_stepping_batches)}"
             numbers = [[key, value.item()] for key, value in trainer.callback_metrics.items()]
             write_run_report(

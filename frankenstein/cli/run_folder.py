@@ -45,6 +45,7 @@ class RunFolder:
     facts: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)  # raised by Python since it began, each once
+    unfinished: bool = False  # True once a signal has ended it, and its folder stays as it is
 
     @property
     def final(self) -> Path:

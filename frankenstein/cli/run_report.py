@@ -87,10 +87,13 @@ def _warned(warnings: Sequence[str]) -> list[str]:
 def _again(run: RunFolder) -> list[str]:
     if run.verb not in VERBS:
         return []
-    where = shlex.quote(str(run.final / "config.yaml"))
+    folder, title, more = run.final, "## How to run it again", ""
+    if run.unfinished:
+        folder, title, more = run.path, "## How to go on with it", " --resume"
+    where = shlex.quote(str(folder / "config.yaml"))
     return [
-        "## How to run it again",
-        _code(f"frankenstein {run.verb} --config {where}", "console"),
+        title,
+        _code(f"frankenstein {run.verb} --config {where}{more}", "console"),
         "In the folder where it was run, for paths are relative to that. The whole `config.yaml`:",
         _code(dump(verb_function(run.verb), run.options), "yaml"),
     ]

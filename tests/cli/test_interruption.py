@@ -235,7 +235,9 @@ def test_a_signal_ends_a_run_with_a_checkpoint_a_report_and_the_line_that_resume
     assert f"{signal.Signals(signum).name} ended the training in epoch" in report
     assert "of 3, at step" in report
 
-    resumed = run(*command[:-3], "--resume")
+    line = next(line for line in report.splitlines() if line.endswith(" --resume"))
+    assert Path(line.split()[3]) == folder / "config.yaml"
+    resumed = run(*line.split()[1:])
     assert steps == list(range(12))  # none twice, none left out
     assert left_by(resumed) == whole
     assert signal.getsignal(signum) not in (signal.SIG_IGN, None)
@@ -271,7 +273,9 @@ def test_an_interrupted_matrix_shows_the_rows_that_are_done(few_digits, pair, mo
     assert main(words) == 143
     assert capsys.readouterr().err.endswith(" --resume\n")
     (folder,) = Path("results/stitch").glob("*.partial")
-    assert "(unfinished)" in (folder / "report.md").read_text()
+    report = (folder / "report.md").read_text()
+    assert "(unfinished)" in report
+    assert f"--config {folder}/config.yaml --resume" in report
     rows = [line.split(",") for line in (folder / "matrix.csv").read_text().splitlines()]
     assert {row[1] for row in rows if row[0] == "trained"} == {"fc1"}
     assert {row[1] for row in rows if row[0] == "solved"} == {"fc1", "fc2"}

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import random
 from urllib.request import urlretrieve
 
 import pytest
@@ -108,6 +109,27 @@ def test_a_damaged_archive_is_named_in_one_line(tmp_path, raw, damage):
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte.gz .*get it anew") as caught:
         Fashion(data_root=tmp_path).setup()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["images", "labels"])
+def test_no_damaged_archive_is_taken_for_whole(tmp_path, files, part):
+    path, axes = tmp_path / f"train-{part}-idx.gz", {"images": 3, "labels": 1}[part]
+    whole = gzip.compress(next(c for name, c in files.items() if part in name), mtime=0)
+    path.write_bytes(whole)
+    expected, draw, unseen = read_idx(path, axes), random.Random(0), set()
+    for number in range(320):
+        content, place = bytearray(whole), draw.randrange(len(whole))
+        content[place] ^= 1 << draw.randrange(8)
+        path.write_bytes(content if number < 300 else whole[:place])
+        try:
+            found = read_idx(path, axes)
+        except DataError as error:
+            assert str(path) in str(error)  # noqa: PT017
+            assert "\n" not in str(error)  # noqa: PT017
+        else:
+            assert torch.equal(found, expected)
+            unseen.add(place)
+    assert len(unseen) < 10  # bytes that nothing is read from, such as the date in gzip's header
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\0\x08\x01\0\0\0\x05abc", b"\0\0\x0d\x01\0\0\0\0"])
