@@ -2,8 +2,8 @@
 
 Within one process, turn by turn: both networks run whole and eagerly over all images that are
 solved and scored on (the floor), in batches of several sizes; then every layer of the one is
-stitched to every layer of the other, solved and scored. Trained: a step of all stitches that start
-at one layer together, and the same stitches one by one.
+stitched to every layer of the other, solved and scored. Trained: steps of all stitches that start
+at one layer together, and the same stitches one by one, each with its own batches, augmented.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -27,12 +28,13 @@ from frankenstein.compare.stitching_matrix import (
     score_stitches,
     stitching_matrix,
 )
+from frankenstein.data import Synthetic
+from frankenstein.data.seeded import seeded
 from frankenstein.stitches import Affine
 from frankenstein.surgery import Joint, join
 from frankenstein.surgery.key_layers import key_layers
-from frankenstein.tasks import task_loss
+from frankenstein.tasks import StitchingTogether, task_loss
 from frankenstein.tasks.optimizers import make_optimizer
-from frankenstein.tasks.passes import Pass
 from frankenstein.zoo import load_network
 
 FILES = [f"model_weights/tiny10/fashion/in{i}-gn{i}.safetensors" for i in (0, 1)]
@@ -69,14 +71,16 @@ def main() -> None:
         batched(images[solving], labels[solving], BATCH),
         batched(images[scoring], labels[scoring], BATCH),
     )
+    made_up = Synthetic(image_size=32, in_channels=1, train_size=1000)
+    made_up.setup()
     for _ in range(options.rounds + 1):
         for size in (BATCH, 128, 250):
             timed(f"floor in batches of {size}", partial(run, networks, images, size))
         timed("matrix", lambda: stitching_matrix(*networks, *data, measures=()))
         for name, work in parts(networks, *data):
             timed(name, work)
-        timed("training one by one", lambda: train(networks, data[0], together=False))
-        timed("training together", lambda: train(networks, data[0], together=True))
+        timed("training one by one", lambda: train(networks, made_up, together=False))
+        timed("training together", lambda: train(networks, made_up, together=True))
     kept = {name: times[1:] for name, times in seconds.items()}  # the first is for warming up
     print(
         f"{'Processor' if options.cpu_time else 'Wall-clock'} time. " + table(kept, options.images)
@@ -119,23 +123,31 @@ def parts(
     ]
 
 
-def train(networks: Networks, batches: Batches, together: bool) -> None:
-    """A step of the stitches from every layer to every layer, on one batch of 128."""
-    images = torch.cat([images for images, _ in batches[:3]])[:128]
-    labels = torch.cat([labels for _, labels in batches[:3]])[:128]
+def train(networks: Networks, data: Synthetic, together: bool) -> None:
+    """Two steps of stitches from every layer to every layer, as `stitch.py --all` takes them."""
     layers = key_layers(networks[0])
     for s in layers:
-        known: dict[str, Tensor] = {}
-        for t in layers:
-            joint = join_once(networks, s, t)
-            stitch = Affine(joint.source.units, joint.target.units)
-            optimizer = make_optimizer("adam", stitch.parameters(), 1e-3, 0.0)
-            now = Pass(images, labels, joint.sender, stitch, joint.receiver, joint.align)
-            if together:
-                vars(now).update(known)
-            task_loss(now).backward()
-            known = {"source": now.source}
-            optimizer.step()
+        joints = {t: join_once(networks, s, t) for t in layers}
+        stitches = {t: Affine(it.source.units, it.target.units) for t, it in joints.items()}
+        optimizers = {
+            t: make_optimizer("adam", it.parameters(), 1e-3, 0.0) for t, it in stitches.items()
+        }
+        shared = StitchingTogether(
+            joints[layers[0]].sender,
+            {t: joint.receiver for t, joint in joints.items()},
+            {t: joint.align for t, joint in joints.items()},
+            stitches,
+            nn.Identity(),
+        )
+        for group in [layers] if together else [(t,) for t in layers]:
+            for step, (images, labels) in enumerate(islice(data.train_dataloader(), 2)):
+                seen = data.prepare(data.augment(images, seeded(0, 1, step, 0)))
+                for t, now in shared.passes((seen, labels)):
+                    if t in group:
+                        loss = task_loss(now)
+                        optimizers[t].zero_grad()
+                        loss.backward()
+                        optimizers[t].step()
 
 
 _JOINTS: dict[tuple[str, str], Joint] = {}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from frankenstein.compare.outside import Typical
 from frankenstein.moments import Moments
 from frankenstein.stitches import Affine, Identity, Stitch
+from frankenstein.surgery.fold import fold
 
 CONTROLS = ("identity", "untrained", "untrained_ps_inv", "itself", "itself_ps_inv")
 Route = tuple[str, nn.Module]  # whose representation of the images, and what it goes through
@@ -49,10 +50,11 @@ def solve_controls(
     - "itself_ps_inv": least squares from it to itself, which should.
     """
     moments, typical = Moments(), Typical()
+    fronts = fold(untrained), fold(receiver)
     for images, _ in batches:
         images = images.to(device)
-        target = receiver(images)
-        moments.update(align(untrained(images)), target)
+        source, target = (front(images) for front in fronts)
+        moments.update(align(source), target)
         typical.update(target)
     d, e = moments.covariance("xy").shape
     solved = {"untrained": make(d, e).solve(moments)}

@@ -35,7 +35,9 @@ def unit_statistics(
     if z.ndim == 2:
         return z.double()
     places = z.flatten(2) if z.ndim == 4 else z.flatten(1, -2).transpose(1, 2)
-    std, mean = torch.std_mean(places, 2, correction=0)
+    mean = places.mean(2)
+    # Not torch.std_mean, which takes ten times as long on a CPU.
+    std = (places - mean[:, :, None]).square().mean(2).sqrt()
     return torch.cat([mean, std], 1).double()
 
 

@@ -11,6 +11,7 @@ from frankenstein.compare.tally import Tally
 from frankenstein.errors import UserError
 from frankenstein.measures import Similarities, normalized_disagreement
 from frankenstein.surgery import Cut
+from frankenstein.surgery.fold import fold
 
 
 @torch.no_grad()
@@ -42,6 +43,8 @@ def evaluate_stitches(
     is the share of examples whose representation lies beyond the percentile of the receiver's own
     (see `compare.outside`).
     """
+    sender, receiver = (Cut(*map(fold, halves)) for halves in (sender, receiver))
+    untrained = fold(controls.untrained) if controls else None
     outside = Outside(controls.typical, percentile) if controls else None
     routes = {name: ("sender", stitch) for name, stitch in stitches.items()}
     ours = _Group(receiver, routes, measures, outside)
@@ -56,10 +59,10 @@ def evaluate_stitches(
         ours.update(images, sources, answers, labels)
         if outside:
             outside.update("receiver", sources["receiver"])
-        if controls and others:
+        if controls and others and untrained:
             some = slice(None, None, controls.every)
             sources = {whose: source[some] for whose, source in sources.items()}
-            sources["untrained"] = controls.untrained(images[some])
+            sources["untrained"] = untrained(images[some])
             reference = {"receiver": answers["receiver"][some]}
             others.update(images[some], sources, reference, labels[some])
     scores = (others.scores() if others else {}) | ours.scores()

@@ -13,8 +13,7 @@ from frankenstein.errors import UserError
 from frankenstein.moments import Moments
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches import Affine, Orthogonal
-from frankenstein.surgery import LayerError, cut, join
-from frankenstein.surgery.fold import fold
+from frankenstein.surgery import LayerError, join
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.zoo import build_network
 
@@ -128,45 +127,6 @@ def test_a_resize_is_that_of_interpolate_and_its_adjoint_is_one(source, target):
     torch.testing.assert_close(resize(z), expected)
     torch.testing.assert_close((resize(z) * y).sum(), (z * resize.adjoint(y)).sum())
     torch.testing.assert_close(resize.gram(z), resize.adjoint(resize(z)))
-
-
-@pytest.mark.parametrize("name", ["tiny10", "lenet", "resnet20_w1"])
-def test_a_folded_end_says_the_same_and_the_network_stays_as_it_is(name):
-    network = build_network(name, 10, 1, init_seed=0).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(), module.running_var.uniform_(0.5, 2)
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    layer = key_layers(network)[1]
-    front, end = cut(network, after=layer)
-    images = torch.randn(4, *network.input_shape)
-    with torch.no_grad():
-        torch.testing.assert_close(
-            fold(end)(fold(front)(images)), network(images), rtol=1e-4, atol=1e-4
-        )
-    for key, value in network.state_dict().items():
-        assert torch.equal(value, before[key])
-    norms = [m for m in fold(end).modules() if isinstance(m, nn.BatchNorm2d)]
-    called = [n for n in fold(end).graph.nodes if n.op == "call_module"]
-    assert not norms or not any("bn" in str(n.target) for n in called)
-
-
-def test_a_layer_that_is_called_twice_is_not_folded():
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.conv = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1)
-            self.one, self.other = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
-
-        def forward(self, x):
-            return self.other(self.conv(self.one(self.conv(self.first(x)))))
-
-    network = Twice().eval()
-    network.one.running_mean.normal_(), network.other.running_var.uniform_(0.5, 2)
-    end = cut(network, after="first").end
-    x = torch.randn(3, 2, 4, 4)
-    with torch.no_grad():
-        torch.testing.assert_close(fold(end)(x), end(x))
 
 
 def test_key_layers_are_one_for_each_layer_or_block_behind_its_normalisation():
