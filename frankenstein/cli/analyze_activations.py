@@ -19,7 +19,7 @@ from frankenstein.compare.activation_facts import (
 )
 from frankenstein.compare.sample import Layers
 from frankenstein.labels import several
-from frankenstein.report import Picture, Section, curves, markdown_table
+from frankenstein.report import Picture, Section, Short, by_layer, curves, markdown_table
 from frankenstein.report.panels import histogram_line, line_panels
 from frankenstein.surgery.activation_layers import bounds_of
 
@@ -27,6 +27,11 @@ Key = tuple[str, str]  # whose network, layer
 Numbers = dict[str, float]
 
 _BINS_A_STEP = 4  # of the histogram, in a figure
+_BY_CHANCE = ("class_variance", "dimension")  # what shuffling leaves of them is known
+_SAID = (
+    "Share of the units' variance between classes; effective dimension, 1 where all units go "
+    "together; units that never change. Learned is what an untrained network does not have."
+)
 _CAPTIONS = {
     "distributions": "Distribution of the activations of every layer. Density over value, each "
     "network in units of its own root mean square, of all units, held-out images and places, "
@@ -89,13 +94,29 @@ def section(study: Study) -> Section:
         if any(found[name] == found[name] for found in numbers.values()):  # not all are NaN
             blocks.append(Picture(name, _by_depth(study, numbers, name), _CAPTIONS[name]))
     blocks += [top_images(study, sums, pair) for pair in study.pairs]
-    headlines = tuple(
-        f"{name}/{whose}/{layer}"
-        for whose, layer in numbers
-        if whose in study.trained
-        for name in ("dead", "class_variance", "dimension")
-    )
-    return Section("Activations", tuple(blocks), scores, headlines)
+    return Section("Activations", tuple(blocks), scores, _short(study, scores))
+
+
+def _short(study: Study, scores: Numbers) -> Short:
+    """A network at a time, by the sender's layers."""
+    keys = {}
+    for pair in study.pairs:
+        for whose in study.val.of:
+            place = f"{whose}/{_layer(whose, pair)}"
+            for name in ("dead", *_BY_CHANCE, *(f"{name}_shuffled" for name in _BY_CHANCE)):
+                keys[f"{name}/{whose}/{study.label(pair)}"] = scores[f"{name}/{place}"]
+    lines = []
+    for name, said, form in (
+        ("class_variance", "between classes", "%"),
+        ("dimension", "dimension", ".1f"),
+        ("dead", "dead units", "%"),
+    ):
+        for whose in ("sender", "receiver"):
+            lines.append((f"{said}, {whose}", f"{name}/{whose}/{{}}", form))
+        lines.append(("  untrained", f"{name}/untrained_sender/{{}}", form))
+        if name in _BY_CHANCE:
+            lines.append(("  shuffled", f"{name}_shuffled/sender/{{}}", form))
+    return by_layer(_SAID, keys, [study.label(pair) for pair in study.pairs], lines)
 
 
 def _plain(facts: ActivationFacts) -> Numbers:

@@ -13,10 +13,27 @@ from frankenstein.cli.circuit_layers import CircuitLayer, circuit_layer
 from frankenstein.compare.circuit_families import profile_similarity
 from frankenstein.compare.circuit_pictures import circuit_map, maps_at_hand
 from frankenstein.errors import UserError
-from frankenstein.report import Picture, Section, heatmap, markdown_table
+from frankenstein.report import Picture, Section, by_layer, heatmap, markdown_table
 from frankenstein.report.panels import point_panels
 
-_HEADLINES = ("groups/", "matched_similarity/", "untrained_similarity/", "mean_")
+_SAID = (
+    "Groups of units that act together, matched by what they do. Accuracy lost when a group is "
+    "silenced, and agreement with the receiver when one is grafted, beside as many random units."
+)
+_LINES = (
+    ("groups, sender", "groups/sender/{}", ".0f"),
+    ("groups, receiver", "groups/receiver/{}", ".0f"),
+    ("  shuffled images", "null_groups/sender/{}", ".0f"),
+    ("  untrained", "untrained_groups/{}", ".1f"),
+    ("matched", "matched/{}", ".0f"),
+    ("their similarity", "matched_similarity/{}", ".2f"),
+    ("  untrained", "untrained_similarity/{}", ".2f"),
+    ("silenced in the receiver", "mean_ablated/receiver/{}", "%"),
+    ("  random units", "mean_ablated_random/receiver/{}", "%"),
+    ("grafted, agreement", "mean_grafted_agreement/{}", "%"),
+    ("  random units", "mean_grafted_random_agreement/{}", "%"),
+    ("  group silenced", "mean_silenced_agreement/{}", "%"),
+)
 _MEANS = (
     *("ablated/sender", "ablated_random/sender", "ablated/receiver", "ablated_random/receiver"),
     *("silenced_agreement", "grafted_agreement", "grafted_random_agreement"),
@@ -48,8 +65,8 @@ def section(study: Study) -> Section:
         details += _graft_table(layer, found, scores)
     means = _means(layers, worth, scores)
     blocks = (_about(study), overview, means, *_maps(layers), *details)
-    headlines = [key for key in scores if key.startswith(_HEADLINES)]
-    return Section("Circuits", blocks, scores, tuple(headlines))
+    short = by_layer(_SAID, scores, [layer.label for layer in layers], _LINES)
+    return Section("Circuits", blocks, scores, short)
 
 
 def _overview(layers: Sequence[CircuitLayer], scores: dict[str, float]) -> str:

@@ -17,7 +17,7 @@ from frankenstein.compare.tally import evaluate_network
 from frankenstein.compare.unit_orders import orders_by_activations, orders_by_weights
 from frankenstein.data.batches import Batches
 from frankenstein.errors import UserError
-from frankenstein.report import Picture, Section, markdown_table
+from frankenstein.report import Picture, Section, Short, markdown_table, short_number
 from frankenstein.report.panels import line_panels
 from frankenstein.surgery import find_streams, permute
 from frankenstein.zoo import save_network
@@ -33,6 +33,10 @@ _LINES = {
     "the receiver's over training images",
     "by weights": "in the order in which its weights are nearest to the receiver's, without data",
 }
+_SAID = (
+    "The network halfway between the weights of both, units in the order that each row names, and "
+    "the largest loss on the way above that of both ends (nats): 0 is no barrier."
+)
 _CAPTION = (
     "Loss (nats) and accuracy along the straight line between the weights of the sender (0) and of "
     "the receiver (1), units matched in the ways that the legend names. A hill in the loss is the "
@@ -62,9 +66,7 @@ def section(study: Study) -> Section:
         for name, line in lines.items()
         for part in parts
     }
-    headlines = [*scores]
     for name, found in whole.items():
-        headlines.append(f"accuracy/{_key(name)}")
         scores |= {f"{what}/{_key(name)}": found[what] for what in ("accuracy", "loss")}
     for name, line in lines.items():
         for what, part in product(("loss", "accuracy"), parts):
@@ -83,7 +85,21 @@ def section(study: Study) -> Section:
         f"`merged.safetensors` is the one matched {best}, whose training loss is the lowest.",
     )
     saves = {"merged.safetensors": partial(save_network, network=makers[best](0.5), card=card)}
-    return Section("Merging", blocks, scores, tuple(headlines), saves)
+    return Section("Merging", blocks, scores, _short(lines, whole), saves)
+
+
+def _short(lines: dict[str, LossLine], whole: dict[str, dict[str, float]]) -> Short:
+    barriers = {f"merged {name}": line.barrier("val") for name, line in lines.items()}
+    rows = [
+        [
+            name,
+            short_number(found["accuracy"], "%"),
+            short_number(found["loss"], ".3f"),
+            short_number(barriers[name], ".3f") if name in barriers else "",
+        ]
+        for name, found in whole.items()
+    ]
+    return Short(_SAID, ["", "accuracy", "loss", "barrier"], rows)
 
 
 def _makers(study: Study, train: Batches) -> dict[str, Callable[[float], nn.Module]]:

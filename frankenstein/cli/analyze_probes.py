@@ -10,12 +10,24 @@ from frankenstein.cli.waiting import waiting
 from frankenstein.compare.probes import Readout, probe_layers
 from frankenstein.compare.repeats import mean_and_margin
 from frankenstein.labels import several
-from frankenstein.report import Picture, Section, curves, markdown_table
+from frankenstein.report import Picture, Section, by_layer, curves, markdown_table
 
 _SEEDS = 3
 _HIDDEN = 64  # units
 _KINDS = {"linear": None, "hidden": _HIDDEN}
 _UNTRAINED = ("untrained_sender", "untrained_receiver")
+_SAID = (
+    "Held-out accuracy of a linear readout of each layer. Learned is what is above the untrained "
+    "network; a readout that knows random labels by heart as well says little of its layer."
+)
+_LINES = (
+    ("sender", "linear/sender/{}", "%"),
+    ("  untrained", "linear/untrained_sender/{}", "%"),
+    ("  random labels, by heart", "linear_control/sender/{}", "%"),
+    ("receiver", "linear/receiver/{}", "%"),
+    ("  untrained", "linear/untrained_receiver/{}", "%"),
+    ("  random labels, by heart", "linear_control/receiver/{}", "%"),
+)
 _CAPTIONS = {
     "linear": "Held-out accuracy of linear probes, by depth. What the untrained networks' probes "
     "reach is the images' doing and the architecture's; only what lies above it has been learned. "
@@ -50,8 +62,7 @@ def section(study: Study) -> Section:
         _picture("selectivity", _selectivities(found), layers),
     ]
     blocks: tuple[str | Picture, ...] = (_about(study), *pictures, _table(found, layers))
-    headlines = tuple(key for key in scores if key.startswith(("linear_excess", "hidden_excess")))
-    return Section("Probes", blocks, scores, headlines)
+    return Section("Probes", blocks, scores, by_layer(_SAID, scores, layers, _LINES))
 
 
 def _probed(study: Study) -> Found:

@@ -7,24 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.image import imread
-from rich.table import Table
+from rich.console import RenderableType
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.cli.analyze_study import Study, make_study
+from frankenstein.cli.answers import accuracies, accuracy_line
 from frankenstein.cli.checks import at_least
 from frankenstein.cli.questions import QUESTIONS
 from frankenstein.cli.run_folder import RunFolder, run_folder
 from frankenstein.cli.run_names import networks_name
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.errors import UserError
-from frankenstein.report import Picture, Section, rich_table
+from frankenstein.report import Picture, Section, short_view
 from frankenstein.zoo import network_sha256
 
 
 def run_analyze(
     values: dict[str, Any], asked: Sequence[str], config: str
-) -> tuple[Path, bool, *tuple[Table, ...]]:
-    """Run `frankenstein analyze`; returns its folder, whether quiet, and a table per question."""
+) -> tuple[Path, bool, *tuple[RenderableType, ...]]:
+    """Run `frankenstein analyze`; returns its folder, whether quiet, and what to show."""
     at_least(batch_size=(values["batch_size"], 1), examples=(values["examples"], 2))
     at_least(seed=(values["seed"], 0), k=(values["k"], 1), steps=(values["steps"], 1))
     at_least(
@@ -49,13 +50,23 @@ def run_analyze(
             run.summary |= {f"{question}/{key}": value for key, value in section.scores.items()}
             for file, save in section.saves.items():
                 save(run.path / file)
+        shown: list[RenderableType] = []
+        if any(row.reads_data for row in rows):
+            device, examples = study.device, study.batches("val").examples
+            run.facts |= {"dataset": study.dataset, "examples": examples}
+            found = accuracies(study.trained, study.data, device, study.quiet, examples)
+            run.summary |= found
+            shown.append(accuracy_line(found, examples, study.dataset))
         _write(run, f"Analysis: {name}", study, sections)
         run.facts["networks"] = {
             whose: network_sha256(network) for whose, network in study.trained.items()
         }
         run.facts |= {"device": str(study.device), "questions": list(asked)}
         run.facts |= {"layers": [list(pair) for pair in study.pairs]}
-    return run.path, values["quiet"], *map(_shown, sections.values())
+    shown += [short_view(one.title, one.short) for one in sections.values() if one.short]
+    said = "of every layer: the report explains them, summary.json lists them"
+    shown.append(f"{len(run.summary)} numbers {said}")
+    return run.path, values["quiet"], *shown
 
 
 def _named(question: str, section: Section) -> Section:
@@ -91,8 +102,3 @@ def _about(study: Study) -> list[str]:
     )
     asked = "Questions about two networks, layer by layer"
     return [f"{asked}: {layers}." if layers else "Questions about two networks."]
-
-
-def _shown(section: Section) -> Table:
-    rows = [[key, section.scores[key]] for key in section.headlines or section.scores]
-    return rich_table(rows, ["", "value"], title=section.title)

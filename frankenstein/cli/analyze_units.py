@@ -13,7 +13,7 @@ from frankenstein.compare.raw_and_sorted import (
     mean_and_spread,
     raw_and_sorted,
 )
-from frankenstein.report import Picture, Section, bars, markdown_table
+from frankenstein.report import Picture, Section, bars, by_layer, markdown_table
 
 Numbers = dict[str, dict[str, tuple[float, float]]]  # networks or control: {kind: mean and spread}
 
@@ -27,6 +27,19 @@ _CONTROLS = {
     "other images": "the receiver's activations of another image",
     "untrained": "two networks of the same kinds with random weights",
 }
+_SAID = (
+    "Correlation of both networks' activations of an image. Unit i with unit i (raw) counts "
+    "beyond the spread of chance orders; sorted by activation, only what is above every control."
+)
+_LINES = (
+    ("raw", "raw_pearson/{}", "+.3f"),
+    ("  chance orders: spread", "raw_pearson/units_shuffled_spread/{}", ".3f"),
+    ("sorted", "sorted_pearson/{}", ".3f"),
+    *(
+        (f"  {name}", f"sorted_pearson/{name.replace(' ', '_')}/{{}}", ".3f")
+        for name in ("values shuffled", "other images", "untrained")
+    ),
+)
 _NULLS = {  # what a number has to stand above: the highest of these
     "raw": ("units shuffled",),
     "sorted": ("values shuffled", "other images", "untrained"),
@@ -67,8 +80,9 @@ def section(study: Study) -> Section:
         *(Picture(kind, _figure(found, kind), said) for kind, said in _CAPTIONS.items()),
         markdown_table(rows, ["layer", "", *(kind.replace("_", " ") for kind in KINDS)]),
     )
-    headlines = tuple(key for key in scores if "_excess/" in key)
-    return Section("Units, raw and sorted", blocks, scores, headlines)
+    return Section(
+        "Units, raw and sorted", blocks, scores, by_layer(_SAID, scores, [*found], _LINES)
+    )
 
 
 def _of_pair(study: Study, one: str, other: str) -> Numbers:

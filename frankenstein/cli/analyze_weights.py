@@ -18,7 +18,7 @@ from frankenstein.compare.weight_space import (
     weight_matrices,
 )
 from frankenstein.errors import UserError
-from frankenstein.report import Picture, Section, markdown_table
+from frankenstein.report import Picture, Section, by_layer, markdown_table
 from frankenstein.report.panels import histogram_line, line_panels, point_panels
 
 Pair = tuple[str, str]  # whose
@@ -26,6 +26,16 @@ Pair = tuple[str, str]  # whose
 _BINS = 60  # at most
 _CONTROL: Pair = ("untrained_sender", "untrained_receiver")
 _FACTS = ("norm", "deviation", "zeros", "sparsity", "effective_rank")
+_SAID = (
+    "Distance of the weights of sender and receiver, 0 for equal and 1 for unrelated ones, before "
+    "and after their units are matched. Matching brings anything nearer: compare the last rows."
+)
+_LINES = (
+    ("sender - receiver", "distance_before/sender-receiver/{}", ".3f"),
+    ("  matched", "distance_after/sender-receiver/{}", ".3f"),
+    ("untrained", "distance_before/untrained/{}", ".3f"),
+    ("  matched", "distance_after/untrained/{}", ".3f"),
+)
 _CAPTIONS = {
     "distributions": "Distribution of the weights of every layer. Density over value. The dashed "
     "control is a network with random weights; a peak at zero with long tails is what training "
@@ -82,8 +92,7 @@ def section(study: Study) -> Section:
         "same to two networks with random weights.",
         markdown_table(*distance_rows),
     ]
-    headlines = tuple(key for key in distance_scores if "/untrained/" not in key)
-    return Section("Weights", tuple(blocks), scores, headlines)
+    return Section("Weights", tuple(blocks), scores, by_layer(_SAID, scores, layers, _LINES))
 
 
 def _distances(

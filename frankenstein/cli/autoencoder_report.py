@@ -9,7 +9,7 @@ from torch import Tensor
 
 from frankenstein.cli.analyze_study import Study
 from frankenstein.compare import DictionaryScores, Matching
-from frankenstein.report import Picture, Section, bars, curves, markdown_table
+from frankenstein.report import Picture, Section, Short, bars, curves, markdown_table, short_number
 from frankenstein.report.image_grid import image_grid
 
 _ROWS, _IMAGES = 8, 6  # pairs of features shown, and images of each
@@ -24,6 +24,10 @@ _KINDS = {
     "the images have in common with themselves",
     "units": "the networks' units themselves, without dictionaries",
 }
+_SAID = (
+    "Share of a layer's variance that its sparse features explain, and accuracy with what they "
+    "rebuild in the layer's place; correlation of the networks' features, matched one to one."
+)
 _CAPTIONS = {
     "accuracy": "Held-out accuracy with the reconstruction in the layer's place. Between "
     "*network*, its own, and *mean*, which puts the layer's mean in the place of every image's; "
@@ -76,9 +80,28 @@ def autoencoder_section(
         "The dictionaries are in `" + "` and `".join(saves) + "`; "
         "`frankenstein.dictionaries.load_dictionary` reads them.",
     )
-    keys = ("explained", "accuracy/recon", "matched/networks", "matched_shuffled/networks")
-    headlines = tuple(key for key in scores if key.startswith(keys))
-    return Section("Sparse autoencoders", blocks, scores, headlines, saves)
+    return Section("Sparse autoencoders", blocks, scores, _short(found), saves)
+
+
+def _short(found: Answers) -> Short:
+    """Reconstruction of each network, then the matching."""
+    rows = []
+    for side, one in found.scores.items():
+        for said, scores in (
+            (side, one.scores),
+            ("  random directions", found.random[side].scores),
+        ):
+            explained, accuracy = scores["explained"], scores["accuracy/reconstruction"]
+            rows.append([said, short_number(explained, "%"), short_number(accuracy, "%"), ""])
+        rows.append(["  network itself", "", short_number(one.scores["accuracy/network"], "%"), ""])
+    for kind, matching in found.matchings.items():
+        said = "matched features" if kind == "networks" else f"  {kind}"
+        rows.append([said, "", "", short_number(matching.mean, ".2f")])
+        if kind == "networks":
+            chance = short_number(matching.mean_shuffled, ".2f")
+            rows.append(["  images shuffled", "", "", chance])
+    header = ["/".join(dict.fromkeys(found.pair)), "explained", "accuracy", "correlation"]
+    return Short(_SAID, header, rows)
 
 
 def _about(study: Study, found: Answers) -> str:

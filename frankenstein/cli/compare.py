@@ -107,4 +107,5 @@ def compare(
         if is_table(values):
             return tell(*run_measures(values, dump(compare, values)))
         compared = run_compare(values, dump(compare, values))
-    return tell(compared.folder, quiet, *shown(compared.matrices, compared.sure))
+    pictures = shown(compared.matrices, compared.sure)
+    return tell(compared.folder, quiet, compared.accuracies, *pictures)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from frankenstein.cli.answers import accuracies, accuracy_line
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.compare_report import write_comparison
 from frankenstein.cli.compare_words import ALIASES, layers_of
@@ -30,6 +31,7 @@ class Compared(NamedTuple):
     folder: Path
     matrices: dict[str, LabelledMatrix]
     sure: Mapping[str, Certainty]  # empty unless asked for
+    accuracies: str  # in words
 
 
 def run_compare(values: dict[str, Any], config: str) -> Compared:
@@ -70,12 +72,15 @@ def run_compare(values: dict[str, Any], config: str) -> Compared:
             for row in matrix.rows:
                 for column in matrix.columns:
                     run.summary[f"{measure}/{row}/{column}"] = matrix[row, column]
+        found = accuracies(dict(zip(_SIDES, networks, strict=True)), data, device, values["quiet"])
+        run.summary |= found
         run.facts["networks"] = {
             side: network_sha256(network) for side, network in zip(_SIDES, networks, strict=True)
         }
         first = next(iter(matrices.values()))
         run.facts |= {"device": str(device), "examples": len(data.val_labels)}
+        run.facts["dataset"] = dataset
         run.facts |= {"block": first.block, "kept": None if kept is None else len(kept)}
         run.facts["flattenings"] = {name: matrix.flattening for name, matrix in matrices.items()}
         write_comparison(run, name, values, matrices, sure)
-    return Compared(run.path, matrices, sure)
+    return Compared(run.path, matrices, sure, accuracy_line(found, len(data.val_labels), dataset))

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from frankenstein.cli.cards import cards_of
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.controls import controls_for
 from frankenstein.cli.run_folder import run_folder
@@ -87,5 +88,5 @@ def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
             f"{dataset}; outside is beyond percentile {values['percentile']:g}."
         )
         blocks = score_blocks(scores, measures, family_in_words(options))
-        write_run_report(run, f"Evaluation of {name}", [about, *blocks])
+        write_run_report(run, f"Evaluation of {name}", [about, *blocks], cards_of(options))
     return run.path, [score_table(scores, measures, name), *answer_tables(scores)]

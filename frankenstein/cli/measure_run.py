@@ -10,6 +10,8 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.catalog import MEASURES
+from frankenstein.cli.answers import accuracies, accuracy_line
+from frankenstein.cli.cards import cards_of
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.compare_words import ALIASES
 from frankenstein.cli.how_sure import announce, check_options, columns, drawn, explained, kept_for
@@ -39,8 +41,8 @@ class Subject(NamedTuple):
     options: Mapping[str, Any]  # dataset and measures among them
 
 
-def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, Table]:
-    """Run `frankenstein compare` with measures; returns its folder, whether quiet, and a table."""
+def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, str, Table]:
+    """Run `frankenstein compare` with measures; its folder, whether quiet, and what to show."""
     at_least(batch_size=(values["batch_size"], 1))
     check_options(values)
     device = device_of(values["accelerator"])
@@ -71,7 +73,10 @@ def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, Table
         sure = {} if kept is None else drawn(kept, found.flattenings, values)
         rows = {word: _row(word, measure, found, sure) for word, measure in words.items()}
         run.summary.update({f"{word}/{'/'.join(called)}": row[1] for word, row in rows.items()})
-        shas = dict(zip(("sender", "receiver"), map(network_sha256, networks), strict=True))
+        named = dict(zip(("sender", "receiver"), networks, strict=True))
+        right = accuracies(named, data, device, values["quiet"])
+        run.summary |= right
+        shas = {side: network_sha256(network) for side, network in named.items()}
         run.facts |= {"networks": shas, "device": str(device), "dataset": options["dataset"]}
         flattenings = " or ".join(dict.fromkeys(found.flattenings.values()))
         run.facts |= {"examples": images, "flattening": flattenings}
@@ -89,11 +94,13 @@ def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, Table
                 picture = _correlations(found.moments, called)
                 blocks.append(picture)
                 writer.add_figure("similarity/units", picture.figure)
-        write_run_report(run, f"Similarity: {name}", blocks)
+        cards = run.cards or cards_of(options)  # of a stitching run's networks
+        write_run_report(run, f"Similarity: {name}", blocks, cards)
     if kept is not None:  # a terminal has no room for words beside so many numbers
         left = [i for i, name in enumerate(head) if not _is_spare(name, len(kept) < images)]
         head, table = [head[i] for i in left], [[row[i] for i in left] for row in table]
-    return run.path, values["quiet"], rich_table(table, head, title=about)
+    said = accuracy_line(right, images, options["dataset"])
+    return run.path, values["quiet"], said, rich_table(table, head, title=about)
 
 
 def _is_spare(column: str, fewer: bool) -> bool:

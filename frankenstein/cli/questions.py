@@ -16,6 +16,7 @@ class Question(Entry):
 
     reads_untrained: bool = False  # whether samples have rows of untrained networks, a control
     of_layers: bool = True  # False: it does not ask of pairs of layers
+    reads_data: bool = True
     watch: str = ""  # "package.module:watcher", `(Study) -> Watcher`: is told of every batch of
     # held-out images, for what is not in pooled rows; it stays in `study.watchers[<name>]`
 
@@ -30,6 +31,7 @@ QUESTIONS: Mapping[str, Question] = {
         "frankenstein.cli.analyze_weights:section",
         "how are the weights of each layer spread, and how far apart before and after matching?",
         of_layers=False,
+        reads_data=False,
     ),
     "activations": Question(
         "frankenstein.cli.analyze_activations:section",

@@ -14,7 +14,12 @@ from frankenstein.report import Picture, markdown_table, write_report
 _HEADER = ("", "network", "trained on", "epochs", "init seed", "order seed", "sha256", "file")
 
 
-def write_run_report(run: RunFolder, title: str, blocks: Sequence[str | Picture]) -> Path:
+def write_run_report(
+    run: RunFolder,
+    title: str,
+    blocks: Sequence[str | Picture],
+    cards: Mapping[str, Mapping[str, Any]] | None = None,  # as of `cards_of`; the run's if absent
+) -> Path:
     """Write a run's report, as `write_report` does, from the blocks that are the verb's own.
 
     The first of them says what the run does. Behind it come the command and the networks, and at
@@ -22,7 +27,13 @@ def write_run_report(run: RunFolder, title: str, blocks: Sequence[str | Picture]
     is taken from `run.summary`, where it has "accuracy/sender" and so on.
     """
     first, *others = blocks
-    around = [first, *_asked(run), *others, *_warned(run.warnings), *_again(run)]
+    around = [
+        first,
+        *_asked(run, run.cards if cards is None else cards),
+        *others,
+        *_warned(run.warnings),
+        *_again(run),
+    ]
     return write_report(run.path, title, around)
 
 
@@ -73,11 +84,18 @@ def network_table(cards: Mapping[str, Mapping[str, Any]], scores: Mapping[str, f
     return markdown_table(rows, header, percent=["accuracy"])
 
 
-def _asked(run: RunFolder) -> list[str]:
+def _asked(run: RunFolder, cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
     blocks = []
     if run.verb in VERBS:
         blocks.append(_code(command_of(verb_function(run.verb), run.options), "console"))
-    return blocks + ([network_table(run.cards, run.summary)] if run.cards else [])
+    if cards:
+        blocks.append(network_table(cards, run.summary))
+    if any(f"accuracy/{whose}" in run.summary for whose in cards):
+        images = "held-out images"
+        if {"examples", "dataset"} <= set(run.facts):
+            images = f"{run.facts['examples']} held-out images of {run.facts['dataset']}"
+        blocks.append(f"The networks' own accuracy was measured by this run, on {images}.")
+    return blocks
 
 
 def _warned(warnings: Sequence[str]) -> list[str]:

@@ -101,7 +101,8 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
         )
         run.summary.update(scores)
         seeds = {"stitch": values["seed"]}
-        run.facts |= {"joins": joins, "seeds": seeds, "device": str(device)}
+        run.facts |= {"joins": joins, "seeds": seeds, "device": str(device), "dataset": dataset}
+        run.facts["examples"] = min(few or len(data.val_labels), len(data.val_labels))
         for kind, one in stitches.items():
             save_stitch(run.path / f"{kind}.safetensors", one, joins)
         log_boards(trainer, task, data, values, scores)

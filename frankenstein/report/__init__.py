@@ -9,6 +9,7 @@ from frankenstein.report.intervals import intervals
 from frankenstein.report.matrices import heatmap, weight_matrix
 from frankenstein.report.projector import framed, log_projector
 from frankenstein.report.section import Section
+from frankenstein.report.short import Short, by_layer, short_number, short_view
 from frankenstein.report.style import png
 from frankenstein.report.tables import format_value, markdown_table, rich_table
 from frankenstein.report.terminal import terminal_matrix
@@ -16,7 +17,9 @@ from frankenstein.report.terminal import terminal_matrix
 __all__ = [
     "Picture",
     "Section",
+    "Short",
     "bars",
+    "by_layer",
     "curves",
     "format_value",
     "framed",
@@ -26,6 +29,8 @@ __all__ = [
     "markdown_table",
     "png",
     "rich_table",
+    "short_number",
+    "short_view",
     "terminal_matrix",
     "weight_matrix",
     "write_report",

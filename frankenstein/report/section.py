@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from frankenstein.report.document import Picture
+from frankenstein.report.short import Short
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,6 @@ class Section:
     title: str
     blocks: tuple[str | Picture, ...]  # in the order of reading; a table is `markdown_table(...)`
     scores: dict[str, float]  # such as {"sorted_cosine/relu3": 0.97}
-    headlines: tuple[str, ...] = ()  # scores that the terminal shows; all if none are named
+    short: Short | None = None  # what the terminal shows
     # What the run's folder is to hold beside the report: file name, and what writes it to a path.
     saves: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)

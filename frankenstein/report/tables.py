@@ -1,6 +1,8 @@
 """The same rows as a table for GitHub and as one for the terminal."""
 
 import math
+import re
+import textwrap
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -8,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from frankenstein.shapes import ShapeError
+
+_WORD = 12  # letters of a header that stay on one line
 
 
 def markdown_table(
@@ -45,16 +49,22 @@ def rich_table(
     header: Sequence[str],
     percent: Collection[str] = (),
     title: str | None = None,
+    right: Collection[str] = (),  # as of `markdown_table`
 ) -> Table:
-    """The same rows for `rich.print`.
+    """The same rows for `rich.print`. Where there is little room texts break, numbers never do.
 
     Raises:
         ShapeError: if a row has not one cell per name in the header.
     """
     cells = _formatted(rows, header, percent)
     table = Table(title=title, title_justify="left")
-    for i, (name, right) in enumerate(zip(header, _numeric(rows, header), strict=True)):
-        table.add_column(Text(name), justify="right" if right else "left", no_wrap=i == 0)
+    for i, (name, is_number) in enumerate(zip(header, _numeric(rows, header), strict=True)):
+        if name in right or is_number:
+            width = max((len(row[i]) for row in cells), default=0)
+            head = Text(_broken(name, width))
+            table.add_column(head, justify="right", no_wrap=True, min_width=width)
+        else:
+            table.add_column(Text(name), overflow="fold")
     for row in cells:
         table.add_row(*map(Text, row))
     return table
@@ -84,6 +94,13 @@ def format_value(value: Any, percent: bool = False) -> str:
     if 999.95 <= abs(value) < 1e9:
         return f"{value:.0f}"
     return f"{value:#.4g}" if 1e-4 <= abs(value) < 1e9 else f"{value:.3e}"
+
+
+def _broken(name: str, width: int) -> str:
+    """A header on lines that are about as long as the numbers below it."""
+    width = min(_WORD, max([width, *map(len, re.split(r"[\s_/.]", name))]))
+    lines = textwrap.wrap(re.sub(r"([_/.])", "\\1 ", name), max(1, width))
+    return re.sub(r"([_/.]) ", r"\1", "\n".join(lines))
 
 
 def _formatted(

@@ -56,7 +56,8 @@ def test_all_questions_make_one_report_with_its_figures_from_one_pass(run, pair,
     pictures = re.findall(r"!\[.*?\]\((figures/.*?)\)", report)
     assert pictures
     assert all((folder / picture).is_file() for picture in pictures)
-    assert {key.partition("/")[0] for key in summary(folder)} == set(QUESTIONS)
+    assert {key.partition("/")[0] for key in summary(folder)} == {"accuracy", *QUESTIONS}
+    assert "measured by this run, on 50 held-out images of digits." in report
     record = json.loads((folder / "run.json").read_text())
     assert record["networks"]["receiver"] == network_sha256(load_network(pair[1]))
     assert record["questions"] == list(QUESTIONS)
@@ -80,13 +81,16 @@ def test_layers_may_be_named(run, pair):
     assert yaml.safe_load((folder / "config.yaml").read_text())["receiver_layer"] == "relu3"
 
 
-def test_what_is_kept_is_said_first_and_headlines_are_shown(few_digits, pair, capsys):
+def test_what_is_kept_is_said_first_and_a_summary_is_shown(few_digits, pair, capsys):
     from frankenstein.cli import main
 
     assert main(["analyze", *pair, "--units", "--run-name", "a", "--accelerator", "cpu"]) == 0
     said = capsys.readouterr().out
     assert re.search(r"^[\d.]+ MB for rows of 60 held-out images", said)
-    assert "sorted_pearson_excess/relu4" in said
+    assert "accuracy, measured on 60 held-out images of digits: sender " in said
+    assert re.search(r"^ +untrained( +0\.\d{3}){4} *$", said, re.MULTILINE)
+    assert max(map(len, said.splitlines())) <= 80
+    assert "numbers of every layer: the report explains them, summary.json lists them" in said
     assert said.strip().splitlines()[-2] == "report:     results/analyze/a/report.md"
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from frankenstein.cli import main
+from frankenstein.compare import evaluate_network
 from frankenstein.data import Digits
 from frankenstein.measures import (
     linear_cka,
@@ -40,13 +41,19 @@ def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair):
     everything = matrix(folder)
     assert list(everything) == [(row, column) for row in layers for column in layers]
     summary = json.loads((folder / "summary.json").read_text())
+    accuracies = {whose: summary.pop(f"accuracy/{whose}") for whose in ("sender", "receiver")}
     assert summary == {f"unbiased_cka/{r}/{c}": value for (r, c), value in everything.items()}
+    batches = list(few().val_batches())
+    for whose, path in zip(accuracies, pair, strict=True):
+        expected = evaluate_network(load_network(path), batches)["accuracy"]
+        assert accuracies[whose] == pytest.approx(expected)
 
     record = json.loads((folder / "run.json").read_text())
     assert record["networks"]["receiver"] == network_sha256(load_network(pair[1]))
     assert (record["examples"], record["block"], record["device"]) == (60, 60, "cpu")
 
     report = (folder / "report.md").read_text()
+    assert "measured by this run, on 60 held-out images of digits." in report
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", report)
     assert pictures
     assert all((folder / picture).is_file() for picture in pictures)
@@ -115,6 +122,24 @@ def summary(folder):
     return json.loads((folder / "summary.json").read_text())
 
 
+def similarities(folder):
+    return {k: value for k, value in summary(folder).items() if not k.startswith("accuracy/")}
+
+
+def few():
+    data = Digits(image_size=32)
+    data.setup()
+    return data
+
+
+def test_networks_that_tell_other_classes_apart_have_no_accuracy(run, saved):
+    folder = run("compare", saved("lenet"), saved("lenet", 1, num_classes=7), "relu1", "relu1")
+    found = summary(folder)
+    assert ("accuracy/sender" in found, "accuracy/receiver" in found) == (True, False)
+    row = next(r for r in (folder / "report.md").read_text().splitlines() if r[:4] == "| re")
+    assert "n/a" in row
+
+
 def test_two_layers_by_measures_and_dr_frankensteins_words(run, pair):
     words = ("-d", "digits", "cka", "l2", "ps_inv", "corr", "linear_cka", "mean_squared_distance")
     folder = run("compare", *pair, "relu2", "relu2", *words)
@@ -133,7 +158,7 @@ def test_two_layers_by_measures_and_dr_frankensteins_words(run, pair):
         "mean_squared_distance": mean_squared_distance(moments),
         "l2": mean_squared_distance(moments) / 16,
     }
-    assert summary(folder) == {
+    assert similarities(folder) == {
         f"{word}/relu2/relu2": pytest.approx(float(value)) for word, value in expected.items()
     }
     record = json.loads((folder / "run.json").read_text())
@@ -158,18 +183,21 @@ def test_a_runs_stitch_is_compared_with_the_target_at_the_cut_and_behind(run, pa
     known = summary(made)
     folder = run("compare", made, "--stitch", "ps_inv", "cka", "l2")
     found = summary(folder)
-    assert list(found) == ["cka/ps_inv/pool1", "l2/ps_inv/pool1"]
+    assert list(found)[:2] == ["cka/ps_inv/pool1", "l2/ps_inv/pool1"]
+    for whose in ("sender", "receiver"):
+        assert found[f"accuracy/{whose}"] == pytest.approx(known[f"accuracy/{whose}"])
     assert found["cka/ps_inv/pool1"] == pytest.approx(known["linear_cka/ps_inv"], abs=1e-6)
     assert summary(run("compare", "--config", folder / "config.yaml")) == found
+    assert f"`{pair[0]}`" in (folder / "report.md").read_text()  # of which networks it is
 
     # Without more words it is the stitch as trained, by the measures of the run.
-    found = summary(run("compare", made))
+    found = similarities(run("compare", made))
     assert found == {
         f"{measure}/after/pool1": pytest.approx(known[f"{measure}/after"], abs=1e-6)
         for measure in ("unbiased_cka", "linear_cka", "mean_cca")
     }
 
-    behind = summary(run("compare", made, "--layer", "relu2", "l2"))
+    behind = similarities(run("compare", made, "--layer", "relu2", "l2"))
     assert list(behind) == ["l2/after/relu2"]
     front, end = cut(load_network(pair[1]), after="pool1")
     stitch = load_stitch(made / "after.safetensors")
