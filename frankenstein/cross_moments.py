@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,6 +35,7 @@ class CrossMoments:
         self.shift: dict[str, Side] = {"x": {}, "y": {}}  # (D,)
         self.own: dict[str, Side] = {"x": {}, "y": {}}  # (D + 2, D + 2)
         self.cross: dict[int, Tensor] = {}  # by places: Σ (D + 2) of x by that of y
+        self._known: dict[str, dict[str, dict[Any, Any]]] = {"x": {}, "y": {}}  # see Moments.once
 
     @torch.no_grad()
     def update(self, xs: Mapping[str, Tensor], ys: Mapping[str, Tensor]) -> "CrossMoments":
@@ -57,6 +59,7 @@ class CrossMoments:
         if self.n == 0:
             self._start(n, rows)
         self._same_units(rows)
+        self._known = {"x": {}, "y": {}}
         self.n += n
         for places, product in self.cross.items():
             for part in _parts(n * places, max(product.shape)):
@@ -105,6 +108,8 @@ class CrossMoments:
             "xy": both[square, square],
             "yy": other[square, square],
         }
+        moments.known = {"x": self._known["x"].setdefault(x, {})}
+        moments.known["y"] = self._known["y"].setdefault(y, {})
         return moments
 
     def merge(self, other: "CrossMoments") -> "CrossMoments":
@@ -119,6 +124,7 @@ class CrossMoments:
         }:
             raise ShapeError("these are sums over other layers or units; start new ones")
         moved = other.moved_to(self.shift)
+        self._known = {"x": {}, "y": {}}
         self.n += moved.n
         for a in "xy":
             for s in self.own[a]:

@@ -24,6 +24,7 @@ class Folds:
             raise UserError(f"cross-validation takes two parts or more, got {count}")
         self.parts = [Moments(flatten) for _ in range(count)]
         self.n_seen = 0  # examples
+        self.known: dict[str, dict[int, dict]] = {}  # by side and part: see `Moments.once`
 
     def update(
         self,
@@ -75,7 +76,9 @@ class Folds:
                 second[pair] += torch.outer(away[a], part.first[b] + part.n * away[b])
             for a in "xy":
                 first[a] += part.first[a] + part.n * away[a]
-        return Moments.of_sums(n, shift, first, second)
+        moments = Moments.of_sums(n, shift, first, second)
+        moments.known = {side: parts.setdefault(left_out, {}) for side, parts in self.known.items()}
+        return moments
 
 
 def folds_of(

@@ -18,6 +18,10 @@ def whitener(
     directions under (D + √n)·2⁻⁵² of the largest eigenvalue are taken for rounding: sums over n
     rows leave some 0.2·√n·2⁻⁵² where units are linearly dependent.
     """
+    return moments.once(side, "whitener", lambda: _whitener(moments, side))
+
+
+def _whitener(moments: Moments, side: str) -> Tensor:
     covariance, variance = moments.covariance(side + side), moments.variance(side)
     scale = torch.where(variance > 0, variance, torch.inf).rsqrt()
     eigenvalues, vectors = torch.linalg.eigh(scale[:, None] * covariance * scale)
@@ -33,6 +37,10 @@ def ridge_whitener(
     ridge: float,  # of the mean variance of the directions that vary
 ) -> Tensor:  # (D, D)
     """Columns V with Vᵀ (C + λ 1) V = 1, where λ is `ridge` times C's trace over its rank."""
+    return moments.once(side, ("ridge", ridge), lambda: _ridge_whitener(moments, side, ridge))
+
+
+def _ridge_whitener(moments: Moments, side: str, ridge: float) -> Tensor:
     covariance = moments.covariance(side + side)
     rank = whitener(moments, side).shape[1]
     penalty = ridge * moments.variance(side).sum() / max(rank, 1)

@@ -4,7 +4,9 @@ The sums are held in float64 and shifted by the first batch's mean, so that neit
 offset nor the number of examples costs digits; memory is O(D² + D·E + E²) whatever the data's size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -12,6 +14,8 @@ from torch import Tensor, distributed
 from frankenstein.errors import UserError
 from frankenstein.examples import Examples
 from frankenstein.shapes import ShapeError, per_location, same_examples
+
+T = TypeVar("T")
 
 _SIDES = ("x", "y")
 _PAIRS = (("x", "x"), ("x", "y"), ("y", "y"))
@@ -34,6 +38,7 @@ class Moments:
         """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
         self.flatten = flatten
         self.n = 0  # rows seen
+        self.known: dict[str, dict[Any, Any]] = {}  # see `once`
         self._lost: tuple[dict[str, Tensor], ...] = ({}, {}, {}, {})  # by `_take`, of each group
 
     @classmethod
@@ -81,11 +86,30 @@ class Moments:
     def covariance(self, pair: str) -> Tensor:  # (D, E)
         """Covariance (divided by n) of the pair "xx", "xy" or "yy"."""
         self._check()
-        a, b = pair[0], pair[1]
-        return (self.second[pair] - torch.outer(self.first[a], self.first[b]) / self.n) / self.n
+        if pair == "xy":
+            return self._covariance(pair)
+        return self.once(pair[0], "covariance", lambda: self._covariance(pair))
 
     def variance(self, side: str) -> Tensor:  # (D,)
         """Variance of every unit; exactly 0 for one that is constant up to float64's rounding."""
+        return self.once(side, "variance", lambda: self._variance(side))
+
+    def once(self, side: str, what: Hashable, make: Callable[[], T]) -> T:
+        """What follows from one side alone, made once for all pairs of layers that it is in.
+
+        Those whose sums are one layer's share what is `known` of it (`CrossMoments.pair`); by
+        themselves moments know nothing, because their sums may grow.
+        """
+        known = self.known.get(side, {})
+        if what not in known:
+            known[what] = make()
+        return known[what]
+
+    def _covariance(self, pair: str) -> Tensor:
+        a, b = pair[0], pair[1]
+        return (self.second[pair] - torch.outer(self.first[a], self.first[b]) / self.n) / self.n
+
+    def _variance(self, side: str) -> Tensor:
         variance = self.covariance(side + side).diagonal()
         # The rounding of a constant c leaves up to (1e-16 c)² of variance that is not there.
         return variance.where(variance > 1e-24 * self.mean(side).square(), 0)
@@ -205,12 +229,15 @@ class Moments:
         if (d, e) != known:
             raise ShapeError(f"these are sums over {known} units, got {(d, e)}; start new ones")
 
+    def _finite(self, side: str) -> bool:
+        return bool(self.second[side + side].diagonal().sum().isfinite())
+
     def _check(self) -> None:
         """Reading is where the sums are looked at, so that no batch has to wait for a device."""
         if self.n == 0:
             raise UserError("no examples were given; is the data set empty?")
         for side, name in (("x", "first"), ("y", "second")):
-            if not self.second[side + side].diagonal().sum().isfinite():
+            if not self.once(side, "finite", partial(self._finite, side)):
                 raise UserError(
                     f"NaN or Inf in the {name} representation; look at the network that made it"
                 )

@@ -132,6 +132,10 @@ def _mean(moments: Moments, name: str, ridge: float, power: int) -> Tensor:
 
 def _leading(moments: Moments, side: str, share: float) -> Tensor:  # (D, kept)
     """The whitened principal directions that hold a share of the variance."""
+    return moments.once(side, ("leading", share), lambda: _whitened(moments, side, share))
+
+
+def _whitened(moments: Moments, side: str, share: float) -> Tensor:
     eigenvalues, vectors = torch.linalg.eigh(moments.covariance(side + side))
     eigenvalues, vectors = eigenvalues.flip(0), vectors.flip(1)
     held = eigenvalues.cumsum(0)

@@ -1,5 +1,7 @@
 """Do linear decoders read the same off two representations?"""
 
+from functools import partial
+
 from torch import Tensor
 
 from frankenstein.errors import UserError
@@ -40,8 +42,11 @@ def decoding_agreement(
         side: ridge_whitener(moments, side, ridge) if ridge else whitener(moments, side)
         for side in "xy"
     }
-    cross, own_x, own_y = (
-        (read[pair[0]].T @ moments.covariance(pair) @ read[pair[1]]).norm()
-        for pair in ("xy", "xx", "yy")
+
+    def answers(pair: str) -> Tensor:
+        return (read[pair[0]].T @ moments.covariance(pair) @ read[pair[1]]).norm()
+
+    own_x, own_y = (
+        moments.once(side, ("answers", ridge), partial(answers, side + side)) for side in "xy"
     )
-    return cross.square() / (own_x * own_y)
+    return answers("xy").square() / (own_x * own_y)

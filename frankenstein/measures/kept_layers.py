@@ -22,6 +22,7 @@ class LayerFolds:
     def __init__(self, flatten: Callable[[Tensor], Tensor]) -> None:
         self.parts = [CrossMoments(flatten) for _ in range(_FOLDS)]
         self.n_seen = 0
+        self._known: dict[str, dict[str, dict]] = {"x": {}, "y": {}}  # see Moments.once
 
     def update(self, xs: Layers, ys: Layers) -> None:
         """Add a batch of all layers; example i goes to part i modulo the number of parts."""
@@ -29,6 +30,7 @@ class LayerFolds:
             some = slice((i - self.n_seen) % _FOLDS, None, _FOLDS)
             part.update(*({s: z[some] for s, z in side.items()} for side in (xs, ys)))
         self.n_seen += len(next(iter(xs.values())))
+        self._known = {"x": {}, "y": {}}
 
     def pair(self, row: str, column: str) -> Folds:
         """The folds of one layer with another."""
@@ -36,6 +38,8 @@ class LayerFolds:
         folds.n_seen = self.n_seen
         seen = [part.pair(row, column) for part in self.parts if part.n]
         folds.parts[: len(seen)] = seen
+        folds.known = {"x": self._known["x"].setdefault(row, {})}
+        folds.known["y"] = self._known["y"].setdefault(column, {})
         return folds
 
 

@@ -1,0 +1,47 @@
+import pytest
+import torch
+
+from frankenstein.catalog import MEASURES
+from frankenstein.folds import Folds
+from frankenstein.measures import LayerSimilarities
+from frankenstein.moments import Moments
+
+WHITENED = ("mean_cca", "mean_squared_cca", "svcca", "pwcca", "decoding_agreement", "r_squared")
+
+
+@pytest.fixture
+def eigh_calls(monkeypatch):
+    """The sizes of all matrices that are decomposed."""
+    calls, eigh = [], torch.linalg.eigh
+    monkeypatch.setattr(torch.linalg, "eigh", lambda z: calls.append(len(z)) or eigh(z))
+    return calls
+
+
+def layers(n=80):
+    return [{str(i): torch.randn(n, 3 + i) for i in range(4)} for _ in range(2)]
+
+
+@pytest.mark.parametrize("measure", [*WHITENED, "cross_validated_r_squared"])
+def test_a_layer_is_whitened_once_for_all_pairs_that_it_is_in(measure, eigh_calls):
+    xs, ys = layers()
+    kept = LayerSimilarities([measure]).update(xs, ys)
+    found = kept.values()[measure]
+    sides = 1 if "r_squared" in measure else 2
+    times = 5 if measure.startswith("cross") else 2 if measure.startswith("decoding") else 1
+    assert len(eigh_calls) == 4 * sides * times
+    make = Folds if measure.startswith("cross") else Moments
+    for i, x in enumerate(xs.values()):
+        for j, y in enumerate(ys.values()):
+            alone = MEASURES[measure](make().update(x, y))
+            assert found[i, j].item() == pytest.approx(alone.item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("measure", [*WHITENED, "cross_validated_r_squared"])
+def test_what_is_known_of_a_layer_is_forgotten_when_examples_come(measure):
+    first, second = layers(), layers(50)
+    kept = LayerSimilarities([measure]).update(*first)
+    kept.values()
+    found = kept.update(*second).values()[measure]
+    whole = LayerSimilarities([measure])
+    both = [{s: torch.cat([a[s], b[s]]) for s in a} for a, b in zip(first, second, strict=True)]
+    torch.testing.assert_close(found, whole.update(*both).values()[measure], rtol=1e-9, atol=0)
