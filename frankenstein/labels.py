@@ -57,6 +57,21 @@ def decisions(
     return (logits > 0).to(labels)
 
 
+def most_frequent(
+    labels: Tensor,  # (N,) int64, or (N, L) float
+) -> float:
+    """Accuracy of the best answer that is always the same: what a network has to be above.
+
+    >>> import torch
+    >>> most_frequent(torch.tensor([0, 1, 1, 2]))
+    0.5
+    """
+    if several(labels):
+        share = labels.double().mean(0)
+        return float(share.maximum(1 - share).mean())
+    return float(labels.bincount().max() / len(labels))
+
+
 def several(labels: Tensor) -> bool:
     """Whether these are several labels per image."""
     return labels.ndim == 2

@@ -2,14 +2,11 @@
 
 from collections.abc import Callable, Iterable
 
-import torch
-from torch import Tensor
-
 from frankenstein.cli.analyze_study import Study
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare.probes import Readout, probe_layers
 from frankenstein.compare.repeats import mean_and_margin
-from frankenstein.labels import several
+from frankenstein.labels import most_frequent
 from frankenstein.report import Picture, Section, by_layer, curves, markdown_table
 
 _SEEDS = 3
@@ -46,7 +43,7 @@ def section(study: Study) -> Section:
     """Linear probes and probes of one hidden layer, for every layer of both networks."""
     found = _probed(study)
     layers = [study.label(pair) for pair in study.pairs]
-    scores = {"most_frequent": _most_frequent(study.val.labels)}
+    scores = {"most_frequent": most_frequent(study.val.labels)}
     for (kind, whose, layer), readout in found.items():
         place = f"{whose}/{layer}"
         scores[f"{kind}/{place}"], scores[f"{kind}_margin/{place}"] = _mean(readout.accuracy)
@@ -146,7 +143,7 @@ def _about(study: Study) -> str:
         f"Probes learn to tell the labels from pooled representations (means over places) of half "
         f"of {len(study.train)} training images, another half for each of {_SEEDS} seeds, and are "
         f"scored on {len(study.val)} held-out ones. Always answering the most frequent label is "
-        f"right for {_most_frequent(study.val.labels):.1%} of these. *Linear* is logistic "
+        f"right for {most_frequent(study.val.labels):.1%} of these. *Linear* is logistic "
         f"regression of standardised units, *hidden* has a layer of {_HIDDEN} units before it.\n\n"
         "- *control*: accuracy of the same probe on random labels (Hewitt & Liang 2019). No two "
         "images are the same, so random labels can only be learned by heart, and the number is of "
@@ -158,14 +155,6 @@ def _about(study: Study) -> str:
         "Cells are mean ± half a 95 % confidence interval over seeds (Student's t). It spans other "
         "training images, random labels and starts of the hidden layer, not other held-out images."
     )
-
-
-def _most_frequent(labels: Tensor) -> float:
-    """Accuracy of the best constant answer."""
-    if several(labels):
-        share = labels.double().mean(0)
-        return float(torch.maximum(share, 1 - share).mean())
-    return float(labels.bincount().max() / len(labels))
 
 
 def _mean(values: Iterable[float]) -> tuple[float, float]:

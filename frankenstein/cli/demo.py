@@ -32,8 +32,9 @@ def demo(
     """
     values = dict(locals())
 
+    from frankenstein.cli.config import dump
     from frankenstein.cli.demo_run import demo_table, run_demo
     from frankenstein.cli.outcome import tell
 
-    folder, scores = run_demo(values)
+    folder, scores = run_demo(values, dump(demo, values))
     return tell(folder, quiet, demo_table(scores))

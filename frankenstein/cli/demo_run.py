@@ -6,17 +6,20 @@ from typing import Any
 
 from rich.table import Table
 
+from frankenstein.cli.cards import cards_of
 from frankenstein.cli.compare import compare
 from frankenstein.cli.compare_run import run_compare
 from frankenstein.cli.config import dump, read_config
-from frankenstein.cli.run_folder import claim_folder
+from frankenstein.cli.run_folder import RunFolder, claim_folder
+from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.schema import REQUIRED, read_schema
 from frankenstein.cli.stitch import stitch
 from frankenstein.cli.stitch_run import run_stitch
 from frankenstein.cli.train import train
 from frankenstein.cli.train_run import run_train
 from frankenstein.errors import UserError
-from frankenstein.report import Picture, bars, markdown_table, rich_table, write_report
+from frankenstein.files import write_whole
+from frankenstein.report import Picture, bars, markdown_table, rich_table
 
 KINDS = ("identity", "permutation", "pseudo_inverse", "low_rank", "sparse", "cka_regularized")
 _CONFIGS = Path(__file__).parents[2] / "configs" / "stitch"
@@ -28,11 +31,12 @@ _SHARES = ("accuracy", "relative", "agreement")
 Scores = Mapping[str, Mapping[str, float]]  # of every kind
 
 
-def run_demo(values: Mapping[str, Any]) -> tuple[Path, Scores]:
+def run_demo(values: Mapping[str, Any], config: str) -> tuple[Path, Scores]:
     """Run `frankenstein demo` with these values; returns its folder and each kind's scores."""
     kinds = {kind: _options(kind) for kind in KINDS}
     dataset, epochs = values["dataset"], values["epochs"]
     folder = claim_folder(Path(values["out_dir"]) / "demo", f"{values['model']}-{dataset}")
+    write_whole(folder / "config.yaml", config)
     common = {
         "dataset": dataset,
         "data_root": values["data_root"],
@@ -56,7 +60,8 @@ def run_demo(values: Mapping[str, Any]) -> tuple[Path, Scores]:
     compared = run_compare(options, dump(compare, options))
     (matrix,) = compared.matrices.values()
     picture = Picture("matrix", matrix.plot(), _MATRIX)
-    _report(folder, values, scores, picture, compared.folder / f"{matrix.measure}.csv")
+    run = RunFolder(folder, True, "demo", dict(values), cards_of(pair))
+    _report(run, scores, picture, compared.folder / f"{matrix.measure}.csv")
     return folder, scores
 
 
@@ -90,17 +95,16 @@ def _rows(scores: Scores) -> tuple[list[list[Any]], list[str]]:
     return rows, ["", *(column.removesuffix("_accuracy").replace("_", " ") for column in _COLUMNS)]
 
 
-def _report(
-    folder: Path, values: Mapping[str, Any], scores: Scores, matrix: Picture, compared: Path
-) -> None:
-    first = next(iter(scores.values()))
+def _report(run: RunFolder, scores: Scores, matrix: Picture, compared: Path) -> None:
+    first, values = next(iter(scores.values())), run.options
     lines = {whose: first[f"accuracy/{whose}"] for whose in ("sender", "receiver")}
     heights = {
         kind.replace("_", "\n"): {when: found[f"accuracy/{when}"] for when in ("before", "after")}
         for kind, found in scores.items()
     }
-    write_report(
-        folder,
+    run.summary |= {f"accuracy/{whose}": value for whose, value in lines.items()}
+    write_run_report(
+        run,
         f"Two {values['model']} networks on {values['dataset']}",
         [
             "Two networks were trained from different seeds. The front of the first was stitched "
@@ -109,7 +113,7 @@ def _report(
             markdown_table(*_rows(scores), percent=_SHARES),
             Picture("accuracy", bars(heights, lines=lines), _ACCURACY),
             matrix,
-            f"Every value of the matrix is in `{compared.relative_to(folder)}`. "
+            f"Every value of the matrix is in `{compared.relative_to(run.path)}`. "
             "Each run under `train/`, `stitch/` and `compare/` has its own report, and its "
             "`config.yaml` replays it.",
         ],

@@ -12,11 +12,12 @@ from typing import Any
 from frankenstein.cli.entry import VERBS, verb_function
 from frankenstein.cli.errors import UsageError
 from frankenstein.cli.parser import parse
-from frankenstein.cli.run_folder import claim_folder
+from frankenstein.cli.run_folder import RunFolder, claim_folder
+from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.schema import read_schema
 from frankenstein.errors import did_you_mean
 from frankenstein.files import write_whole
-from frankenstein.report import markdown_table, write_report
+from frankenstein.report import markdown_table
 
 _FOLDER = "{study}"
 _SHARED = ("data_root", "accelerator", "quiet")  # the study's own, for every step
@@ -59,7 +60,8 @@ def run_study(values: Mapping[str, Any], config: str) -> Path:
         for name, number in _summary(run).items()
     }
     write_whole(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-    write_report(folder, f"Study: {folder.name}", _page(folder, done))
+    run = RunFolder(folder, True, "study", dict(values), {})
+    write_run_report(run, f"Study: {folder.name}", _page(folder, done))
     return folder
 
 

@@ -12,6 +12,7 @@ from frankenstein.catalog import DATASETS
 from frankenstein.cli.checks import at_least, data_for, num_classes_of
 from frankenstein.cli.partial_report import telling_how_far
 from frankenstein.cli.run_folder import RunFolder, run_folder
+from frankenstein.cli.train_report import write_train_report
 from frankenstein.cli.trainer import hardware_of, make_trainer, quiet_lightning
 from frankenstein.data import ImageData
 from frankenstein.tasks import Classifier
@@ -56,6 +57,7 @@ def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, floa
         run.facts["network"] = network_sha256(network)
         run.facts["seeds"] = {"init": card.init_seed, "order": card.order_seed}
         run.facts["device"] = str(trainer.strategy.root_device)
+        write_train_report(run, name, values, network, card, data)
     return run.path, run.summary
 
 

@@ -23,6 +23,12 @@ def test_the_demo_trains_stitches_compares_and_shows(few_digits, capsys, tmp_pat
     assert len(pictures) == 2
     assert all((folder / picture).is_file() for picture in pictures)
     assert all(kind in text for kind in KINDS)
+    assert "frankenstein demo --model lenet --layer relu2 --epochs 1" in text
+    assert "frankenstein demo --config results/demo/lenet-digits/config.yaml" in text
+    assert (folder / "config.yaml").read_text().startswith("dataset: digits\nmodel: lenet\n")
+    for whose in ("sender", "receiver"):
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {whose} ")][:1]
+        assert "| digits " in row
 
     assert len(list((folder / "train").iterdir())) == 2
     assert len(list((folder / "compare").iterdir())) == 1

@@ -25,6 +25,7 @@ def test_steps_run_one_after_the_other_into_one_folder_with_a_page_that_leads_to
     assert "analyze/weights/report.md" in links
     assert all((folder / link).is_file() for link in links)
     assert all(f"frankenstein {step}" in page for step in steps)
+    assert "frankenstein study --config results/study/two/config.yaml" in page
     replay = yaml.safe_load((folder / "analyze/weights/config.yaml").read_text())
     assert replay["sender"] == "results/study/two/train/one/network.safetensors"
 

@@ -49,6 +49,13 @@ def test_a_run_leaves_the_folder_of_the_design(run):
     metrics = (folder / "metrics.csv").read_text()
     assert {"train/loss", "val/accuracy", "epoch"} < set(metrics.splitlines()[0].split(","))
 
+    report = (folder / "report.md").read_text()
+    assert "on 256 images of digits, 25 a step, and scored on 60 held-out images" in report
+    assert "| always the most frequent answer |" in report
+    assert "frankenstein train --config results/train/lenet-digits-in3-gn4/config.yaml" in report
+    assert f"`{record['network'][:12]}`" in report
+    assert (folder / "figures" / "training.png").is_file()
+
     snapshots = sorted(path.name for path in (folder / "snapshots").iterdir())
     # Of 20 steps.
     assert snapshots == ["step0.safetensors", "step16.safetensors", "step8.safetensors"]
@@ -99,7 +106,8 @@ def test_what_is_printed_last_is_what_a_person_wants(few_digits, capsys):
     assert main([*TRAIN, "-e", "1", "--accelerator", "cpu"]) == 0
     said = capsys.readouterr().out
     assert "training lenet-digits-in0-gn0" in said
-    *_, network, board = said.strip().splitlines()
+    *_, network, report, board = said.strip().splitlines()
+    assert report == "report:     results/train/lenet-digits-in0-gn0/report.md"
     assert network == "network:    results/train/lenet-digits-in0-gn0/network.safetensors"
     assert board == "look at it: tensorboard --logdir results/train/lenet-digits-in0-gn0"
     assert "accuracy/held_out" in said
