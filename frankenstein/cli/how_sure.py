@@ -12,6 +12,7 @@ from frankenstein.cli.checks import at_least
 from frankenstein.compare import Certainty, Kept, certainties
 from frankenstein.errors import UserError
 
+LONG = 10  # seconds that a person is told of before
 LEAST_DRAWS = 39  # with fewer the ends of a 95 % interval lie outside of all draws
 
 
@@ -53,14 +54,31 @@ def announce(kept: Kept | None, bytes_of_one: int, images: int, quiet: bool) -> 
 def drawn(
     kept: Kept, flattenings: Mapping[str, str], values: Mapping[str, Any]
 ) -> dict[str, Certainty]:
-    """Intervals and nulls of these measures, with a bar that shows how many draws are left."""
+    """Intervals and nulls of these measures, with a bar; if long, first how long."""
     counts = values["bootstrap"], values["permutations"], values["seed"]
     if values["quiet"]:
         return certainties(kept, flattenings, *counts)
     with progress_bar() as bar:
         total = len(flattenings) * (1 + values["bootstrap"] + values["permutations"])
         task = bar.add_task("drawing examples", total=total, numbers="")
-        return certainties(kept, flattenings, *counts, after=lambda: bar.advance(task))
+
+        def expect(seconds: Mapping[str, float]) -> None:
+            if sum(seconds.values()) > LONG:
+                bar.console.print(_expected(seconds, *counts[:2]), highlight=False)
+
+        return certainties(kept, flattenings, *counts, expect, lambda: bar.advance(task))
+
+
+def _expected(seconds: Mapping[str, float], bootstrap: int, permutations: int) -> str:
+    each = ", ".join(f"{name} {_time(seconds[name])}" for name in seconds)
+    return (
+        f"{bootstrap} halves and {permutations} shuffles take about {_time(sum(seconds.values()))}"
+        f" ({each}); fewer layers, measures or draws take less"
+    )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def columns(sure: Certainty | None, scale: float = 1.0) -> dict[str, torch.Tensor]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from frankenstein.compare.certainty import Drawn
+from frankenstein.measures.kernels import centred
 from frankenstein.shapes import per_sample
 
 
@@ -66,11 +67,9 @@ def scaled_gram(representation: Tensor) -> Tensor:  # (N, N) float64, from (N, .
 
 
 def _settled(gram: Tensor) -> Tensor:
-    gram = gram.double()
-    means = gram.mean(0)
-    centred = gram - means - means[:, None] + means.mean()
-    size = centred.norm()
-    return centred / torch.where(size > 0, size, 1.0)
+    gram = centred(gram.double())
+    size = gram.norm()
+    return gram / torch.where(size > 0, size, 1.0)
 
 
 def _drawn(grams: Tensor, index: Tensor) -> Tensor:  # (L, n, n)

@@ -1,17 +1,21 @@
 """How sure every cell of layer x layer matrices is, from the examples that one pass has kept."""
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from time import perf_counter
 
 import torch
 from torch import Tensor
 
 from frankenstein.catalog import MEASURES
 from frankenstein.compare.all_pairs import all_pairs_cka, gram_stack, scaled_gram
-from frankenstein.compare.certainty import Certainty, Drawn, certainty
+from frankenstein.compare.all_pairs_neighbours import all_pairs_knn
+from frankenstein.compare.all_pairs_rsa import all_pairs_rsa
+from frankenstein.compare.certainty import Certainty, Draw, Drawn, certainty, halves, shuffles
 from frankenstein.compare.kept import Kept, Layers
-from frankenstein.measures import LayerSimilarities
-from frankenstein.measures.dissimilarities import squared_distances
-from frankenstein.measures.kernels import linear_gram, without_confounder
+from frankenstein.measures import LayerSimilarities, UndefinedSimilarityWarning
+from frankenstein.measures.kernels import gaussian_gram, linear_gram, without_confounder
 from frankenstein.shapes import FLATTENINGS
 
 
@@ -21,20 +25,27 @@ def certainties(
     bootstrap: int = 0,
     permutations: int = 0,
     seed: int = 0,
+    before: Callable[[dict[str, float]], object] | None = None,  # of the seconds it will take
     after: Callable[[], object] | None = None,  # called after every draw, as by a progress bar
 ) -> dict[str, Certainty]:  # tensors (L, M), rows and columns as kept
     """Intervals and nulls of every measure, each from the same draws of whole examples.
 
-    CKAs of whole examples come from kernel matrices that are made once, however many pairs and
-    draws; the width of a Gaussian and what the inputs explain are those of all kept examples. Other
-    measures are taken anew of every draw: name few layers.
+    Of whole examples CKAs come from kernel matrices, RSA and neighbours from distances, which are
+    made once, however many pairs and draws; the width of a Gaussian and what the inputs explain
+    are those of all kept examples. Measures of sums are taken anew of every draw: sums by one
+    product for all pairs, and each layer whitened once. `before` is told how long each will take,
+    by one draw of each kind.
 
     Raises:
         UserError: if draws are too few for an interval.
     """
+    draws = {name: _draws(kept, name, flattening) for name, flattening in flattenings.items()}
+    if before is not None:
+        counts = {halves: bootstrap, shuffles: permutations}
+        before({name: _seconds(draw, len(kept), counts) for name, draw in draws.items()})
     return {
         name: certainty(
-            _followed(_draws(kept, name, flattening), after),
+            _followed(draw, after),
             len(kept),
             bootstrap,
             permutations,
@@ -42,22 +53,25 @@ def certainties(
             larger_is_closer=MEASURES[name].perfect != MEASURES[name].range[0],
             limits=MEASURES[name].range,
         )
-        for name, flattening in flattenings.items()
+        for name, draw in draws.items()
     }
 
 
 def _draws(kept: Kept, measure: str, flattening: str) -> Drawn:
     flat = FLATTENINGS[flattening]
-    if measure in _KERNELS and flattening != "per_location":
-        kernel, unbiased = _KERNELS[measure]
-        x, y = (
-            gram_stack([kernel(flat(z), kept.inputs) for z in side.values()])
-            for side in (kept.x, kept.y)
-        )
-        return all_pairs_cka(x, y, unbiased)
     xs, ys, inputs = kept.x, kept.y, kept.inputs
-    if flattening == "per_sample" and "rotate" in MEASURES[measure].invariant_to:
-        xs, ys = ({name: _turned(flat(z)) for name, z in side.items()} for side in (xs, ys))
+    if flattening != "per_location":
+        xs, ys = ({name: flat(z) for name, z in side.items()} for side in (xs, ys))
+        if measure in _KERNELS:
+            kernel, unbiased = _KERNELS[measure]
+            x, y = (
+                gram_stack([kernel(rows, inputs) for rows in side.values()]) for side in (xs, ys)
+            )
+            return all_pairs_cka(x, y, unbiased)
+        if measure in _OF_DISTANCES:
+            return _OF_DISTANCES[measure](xs.values(), ys.values())
+        if "rotate" in MEASURES[measure].invariant_to:
+            xs, ys = ({name: _turned(z) for name, z in side.items()} for side in (xs, ys))
 
     def value(i: Tensor, j: Tensor) -> Tensor:  # (L, M)
         one = LayerSimilarities([measure], flattening, block=len(i), limit=len(i))
@@ -67,12 +81,19 @@ def _draws(kept: Kept, measure: str, flattening: str) -> Drawn:
     return value
 
 
-def _gaussian(rows: Tensor, inputs: Tensor | None) -> Tensor:
-    """As in `rbf_cka`, as wide as the median distance of all kept examples; NaN if that is 0."""
-    distances = squared_distances(rows)
-    values = distances.flatten()
-    median = (values.median() - (-values).median()) / 2  # of an even number both in the middle
-    return torch.exp(-distances / (2 * median))
+def _seconds(
+    value_of: Drawn, examples: int, counts: Mapping[Callable[..., Iterator[Draw]], int]
+) -> float:
+    """How long so many draws will take, from one of each kind."""
+    total = 0.0
+    for kind, count in counts.items():
+        for i, j in kind(examples, min(count, 1)):
+            began = perf_counter()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UndefinedSimilarityWarning)
+                float(value_of(i, j).sum())  # waits for a GPU
+            total += count * (perf_counter() - began)
+    return total
 
 
 def _deconfounded(rows: Tensor, inputs: Tensor | None) -> Tensor:
@@ -85,9 +106,16 @@ def _deconfounded(rows: Tensor, inputs: Tensor | None) -> Tensor:
 _KERNELS: dict[str, tuple[Callable[[Tensor, Tensor | None], Tensor], bool]] = {
     "linear_cka": (lambda rows, inputs: scaled_gram(rows), False),
     "unbiased_cka": (lambda rows, inputs: scaled_gram(rows), True),
-    "rbf_cka": (_gaussian, False),
-    "unbiased_rbf_cka": (_gaussian, True),
+    "rbf_cka": (lambda rows, inputs: gaussian_gram(rows), False),
+    "unbiased_rbf_cka": (lambda rows, inputs: gaussian_gram(rows), True),
     "deconfounded_cka": (_deconfounded, False),
+}
+
+
+_OF_DISTANCES: dict[str, Callable[[Iterable[Tensor], Iterable[Tensor]], Drawn]] = {
+    "mutual_knn": all_pairs_knn,
+    "rsa_pearson": partial(all_pairs_rsa, ranked=False),
+    "rsa_spearman": partial(all_pairs_rsa, ranked=True),
 }
 
 

@@ -31,7 +31,7 @@ def rbf_cka(
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, NaN or Inf among them, or only sums of them.
     """
-    return _cka(examples_of(x, y), "rbf_cka", bandwidth, _centred)
+    return _cka(examples_of(x, y), "rbf_cka", bandwidth, centred)
 
 
 def unbiased_rbf_cka(
@@ -96,31 +96,42 @@ def _cka(
         return undefined(examples.x.double(), name, reason)
     grams = []
     for rows, called in ((examples.x, "first"), (examples.y, "second")):
-        distances = squared_distances(rows)
-        median = _median(distances)
-        if median == 0:
+        gram = gaussian_gram(rows, bandwidth)
+        if gram.isnan().any():
             reason = f"half of all pairs of examples are the same in the {called} representation"
-            return undefined(distances, name, reason)
-        grams.append(centred(torch.exp(-distances / (2 * bandwidth**2 * median))))
+            return undefined(gram, name, reason)
+        grams.append(centred(gram))
         if not grams[-1].any():
             reason = f"all pairs of examples are equally alike in the {called} representation"
-            return undefined(distances, name, reason)
+            return undefined(gram, name, reason)
     return _cosine(*grams)
+
+
+def linear_gram(rows: Tensor) -> Tensor:  # (N, N) float64
+    """Inner products of the centred rows."""
+    rows = rows.double()
+    rows = rows - rows[0]  # so that what does not vary is 0, where its mean may be rounded
+    rows = rows - rows.mean(0)
+    return rows @ rows.T
+
+
+def gaussian_gram(rows: Tensor, bandwidth: float = 1.0) -> Tensor:  # (N, N) float64
+    """Gaussian kernels of a width that is a share of the median distance; NaN if that is 0."""
+    distances = squared_distances(rows)
+    values = distances.flatten()
+    median = (values.median() - (-values).median()) / 2  # of an even number both in the middle
+    width = torch.where(median > 0, median, torch.nan)
+    return torch.exp(-distances / (2 * bandwidth**2 * width))
+
+
+def centred(gram: Tensor) -> Tensor:
+    """A kernel matrix whose rows and columns have mean 0; 0 if rounding is all that is left."""
+    means = gram.mean(0)
+    return _but_rounding(gram - means - means[:, None] + means.mean(), gram)
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:  # ()
     return (a * b).sum() / (a.norm() * b.norm())
-
-
-def _median(values: Tensor) -> Tensor:  # ()
-    """The median, of an even number the mean of the two in the middle."""
-    ordered = values.flatten().sort().values
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-
-
-def _centred(gram: Tensor) -> Tensor:
-    means = gram.mean(0)
-    return _but_rounding(gram - means - means[:, None] + means.mean(), gram)
 
 
 def _centred_without_diagonal(gram: Tensor) -> Tensor:
@@ -135,15 +146,7 @@ def _centred_without_diagonal(gram: Tensor) -> Tensor:
 
 
 def _but_rounding(part: Tensor, whole: Tensor) -> Tensor:
-    return torch.where(part.norm() > 1e-12 * whole.norm(), part, 0)
-
-
-def linear_gram(rows: Tensor) -> Tensor:  # (N, N) float64
-    """Inner products of the centred rows."""
-    rows = rows.double()
-    rows = rows - rows[0]  # so that what does not vary is 0, where its mean may be rounded
-    rows = rows - rows.mean(0)
-    return rows @ rows.T
+    return torch.where(part.norm() <= 1e-12 * whole.norm(), 0, part)
 
 
 def without_confounder(gram: Tensor, confounder: Tensor) -> Tensor:

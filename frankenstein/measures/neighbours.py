@@ -38,7 +38,7 @@ def mutual_knn(
     near = []
     for rows, called in ((examples.x, "first"), (examples.y, "second")):
         distances = cosine_distances(rows)
-        near.append(_near(distances, k))
+        near.append(nearest(distances, k))
         # All in one direction, or all at right angles: nobody is nearer than anybody else.
         if (near[-1] < 1).all():
             reason = f"all pairs of examples are equally near in the {called} representation"
@@ -46,10 +46,11 @@ def mutual_knn(
     return torch.minimum(*near).sum(1).mean() / k
 
 
-def _near(
+def nearest(
     distances: Tensor,  # (N, N)
     k: int,
-) -> Tensor:  # (N, N), how far each column's example is among the k nearest of the row's, 0 to 1
+) -> Tensor:  # (N, N)
+    """How far each column's example is among the k nearest of the row's, from 0 to 1."""
     distances = distances.clone().fill_diagonal_(torch.inf)
     furthest = distances.kthvalue(k, dim=1, keepdim=True).values
     # Equal up to rounding.

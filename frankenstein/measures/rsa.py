@@ -77,11 +77,18 @@ def _rsa(
 
 
 def _ranks(values: Tensor) -> Tensor:
-    """Rank of every value; values that rounding alone tells apart share the mean of theirs."""
+    return ranks_of(groups(values))
+
+
+def groups(values: Tensor) -> Tensor:  # (N,) int64
+    """Places of values in their order from 0 on; one place for what rounding alone tells apart."""
     ordered, order = values.sort()
     apart = ordered.diff(prepend=ordered[:1]) > 1e-13 * ordered[-1]
-    group = apart.cumsum(0)
-    sizes = group.bincount()
+    return torch.empty_like(order).index_copy(0, order, apart.cumsum(0))
+
+
+def ranks_of(places: Tensor) -> Tensor:  # (N,) float64
+    """Ranks from 1 on of all or some values by their places; equal ones share the mean."""
+    sizes = places.bincount()
     last = sizes.cumsum(0)
-    mean = last - (sizes - 1) / 2
-    return torch.empty_like(values).index_copy(0, order, mean[group].to(values))
+    return (last - (sizes - 1) / 2).double()[places]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from frankenstein.cli import main
+from frankenstein.cli import how_sure, main
 
 
 @pytest.fixture
@@ -104,6 +104,17 @@ def test_what_is_kept_is_said_first(few_digits, pair, capsys):
     assert said.startswith(f"keeping 30 of 60 images for intervals and nulls: {size:.1f} MB\n")
     assert "drawing examples" in said
     assert "of 30 kept images: shuffled examples give" in said
+
+
+def test_long_drawing_is_announced_with_its_time(few_digits, pair, capsys, monkeypatch):
+    monkeypatch.setattr(how_sure, "LONG", 0)
+    words = ("relu1", "relu1", "unbiased_cka", "mutual_knn", "--permutations", "19")
+    assert main(["compare", *pair, *words, "--accelerator", "cpu"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(
+        r"0 halves and 19 shuffles take about \d+ s \(unbiased_cka \d+ s, mutual_knn \d+ s\); fewer",
+        said,
+    )
 
 
 def test_help_tells_of_measures_layers_and_how_sure(capsys):

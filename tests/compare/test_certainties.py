@@ -1,8 +1,13 @@
+from functools import partial
+
 import pytest
 import torch
 
 from frankenstein.catalog import MEASURES
 from frankenstein.compare import Kept, bytes_of_one, certainties, certainty, of_examples
+from frankenstein.compare.all_pairs_neighbours import all_pairs_knn
+from frankenstein.compare.all_pairs_rsa import all_pairs_rsa
+from frankenstein.compare.certainty import halves, shuffles
 from frankenstein.measures import (
     LayerSimilarities,
     deconfounded_cka,
@@ -123,3 +128,51 @@ def test_more_units_than_examples_are_turned_without_changing_anything():
     expected = certainty(of_examples(mutual_knn, x, y), 30, 39, 19)
     for part in ("value", "low", "high", "null_mean", "p_value"):
         assert getattr(found, part).item() == pytest.approx(getattr(expected, part).item())
+
+
+def odd_layers():
+    """Layers with duplicates, directions in common, examples without a pattern, and a dead one."""
+    generator = torch.Generator().manual_seed(0)
+    plain, wide, few = (torch.randn(40, d, generator=generator).double() for d in (6, 70, 2))
+    holes = wide[:, :5].clone()
+    holes[3:6] = 0.25
+    return {
+        "plain": plain,
+        "wide": wide,
+        "ties": torch.eye(4).double().repeat(10, 1) + 0.5,
+        "signs": few.sign(),
+        "holes": holes,
+        "one": few[:, :1],
+        "dead": torch.ones(40, 3).double(),
+    }
+
+
+@pytest.mark.parametrize("name", ["mutual_knn", "rsa_pearson", "rsa_spearman"])
+@pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
+def test_all_pairs_of_a_draw_are_the_measure_of_the_examples_drawn(name):
+    xs = odd_layers()
+    ys = {s: z.flip(0) + 0.1 * xs["plain"].sum(1, keepdim=True) for s, z in xs.items()} | xs
+    make = {"mutual_knn": all_pairs_knn}.get(
+        name, partial(all_pairs_rsa, ranked=name == "rsa_spearman")
+    )
+    value_of = make(xs.values(), ys.values())
+    everyone = torch.arange(40)
+    for i, j in [(everyone, everyone), *halves(40, 2), *shuffles(40, 2)]:
+        expected = [[MEASURES[name](x[i], y[j]) for y in ys.values()] for x in xs.values()]
+        found = value_of(i, j)
+        torch.testing.assert_close(
+            found, torch.tensor(expected).double(), rtol=0, atol=1e-7, equal_nan=True
+        )
+    few = torch.arange(9)
+    assert value_of(few, few)[0, 0].isnan().item() == (name == "mutual_knn")
+
+
+def test_how_long_it_will_take_is_told_before_the_first_draw(layers):
+    told = []
+    flattenings = {"unbiased_cka": "per_sample", "mean_squared_cca": "pooled"}
+    certainties(
+        kept_of(layers), flattenings, 39, 19, before=told.append, after=lambda: told.append(1)
+    )
+    assert list(told[0]) == list(flattenings)
+    assert all(seconds > 0 for seconds in told[0].values())
+    assert len(told) == 1 + 2 * (1 + 39 + 19)
