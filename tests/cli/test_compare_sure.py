@@ -112,7 +112,7 @@ def test_long_drawing_is_announced_with_its_time(few_digits, pair, capsys, monke
     assert main(["compare", *pair, *words, "--accelerator", "cpu"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert re.search(
-        r"0 halves and 19 shuffles take about \d+ s \(unbiased_cka \d+ s, mutual_knn \d+ s\); fewer",
+        r"19 shuffles take about \d+ s \(unbiased_cka \d+ s, mutual_knn \d+ s\); fewer",
         said,
     )
 
