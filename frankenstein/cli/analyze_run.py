@@ -13,6 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from frankenstein.cli.analyze_study import Study, make_study
 from frankenstein.cli.answers import accuracies, accuracy_line
 from frankenstein.cli.checks import at_least
+from frankenstein.cli.label_checks import check_labels
 from frankenstein.cli.questions import QUESTIONS
 from frankenstein.cli.run_folder import RunFolder, run_folder
 from frankenstein.cli.run_names import networks_name
@@ -38,6 +39,8 @@ def run_analyze(
     study = make_study(
         values, any(row.of_layers for row in rows), any(row.reads_untrained for row in rows)
     )
+    if study.dataset and any(row.scores_answers for row in rows):
+        check_labels(study.dataset, values["data_root"], study.cards)
     sides = (values["sender"], values["receiver"])
     name = values["run_name"] or networks_name(sides, study.dataset, values["model"], "-vs-")
     with run_folder(values["out_dir"], "analyze", name, config) as run:
@@ -54,7 +57,7 @@ def run_analyze(
         if any(row.reads_data for row in rows):
             device, examples = study.device, study.batches("val").examples
             run.facts |= {"dataset": study.dataset, "examples": examples}
-            found = accuracies(study.trained, study.data, device, study.quiet, examples)
+            found = accuracies(study.trained, run.cards, study.data, device, study.quiet, examples)
             run.summary |= found
             shown.append(accuracy_line(found, examples, study.dataset))
         _write(run, f"Analysis: {name}", study, sections)

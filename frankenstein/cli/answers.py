@@ -2,10 +2,12 @@
 
 import copy
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
 
+from frankenstein.cli.label_checks import answers_to
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import evaluate_network
 from frankenstein.data import ImageData
@@ -14,6 +16,7 @@ from frankenstein.report import format_value
 
 def accuracies(
     networks: Mapping[str, nn.Module],  # by whose they are, in evaluation mode
+    cards: Mapping[str, Mapping[str, Any]],  # likewise, as of `cards_of`
     data: ImageData,
     device: torch.device,
     quiet: bool,
@@ -21,18 +24,17 @@ def accuracies(
 ) -> dict[str, float]:
     """{"accuracy/sender": ...} on held-out images, in a pass of their own.
 
-    Networks that tell other classes apart than the data have are left out: they cannot be right.
+    Networks that tell other classes apart than the data have, or answer with one class where these
+    have several labels, or the other way round, are left out: they cannot be right.
     """
     found = {}
     for whose, network in networks.items():
+        if not answers_to(data, cards[whose]["num_classes"], cards[whose]["dataset"]):
+            continue
         # Convolutions take two thirds of their time so, and the network itself is left alone.
         network = copy.deepcopy(network).to(device).to(memory_format=torch.channels_last)
-        black = torch.zeros(2, *network.input_shape, device=device)  # type: ignore[misc]
-        with torch.no_grad():
-            fits = network(black).shape[-1] == data.num_classes
-        if fits:
-            batches = waiting(data.val_batches(most), f"evaluating the {whose}", quiet)
-            found[f"accuracy/{whose}"] = evaluate_network(network, batches, device)["accuracy"]
+        batches = waiting(data.val_batches(most), f"evaluating the {whose}", quiet)
+        found[f"accuracy/{whose}"] = evaluate_network(network, batches, device)["accuracy"]
     return found
 
 

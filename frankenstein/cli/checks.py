@@ -1,14 +1,17 @@
 """What is checked before any work begins."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
 from torchvision.models import get_weight
 
 from frankenstein.catalog import DATASETS
+from frankenstein.cli.label_checks import check_labels
 from frankenstein.data import ImageData, Preprocessing, preprocessing_of
 from frankenstein.errors import UserError
+from frankenstein.zoo import Card
 
 
 def at_least(**bounds: tuple[float, float]) -> None:
@@ -18,27 +21,20 @@ def at_least(**bounds: tuple[float, float]) -> None:
             raise UserError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
 
 
-def num_classes_of(dataset: str, data_root: str | None) -> int:
-    """How many classes a data set has; those of a folder are counted where it lies."""
-    row = DATASETS[dataset]
-    return row.num_classes or row(data_root=data_root).num_classes
-
-
 def data_for(
     network: nn.Module,
     dataset: str | None,
     values: Mapping[str, Any],
     eval_batch_size: int = 250,
-    num_classes: int | None = None,  # that the network tells apart, if its answers count
+    cards: Mapping[str, Card] = MappingProxyType({}),  # as `check_labels` takes them
 ) -> ImageData:
     """A data set, loaded, in the size of image that a network is made for.
 
     A network that comes from trained weights of torchvision sees what these prescribe.
 
     Raises:
-        UserError: if the network sees images with another number of channels or tells another
-            number of classes apart, or no data set is named, neither by the user nor in the
-            network's file.
+        UserError: if the network sees images with another number of channels, no data set is named,
+            neither by the user nor in the network's file, or the labels do not fit the `cards`.
     """
     if dataset is None:
         raise UserError(
@@ -51,6 +47,7 @@ def data_for(
             f"takes {channels}; choose --dataset among "
             + ", ".join(name for name, row in DATASETS.items() if row.in_channels == channels)
         )
+    check_labels(dataset, values["data_root"], cards)
     data = DATASETS[dataset](
         image_size=size,
         batch_size=values["batch_size"],
@@ -59,11 +56,6 @@ def data_for(
         eval_batch_size=eval_batch_size,
         preprocessing=_preprocessing(network),
     )
-    if num_classes not in (None, data.num_classes):
-        raise UserError(
-            f"{dataset} has {data.num_classes} classes, and the network tells {num_classes} apart; "
-            "choose the --dataset that it was trained on"
-        )
     data.setup()
     return data
 

@@ -72,7 +72,9 @@ def run_compare(values: dict[str, Any], config: str) -> Compared:
             for row in matrix.rows:
                 for column in matrix.columns:
                     run.summary[f"{measure}/{row}/{column}"] = matrix[row, column]
-        found = accuracies(dict(zip(_SIDES, networks, strict=True)), data, device, values["quiet"])
+        found = accuracies(
+            dict(zip(_SIDES, networks, strict=True)), run.cards, data, device, values["quiet"]
+        )
         run.summary |= found
         run.facts["networks"] = {
             side: network_sha256(network) for side, network in zip(_SIDES, networks, strict=True)

@@ -44,7 +44,7 @@ def _network(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
     card = read_card(subject, values["model"])
     network = load_network(subject, values["model"]).to(device)
     dataset, batch_size = values["dataset"] or card.dataset, values["batch_size"]
-    data = data_for(network, dataset, values, batch_size, card.num_classes)
+    data = data_for(network, dataset, values, batch_size, {"network": card})
     name = values["run_name"] or networks_name([subject], dataset, values["model"])
     with run_folder(values["out_dir"], "evaluate", name, config) as run:
         batches = waiting(data.val_batches(), f"evaluating {name}", values["quiet"])
@@ -66,8 +66,8 @@ def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
     changed |= {"batch_size": values["batch_size"], "quiet": values["quiet"]}
     made = read_run(values["subject"], kinds, changed, values["other_networks"]).to(device)
     pair, options = made.pair, made.values
-    dataset, num_classes = options["dataset"] or pair.card.dataset, pair.card.num_classes
-    data = data_for(pair.receiver, dataset, options, values["batch_size"], num_classes)
+    dataset, cards = options["dataset"] or pair.card.dataset, {"network": pair.card}
+    data = data_for(pair.receiver, dataset, options, values["batch_size"], cards)
     name = values["run_name"] or run_label(values["subject"], values["dataset"])
     measures = options["measures"]
     with run_folder(values["out_dir"], "evaluate", name, config) as run:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from frankenstein.cli.label_checks import kind_of
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError
 from frankenstein.surgery import Joint, join
@@ -43,10 +44,16 @@ def load_networks(values: Mapping[str, Any]) -> tuple[nn.Module, nn.Module, Card
     Raises:
         FileError: for a file that does not hold a network.
         ShapeError: if they are made for different images.
-        UserError: if they tell different numbers of classes apart.
+        UserError: if they tell different numbers of classes apart, or one of them several labels.
     """
     sender, receiver = load_pair(values["sender"], values["receiver"], values["model"])
     cards = [read_card(values[side], values["model"]) for side in ("sender", "receiver")]
+    kinds = [kind_of(card.dataset) for card in cards]
+    if None not in kinds and kinds[0] != kinds[1]:
+        raise UserError(
+            f"the sender was trained on {cards[0].dataset}, which has {kinds[0]}, and the receiver "
+            f"on {cards[1].dataset}, which has {kinds[1]}; take networks of one data set"
+        )
     if cards[0].num_classes != cards[1].num_classes:
         raise UserError(
             f"the sender tells {cards[0].num_classes} classes apart and the receiver "

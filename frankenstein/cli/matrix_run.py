@@ -77,7 +77,7 @@ def run_matrix(values: dict[str, Any], config: str) -> tuple[Path, Results]:
         dataset,
         values,
         eval_batch_size=_BATCH[device.type],
-        num_classes=card.num_classes,
+        cards={"network": card},
     )
     if not values["augment"]:
         data.augment = lambda images, generator: images  # type: ignore[method-assign]

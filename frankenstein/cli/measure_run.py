@@ -74,7 +74,8 @@ def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, str, 
         rows = {word: _row(word, measure, found, sure) for word, measure in words.items()}
         run.summary.update({f"{word}/{'/'.join(called)}": row[1] for word, row in rows.items()})
         named = dict(zip(("sender", "receiver"), networks, strict=True))
-        right = accuracies(named, data, device, values["quiet"])
+        cards = run.cards or cards_of(options)  # of a stitching run's networks
+        right = accuracies(named, cards, data, device, values["quiet"])
         run.summary |= right
         shas = {side: network_sha256(network) for side, network in named.items()}
         run.facts |= {"networks": shas, "device": str(device), "dataset": options["dataset"]}
@@ -94,7 +95,6 @@ def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, str, 
                 picture = _correlations(found.moments, called)
                 blocks.append(picture)
                 writer.add_figure("similarity/units", picture.figure)
-        cards = run.cards or cards_of(options)  # of a stitching run's networks
         write_run_report(run, f"Similarity: {name}", blocks, cards)
     if kept is not None:  # a terminal has no room for words beside so many numbers
         left = [i for i, name in enumerate(head) if not _is_spare(name, len(kept) < images)]

@@ -17,6 +17,7 @@ class Question(Entry):
     reads_untrained: bool = False  # whether samples have rows of untrained networks, a control
     of_layers: bool = True  # False: it does not ask of pairs of layers
     reads_data: bool = True
+    scores_answers: bool = False  # whether it holds what networks answer against the labels
     watch: str = ""  # "package.module:watcher", `(Study) -> Watcher`: is told of every batch of
     # held-out images, for what is not in pooled rows; it stays in `study.watchers[<name>]`
 
@@ -43,15 +44,18 @@ QUESTIONS: Mapping[str, Question] = {
         "frankenstein.cli.analyze_circuits:section",
         "which units are active together, are they the same in both, and what are they worth?",
         reads_untrained=True,
+        scores_answers=True,
     ),
     "merge": Question(
         "frankenstein.cli.analyze_merge:section",
         "can their weights be averaged once their units are in one order?",
         of_layers=False,
+        scores_answers=True,
     ),
     "autoencoder": Question(
         "frankenstein.cli.analyze_autoencoder:section",
         "which sparse features make up a layer, and are they the same in both networks?",
+        scores_answers=True,
     ),
     "probes": Question(
         "frankenstein.cli.analyze_probes:section",

@@ -38,8 +38,8 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
     pair = load_joint(values)
     units = pair.joint.source.units, pair.joint.target.units
     stitch = make_stitch(values, *units)
-    dataset, num_classes = values["dataset"] or pair.card.dataset, pair.card.num_classes
-    data = data_for(pair.receiver, dataset, values, num_classes=num_classes)
+    dataset, cards = values["dataset"] or pair.card.dataset, {"network": pair.card}
+    data = data_for(pair.receiver, dataset, values, cards=cards)
     name, quiet = values["run_name"] or stitch_name(values, dataset), values["quiet"]
     epochs = epochs_of(values)
     if not quiet:

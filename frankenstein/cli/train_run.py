@@ -9,7 +9,8 @@ from torch import nn
 
 from frankenstein.callbacks import Every, SeededSteps, TrainingBar
 from frankenstein.catalog import DATASETS
-from frankenstein.cli.checks import at_least, data_for, num_classes_of
+from frankenstein.cli.checks import at_least, data_for
+from frankenstein.cli.label_checks import num_classes_of
 from frankenstein.cli.partial_report import telling_how_far
 from frankenstein.cli.run_folder import RunFolder, run_folder
 from frankenstein.cli.train_report import write_train_report
