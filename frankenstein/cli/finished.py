@@ -55,7 +55,8 @@ class Finished:
         """The seeds of the run and of its networks."""
         found = {name: v for name, v in self.record["options"].items() if name in _SEEDS}
         for whose, card in self.cards.items():
-            found[whose] = f"{card['init_seed']}/{card['order_seed']}"
+            seeds = card["init_seed"], card["order_seed"]
+            found[whose] = "/".join("–" if seed is None else str(seed) for seed in seeds)
         return found
 
     @property
@@ -64,17 +65,21 @@ class Finished:
         return {whose: card["sha256"] for whose, card in self.cards.items()}
 
 
-def read_finished(folders: Iterable[str]) -> list[Finished]:
-    """The runs in these folders, each once.
+def read_finished(folders: Iterable[str]) -> tuple[list[Finished], list[Path]]:
+    """The runs in these folders, each once, and folders of runs that are not finished.
 
     Raises:
-        UserError: if one is no folder of a finished run, or there is none.
+        UserError: if one is no folder of a run, or there is no finished one.
     """
     paths = dict.fromkeys(Path(folder).resolve() for folder in folders)
     names = {Path(folder).resolve(): Path(folder) for folder in folders}
     if not paths:
         raise UserError("there is no run to report on; name folders such as results/stitch/RUN")
-    return [_read(names[path]) for path in paths]
+    partial = [names[path] for path in paths if path.name.endswith(PARTIAL)]
+    whole = [names[path] for path in paths if not path.name.endswith(PARTIAL)]
+    if not whole:
+        raise UserError(f"{partial[0]} is not finished; go on with it by --resume")
+    return [_read(path) for path in whole], partial
 
 
 def groups(runs: Iterable[Finished]) -> dict[str, list[Finished]]:
@@ -89,7 +94,7 @@ def groups(runs: Iterable[Finished]) -> dict[str, list[Finished]]:
         said = {k: v for k, v in one.items() if any(other.get(k) != v for other in others)}
         if len(others) < len(asked) or not said:
             said = {"verb": one["verb"], **said}
-        name = _name(said)
+        name = said_of(said)
         named[f"{name} ({len(named) + 1})" if name in named else name] = found
     return named
 
@@ -105,8 +110,6 @@ def replays(runs: Iterable[Finished]) -> list[Finished]:
 
 
 def _read(folder: Path) -> Finished:
-    if folder.name.endswith(PARTIAL):
-        raise UserError(f"{folder} is not finished; go on with it by --resume")
     parts = []
     for name in _NAMES:
         file = folder / name
@@ -126,13 +129,19 @@ def _read(folder: Path) -> Finished:
     return Finished(folder, record, scores)
 
 
-def _name(said: Mapping[str, Any]) -> str:
-    """What is said, in few words: layers as `bn3 → bn5`."""
-    said = dict(said)
+def said_of(asked: Mapping[str, Any]) -> str:
+    """Options in few words: layers as `bn3 → bn5`, nothing of an option that was not used.
+
+    >>> said_of({"sender_layer": "bn3", "receiver_layer": "bn5", "low_rank": None, "all": False})
+    'bn3 → bn5'
+    >>> said_of({"low_rank": None}), said_of({"low_rank": 8, "measures": ["a", "b"], "all": True})
+    ('low_rank –', 'low_rank 8, measures a b, all')
+    """
+    used = {key: value for key, value in asked.items() if value not in (None, False, [])}
     words = []
-    if {"sender_layer", "receiver_layer"} <= set(said):
-        words.append(f"{said.pop('sender_layer')} → {said.pop('receiver_layer')}")
-    for key, value in said.items():
-        value = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-        words.append(value if key == "verb" else f"{key} {value}")
-    return ", ".join(words)
+    if {"sender_layer", "receiver_layer"} <= set(used):
+        words.append(f"{used.pop('sender_layer')} → {used.pop('receiver_layer')}")
+    for key, value in used.items():
+        text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        words.append(text if key == "verb" else key if value is True else f"{key} {text}")
+    return ", ".join(words or [f"{key} –" for key in asked])

@@ -15,8 +15,9 @@ def report(
     """Join finished runs into one report: a seed study, a sweep over layers or ranks.
 
     Runs that differ in nothing but seeds, their own and those that their networks were trained
-    from, are one row: a mean with its 95 % interval. Everything is read from the runs' run.json and
-    summary.json.
+    from, are one row: a mean with its 95 % interval. Over layers, or over a number such as a rank,
+    scores are drawn as curves. Everything is read from the runs' run.json and summary.json; runs
+    that are not finished are left out.
 
     Args:
         runs: folders of runs, of any verb
@@ -37,5 +38,5 @@ def report(
     from frankenstein.cli.outcome import tell
     from frankenstein.cli.report_run import run_report
 
-    folder, table = run_report(values, dump(report, values))
-    return tell(folder, quiet, table)
+    folder, shown = run_report(values, dump(report, values))
+    return tell(folder, quiet, *shown)

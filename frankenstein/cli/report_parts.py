@@ -4,7 +4,6 @@ import csv
 import io
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,15 +11,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from frankenstein.cli.finished import Finished, replays
 from frankenstein.cli.score_tables import PERCENT
+from frankenstein.cli.sweep import find_sweep, sweep_pictures
 from frankenstein.compare.repeats import mean_and_margin
 from frankenstein.report import Picture, format_value, intervals, markdown_table, rich_table
 
 _DRAWN = 12  # scores that have a figure, at most
-_SHOWN = 3  # scores that the terminal has room for
+_NAME = 16  # letters of a group's name that the terminal keeps on one line
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +79,24 @@ def score_table(study: Study) -> str:
 
 
 def short_score_table(study: Study, title: str) -> Table:
-    """The same for the terminal: as many scores as fit, one word a line in the header."""
-    scores = study.scores[:_SHOWN]
+    """The same for the terminal: as many scores as fit whole beside the names of groups."""
+    width, endless = Console().width, Console(width=10_000)
+    count = len(study.scores)
+    table = _first_scores(study, count, title)
+    while count > 1 and Measurement.get(endless, endless.options, table).minimum > width:
+        count -= 1
+        table = _first_scores(study, count, title)
+    return table
+
+
+def _first_scores(study: Study, count: int, title: str) -> Table:
+    scores = study.scores[:count]
     rows, header = _rows(study, scores)
-    left = len(study.scores) - len(scores)
-    said = f"{title}; the report has {left} more scores" if left else title
-    return rich_table(rows, [re.sub("[/_]", "\n", name) for name in header], title=said)
+    left = len(study.scores) - count
+    said = f"{title}; {left} more of its scores are in the report and in scores.csv"
+    table = rich_table(rows, header, title=said if left else title, right=scores)
+    table.columns[0].min_width = min(_NAME, max(map(len, study.groups)))
+    return table
 
 
 def remarks(study: Study) -> Iterator[str]:
@@ -105,6 +119,18 @@ def remarks(study: Study) -> Iterator[str]:
     warned = [f"- `{run.folder.name}`: {w}" for run in study.runs for w in run.record["warnings"]]
     if warned:
         yield "Python warned in these runs:\n\n" + "\n".join(warned)
+
+
+def sweep_figures(study: Study) -> Iterator[Picture]:
+    """Scores over layers or over a number, if that is what the groups differ in."""
+    sweep = find_sweep(study.groups)
+    means = {
+        score: {
+            group: study.mean(group, score) for group in study.groups if study.values(group, score)
+        }
+        for score in study.scores[:_DRAWN]
+    }
+    return iter(()) if sweep is None else sweep_pictures(sweep, means)
 
 
 def pictures(study: Study) -> Iterator[Picture]:

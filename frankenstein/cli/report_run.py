@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.console import RenderableType
 
 from frankenstein.cli.finished import Finished, groups, read_finished
 from frankenstein.cli.report_parts import (
@@ -16,6 +16,7 @@ from frankenstein.cli.report_parts import (
     run_table,
     score_table,
     short_score_table,
+    sweep_figures,
 )
 from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_report import write_run_report
@@ -35,11 +36,13 @@ _MAIN = (  # what is shown if nothing else is asked for: a stitch beside its con
 _FEW = 6  # scores that are shown of runs that have none of these
 
 
-def run_report(values: Mapping[str, Any], config: str) -> tuple[Path, Table]:
-    """Run `frankenstein report` with these values; returns its folder and a table."""
-    runs = read_finished(values["runs"])
+def run_report(values: Mapping[str, Any], config: str) -> tuple[Path, list[RenderableType]]:
+    """Run `frankenstein report` with these values; returns its folder and what to show."""
+    runs, partial = read_finished(values["runs"])
     study = Study(groups(runs), _chosen(runs, values["scores"]))
     name = values["run_name"] or f"{'-'.join(study.verbs)}-{len(runs)}-runs"
+    left_out = [f"left out, for they are not finished: {', '.join(p.name for p in partial)}"]
+    left_out = left_out if partial else []
     plural = "runs" if len(runs) > 1 else "run"
     with run_folder(values["out_dir"], "report", name, config) as run:
         run.summary |= study.summary()
@@ -53,7 +56,9 @@ def run_report(values: Mapping[str, Any], config: str) -> tuple[Path, Table]:
                 "that their networks were trained from.",
                 "## Scores",
                 score_table(study),
+                *left_out,
                 *remarks(study),
+                *sweep_figures(study),
                 *pictures(study),
                 "## Runs",
                 run_table(study, run.final),
@@ -61,7 +66,7 @@ def run_report(values: Mapping[str, Any], config: str) -> tuple[Path, Table]:
                 "weights and of its batch order.",
             ],
         )
-    return run.path, short_score_table(study, run.path.name)
+    return run.path, [*left_out, short_score_table(study, run.path.name)]
 
 
 def _chosen(runs: Sequence[Finished], patterns: Sequence[str] | None) -> list[str]:

@@ -9,11 +9,12 @@ import pytest
 from frankenstein.cli import main
 from frankenstein.cli.config import dump
 from frankenstein.cli.entry import verb_function
-from frankenstein.cli.finished import Finished
+from frankenstein.cli.finished import Finished, groups, read_finished
 from frankenstein.cli.parser import parse
 from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.schema import read_schema
+from frankenstein.cli.sweep import find_sweep
 from frankenstein.compare.repeats import mean_and_margin
 
 
@@ -150,6 +151,77 @@ def test_its_table_fits_80_columns(finished, capsys, monkeypatch):
     assert "…" not in said
     assert "91.01 ± 2.51 %" in said
     assert said.splitlines()[-1] == "report:     results/report/stitch-3-runs/report.md"
+
+
+def test_a_number_on_the_terminal_is_never_cut(finished, capsys, monkeypatch):
+    words = "relu1 relu1 --mask semi-match --target-type soft_12 --temperature {} --seed {}"
+    runs = [
+        finished(f"{t}-{s}", 0.8 + s / 99, words.format(t, s), mean_cca=0.123456, unbiased_cka=1.0)
+        for t in (1.5, 2.5)
+        for s in (0, 1)
+    ]
+    runs.append(finished("r", 0.5, "-r 4"))
+    for width in (50, 60, 80, 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        assert main(["report", *runs, "--scores", "*", "--run-name", "a"]) == 0
+        said = capsys.readouterr().out.split("report: ")[0]
+        assert max(map(len, said.splitlines())) <= width
+        assert "…" not in said
+        assert said.count("80.51 ± 6.42 %") == 2
+        title = " ".join(said.partition("┏")[0].split())
+        assert (width == 200) == ("more of its scores are in the report" not in title)
+
+
+def test_runs_that_are_not_finished_are_left_out_in_one_line(finished, joined, capsys):
+    runs = [finished("a", 0.9), finished("b", 0.8, "--seed 1")]
+    Path("results/stitch/c.partial").mkdir()
+    assert main(["report", *runs, "results/stitch/c.partial", "--run-name", "mine"]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.splitlines()[0] == "left out, for they are not finished: c.partial"
+    assert "finished: c.partial" in Path("results/report/mine/report.md").read_text()
+    assert joined(*runs, "results/stitch/c.partial").name == "stitch-2-runs"
+
+
+def test_an_option_that_is_not_used_is_not_named(finished, joined):
+    runs = [finished("a", 0.9, "relu1 relu1"), finished("b", 0.8, "relu1 relu1 -r 4")]
+    assert set(summary(joined(*runs, "--scores", "accuracy/after"))) == {
+        "accuracy/after/low_rank –",
+        "accuracy/after/low_rank 4",
+    }
+    runs += [finished("c", 0.9, "relu2 relu2 --orthogonal")]
+    folder = joined(*runs, "--scores", "accuracy/after")
+    assert "accuracy/after/relu2 → relu2, orthogonal" in summary(folder)
+    text = (folder / "report.md").read_text().partition("## How to run it again")[0]
+    assert "None" not in text
+
+
+def test_a_sweep_over_layers_is_a_curve_in_the_order_of_the_network(finished, joined):
+    runs = [
+        finished(f"{layer}-{rank}-{seed}", x + seed / 100, f"{layer} -r {rank} --seed {seed}")
+        for x, layer in enumerate(("relu2 relu2", "conv1 relu1", "relu1 pool1"))
+        for rank in (2, 4)
+        for seed in (0, 1)
+    ]
+    sweep = find_sweep(groups(read_finished(runs)[0]))
+    assert sweep.axis == "layer"
+    assert sweep.ticks == ["conv1 → relu1", "relu1 → pool1", "relu2"]
+    assert set(sweep.places.values()) == {
+        (x, f"low_rank {rank}") for x in range(3) for rank in (2, 4)
+    }
+    folder = joined(*runs)
+    text = (folder / "report.md").read_text()
+    assert "](figures/sweep-accuracy.png)" in text
+    assert text.index("sweep-accuracy") < text.index("score-1")
+
+
+def test_a_sweep_over_a_number_is_a_curve_over_it(finished):
+    runs = [finished(f"{rank}", 0.9, f"relu1 relu1 -r {rank}") for rank in (2, 16, 4)]
+    sweep = find_sweep(groups(read_finished(runs)[0]))
+    assert (sweep.axis, sweep.ticks) == ("low_rank", [])
+    assert sorted(sweep.places.values()) == [(2, ""), (4, ""), (16, "")]
+    lone = [finished("x", 0.9), finished("y", 0.9, "relu1 relu1 --init perm")]
+    assert find_sweep(groups(read_finished(lone)[0])) is None
 
 
 @pytest.mark.parametrize(
