@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from frankenstein.cli.joint import Pair
-from frankenstein.cli.stitch_options import make_stitch
+from frankenstein.cli.stitch_options import family_of, make_stitch
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import Controls, solve_controls
 from frankenstein.data import ImageData
@@ -28,8 +28,10 @@ def controls_for(
 ) -> Controls:
     """Controls for stitches between a pair that lies on the device; `few` limits the images.
 
-    The stitch from the untrained sender is of the family, rank and seed of the run's own.
+    The stitch from the untrained sender is of the family, rank and seed of the run's own; so is
+    the solved one, which is left out where `ps_inv` or `before` is that.
     """
+    known = family_of(values) == "affine" or values["init"] == "ps_inv"
     card = read_card(values["sender"], values["model"])
     network = build_network(
         card.architecture, card.num_classes, card.in_channels, _SEED, card.image_size
@@ -50,4 +52,5 @@ def controls_for(
         device,
         every=max(1, len(data.val_labels) // _SCORED_ON),
         make=partial(make_stitch, values),
+        sender=None if known else pair.joint.sender.front,
     )

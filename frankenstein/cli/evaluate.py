@@ -52,14 +52,9 @@ def evaluate(
     """
     values = dict(locals())
 
-    from rich.console import Console
-
     from frankenstein.cli.config import dump
     from frankenstein.cli.evaluate_run import run_evaluate
+    from frankenstein.cli.outcome import tell
 
-    folder, tables = run_evaluate(values, dump(evaluate, values))
-    console = Console()
-    for table in () if quiet else tables:
-        console.print(table)
-    console.out(folder if quiet else f"report:     {folder / 'report.md'}", highlight=False)
-    return folder
+    folder, shown = run_evaluate(values, dump(evaluate, values))
+    return tell(folder, quiet, *shown)

@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.console import RenderableType
 
 from frankenstein.cli.cards import cards_of
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.controls import controls_for
+from frankenstein.cli.doubts import doubts
 from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_names import networks_name, run_label
 from frankenstein.cli.run_report import write_run_report
-from frankenstein.cli.score_tables import KINDS, answer_tables, score_blocks, score_table
+from frankenstein.cli.score_tables import KINDS, interval_text, score_blocks, shown
 from frankenstein.cli.stitch_options import family_in_words
 from frankenstein.cli.stitched_run import read_run
 from frankenstein.cli.trainer import device_of
@@ -24,7 +25,7 @@ from frankenstein.zoo import load_network, network_sha256, read_card
 _KEPT = ("dataset", "model", "measures", "data_root")  # as in the run, unless given
 
 
-def run_evaluate(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
+def run_evaluate(values: dict[str, Any], config: str) -> tuple[Path, list[RenderableType]]:
     """Run `frankenstein evaluate` with these values; returns its folder and what to show."""
     at_least(batch_size=(values["batch_size"], 1))
     trained = Path(values["subject"]) / "network.safetensors"  # of a run of train.py
@@ -39,7 +40,7 @@ def run_evaluate(values: dict[str, Any], config: str) -> tuple[Path, list[Table]
     return _network(values, config)
 
 
-def _network(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
+def _network(values: dict[str, Any], config: str) -> tuple[Path, list[RenderableType]]:
     subject, device = values["subject"], device_of(values["accelerator"])
     card = read_card(subject, values["model"])
     network = load_network(subject, values["model"]).to(device)
@@ -52,14 +53,19 @@ def _network(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
         run.summary.update(scores)
         run.facts |= {"network": network_sha256(network), "device": str(device)}
         run.facts |= {"dataset": dataset, "examples": len(data.val_labels)}
-        rows, header = [[name, scores["accuracy"], scores["loss"]]], ["", "accuracy", "loss"]
-        about = f"`{subject}` on the {len(data.val_labels)} held-out images of {dataset}."
+        ends = interval_text(scores["accuracy_low"], scores["accuracy_high"])
+        rows = [[name, scores["n"], scores["accuracy"], ends, scores["loss"]]]
+        header = ["", "n", "accuracy", "95 % interval", "loss"]
+        about = (
+            f"`{subject}` on the {len(data.val_labels)} held-out images of {dataset}. The interval "
+            "is Wilson's, in %; the loss is cross entropy in nats."
+        )
         table = markdown_table(rows, header, percent=["accuracy"])
         write_run_report(run, f"Evaluation of {name}", [about, table])
     return run.path, [rich_table(rows, header, percent=["accuracy"])]
 
 
-def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
+def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[RenderableType]]:
     folder, device = Path(values["subject"]), device_of(values["accelerator"])
     kinds = [kind for kind in KINDS if kind in (values["stitch"] or KINDS)]
     changed = {name: values[name] for name in _KEPT if values[name] is not None}
@@ -87,6 +93,8 @@ def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Table]]:
             f"The stitches of `{folder}` on the {len(data.val_labels)} held-out images of "
             f"{dataset}; outside is beyond percentile {values['percentile']:g}."
         )
-        blocks = score_blocks(scores, measures, family_in_words(options))
-        write_run_report(run, f"Evaluation of {name}", [about, *blocks], cards_of(options))
-    return run.path, [score_table(scores, measures, name), *answer_tables(scores)]
+        tables = score_blocks(scores, measures, family_in_words(options))
+        warned = [f"**Warning:** {line}." for line in doubts(scores, options)]
+        title, blocks = f"Evaluation of {name}", [about, *warned, *tables]
+        write_run_report(run, title, blocks, cards_of(options))
+    return run.path, shown(scores, measures, name, options)

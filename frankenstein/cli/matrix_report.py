@@ -1,85 +1,20 @@
 """What a matrix of stitches shows: heatmaps, tables, one CSV, TensorBoard's page."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.catalog import MEASURES
+from frankenstein.cli.matrix_results import SHARES, Results
 from frankenstein.cli.run_folder import RunFolder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.compare.repeats import mean_and_margin
-from frankenstein.compare.stitching_matrix import Pair, from_second_moments
+from frankenstein.compare.stitching_matrix import from_second_moments
 from frankenstein.files import write_whole
-from frankenstein.report import Picture, heatmap, markdown_table
-
-_SHARES = ("accuracy", "agreement")
-
-
-@dataclass(frozen=True)
-class Results:
-    """Every number of a run, by kind ("solved", "trained", "measures"), name and pair."""
-
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    found: dict[str, dict[str, dict[Pair, list[float]]]]  # a value for each seed
-    refused: dict[Pair, str]
-
-    def table(self, kind: str, what: str) -> Tensor:  # (L, M), NaN where there is no stitch
-        """Means over the seeds."""
-        cells = self.found[kind].get(what, {})
-        rows = [
-            [
-                mean_and_margin(cells[r, c])[0] if (r, c) in cells else torch.nan
-                for c in self.columns
-            ]
-            for r in self.rows
-        ]
-        return torch.tensor(rows, dtype=torch.float64)
-
-    def whole(self, side: str) -> float:
-        """Accuracy of the sender or the receiver by itself."""
-        return next(iter(self.found["solved"][side].values()))[0]
-
-    def summary(self) -> dict[str, float]:
-        """One flat record."""
-        record = {f"accuracy/{side}": self.whole(side) for side in ("sender", "receiver")}
-        for kind, what, (s, t), values in self._numbers():
-            place = what if kind == "measures" else f"{what}/{kind}"
-            mean, margin = mean_and_margin(values)
-            record[f"{place}/{s}/{t}"] = mean
-            if len(values) > 1:
-                record[f"{place}_margin/{s}/{t}"] = margin
-        return record
-
-    def to_csv(self) -> str:
-        """One line for each number: long, as data frames like it."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(
-            ["kind", "sender_layer", "receiver_layer", "what", "value", "margin", "seeds"]
-        )
-        for kind, what, (s, t), values in self._numbers():
-            mean, margin = mean_and_margin(values)
-            several = repr(margin) if len(values) > 1 else ""
-            writer.writerow([kind, s, t, what, repr(mean), several, len(values)])
-        return text.getvalue()
-
-    def pictures(self) -> Iterator[tuple[str, str]]:
-        """Kind and name of every table."""
-        for kind, named in self.found.items():
-            yield from ((kind, what) for what in named if what not in ("sender", "receiver"))
-
-    def _numbers(self) -> Iterator[tuple[str, str, Pair, list[float]]]:
-        for kind, what in self.pictures():
-            for pair, values in self.found[kind][what].items():
-                yield kind, what, pair, values
+from frankenstein.report import Picture, format_value, heatmap, markdown_table
 
 
 def write_matrix(run: RunFolder, name: str, values: Mapping[str, Any], results: Results) -> None:
@@ -90,7 +25,8 @@ def write_matrix(run: RunFolder, name: str, values: Mapping[str, Any], results: 
         f"Every stitch from a layer of `{values['sender']}` (rows) to a layer of "
         f"`{values['receiver']}` (columns). By themselves they are right in "
         f"{results.whole('sender'):.2%} and {results.whole('receiver'):.2%} of the held-out "
-        "images. Stitches are solved and trained on training images and scored on held-out ones.",
+        f"images. Stitches are solved and trained on training images and scored on the "
+        f"{results.images:,} held-out ones.",
         *_remarks(values, results),
     ]
     for (kind, what), figure in pictures.items():
@@ -115,8 +51,23 @@ def left_out(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def warned(values: Mapping[str, Any], results: Results) -> list[str]:
+    """A line if training fell short of what is solved; nothing if it did not."""
+    if not (short := results.short_of_solved()):
+        return []
+    pair, count = short[0], len(results.found["trained"]["accuracy"])
+    means = [results.mean(kind, "accuracy", pair) for kind in ("trained", "solved")]
+    trained, solved = (format_value(mean, percent=True) for mean in means)
+    tried = "a smaller -lr" if values["init"] == "ps_inv" else "-i ps_inv"
+    return [
+        f"warning: training fell clearly short of what is solved in {len(short)} of {count} "
+        f"stitches, as from {pair[0]} to {pair[1]} ({trained} where {solved} is solved); "
+        f"try {tried}"
+    ]
+
+
 def _figure(results: Results, kind: str, what: str) -> Figure:
-    limits = (0.0, 1.0) if what in _SHARES or MEASURES[what].range == (0.0, 1.0) else None
+    limits = (0.0, 1.0) if what in SHARES or MEASURES[what].range == (0.0, 1.0) else None
     table = results.table(kind, what)
     labels = "sender's layer", "receiver's layer"
     title = _title(kind, what)
@@ -124,7 +75,7 @@ def _figure(results: Results, kind: str, what: str) -> Figure:
 
 
 def _markdown(results: Results, kind: str, what: str) -> str:
-    cells, share = results.found[kind][what], what in _SHARES
+    cells, share = results.found[kind][what], what in SHARES
     rows = []
     for r in results.rows:
         line: list[str] = [r]
@@ -149,6 +100,13 @@ def _remarks(values: Mapping[str, Any], results: Results) -> Iterator[str]:
             f"{first} to {first + seeds - 1}, of the stitch's start and the batch order."
         )
     yield from left_out(values)
+    yield from warned(values, results)
+    shares = [mean_and_margin(found)[0] for found in results.found["solved"]["accuracy"].values()]
+    widest = max(high - low for low, high in map(results.interval, shares))
+    yield (
+        f"The 95 % interval of an accuracy of one stitch on {results.images:,} images (Wilson's) "
+        f"is up to {100 * widest:.2f} points wide here; `matrix.csv` has that of each."
+    )
     if results.refused:
         reason = next(iter(results.refused.values()))
         yield f"{len(results.refused)} pairs have no such stitch (n/a). The first: {reason}."
@@ -157,7 +115,7 @@ def _remarks(values: Mapping[str, Any], results: Results) -> Iterator[str]:
 def _title(kind: str, what: str) -> str:
     if kind == "measures":
         return f"{what} of source and target"
-    return f"{what}, {kind}{' (%)' if what in _SHARES else ''}".replace(" (%)", "")
+    return f"{what}, {kind}"
 
 
 def _caption(kind: str, what: str) -> str:

@@ -14,7 +14,8 @@ from frankenstein.callbacks import progress_bar
 from frankenstein.cli.checks import data_for
 from frankenstein.cli.joint import load_networks
 from frankenstein.cli.matrix_cells import CELLS, Cells, Row
-from frankenstein.cli.matrix_report import Results, left_out, write_matrix
+from frankenstein.cli.matrix_report import left_out, write_matrix
+from frankenstein.cli.matrix_results import Results
 from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_names import stitch_name
 from frankenstein.cli.stitch_options import (
@@ -111,7 +112,7 @@ def _fill(work: Work, epochs: int, name: str) -> None:
     keys = [(*kind, s) for kind in _kinds(values, epochs) for s in names]
     if all(key in cells for key in keys):
         return
-    quiet, few = values["quiet"], 3 * values["batch_size"] if values["debug"] else None
+    quiet, few = values["quiet"], _few(values)
     fast = work.sides[0].folded(), work.sides[1].folded()
     solving = waiting(work.data.train_batches(few or values["solve_on"]), f"solving {name}", quiet)
     moments = pair_moments(*fast, solving, work.device)
@@ -242,7 +243,8 @@ def _gathered(work: Work, epochs: int) -> Results:
                 for what, value in cell.items():
                     lists = found.setdefault(kind, {}).setdefault(what, {})
                     lists.setdefault((s, t), []).append(value)
-    return Results(work.sides[0].names, work.sides[1].names, found, work.refused)
+    images = min(_few(work.values) or len(work.data.val_labels), len(work.data.val_labels))
+    return Results(work.sides[0].names, work.sides[1].names, found, work.refused, images)
 
 
 def _kinds(values: Mapping[str, Any], epochs: int) -> list[tuple[str, int]]:
@@ -253,6 +255,11 @@ def _kinds(values: Mapping[str, Any], epochs: int) -> list[tuple[str, int]]:
     kinds = [("solved", seed) for seed in solved]
     kinds += [("trained", seed) for seed in seeds if epochs]
     return kinds + ([("measures", seeds[0])] if _measures(values) else [])
+
+
+def _few(values: Mapping[str, Any]) -> int | None:
+    """How many images are enough to debug; None for all of them."""
+    return 3 * values["batch_size"] if values["debug"] else None
 
 
 def _seeds(values: Mapping[str, Any]) -> list[int]:

@@ -15,7 +15,7 @@ def tell(folder: Path, quiet: bool, *shown: RenderableType) -> Path:
         console.out(folder, highlight=False)
         return folder
     for one in shown:
-        console.print(one)
+        console.print(one, soft_wrap=isinstance(one, str))  # a line stays one line
     if (folder / "report.md").exists():
         console.out(f"report:     {folder / 'report.md'}", highlight=False)
     if any(folder.rglob("events.out.tfevents.*")):

@@ -3,21 +3,36 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import RenderableType
 from rich.table import Table
 
 from frankenstein.catalog import MEASURES
+from frankenstein.cli.doubts import doubts
 from frankenstein.compare import CONTROLS
 from frankenstein.report import markdown_table, rich_table
 
 KINDS = ("before", "after", "ps_inv")
 _WHOSE = ("sender", "receiver", *KINDS, *CONTROLS)
-_SHARES = ("accuracy", "relative_accuracy", "agreement")
-_ANSWERS = ("outside", "loss", "cross_entropy", "jensen_shannon")
 _HITS = ("both_right", "only_it_right", "only_receiver_right", "both_wrong")
-PERCENT = (*_SHARES, "stitching_penalty", "outside", *_HITS)
+# The tables of a report, the first of which has the measures, too.
+_ACCURACY = ("n", "accuracy", "accuracy_ends", "stitching_penalty", "stitching_penalty_ends")
+_ANSWERS = ("relative_accuracy", "agreement", "loss", "cross_entropy", "jensen_shannon", "outside")
+_TOGETHER = (*_HITS, "normalized_disagreement")
+# Those of the terminal are as wide as 80 columns let them be.
+_BESIDE = ("agreement", "relative_accuracy", "penalty_and_margin", "outside", "loss")
+_IN_SHORT = (*_HITS, "jensen_shannon")
+_SHARES = ("accuracy", "stitching_penalty", "difference")
+PERCENT = (
+    *(f"{share}{end}" for share in _SHARES for end in ("", "_low", "_high")),
+    *("relative_accuracy", "agreement", "outside", *_HITS),
+)
+_OF = {"penalty_and_margin": "stitching_penalty"}
 _CALLED = {  # where it is not the key
+    "accuracy_ends": "95\xa0% interval",
     "relative_accuracy": "relative",
     "stitching_penalty": "penalty",
+    "stitching_penalty_ends": "its 95\xa0% interval",
+    "penalty_and_margin": "penalty (%)",
     "jensen_shannon": "divergence",
     "only_it_right": "only it",
     "only_receiver_right": "only receiver",
@@ -25,17 +40,47 @@ _CALLED = {  # where it is not the key
 Scores = Mapping[str, float]
 
 
+def shown(
+    scores: Scores, measures: Sequence[str], title: str, values: Mapping[str, Any]
+) -> list[RenderableType]:
+    """What the terminal shows of the stitches of a run with these options."""
+    warned = [f"warning: {line}" for line in doubts(scores, values)]
+    return [score_table(scores, measures, title), *answer_tables(scores), *apart(scores), *warned]
+
+
 def score_table(scores: Scores, measures: Sequence[str], title: str) -> Table:
     """Accuracy and similarity for the terminal; it fits 80 columns with three measures."""
-    return _table(scores, [*_SHARES, *measures], title)
+    counts = {scores[f"n/{whose}"] for whose in _there(scores)} - {scores["n/receiver"]}
+    said = f"{scores['n/receiver']:,} held-out images"
+    said += "".join(f", {n:,} of them for controls" for n in counts)
+    return _table(scores, ["accuracy", "accuracy_ends", *measures], f"{title}\n{said}")
 
 
 def answer_tables(scores: Scores) -> list[Table]:
     """How the answers compare with the receiver's, for the terminal."""
     return [
-        _table(scores, _ANSWERS, "beside the receiver"),
-        _table(scores, _HITS, "who is right, it or the receiver"),
+        _table(scores, _BESIDE, "beside the receiver"),
+        _table(scores, _IN_SHORT, "who is right, it or the receiver, and how far answers diverge"),
     ]
+
+
+def apart(scores: Scores) -> list[str]:
+    """A line for any two stitches on how far apart their accuracies are; none for a single one."""
+    pairs = [key.partition("/")[2] for key in scores if key.startswith("difference/")]
+    return [
+        f"{pair.replace('-', ' less ')}: {100 * scores[f'difference/{pair}']:+.2f} %, "
+        f"95 % interval {_ends(scores, 'difference', pair)}"
+        for pair in pairs
+    ]
+
+
+def interval_text(low: float, high: float, signed: bool = False) -> str:
+    """An interval of a share, in per cent.
+
+    >>> interval_text(0.8873, 0.9), interval_text(-0.001, 0.02, signed=True)
+    ('88.73 to 90.00', '-0.10 to +2.00')
+    """
+    return " to ".join(f"{100 * end:{'+' if signed else ''}.2f}" for end in (low, high))
 
 
 def score_blocks(scores: Scores, measures: Sequence[str], family: str) -> list[str]:
@@ -43,13 +88,14 @@ def score_blocks(scores: Scores, measures: Sequence[str], family: str) -> list[s
 
     `family` is that of the stitches, in words.
     """
-    rows = [line for whose, line in _ROWS.items() if f"accuracy/{whose}" in scores]
+    rows = [_ROWS[whose] for whose in _there(scores) if whose in _ROWS]
     blocks = ["The rows of every table:\n\n" + "\n".join(rows).format(family=family)]
-    hits = (*_HITS, "normalized_disagreement")
-    for columns in ((*_SHARES, "stitching_penalty", *measures), _ANSWERS, hits):
+    for columns in ((*_ACCURACY, *measures), _ANSWERS, _TOGETHER):
         there = [column for column in columns if _present(scores, column)]
-        lines = [_COLUMNS.get(column) or _measured(column) for column in there]
-        blocks += [_markdown(scores, there), "\n".join(lines)]
+        lines = [_COLUMNS[c] if c in _COLUMNS else _measured(c) for c in there]
+        blocks += [_markdown(scores, there), "\n".join(filter(None, lines))]
+    if lines := apart(scores):
+        blocks.insert(3, f"{_APART}\n\n" + "\n".join(f"- {line}" for line in lines))
     return blocks
 
 
@@ -71,15 +117,38 @@ def _rows(scores: Scores, columns: Sequence[str]) -> tuple[list[list[Any]], list
     """A row each for sender, receiver, the stitches and the controls that there are."""
     columns = [column for column in columns if _present(scores, column)]
     rows = [
-        [whose, *(scores.get(f"{column}/{whose}") for column in columns)]
-        for whose in _WHOSE
-        if f"accuracy/{whose}" in scores
+        [whose, *(_cell(scores, column, whose) for column in columns)] for whose in _there(scores)
     ]
     return rows, ["", *map(_words, columns)]
 
 
+def _there(scores: Scores) -> list[str]:
+    return [whose for whose in _WHOSE if f"accuracy/{whose}" in scores]
+
+
+def _cell(scores: Scores, column: str, whose: str) -> Any:
+    if column.endswith("_ends"):
+        return _ends(scores, column.removesuffix("_ends"), whose)
+    if column != "penalty_and_margin":
+        return scores.get(f"{column}/{whose}")
+    penalty, ends = scores[f"stitching_penalty/{whose}"], _of(scores, "stitching_penalty", whose)
+    return ends and f"{100 * penalty:.2f} ± {50 * (ends[1] - ends[0]):.2f}"
+
+
+def _ends(scores: Scores, share: str, whose: str) -> str | None:
+    ends = _of(scores, share, whose)
+    return ends and interval_text(*ends, signed=share != "accuracy")
+
+
+def _of(scores: Scores, share: str, whose: str) -> tuple[float, float] | None:
+    """The ends of an interval, if there is one."""
+    low, high = (scores.get(f"{share}_{end}/{whose}") for end in ("low", "high"))
+    return None if low is None or high is None else (low, high)
+
+
 def _present(scores: Scores, column: str) -> bool:
-    return any(key.startswith(f"{column}/") for key in scores)
+    key = _OF.get(column, column.removesuffix("_ends"))
+    return any(name.startswith(f"{key}/") for name in scores)
 
 
 def _words(column: str) -> str:
@@ -97,6 +166,8 @@ _ROWS = {
     "ps_inv": "- `ps_inv`: the affine map of least squared error from source to target, whatever "
     "family the stitch has and wherever it starts. (As a start, `--init ps_inv` is something else: "
     "the closed form of the stitch's own family.)",
+    "solved": "- `solved`, a control: the closed form of the stitch's own family, {family}, which "
+    "one that is trained should come up to.",
     "identity": "- `identity`, a control: the source handed on as it is.",
     "untrained": "- `untrained`, the control of the stitch: one of the same family, {family}, in "
     "its closed form, from the same layer of a sender with random weights. What it reaches needs "
@@ -109,13 +180,23 @@ _ROWS = {
     "Controls are solved on some of the training images, and scored on a sample of the held-out "
     "ones where there are thousands; they are not trained.",
 }
+_APART = (
+    "How far apart the accuracies of two stitches are, on the same images (of which those count "
+    "that one of the two alone tells right):"
+)
 _COLUMNS = {
+    "n": "- *n*: held-out images that it is scored on.",
     "accuracy": "- *accuracy*: share of held-out images that are told right.",
+    "accuracy_ends": "- *95 % interval* in %: Wilson's, of one accuracy by itself. As two rows are "
+    "of the same images, they may differ for sure though these intervals meet.",
     "relative_accuracy": "- *relative*, the relative accuracy: accuracy over the receiver's.",
     "agreement": "- *agreement*: share of images with the same answer as the receiver's, right or "
     "wrong.",
     "stitching_penalty": "- *penalty*, the stitching penalty: the receiver's accuracy less this "
     "one.",
+    "stitching_penalty_ends": "- *its 95 % interval* in %: of a difference on the same images, "
+    "from those that one of the two alone tells right (Bonett & Price 2012). Without 0 in it "
+    "the two differ for sure.",
     "outside": "- *outside*: share of images whose representation at the cut the receiver would "
     "not have made: the means and standard deviations of its units over places lie further "
     "(Mahalanobis) from those of training images than nearly all of the receiver's own do on "

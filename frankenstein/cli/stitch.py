@@ -89,8 +89,9 @@ def stitch(
         orthogonal: a stitch that rotates
         mask: one source unit for each target unit, by this rule; identity masks nothing
         flatten: from place to place instead of from unit to unit
-        init: where the stitch starts; ps_inv is the closed form of its own family, and not always
-            the affine map that every run saves and scores as ps_inv
+        init: where the stitch starts; ps_inv, the closed form of its own family (not always the
+            affine map that every run saves and scores as ps_inv), is the one to take: from the
+            others training may not arrive, at low rank above all, and the run then warns
         solve_on: training images to solve on; all if absent
         direct: fit the target representation by gradient, instead of the task
         target_type: labels, or the answers of sender (1), receiver (2) or both
@@ -134,12 +135,11 @@ def stitch(
 
     from frankenstein.cli.config import dump
     from frankenstein.cli.outcome import tell
-    from frankenstein.cli.score_tables import answer_tables, score_table
+    from frankenstein.cli.score_tables import shown
     from frankenstein.cli.stitch_run import run_stitch
 
     folder, scores = run_stitch(values, dump(stitch, {**values, "resume": False}))
-    table = score_table(scores, measures, title=folder.name)
-    return tell(folder, quiet, table, *answer_tables(scores))
+    return tell(folder, quiet, *shown(scores, measures, folder.name, values))
 
 
 def _is_matrix(values: dict[str, Any]) -> bool:
@@ -170,6 +170,7 @@ def _is_matrix(values: dict[str, Any]) -> bool:
 
 def _matrix(values: dict[str, Any]) -> Path:
     from frankenstein.cli.config import dump
+    from frankenstein.cli.matrix_report import warned
     from frankenstein.cli.matrix_run import run_matrix
     from frankenstein.cli.outcome import tell
     from frankenstein.report import terminal_matrix
@@ -177,8 +178,12 @@ def _matrix(values: dict[str, Any]) -> Path:
     folder, results = run_matrix(values, dump(stitch, {**values, "resume": False}))
     shown: list[Any] = []
     for kind in [kind for kind in ("solved", "trained") if kind in results.found]:
-        shown.append(f"accuracy, {kind}; rows: layers of the sender, columns: of the receiver")
+        shown.append(
+            f"accuracy, {kind}, of {results.images:,} held-out images; rows: layers of the sender, "
+            "columns: of the receiver"
+        )
         shown.append(
             terminal_matrix(results.table(kind, "accuracy"), results.rows, results.columns)
         )
+    shown += warned(values, results)
     return tell(folder, values["quiet"], *shown)

@@ -7,10 +7,10 @@ import pytorch_lightning as pl
 import torch
 
 from frankenstein.callbacks import writers
+from frankenstein.cli.doubts import doubts
 from frankenstein.cli.run_folder import RunFolder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.score_tables import KINDS, score_blocks
-from frankenstein.cli.score_tables import score_table as score_table
 from frankenstein.cli.stitch_options import epochs_of, family_in_words
 from frankenstein.data import ImageData
 from frankenstein.report import (
@@ -106,6 +106,7 @@ def write_stitch_report(
             "is solved is solved on training images; everything below is measured on held-out "
             "ones. Measures compare stitched with target, place by place (`per_location`), over "
             "as many directions as both sides vary in: few for a stitch of low rank.",
+            *(f"**Warning:** {line}." for line in doubts(scores, values)),
             *score_blocks(scores, values["measures"], family_in_words(values)),
             Picture(
                 "accuracy",

@@ -12,7 +12,7 @@ from frankenstein.moments import Moments
 from frankenstein.stitches import Affine, Identity, Stitch
 from frankenstein.surgery.fold import fold
 
-CONTROLS = ("identity", "untrained", "untrained_ps_inv", "itself", "itself_ps_inv")
+CONTROLS = ("solved", "identity", "untrained", "untrained_ps_inv", "itself", "itself_ps_inv")
 Route = tuple[str, nn.Module]  # whose representation of the images, and what it goes through
 
 
@@ -35,12 +35,15 @@ def solve_controls(
     device: torch.device | str = "cpu",
     every: int = 1,
     make: Callable[[int, int], Stitch] = Affine,
+    sender: nn.Module | None = None,
 ) -> Controls:
     """Controls from one pass over training examples, to be scored on one example in `every`.
 
-    `untrained` and `receiver` are fronts: images to a representation. `align` lays the source like
-    the target (see `surgery.join`); everything lies on `device`, in evaluation mode.
+    `untrained`, `receiver` and `sender` are fronts: images to a representation. `align` lays the
+    source like the target (see `surgery.join`); everything lies on `device`, in evaluation mode.
 
+    - "solved": a stitch of the family that `make` makes, in its closed form: what one of that
+      family that is trained should reach; only if a `sender` is given;
     - "identity": the source as it is, where the sender has as many units as the receiver;
     - "untrained": a stitch of the family that `make` makes, in its closed form, from the same layer
       of a sender with random weights: the control of stitches of that family and rank;
@@ -49,12 +52,15 @@ def solve_controls(
     - "itself": the receiver's own representation as it is, which must change nothing;
     - "itself_ps_inv": least squares from it to itself, which should.
     """
-    moments, typical = Moments(), Typical()
+    moments, own, typical = Moments(), Moments(), Typical()
     fronts = fold(untrained), fold(receiver)
+    trained = None if sender is None else fold(sender)
     for images, _ in batches:
         images = images.to(device)
         source, target = (front(images) for front in fronts)
         moments.update(align(source), target)
+        if trained is not None:
+            own.update(align(trained(images)), target)
         typical.update(target)
     d, e = moments.covariance("xy").shape
     solved = {"untrained": make(d, e).solve(moments)}
@@ -68,6 +74,8 @@ def solve_controls(
         "itself": ("receiver", Identity(e, e).to(device)),
         "itself_ps_inv": ("receiver", Affine(e, e).solve(_of_itself(moments)).to(device)),
     }
+    if sender is not None:
+        routes["solved"] = ("sender", nn.Sequential(align, make(d, e).solve(own)).to(device))
     if d == e:
         routes["identity"] = ("sender", nn.Sequential(align, Identity(d, e).to(device)))
     return Controls(untrained, routes, typical.solve(), every)

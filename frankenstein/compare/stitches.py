@@ -1,12 +1,14 @@
 """How well grafted networks do, and how like the receiver they are in deed and inside."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 
 import torch
 from torch import Tensor, nn
 
 from frankenstein.compare.controls import Controls, Route
 from frankenstein.compare.outside import Outside
+from frankenstein.compare.shares import difference_interval, share_interval
 from frankenstein.compare.tally import Tally
 from frankenstein.errors import UserError
 from frankenstein.measures import Similarities, normalized_disagreement
@@ -35,6 +37,10 @@ def evaluate_stitches(
     "cross_entropy" of the receiver's distributions with its own and the mean "jensen_shannon"
     divergence of the two (nats), and the shares "both_right", "only_it_right",
     "only_receiver_right" and "both_wrong".
+    "n" is the number of images, "accuracy_low" to "accuracy_high" a 95 % interval of the accuracy,
+    and "stitching_penalty_low" to "stitching_penalty_high" one that knows that both networks were
+    asked the same images (see `compare.shares`). Of every two stitches there is "difference/b-a",
+    the accuracy of b less that of a, with "difference_low" and "difference_high" likewise.
     Where images have several labels, each counts by itself. For every stitch there is each measure
     of stitched against target, flattened as the measure does by default: place by place if it
     follows from sums, else per example, of at most 2,000.
@@ -65,7 +71,7 @@ def evaluate_stitches(
             sources["untrained"] = untrained(images[some])
             reference = {"receiver": answers["receiver"][some]}
             others.update(images[some], sources, reference, labels[some])
-    scores = (others.scores() if others else {}) | ours.scores()
+    scores = (others.scores() if others else {}) | ours.scores() | ours.differences()
     shares = outside.shares() if outside else {}
     return scores | {f"outside/{name}": share for name, share in shares.items()}
 
@@ -82,6 +88,7 @@ class _Group:
     ) -> None:
         self.receiver, self.routes, self.outside = receiver, routes, outside
         self.tallies: dict[str, Tally] = {}
+        self.alone: Tensor = torch.zeros(())  # (K, K) of K tallies: how often i is right, j not
         self.similarities = {name: Similarities(measures) for name in routes}
 
     def update(
@@ -93,14 +100,15 @@ class _Group:
     ) -> None:
         """Add a batch: representations, what whole networks make of them, and labels."""
         reference, target = answers["receiver"], sources["receiver"]
-        for name, answer in answers.items():
-            self._tally(name, answer, labels, reference)
+        right = [self._tally(name, answer, labels, reference) for name, answer in answers.items()]
         for name, (whose, stitch) in self.routes.items():
             stitched = stitch(sources[whose])
-            self._tally(name, self.receiver.end(stitched), labels, reference)
+            right.append(self._tally(name, self.receiver.end(stitched), labels, reference))
             self.similarities[name].update(stitched, target, images)
             if self.outside:
                 self.outside.update(name, stitched)
+        hits = torch.stack(right).flatten(1).double()
+        self.alone = self.alone + hits @ (1 - hits).T
 
     def scores(self) -> dict[str, float]:
         """All scores, by `<what>/<whose>`."""
@@ -112,6 +120,12 @@ class _Group:
             accuracy = scores["accuracy"]
             scores["relative_accuracy"] = accuracy / receivers if receivers else float("nan")
             scores["stitching_penalty"] = receivers - accuracy
+            scores["n"] = self.tallies[name].images
+            low, high = share_interval(accuracy, self.tallies[name].images)
+            scores |= {"accuracy_low": low, "accuracy_high": high}
+            if name != "receiver":
+                _, low, high = self._difference("receiver", name)
+                scores |= {"stitching_penalty_low": low, "stitching_penalty_high": high}
             scores["normalized_disagreement"] = normalized_disagreement(
                 scores["agreement"], accuracy, receivers
             )
@@ -120,5 +134,20 @@ class _Group:
                 scores |= {measure: float(value) for measure, value in values.items()}
         return {f"{what}/{name}": one for name, row in found.items() for what, one in row.items()}
 
-    def _tally(self, name: str, answer: Tensor, labels: Tensor, reference: Tensor) -> None:
-        self.tallies.setdefault(name, Tally()).update(answer, labels, reference)
+    def differences(self) -> dict[str, float]:
+        """Accuracies of any two stitches, the later less the earlier, by `<what>/<b>-<a>`."""
+        found = {}
+        for a, b in combinations(self.routes, 2):
+            for what, value in zip(("", "_low", "_high"), self._difference(b, a), strict=True):
+                found[f"difference{what}/{b}-{a}"] = value
+        return found
+
+    def _difference(self, first: str, second: str) -> tuple[float, float, float]:
+        """One accuracy less another, and the ends of its interval."""
+        i, j = ([*self.tallies].index(name) for name in (first, second))
+        tally = self.tallies[first]
+        one, other = float(self.alone[i, j]) / tally.n, float(self.alone[j, i]) / tally.n
+        return one - other, *difference_interval(one, other, tally.images)
+
+    def _tally(self, name: str, answer: Tensor, labels: Tensor, reference: Tensor) -> Tensor:
+        return self.tallies.setdefault(name, Tally()).update(answer, labels, reference)

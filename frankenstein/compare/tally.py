@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from frankenstein.compare.shares import share_interval
 from frankenstein.errors import UserError
 from frankenstein.labels import label_loss, several
 from frankenstein.measures import agreement, cross_entropy_between, hits_table, jensen_shannon
@@ -20,7 +21,8 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self.n = 0
+        self.n = 0  # questions
+        self.images = 0
         self._sums: dict[str, Tensor | float] = {}
 
     def update(
@@ -28,20 +30,23 @@ class Tally:
         logits: Tensor,  # (N, C)
         labels: Tensor,  # (N,) classes, or (N, C) of 0 and 1
         reference: Tensor | None = None,  # (N, C), logits of the network to be like
-    ) -> None:
-        """Add a batch."""
+    ) -> Tensor:  # in the shape of the labels, bool
+        """Add a batch; returns where the answers are right."""
         self.n += labels.numel()
+        self.images += len(labels)
         self._add("loss", label_loss(logits, labels, reduction="sum"))
         answers, classes = _answers(logits, labels), labels.long()
-        self._add("accuracy", (answers.argmax(-1) == classes).sum())
+        right = answers.argmax(-1) == classes
+        self._add("accuracy", right.sum())
         if reference is None:
-            return
+            return right
         wanted = _answers(reference, labels)
         self._add("agreement", agreement(answers, wanted).sum())
         self._add("cross_entropy", cross_entropy_between(answers, wanted).sum())
         self._add("jensen_shannon", jensen_shannon(answers, wanted).sum())
         for name, count in zip(HITS, hits_table(answers, wanted, classes).flatten(), strict=True):
             self._add(name, count)
+        return right
 
     def means(self) -> dict[str, float]:
         """Every sum per example.
@@ -65,12 +70,15 @@ def evaluate_network(
 ) -> dict[str, float]:
     """Accuracy and loss (cross entropy in nats; ln 10 for ten classes of chance) of a network.
 
-    The network lies on `device`, in evaluation mode.
+    With "n", the images, and "accuracy_low" to "accuracy_high", a 95 % interval. The network lies
+    on `device`, in evaluation mode.
     """
     tally = Tally()
     for images, labels in batches:
         tally.update(network(images.to(device)), labels.to(device))
-    return tally.means()
+    means = tally.means()
+    low, high = share_interval(means["accuracy"], tally.images)
+    return means | {"n": tally.images, "accuracy_low": low, "accuracy_high": high}
 
 
 def _answers(

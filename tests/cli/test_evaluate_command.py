@@ -48,7 +48,8 @@ def test_a_network_of_chance_has_the_loss_of_chance(run, saved, tmp_path):
     folder = run("evaluate", chance)
     assert folder.as_posix() == "results/evaluate/lenet-chance-digits"
     scores = summary(folder)
-    assert set(scores) == {"accuracy", "loss"}
+    assert set(scores) == {"accuracy", "loss", "n", "accuracy_low", "accuracy_high"}
+    assert scores["n"] == 60
     assert round(scores["loss"], 3) == 2.303
     assert "2.303" in (folder / "report.md").read_text()
     record = json.loads((folder / "run.json").read_text())
@@ -72,8 +73,11 @@ def test_a_run_is_evaluated_as_it_was_with_controls(run, stitched):
             assert scores[f"{what}/{kind}"] == pytest.approx(expected[f"{what}/{kind}"], abs=1e-5)
         assert sum(scores[f"{what}/{kind}"] for what in HITS) == pytest.approx(1)
         assert 0 <= scores[f"outside/{kind}"] <= 1
-    controls = {*CONTROLS} - {"untrained_ps_inv"}  # which `untrained` is, of an affine stitch
-    assert {key.partition("/")[2] for key in scores} == {"sender", "receiver", *KINDS, *controls}
+    # Of an affine stitch `untrained` and `ps_inv` are these.
+    controls = {*CONTROLS} - {"untrained_ps_inv", "solved"}
+    pairs = {"after-before", "ps_inv-before", "ps_inv-after"}
+    whose = {"sender", "receiver", *KINDS, *controls, *pairs}
+    assert {key.partition("/")[2] for key in scores} == whose
     assert scores["accuracy/itself"] == scores["accuracy/receiver"]
     report = (folder / "report.md").read_text()
     for said in ("outside", "Controls", "only receiver", *controls):
@@ -96,9 +100,10 @@ def test_its_tables_are_printed_and_fit_80_columns(stitched, capsys, monkeypatch
     words = ["evaluate", str(stitched), "--stitch", "after", "--accelerator", "cpu"]
     assert main(words) == 0
     said = capsys.readouterr().out
-    for part in ("solving controls", "evaluating made", "outside", "untrained", "both"):
+    for part in ("solving controls", "evaluating made", "outside", "untrained", "both", "interval"):
         assert part in said
-    assert max(map(len, said.splitlines())) <= 80
+    lines = said.splitlines()
+    assert max(len(line) for line in lines if not line.startswith("warning: ")) <= 80
     assert "…" not in said
     assert "ps_inv │" not in re.sub("itself_ps_inv", "", said)
     assert said.strip().splitlines()[-1] == "report:     results/evaluate/made/report.md"

@@ -7,6 +7,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from frankenstein.cli import main, matrix_run
+from frankenstein.cli.matrix_report import warned
+from frankenstein.cli.matrix_results import Results
+from frankenstein.compare.shares import share_interval
 
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
 FEW = (*LISTS, "-b", "64", "--measures", "linear_cka")
@@ -33,13 +36,22 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
     summary = summary_of(folder)
     places = ("accuracy/solved", "agreement/solved", "linear_cka")
     expected = {f"{place}/{s}/{t}" for place in places for s, t in fits}
-    assert set(summary) == expected | {"accuracy/sender", "accuracy/receiver"}
+    expected |= {f"accuracy_{end}/solved/{s}/{t}" for end in ("low", "high") for s, t in fits}
+    ends = ("", "_low", "_high")
+    expected |= {f"accuracy{end}/{side}" for end in ends for side in ("sender", "receiver")}
+    assert set(summary) == expected | {"n"}
+    assert summary["n"] == 60
     lines = lines_of(folder)
     assert len(lines) == 3 * len(fits)
     for line in lines:
         place = line["what"] if line["kind"] == "measures" else f"{line['what']}/{line['kind']}"
         place = f"{place}/{line['sender_layer']}/{line['receiver_layer']}"
         assert float(line["value"]) == summary[place]
+        share = line["kind"] == "solved"
+        assert line["n"] == ("60" if share else "")
+        if share:
+            interval = share_interval(summary[place], 60)
+            assert (float(line["low"]), float(line["high"])) == interval
     report = (folder / "report.md").read_text()
     assert "4 pairs have no such stitch (n/a). The first: the source is a vector" in report
     for what in ("accuracy-solved", "agreement-solved", "linear_cka-measures"):
@@ -118,6 +130,18 @@ def test_a_start_that_is_solved_trains_on_from_there(run, pair):
     summary = summary_of(run("stitch", *pair, *FEW, "-e", "1", "-lr", "0", "-i", "ps_inv"))
     for s, t in (("fc1", "fc1"), ("fc2", "fc2")):
         assert summary[f"accuracy/trained/{s}/{t}"] == summary[f"accuracy/solved/{s}/{t}"]
+
+
+def test_a_matrix_whose_training_fell_short_says_so():
+    pairs = [("a", "c"), ("b", "c")]
+    whole = {side: {key: [0.9] for key in pairs} for side in ("sender", "receiver")}
+    solved = {"accuracy": dict(zip(pairs, ([0.99], [0.9]), strict=True)), **whole}
+    trained = {"accuracy": dict(zip(pairs, ([0.2, 0.3], [0.91, 0.9]), strict=True)), **whole}
+    results = Results(("a", "b"), ("c",), {"solved": solved, "trained": trained}, {}, 1000)
+    (line,) = warned({"init": "random"}, results)
+    assert "in 1 of 2 stitches, as from a to c (25.00 % where 99.00 % is solved)" in line
+    assert line.endswith("try -i ps_inv")
+    assert warned({}, Results(("a", "b"), ("c",), {"solved": solved}, {}, 1000)) == []
 
 
 def test_random_partners_are_drawn_anew_for_every_seed(run, pair):

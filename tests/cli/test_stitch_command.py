@@ -49,7 +49,8 @@ def test_a_run_leaves_the_folder_of_the_design(run, pair):
     columns = ("relative_accuracy", "agreement", "stitching_penalty", *measures)
     expected += [f"{what}/{kind}" for what in columns for kind in KINDS]
     assert set(expected) <= set(summary)
-    assert all(isinstance(value, float) for value in summary.values())
+    assert all(isinstance(value, float | int) for value in summary.values())
+    assert {summary[f"n/{name}"] for name in whose} == {60}
     assert summary["linear_cka/ps_inv"] > summary["linear_cka/before"]
 
     report = (folder / "report.md").read_text()

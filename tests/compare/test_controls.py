@@ -89,8 +89,8 @@ def test_the_untrained_control_is_of_the_family_of_the_stitch(pair, untrained, b
             moments.update(arguments[0](images), arguments[1](images))
     affine = solve_controls(*arguments, batches)
     controls = solve_controls(*arguments, batches, make=FAMILIES[family])
-    assert set(controls.routes) == {*CONTROLS}
-    assert set(affine.routes) == {*CONTROLS} - {"untrained_ps_inv"}
+    assert set(controls.routes) == {*CONTROLS} - {"solved"}
+    assert set(affine.routes) == {*CONTROLS} - {"solved", "untrained_ps_inv"}
     solved = FAMILIES[family](4, 4).solve(moments)
     expected = {"untrained": solved, "untrained_ps_inv": affine.routes["untrained"][1][1]}
     for name, stitch in expected.items():
@@ -100,6 +100,22 @@ def test_the_untrained_control_is_of_the_family_of_the_stitch(pair, untrained, b
             torch.testing.assert_close(one, other)
     if family == "low_rank":
         assert torch.linalg.matrix_rank(controls.routes["untrained"][1][1].affine_map()[0]) == 2
+
+
+def test_the_solved_control_is_the_closed_form_of_the_family(pair, untrained, batches):
+    joint = join(*pair, "relu1", "relu1")
+    fronts = join(untrained, pair[1], "relu1", "relu1").sender.front, joint.receiver.front
+    make = partial(LowRank, rank=2)
+    controls = solve_controls(*fronts, joint.align, batches, make=make, sender=joint.sender.front)
+    moments = Moments()
+    with torch.no_grad():
+        for images, _ in batches:
+            moments.update(joint.sender.front(images), joint.receiver.front(images))
+    whose, route = controls.routes["solved"]
+    assert whose == "sender"
+    expected = make(4, 4).solve(moments).affine_map()
+    for one, other in zip(route[1].affine_map(), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_the_identity_control_is_the_source_as_it_is(pair, untrained, batches):
@@ -114,7 +130,8 @@ def test_the_identity_control_is_the_source_as_it_is(pair, untrained, batches):
 def test_controls_of_layers_of_unlike_width_and_size_lack_the_identity(pair, untrained, batches):
     scores = scores_of(pair, untrained, batches, layers=("relu1", "relu2"))
     found = {key.partition("/")[2] for key in scores}
-    assert found == {"sender", "receiver", "it", *CONTROLS} - {"identity", "untrained_ps_inv"}
+    absent = {"identity", "solved", "untrained_ps_inv"}
+    assert found == {"sender", "receiver", "it", *CONTROLS} - absent
 
 
 def test_controls_may_be_scored_on_a_sample(pair, untrained, batches):

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from frankenstein.catalog import MEASURES
 from frankenstein.compare import HITS, evaluate_network, evaluate_stitches
+from frankenstein.compare.shares import difference_interval, share_interval
 from frankenstein.errors import UserError
 from frankenstein.measures import (
     Similarities,
@@ -147,6 +148,36 @@ def test_answers_are_held_against_the_receivers_over_all_examples(pair, batches)
     assert answer["cross_entropy/receiver"] < answer["cross_entropy/it"]
 
 
+def test_intervals_are_of_the_images_that_one_alone_gets_right(pair, batches):
+    sender, receiver = cuts(pair)
+    stitches = {"a": Affine(4, 4), "b": Affine(4, 4)}
+    answer = evaluate_stitches(sender, receiver, stitches, batches)
+    images, labels = whole(batches)
+    with torch.no_grad():
+        right = {
+            name: graft(sender.front, stitch, receiver.end)(images).argmax(1) == labels
+            for name, stitch in stitches.items()
+        }
+        right["receiver"] = pair[1](images).argmax(1) == labels
+
+    def check_interval(first, second, key, whose):
+        one, other = right[first], right[second]
+        only = [(z.sum() / len(labels)).item() for z in (one & ~other, other & ~one)]
+        expected = difference_interval(*only, len(labels))
+        found = answer[f"{key}_low/{whose}"], answer[f"{key}_high/{whose}"]
+        assert found == pytest.approx(expected, abs=1e-6)
+        assert answer[f"{key}/{whose}"] == pytest.approx(only[0] - only[1], abs=1e-6)
+
+    check_interval("b", "a", "difference", "b-a")
+    for name in "ab":
+        check_interval("receiver", name, "stitching_penalty", name)
+        share = right[name].double().mean().item()
+        found = answer[f"accuracy_low/{name}"], answer[f"accuracy_high/{name}"]
+        assert found == share_interval(share, len(labels))
+        assert answer[f"n/{name}"] == len(labels)
+    assert "stitching_penalty_low/receiver" not in answer
+
+
 def test_several_labels_of_an_image_are_questions_by_themselves(pair, batches):
     batches = [(images, torch.randint(2, (len(images), 10)).float()) for images, _ in batches]
     stitch = Affine(4, 4)
@@ -192,7 +223,10 @@ def test_a_network_of_chance_has_the_loss_of_chance(pair, batches):
     for parameter in pair[0].fc.parameters():
         parameter.data.zero_()
     scores = evaluate_network(pair[0], batches)
-    assert set(scores) == {"accuracy", "loss"}
+    assert set(scores) == {"accuracy", "loss", "n", "accuracy_low", "accuracy_high"}
+    assert (scores["accuracy_low"], scores["accuracy_high"]) == share_interval(
+        scores["accuracy"], scores["n"]
+    )
     assert round(scores["loss"], 3) == 2.303
     assert scores["accuracy"] == pytest.approx((whole(batches)[1] == 0).double().mean().item())
 
