@@ -14,7 +14,7 @@ LEVELS = [
     {"shapes", "files"},
     {"examples"},
     {"moments", "grams", "labels"},
-    {"linear", "folds", "cross_moments", "buffers"},
+    {"linear", "folds", "cross_moments", "few_rows", "buffers"},
     # levels 1 to 5
     {"data", "zoo", "stitches", "dictionaries", "measures", "report"},
     {"surgery", "metrics"},

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
+from frankenstein.few_rows import few_rows, smaller, spanned
 from frankenstein.linear import ridge_whitener, whitener
 from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
 from frankenstein.moments import Moments, moments_of
@@ -52,7 +53,7 @@ def mean_cca(
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, NaN or Inf among them, or for a negative ridge.
     """
-    return _mean(moments_of(x, y), "mean_cca", ridge, power=1)
+    return _mean(x, y, "mean_cca", ridge, power=1)
 
 
 def mean_squared_cca(
@@ -65,7 +66,7 @@ def mean_squared_cca(
     Source: Kornblith et al. 2019, table 1, https://arxiv.org/abs/1905.00414; the mean is over the
     directions of the side that has fewer, so that it is symmetric.
     """
-    return _mean(moments_of(x, y), "mean_squared_cca", ridge, power=2)
+    return _mean(x, y, "mean_squared_cca", ridge, power=2)
 
 
 def svcca(
@@ -86,7 +87,7 @@ def svcca(
     """
     if not 0 < share <= 1:
         raise UserError(f"the share of variance kept lies in (0, 1], got {share:g}")
-    moments = moments_of(x, y)
+    moments = moments_of(*smaller(x, y))
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), "svcca", reason)
     white_x, white_y = (_leading(moments, side, share) for side in "xy")
@@ -107,19 +108,23 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, or NaN or Inf among them.
     """
-    moments = moments_of(x, y)
+    moments = moments_of(*smaller(x, y, spanned, spanned))
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), "pwcca", reason)
     white_x, white_y = (whitener(moments, side) for side in "xy")
     if reason := too_few(moments, white_x.shape[1], white_y.shape[1]):
         return undefined(moments.covariance("xy"), "pwcca", reason)
+    if few_rows(x, y) is not None:  # the weights are of the units as they are
+        moments = moments_of(x, y)
+        white_x, white_y = (whitener(moments, side) for side in "xy")
     whitened = white_x.T @ moments.covariance("xy") @ white_y
     turn, correlations, _ = torch.linalg.svd(whitened, full_matrices=False)
     weights = (moments.covariance("xx") @ white_x @ turn).abs().sum(0)
     return (weights * correlations.clamp(max=1)).sum() / weights.sum()
 
 
-def _mean(moments: Moments, name: str, ridge: float, power: int) -> Tensor:
+def _mean(x: Tensor | Moments, y: Tensor | None, name: str, ridge: float, power: int) -> Tensor:
+    moments = moments_of(*(smaller(x, y) if ridge else smaller(x, y, spanned, spanned)))
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), name, reason)
     if ridge:

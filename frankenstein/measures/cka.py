@@ -2,6 +2,14 @@
 
 from torch import Tensor
 
+from frankenstein.examples import examples_of
+from frankenstein.few_rows import few_rows
+from frankenstein.measures.kernels import (
+    centred,
+    centred_without_diagonal,
+    kernel_cka,
+    linear_gram,
+)
 from frankenstein.measures.undefined import nothing_to_compare, undefined
 from frankenstein.moments import Moments, moments_of
 
@@ -13,7 +21,7 @@ def linear_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     NaN with a warning where a representation does not vary.
 
     Source: Kornblith et al. 2019, eq. 4 with linear kernels, https://arxiv.org/abs/1905.00414.
-    Cost: O(N D E) for the sums, in float64.
+    Cost: O(N D E) for the sums, in float64; O(N² (D + E)) for fewer rows than units.
 
     Raises:
         ShapeError: if x and y hold a different number of examples.
@@ -24,6 +32,8 @@ def linear_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     >>> linear_cka(x, 3 * x + 10).round(decimals=4)
     tensor(1., dtype=torch.float64)
     """
+    if (few := few_rows(x, y)) is not None:
+        return kernel_cka(examples_of(*few), "linear_cka", linear_gram, centred)
     moments = moments_of(x, y)
     cross = moments.covariance("xy")
     if reason := nothing_to_compare(moments):
@@ -39,13 +49,15 @@ def unbiased_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     representation does not vary, or for fewer than four examples.
 
     Source: Song et al. 2012, eq. 5, https://jmlr.org/papers/v13/song12a.html, in the ratio of
-    Nguyen et al. 2021, https://arxiv.org/abs/2010.15327; in feature space, so that
-    no N x N matrix is made.
+    Nguyen et al. 2021, https://arxiv.org/abs/2010.15327; in feature space, so that no N x N matrix
+    is made, unless there are fewer rows than units.
 
     Raises:
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, or NaN or Inf among them.
     """
+    if (few := few_rows(x, y)) is not None:
+        return kernel_cka(examples_of(*few), "unbiased_cka", linear_gram, centred_without_diagonal)
     moments = moments_of(x, y)
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), "unbiased_cka", reason)

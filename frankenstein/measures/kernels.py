@@ -1,6 +1,7 @@
 """Centered kernel alignment with other kernels than the linear one, over kept examples."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ def rbf_cka(
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, NaN or Inf among them, or only sums of them.
     """
-    return _cka(examples_of(x, y), "rbf_cka", bandwidth, centred)
+    return kernel_cka(examples_of(x, y), "rbf_cka", _gaussian(bandwidth), centred)
 
 
 def unbiased_rbf_cka(
@@ -46,7 +47,8 @@ def unbiased_rbf_cka(
 
     Source: Song et al. 2012, eq. 5, https://jmlr.org/papers/v13/song12a.html.
     """
-    return _cka(examples_of(x, y), "unbiased_rbf_cka", bandwidth, _centred_without_diagonal)
+    kernel = _gaussian(bandwidth)
+    return kernel_cka(examples_of(x, y), "unbiased_rbf_cka", kernel, centred_without_diagonal)
 
 
 def deconfounded_cka(
@@ -84,19 +86,21 @@ def deconfounded_cka(
     return _cosine(*left)
 
 
-def _cka(
-    examples: Examples, name: str, bandwidth: float, centred: Callable[[Tensor], Tensor]
-) -> Tensor:
-    if not bandwidth > 0:
-        raise UserError(f"the bandwidth is a share of the median distance, got {bandwidth:g}")
+def kernel_cka(
+    examples: Examples,
+    name: str,  # of the measure, in warnings
+    kernel: Callable[[Tensor], Tensor],  # rows to (N, N)
+    centred: Callable[[Tensor], Tensor],  # without diagonal for the unbiased HSIC
+) -> Tensor:  # ()
+    """CKA with any kernel; NaN with a warning as for `rbf_cka` and `unbiased_rbf_cka`."""
     reason = nothing_to_compare(examples)
-    if not reason and centred is _centred_without_diagonal and examples.n_kept < 4:
+    if not reason and centred is centred_without_diagonal and examples.n_kept < 4:
         reason = f"it needs at least 4 examples, got {examples.n_kept}"
     if reason:
         return undefined(examples.x.double(), name, reason)
     grams = []
     for rows, called in ((examples.x, "first"), (examples.y, "second")):
-        gram = gaussian_gram(rows, bandwidth)
+        gram = kernel(rows)
         if gram.isnan().any():
             reason = f"half of all pairs of examples are the same in the {called} representation"
             return undefined(gram, name, reason)
@@ -130,11 +134,17 @@ def centred(gram: Tensor) -> Tensor:
     return _but_rounding(gram - means - means[:, None] + means.mean(), gram)
 
 
+def _gaussian(bandwidth: float) -> Callable[[Tensor], Tensor]:
+    if not bandwidth > 0:
+        raise UserError(f"the bandwidth is a share of the median distance, got {bandwidth:g}")
+    return partial(gaussian_gram, bandwidth=bandwidth)
+
+
 def _cosine(a: Tensor, b: Tensor) -> Tensor:  # ()
     return (a * b).sum() / (a.norm() * b.norm())
 
 
-def _centred_without_diagonal(gram: Tensor) -> Tensor:
+def centred_without_diagonal(gram: Tensor) -> Tensor:
     """Centred so that inner products are n (n - 3) times Song's HSIC.
 
     Source: Székely & Rizzo 2014, https://arxiv.org/abs/1310.2926.

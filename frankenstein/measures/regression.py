@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from frankenstein.examples import Examples
+from frankenstein.few_rows import smaller, spanned, turned
 from frankenstein.folds import Folds, folds_of
 from frankenstein.linear import least_squares, whitener
 from frankenstein.measures.undefined import nothing_to_compare, undefined
@@ -23,12 +24,13 @@ def r_squared(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, or NaN or Inf among them.
     """
-    return _explained(moments_of(x, y), "r_squared", by="x", of="y")
+    return _explained(moments_of(*smaller(x, y, spanned, turned)), "r_squared", by="x", of="y")
 
 
 def reverse_r_squared(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     """Share in [0, 1] of x's variance that y explains: `r_squared` the other way round."""
-    return _explained(moments_of(x, y), "reverse_r_squared", by="y", of="x")
+    moments = moments_of(*smaller(x, y, turned, spanned))
+    return _explained(moments, "reverse_r_squared", by="y", of="x")
 
 
 def cross_validated_r_squared(
@@ -51,6 +53,8 @@ def cross_validated_r_squared(
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, or NaN or Inf among them.
     """
+    if not isinstance(x, Folds):
+        x, y = smaller(x, y)  # type: ignore[assignment]
     folds = folds_of(x, y, count)
     everything = folds.without(-1)
     like = everything.covariance("xy")

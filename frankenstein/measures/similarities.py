@@ -8,9 +8,12 @@ from torch import Tensor
 
 from frankenstein.catalog import MEASURES, find_measure
 from frankenstein.examples import Examples
+from frankenstein.few_rows import Rows
 from frankenstein.folds import Folds
 from frankenstein.moments import Moments
 from frankenstein.shapes import FLATTENINGS
+
+_BY_UNIT = {"unit_correlation", "mean_squared_distance"}
 
 
 class Similarities:
@@ -32,19 +35,26 @@ class Similarities:
         self.flattenings = {name: flattening or row.flattenings[0] for name, row in rows.items()}
         makers: dict[str, Callable[..., Any]] = {
             "moments": Moments,
+            "rows": Rows,
             "folds": Folds,
             "examples": partial(Examples, limit),
         }
         self._kept: dict[tuple[str, str], Any] = {}
         for name, flat in self.flattenings.items():
-            kind = rows[name].kept
+            kind = _kind(name, flat)
             self._kept.setdefault((kind, flat), makers[kind](flatten=FLATTENINGS[flat]))
         self.needs_inputs = any(row.needs == "inputs" for row in rows.values())
 
     @property
     def moments(self) -> Moments | None:
-        """The sums, if a measure needs them: per location, if one is asked for."""
+        """The sums, if a measure needs them: per location, if one is asked for.
+
+        Of fewer rows than units there are none, unless a measure goes unit by unit.
+        """
         sums = {flat: kept for (kind, flat), kept in self._kept.items() if kind == "moments"}
+        rows = [kept for kept in self._kept.values() if isinstance(kept, Rows)]
+        if rows and not sums:
+            return rows[0].moments if _BY_UNIT & set(self.flattenings) or not rows[0].few else None
         return sums.get("per_location", next(iter(sums.values()), None))
 
     def update(
@@ -69,7 +79,14 @@ class Similarities:
 
     def values(self) -> dict[str, Tensor]:
         """Every measure's value, a scalar each."""
-        return {
-            name: MEASURES[name](self._kept[MEASURES[name].kept, flat])
-            for name, flat in self.flattenings.items()
-        }
+        found = {}
+        for name, flat in self.flattenings.items():
+            kept = self._kept[_kind(name, flat), flat]
+            found[name] = MEASURES[name](kept.found if isinstance(kept, Rows) else kept)
+        return found
+
+
+def _kind(name: str, flattening: str) -> str:
+    """What is kept for a measure: an example flattened as a whole may have more units than rows."""
+    kind = MEASURES[name].kept
+    return "rows" if (kind, flattening) == ("moments", "per_sample") else kind

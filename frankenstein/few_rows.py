@@ -1,0 +1,139 @@
+"""Representations of fewer rows than units: what is held of them, and smaller ones in their place.
+
+Sums over D units take D² numbers, of which N rows fill N directions only.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, distributed
+
+from frankenstein.errors import UserError
+from frankenstein.examples import Examples
+from frankenstein.moments import Moments
+from frankenstein.shapes import per_location, per_sample, same_examples
+
+_WIDE = 512  # units whose sums are cheap
+
+
+class Rows:
+    """The rows of two representations while they are fewer than units, then their Moments."""
+
+    def __init__(self, flatten: Callable[[Tensor], Tensor] = per_sample) -> None:
+        """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
+        self.flatten = flatten
+        self._held: list[tuple[Tensor, Tensor]] = []
+        self._moments = Moments()
+
+    def update(self, source: Tensor, target: Tensor) -> "Rows":
+        """Add a batch of both representations (N, ...); returns self.
+
+        Raises:
+            ShapeError: if the two hold a different number of rows, or other units than before.
+        """
+        x, y = self.flatten(source), self.flatten(target)
+        same_examples(x, y)
+        held = sum(len(rows) for rows, _ in self._held)
+        if self._moments.n or not _are_few(held + len(x), x, y):
+            self.moments.update(x, y)
+        elif len(x):
+            self._held.append((x, y))
+        return self
+
+    def all_reduce(self) -> "Rows":
+        """Become the rows of all processes together, on each of them; returns self."""
+        if distributed.is_available() and distributed.is_initialized():
+            self.moments.all_reduce()
+        return self
+
+    @property
+    def few(self) -> bool:
+        """Whether there are fewer rows than units, so far."""
+        return bool(self._held)
+
+    @property
+    def moments(self) -> Moments:
+        """The sums over all rows, of which none are held any more."""
+        for rows in self._held:
+            self._moments.update(*rows)
+        self._held = []
+        return self._moments
+
+    @property
+    def found(self) -> Moments | Examples:
+        """What measures take: the rows if they are few, else the moments."""
+        if not self._held:
+            return self._moments
+        x, y = (torch.cat(side) for side in zip(*self._held, strict=True))
+        return Examples(limit=len(x)).update(x, y)
+
+
+def few_rows(
+    x: Tensor | Moments | Examples, y: Tensor | None = None
+) -> tuple[Tensor, Tensor] | None:  # (N, D), (N, E)
+    """Two representations if they are given as such and have fewer rows than units, else None."""
+    if isinstance(x, Examples):
+        return few_rows(x.x, x.y)
+    if isinstance(x, Moments) or y is None:
+        return None
+    rows = per_location(x), per_location(y)
+    same_examples(*rows)
+    return rows if len(rows[0]) and _are_few(len(rows[0]), *rows) else None
+
+
+def turned(rows: Tensor) -> Tensor:  # (N, min(N, D)) float64, from (N, D)
+    """Centred rows in a basis of their span: what no rotation changes is the same of them."""
+    rows = _centred(rows)
+    if rows.shape[1] <= len(rows):
+        return rows
+    found = torch.linalg.qr(rows.T).R.T
+    sizes = found.norm(dim=0)
+    return torch.where(sizes > 1e-13 * sizes.max(), found, 0)  # a direction of rounding is none
+
+
+def spanned(rows: Tensor) -> Tensor:  # (N, rank) float64, from (N, D)
+    """Principal coordinates of the units at variance 1: what no invertible map changes is the same.
+
+    Directions are those that `linear.whitener` counts.
+    """
+    rows = _centred(rows)
+    sizes = rows.square().mean(0).sqrt()
+    rows = rows / torch.where(sizes > 0, sizes, torch.inf)
+    eigenvalues, vectors = torch.linalg.eigh(rows @ rows.T)
+    rounding = (rows.shape[1] + math.sqrt(len(rows))) * torch.finfo(rows.dtype).eps
+    kept = eigenvalues > rounding * eigenvalues[-1:].clamp(min=0)
+    return vectors[:, kept] * eigenvalues[kept].sqrt()
+
+
+def smaller(
+    x: Tensor | Moments | Examples,
+    y: Tensor | None = None,
+    as_x: Callable[[Tensor], Tensor] = turned,
+    as_y: Callable[[Tensor], Tensor] = turned,
+) -> tuple[Tensor | Moments | Examples, Tensor | None]:
+    """Both in fewer units if they have few rows, else as they are.
+
+    Raises:
+        UserError: for NaN or Inf among few rows.
+    """
+    few = few_rows(x, y)
+    if few is None:
+        return x, y
+    for rows, side in zip(few, ("first", "second"), strict=True):
+        if not rows.isfinite().all():
+            raise UserError(
+                f"NaN or Inf in the {side} representation; look at the network that made it"
+            )
+    return as_x(few[0]), as_y(few[1])
+
+
+def _centred(rows: Tensor) -> Tensor:
+    rows = rows.double()
+    rows = rows - rows[0]  # so that a unit that does not vary is 0, where its mean may be rounded
+    return rows - rows.mean(0)
+
+
+def _are_few(n: int, x: Tensor, y: Tensor) -> bool:
+    units = max(x.shape[1], y.shape[1])
+    return n <= units and units > _WIDE
