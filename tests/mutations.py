@@ -130,6 +130,10 @@ GUARDS = [
     Guard("a folder is claimed by one", "cli/run_folder.py",
           '(parent / f"{label}{suffix}").mkdir()',
           '(parent / f"{label}{suffix}").mkdir(exist_ok=True)', "cli/test_disk.py", "one_name"),
+    Guard("steps are checked before torch", "cli/study.py",
+          "    from frankenstein.cli.study_steps import read_step\n",
+          "    import torch\n\n    from frankenstein.cli.study_steps import read_step\n",
+          "cli/test_told_at_once.py", "study"),
     Guard("layers are checked before torch", "cli/layers.py", "find_network(name)", "import torch",
           "cli/test_told_at_once.py", "layers"),
 ]  # fmt: skip

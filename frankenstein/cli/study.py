@@ -34,8 +34,12 @@ def study(
     """
     values = dict(locals())
 
+    from frankenstein.cli.study_steps import read_step
+
+    read = [read_step(line) for line in steps]
+
     from frankenstein.cli.config import dump
     from frankenstein.cli.outcome import tell
     from frankenstein.cli.study_run import run_study
 
-    return tell(run_study(values, dump(study, values)), quiet)
+    return tell(run_study(values, read, dump(study, values)), quiet)

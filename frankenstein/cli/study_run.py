@@ -1,54 +1,28 @@
 """One study: its steps are checked, run one after the other, and told of on one page."""
 
 import json
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from frankenstein.cli.entry import VERBS, verb_function
-from frankenstein.cli.errors import UsageError
-from frankenstein.cli.parser import parse
 from frankenstein.cli.run_folder import RunFolder, claim_folder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.schema import read_schema
-from frankenstein.errors import did_you_mean
+from frankenstein.cli.study_steps import FOLDER, Step
 from frankenstein.files import write_whole
 from frankenstein.report import markdown_table
 
-_FOLDER = "{study}"
 _SHARED = ("data_root", "accelerator", "quiet")  # the study's own, for every step
 _FEW = 12  # numbers that a step has on the page: all, or its accuracies, or none
 
 
-@dataclass(frozen=True)
-class Step:
-    """A verb and its words."""
-
-    verb: Callable[..., Any]
-    words: tuple[str, ...]
-
-    def values(self) -> dict[str, Any]:
-        """The verb's parameters as these words have them.
-
-        Raises:
-            UsageError: if the words do not say what the verb can do.
-        """
-        return parse(read_schema(self.verb), self.words)
-
-
-def run_study(values: Mapping[str, Any], config: str) -> Path:
-    """Run `frankenstein study` with these values; returns its folder.
+def run_study(values: Mapping[str, Any], steps: Sequence[Step], config: str) -> Path:
+    """Run `frankenstein study` with these values, whose steps were read; returns its folder.
 
     A step that fails ends the study; what was done before it stays.
-
-    Raises:
-        UsageError: for a step that is no command line of a verb that makes runs.
     """
-    steps = [read_step(line) for line in values["steps"]]
     folder = claim_folder(Path(values["out_dir"]) / "study", values["run_name"])
     write_whole(folder / "config.yaml", config)
     done: list[tuple[str, Path]] = []
@@ -65,35 +39,8 @@ def run_study(values: Mapping[str, Any], config: str) -> Path:
     return folder
 
 
-def read_step(line: str) -> Step:
-    """The step that a command line, without `frankenstein`, stands for.
-
-    Raises:
-        UsageError: if it is none.
-    """
-    try:
-        verb, *words = shlex.split(line) or [""]
-    except ValueError as error:
-        raise UsageError(f"step {line!r} is no command line: {error}") from None
-    known = [name for name in VERBS if "out_dir" in read_schema(verb_function(name)).options]
-    known = [name for name in known if name not in ("demo", "study")]
-    if verb not in known:
-        raise UsageError(
-            f"step {line!r} begins with no verb that makes runs; known: {', '.join(known)}"
-            + did_you_mean(verb, known)
-        )
-    step = Step(verb_function(verb), tuple(words))
-    try:
-        own = step.values()["out_dir"]
-    except UsageError as error:
-        raise UsageError(f"step {line!r}: {error}") from None
-    if own != read_schema(step.verb).options["out_dir"].default:
-        raise UsageError(f"step {line!r} writes into the study's folder; leave out --out-dir")
-    return step
-
-
 def _run(step: Step, folder: Path, shared: Mapping[str, Any]) -> Path:
-    words = tuple(word.replace(_FOLDER, str(folder)) for word in step.words)
+    words = tuple(word.replace(FOLDER, str(folder)) for word in step.words)
     options = Step(step.verb, words).values() | {"out_dir": str(folder)}
     for name in _SHARED:
         if name in options and shared[name] not in (None, "auto", False):
@@ -105,7 +52,7 @@ def _run(step: Step, folder: Path, shared: Mapping[str, Any]) -> Path:
 
 
 def _page(folder: Path, done: Sequence[tuple[str, Path]]) -> list[str]:
-    blocks = [f"{len(done)} steps, each with a report of its own; *{_FOLDER}* is this folder."]
+    blocks = [f"{len(done)} steps, each with a report of its own; *{FOLDER}* is this folder."]
     for line, run in done:
         place = run.relative_to(folder).as_posix()
         blocks += [f"## {place}", f"```console\nfrankenstein {line}\n```"]

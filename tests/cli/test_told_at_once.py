@@ -46,6 +46,12 @@ MISSPELT = [  # words, what they should have been
     (["analyze", "--config", "CONFIG"], "epoch"),
     (["layers", "tiny1"], "tiny10"),
     (["layers", "tiny10", "--num-clases", "3"], "--num-classes"),
+    (["study", "--confg", "CONFIG"], "--config"),
+    (["study", "trian -m lenet"], "train"),
+    (["study", "train -m lenet", "train -m tiny1 --run-name two"], "tiny10"),
+    (["study", "--config", "CONFIG"], "epoch"),
+    (["report", "results/a", "--score", "accuracy"], "--scores"),
+    (["report", "--config", "CONFIG"], "epoch"),
     (["demo", "-d", "digit"], "digits"),
     (["demo", "--dateset", "digits"], "--dataset"),
 ]

@@ -1,6 +1,7 @@
 """Whatever comes: a value in its range, NaN with a warning, or an error; for every measure."""
 
 import math
+import os
 import warnings
 
 import pytest
@@ -15,8 +16,9 @@ from frankenstein.folds import Folds
 from frankenstein.measures import UndefinedSimilarityWarning
 from frankenstein.moments import Moments
 
-# Three tests of (nearly) all of 22 measures: 170 cases each are more than 10,000 values.
-SETTINGS = settings(max_examples=170, deadline=None, derandomize=True, database=None)
+# tests/cases.py counts what comes of it.
+CASES = int(os.environ.get("FRANKENSTEIN_CASES", 170))
+SETTINGS = settings(max_examples=CASES, deadline=None, derandomize=True, database=None)
 KINDS = ("plain", "dead units", "repeated units", "rows of zeros", "constant", "nan", "inf")
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 

@@ -1,6 +1,7 @@
 """Every solver over representations that real networks make and textbooks leave out."""
 
 import math
+import os
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from frankenstein.moments import Moments
 # Coordinate descent may not get to its tolerance where source units are dependent.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
+CASES = int(os.environ.get("FRANKENSTEIN_CASES", 300))  # tests/cases.py counts what comes of it
 SHAPES = {"many rows": 40, "fewer rows than units": 3, "one row": 1}
 SCALES = (1e-8, 1e-4, 1.0, 1e4, 1e8)
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -60,7 +62,7 @@ def error(stitched, y):
 
 
 @settings(
-    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=CASES, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(pair=sides())
 def test_a_solver_finds_a_finite_map_or_says_why_not(pair):
