@@ -431,7 +431,7 @@ MEASURES: Mapping[str, Measure] = {
         symmetric=False,
         invariant_to=_UNITWISE,
         perfect=1.0,
-        source=f"{_LI}, section 3.3",
+        source=_LI,
     ),
     "matched_correlation": Measure(
         "frankenstein.measures.units:matched_correlation",
@@ -440,7 +440,7 @@ MEASURES: Mapping[str, Measure] = {
         symmetric=True,
         invariant_to=_UNITWISE,
         perfect=1.0,
-        source=f"{_LI}, section 3.2",
+        source=_LI,
     ),
     "rsa_pearson": Measure(
         "frankenstein.measures.rsa:rsa_pearson",

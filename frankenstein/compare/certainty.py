@@ -58,9 +58,10 @@ def certainty(
     The null pairs each x with the y of another, random example. p is (1 + count) / (1 + shuffles),
     so that it is never 0; small means: unrelated representations would hardly be as alike.
 
-    Source: Wu 1990, https://doi.org/10.1214/aos/1176347741 (the jackknife histogram, with
-    d = n / 2); Præstgaard & Wellner 1993, https://doi.org/10.1214/aop/1176989011; Phipson & Smyth
-    2010, https://doi.org/10.2202/1544-6115.1585, for p.
+    Source: Præstgaard & Wellner 1993, https://doi.org/10.1214/aop/1176989011, on bootstraps whose
+    counts are exchangeable, as 0 or 2 for halves are; Booth & Hall 1993,
+    https://doi.org/10.1214/aos/1176349268, on a jackknife that leaves out a share of the
+    examples (after Wu 1990); Phipson & Smyth 2010, https://doi.org/10.2202/1544-6115.1585, for p.
 
     Raises:
         UserError: if halves are too few for the ends of the interval, or there is no example.

@@ -63,8 +63,10 @@ def deconfounded_cka(
     because their inputs are, and less so here. NaN with a warning where a representation or the
     input does not vary, or the input explains a representation altogether.
 
-    Source: Cui et al. 2022, https://arxiv.org/abs/2202.00095; Gram matrices are centred before the
-    regression, which makes it free of shifts and its intercept 0.
+    Source: Cui et al. 2022, https://arxiv.org/abs/2202.00095. The order is its authors'
+    own (DeltaCKA with remove_negative_eig, https://github.com/ykumards/simtorch): units are centred
+    first, so that Gram matrices are before the regression, whose intercept is then 0, and are still
+    after it.
     Cost: O(N² (D + E) + N³) time and O(N²) memory for N kept examples.
 
     Raises:

@@ -37,7 +37,7 @@ def normalized_disagreement(agreement: float, accuracy_x: float, accuracy_y: flo
 
     Takes the means of what `agreement` and the comparison with labels say of each example.
 
-    Source: the min-max-normalised disagreement of Klabunde et al. 2023, section 4.1,
+    Source: the min-max-normalised disagreement of Klabunde et al. 2023,
     https://arxiv.org/abs/2305.06329.
 
     >>> normalized_disagreement(agreement=0.8, accuracy_x=0.9, accuracy_y=0.8)

@@ -47,7 +47,7 @@ def best_match_correlation(x: Tensor | Moments, y: Tensor | None = None) -> Tens
     A unit of x may be the best for many. Not symmetric. Dead units of either side are left out;
     NaN with a warning where a representation does not vary.
 
-    Source: the semi-matching of Li et al. 2016, section 3.3, https://arxiv.org/abs/1511.07543.
+    Source: the semi-matching of Li et al. 2016, https://arxiv.org/abs/1511.07543.
 
     Raises:
         ShapeError: if x and y hold a different number of examples.
@@ -65,7 +65,7 @@ def matched_correlation(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:
     The side that has fewer units is paired as a whole. Dead units of either side are left out; NaN
     with a warning where a representation does not vary.
 
-    Source: the bipartite matching of Li et al. 2016, section 3.2, https://arxiv.org/abs/1511.07543.
+    Source: the bipartite matching of Li et al. 2016, https://arxiv.org/abs/1511.07543.
     Cost: O(D² E) for the assignment, on the CPU.
 
     Raises:

@@ -18,6 +18,7 @@ from frankenstein.measures import (
     canonical_correlations,
     cross_validated_r_squared,
     decoding_agreement,
+    deconfounded_cka,
     matched_correlation,
     mean_cca,
     mutual_knn,
@@ -326,6 +327,30 @@ def test_on_real_activations(name, layer, activations, reference, value):
     expected = reference(name, x, y)
     check_equal(value(name, x, y), expected, 1e-4)
     check_equal(value(name, x.double(), y.double()), expected)
+
+
+@pytest.mark.parametrize("n", [12, 60])
+def test_deconfounded_cka_takes_the_steps_of_its_authors_code(n):
+    """DeltaCKA of simtorch, step by step: another order of centring and an intercept that is 0."""
+    x, y = (z.numpy() for z in representations(n, offset=5.0))
+    z = np.random.default_rng(0).normal(size=(n, 4)) + x[:, :4]
+
+    def normalised(rows):
+        rows = rows - rows.mean(0)
+        return rows / np.linalg.norm(rows)
+
+    def residual(rows):
+        gram, given = (normalised(part) @ normalised(part).T for part in (rows, z))
+        design = np.stack([np.ones(n * n), given.ravel()], 1)
+        beta = np.linalg.inv(design.T @ design) @ design.T @ gram.ravel()
+        left = (gram.ravel() - design @ beta).reshape(n, n)
+        values, vectors = np.linalg.eig(left)
+        positive = vectors @ np.diag(np.where(values.real < 0, 0, values)) @ np.linalg.inv(vectors)
+        return centring(n) @ positive.real @ centring(n)
+
+    a, b = residual(x), residual(y)
+    expected = (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())
+    check_equal(deconfounded_cka(x, y, z), expected)
 
 
 @pytest.mark.parametrize(("d", "e"), [(5, 5), (3, 8), (8, 3)])
