@@ -167,7 +167,7 @@ def _table(numbers: Mapping[Key, Numbers], units: Mapping[Key, int]) -> str:
         rows.append([layer, network, *plain, *chance, dimension])
     header = ["layer", "network", "dead", "saturated values", "saturated units", "zeros"]
     header += ["rms", "sparseness", "selectivity", "class variance", "dimension"]
-    return markdown_table(rows, header, percent=header[2:6])
+    return markdown_table(rows, header, percent=header[2:6], right=header[8:])
 
 
 def _distributions(study: Study, facts: Mapping[Key, ActivationFacts]) -> Figure:

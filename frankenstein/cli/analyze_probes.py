@@ -135,7 +135,7 @@ def _table(found: Found, layers: list[str]) -> str:
         for whose in ("sender", "receiver", *_UNTRAINED)
         for kind in _KINDS
     ]
-    return markdown_table(rows, ["layer", "network", "probe", *what])
+    return markdown_table(rows, ["layer", "network", "probe", *what], right=[*what])
 
 
 def _about(study: Study) -> str:

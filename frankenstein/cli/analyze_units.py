@@ -75,10 +75,11 @@ def section(study: Study) -> Section:
         for name, numbers in values.items():
             rows.append([layer, name, *(_cell(*numbers[kind]) for kind in KINDS)])
         rows.append([layer, "**excess**", *(_cell(excess[kind]) for kind in KINDS)])
+    kinds = [kind.replace("_", " ") for kind in KINDS]
     blocks: tuple[str | Picture, ...] = (
         _about(study),
         *(Picture(kind, _figure(found, kind), said) for kind, said in _CAPTIONS.items()),
-        markdown_table(rows, ["layer", "", *(kind.replace("_", " ") for kind in KINDS)]),
+        markdown_table(rows, ["layer", "", *kinds], right=kinds),
     )
     return Section(
         "Units, raw and sorted", blocks, scores, by_layer(_SAID, scores, [*found], _LINES)

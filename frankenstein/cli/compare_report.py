@@ -113,7 +113,7 @@ def _all_cells(matrix: LabelledMatrix, more: Mapping[str, Tensor]) -> str:
                 text += f" null {_number(more['null mean'][i, j])}"
             line.append(text)
         rows.append(line)
-    return markdown_table(rows, ["sender \\ receiver", *matrix.columns])
+    return markdown_table(rows, ["sender \\ receiver", *matrix.columns], right=matrix.columns)
 
 
 def _certainty_csv(matrices: Matrices, sure: Sure) -> str:

@@ -86,7 +86,7 @@ def _markdown(results: Results, kind: str, what: str) -> str:
             several = (r, c) in cells and len(cells[r, c]) > 1
             line.append(f"{text} ± {scale * margin:.{digits}f}" if several else text)
         rows.append(line)
-    return markdown_table(rows, ["sender \\ receiver", *results.columns])
+    return markdown_table(rows, ["sender \\ receiver", *results.columns], right=results.columns)
 
 
 def _remarks(values: Mapping[str, Any], results: Results) -> Iterator[str]:

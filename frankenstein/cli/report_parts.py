@@ -114,7 +114,7 @@ def remarks(study: Study) -> Iterator[str]:
         yield f"Run again from the same seeds, and so not counted as further runs: {names}."
     commits = {run.record.get("commit") for run in study.runs}
     if len(commits) > 1:
-        said = ", ".join(f"`{str(commit)[:12]}`" for commit in sorted(map(str, commits)))
+        said = ", ".join(f"`{_short(str(commit))}`" for commit in sorted(map(str, commits)))
         yield f"The runs were made by different versions of the code: {said}."
     warned = [f"- `{run.folder.name}`: {w}" for run in study.runs for w in run.record["warnings"]]
     if warned:
@@ -214,6 +214,11 @@ def _said_of(study: Study, groups: Sequence[str]) -> str:
             "interval is narrower than it should be."
         )
     return said
+
+
+def _short(commit: str) -> str:
+    name, dirty, _ = commit.partition("-")
+    return name[:12] + dirty + ("dirty" if dirty else "")
 
 
 def _is_share(score: str) -> bool:

@@ -41,7 +41,7 @@ def run_report(values: Mapping[str, Any], config: str) -> tuple[Path, list[Rende
     runs, partial = read_finished(values["runs"])
     study = Study(groups(runs), _chosen(runs, values["scores"]))
     name = values["run_name"] or f"{'-'.join(study.verbs)}-{len(runs)}-runs"
-    left_out = [f"left out, for they are not finished: {', '.join(p.name for p in partial)}"]
+    left_out = [f"Left out, for they are not finished: {', '.join(p.name for p in partial)}"]
     left_out = left_out if partial else []
     plural = "runs" if len(runs) > 1 else "run"
     with run_folder(values["out_dir"], "report", name, config) as run:

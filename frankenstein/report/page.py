@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -11,6 +12,7 @@ from markdown_it.token import Token
 _CSS = Path(__file__).with_name("page.css")
 # A browser that is told so would refuse whatever the page tried to load from elsewhere.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_LONG = 20  # letters of a name that need not fit on one line
 _CONTENTS = 4  # sections from which a page begins with a list of them
 
 
@@ -40,10 +42,28 @@ def html_of(markdown: str) -> str:
     tokens = reader.parse(markdown)
     for token in (inside for block in tokens for inside in block.children or ()):
         _point_to_pages(token)
+    _mark_long_names(tokens)
     page = reader.renderer.render(tokens, reader.options, {})
     # A box that scrolls can be reached by keyboard only if it takes the focus.
-    page = page.replace("<table>", '<div class="wide" tabindex="0">\n<table>')
+    page = re.sub("<table( [^>]*)?>", r'<div class="wide" tabindex="0">\n\g<0>', page)
     return page.replace("</table>", "</table>\n</div>")
+
+
+def _mark_long_names(tokens: Sequence[Token]) -> None:
+    """Tables say whether their first or second column holds texts that need some room."""
+    table: Token | None = None
+    column = 0
+    for token, content in pairwise(tokens):
+        if token.type == "table_open":
+            table = token
+        elif token.type == "tr_open":
+            column = 0
+        elif token.type == "td_open" and table is not None:
+            column += 1
+            mark = f"long-{column}"
+            known = str(table.attrGet("class") or "")
+            if column <= 2 and len(content.content) > _LONG and mark not in known:
+                table.attrJoin("class", mark)
 
 
 def _point_to_pages(token: Token) -> None:

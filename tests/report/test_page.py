@@ -39,6 +39,16 @@ def test_a_table_scrolls_in_a_box_of_its_own_and_keeps_its_sides():
     assert [cell.get("style") for cell in box.iter("td")] == ["text-align:left", "text-align:right"]
 
 
+def test_a_table_with_long_names_says_in_which_of_its_first_columns():
+    long = "a name that takes more than a line"
+    found = [
+        tree(f"| a | b | c |\n| :-- | :-- | :-- |\n| {one} | {two} | {long} |\n").find(".//table")
+        for one in ("x", long)
+        for two in ("y", long)
+    ]
+    assert [table.get("class") for table in found] == [None, "long-2", "long-1", "long-1 long-2"]
+
+
 def test_a_long_page_begins_with_its_sections(tmp_path, check_page):
     sections = [html_of("# T"), *(html_of("## Part & `code`") for _ in range(4))]
     (tmp_path / "long.html").write_text(html_page("T", sections))
