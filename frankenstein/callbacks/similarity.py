@@ -11,7 +11,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from frankenstein.callbacks.boards import add_figure
 from frankenstein.errors import UserError
 from frankenstein.measures import Similarities, correlation_matrix
-from frankenstein.report import heatmap
+from frankenstein.report import unit_correlations
 
 
 class RepresentationSimilarity(pl.Callback):
@@ -71,14 +71,5 @@ class RepresentationSimilarity(pl.Callback):
         if moments is None or moments.n == 0:
             return
         values = correlation_matrix(moments).cpu()
-        rows, columns = ([str(i) for i in range(size)] for size in values.shape)
-        figure = heatmap(
-            values,
-            rows,
-            columns,
-            title="correlation of units over the held-out data",
-            row_label="stitched unit",
-            column_label="target unit",
-            limits=(-1, 1),
-        )
+        figure = unit_correlations(values, "stitched unit", "target unit")
         add_figure(trainer, "similarity/units", figure)

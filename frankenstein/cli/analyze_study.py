@@ -20,7 +20,7 @@ from frankenstein.data.batches import Batches
 from frankenstein.errors import UserError
 from frankenstein.surgery.activation_layers import activation_layers
 from frankenstein.tasks.memory import free_memory
-from frankenstein.zoo import Card, build_network, read_card
+from frankenstein.zoo import Card, read_card, untrained
 
 _SEEDS = {"sender": 1_000_003, "receiver": 1_000_004}  # of untrained networks: nobody trains these
 PARTS = {"train": "training", "val": "held-out"}  # what tables and texts call them
@@ -82,7 +82,7 @@ class Study:
     def untrained(self) -> Mapping[str, nn.Module]:
         """Networks of the same kinds that have learned nothing: "untrained_sender" and so on."""
         return {
-            f"untrained_{side}": _frozen(_untrained(self.cards[side], seed), self.device)
+            f"untrained_{side}": _frozen(untrained(self.cards[side], seed), self.device)
             for side, seed in _SEEDS.items()
         }
 
@@ -184,9 +184,3 @@ def _pairs(
 
 def _frozen(network: nn.Module, device: torch.device) -> nn.Module:
     return network.requires_grad_(False).eval().to(device)
-
-
-def _untrained(card: Card, seed: int) -> nn.Module:
-    return build_network(
-        card.architecture, card.num_classes, card.in_channels, seed, card.image_size
-    )

@@ -12,7 +12,7 @@ from frankenstein.cli.waiting import waiting
 from frankenstein.compare import Controls, solve_controls
 from frankenstein.data import ImageData
 from frankenstein.surgery import join
-from frankenstein.zoo import build_network, read_card
+from frankenstein.zoo import read_card, untrained
 
 _SOLVED_ON, _SCORED_ON = 1_000, 1_000  # images at least: controls cost less than the stitches do
 _PER_UNIT = 10  # more to solve on where there are many units
@@ -33,9 +33,7 @@ def controls_for(
     """
     known = family_of(values) == "affine" or values["init"] == "ps_inv"
     card = read_card(values["sender"], values["model"])
-    network = build_network(
-        card.architecture, card.num_classes, card.in_channels, _SEED, card.image_size
-    )
+    network = untrained(card, _SEED)
     joint = join(
         network.eval().to(device),
         pair.receiver,

@@ -25,7 +25,7 @@ from frankenstein.cli.waiting import waiting
 from frankenstein.compare import Certainty, PairSimilarities, Representation, pair_similarities
 from frankenstein.measures import correlation_matrix
 from frankenstein.moments import Moments
-from frankenstein.report import Picture, heatmap, markdown_table, rich_table
+from frankenstein.report import Picture, markdown_table, rich_table, unit_correlations
 from frankenstein.surgery import capture
 from frankenstein.zoo import network_sha256, read_card
 
@@ -187,14 +187,6 @@ def _about(word: str) -> str:
 
 def _correlations(moments: Moments, called: tuple[str, str]) -> Picture:
     values = correlation_matrix(moments).cpu()
-    rows, columns = ([str(i) for i in range(size)] for size in values.shape)
-    figure = heatmap(
-        values,
-        rows,
-        columns,
-        title="correlation of units over the held-out images",
-        row_label=f"unit of {called[0]}",
-        column_label=f"unit of {called[1]}",
-        limits=(-1, 1),
-    )
+    labels = [f"unit of {name}" for name in called]
+    figure = unit_correlations(values, *labels)
     return Picture("units", figure, "Correlation of every unit of one with every unit of the other")

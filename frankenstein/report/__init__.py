@@ -6,7 +6,7 @@ Figures are made without pyplot: they hold no global state and need no screen.
 from frankenstein.report.charts import bars, curves
 from frankenstein.report.document import Picture, write_report
 from frankenstein.report.intervals import intervals
-from frankenstein.report.matrices import heatmap, weight_matrix
+from frankenstein.report.matrices import heatmap, unit_correlations, weight_matrix
 from frankenstein.report.projector import framed, log_projector
 from frankenstein.report.section import Section
 from frankenstein.report.short import Short, by_layer, short_number, short_view
@@ -32,6 +32,7 @@ __all__ = [
     "short_number",
     "short_view",
     "terminal_matrix",
+    "unit_correlations",
     "weight_matrix",
     "write_report",
 ]

@@ -45,6 +45,22 @@ def heatmap(
     return settled(figure)
 
 
+def unit_correlations(
+    values: ArrayLike | Tensor,  # (D, E), of unit i of one with unit j of the other
+    row_label: str,
+    column_label: str,
+) -> Figure:
+    """Units of one representation against units of another, by their correlations.
+
+    Raises:
+        ShapeError: if values are no matrix.
+    """
+    array = to_array(values)
+    rows, columns = ([str(i) for i in range(size)] for size in array.shape)
+    title = "correlation of units over held-out images"
+    return heatmap(array, rows, columns, title, row_label, column_label, limits=(-1, 1))
+
+
 @rc_context(RC)
 def weight_matrix(
     weight: ArrayLike | Tensor,  # (out, in)

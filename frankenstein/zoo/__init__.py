@@ -2,7 +2,14 @@
 
 from frankenstein.zoo.build import build_network
 from frankenstein.zoo.dense import dense
-from frankenstein.zoo.files import Card, load_network, network_sha256, read_card, save_network
+from frankenstein.zoo.files import (
+    Card,
+    load_network,
+    network_sha256,
+    read_card,
+    save_network,
+    untrained,
+)
 from frankenstein.zoo.inceptionv1 import inceptionv1
 from frankenstein.zoo.lenet import lenet
 from frankenstein.zoo.mlp import mlp
@@ -26,4 +33,5 @@ __all__ = [
     "save_network",
     "tiny10",
     "torchvision_network",
+    "untrained",
 ]

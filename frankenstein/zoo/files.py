@@ -43,9 +43,7 @@ def load_network(path: str | Path, architecture: str | None = None) -> nn.Module
     """
     tensors, card = _read(path, architecture)
     # Any seed will do, and one leaves the global generator alone.
-    network = build_network(
-        card.architecture, card.num_classes, card.in_channels, 0, card.image_size
-    )
+    network = untrained(card, 0)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
@@ -57,6 +55,13 @@ def load_network(path: str | Path, architecture: str | None = None) -> nn.Module
         # They say how its images are prepared.
         network.weights = card.weights  # type: ignore[assignment]
     return network.eval()
+
+
+def untrained(card: Card, seed: int) -> nn.Module:
+    """A network of the kind that a card says, with the random weights of a seed."""
+    return build_network(
+        card.architecture, card.num_classes, card.in_channels, seed, card.image_size
+    )
 
 
 def read_card(path: str | Path, architecture: str | None = None) -> Card:
