@@ -26,8 +26,8 @@ def test_a_network_merged_with_itself_has_no_barrier_and_is_saved(run, saved):
 
 
 def test_networks_that_cannot_be_merged_are_refused_by_name(mistake, saved):
-    said = mistake("analyze", saved("mlp"), saved("mlp", num_classes=12), "--merge")
-    assert "networks of one architecture can be merged, got 'fc3.weight'" in said
+    said = mistake("analyze", saved("lenet"), saved("dense"), "--merge")
+    assert "networks of one architecture can be merged, got 'conv1.weight'" in said
 
 
 def test_asked_for_all_the_report_says_why_there_is_no_merging(run, saved):
