@@ -73,7 +73,8 @@ FLATTENINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
 def as_tensor(z: Any) -> Tensor:
     """A tensor as it is; an array or a nested list of numbers as a tensor with all of its digits.
 
-    Arrays of float16, float32 and float64 keep their precision, all others become float64.
+    Arrays of float16, float32 and float64 keep their precision, all others become float64. True
+    and False are 1 and 0.
 
     Raises:
         ShapeError: for what holds no numbers, or rows of different lengths.
@@ -82,7 +83,9 @@ def as_tensor(z: Any) -> Tensor:
     torch.float64
     """
     if isinstance(z, Tensor):
-        return z
+        if z.is_complex():
+            raise ShapeError(f"a representation holds real numbers, got {z.dtype}")
+        return z.float() if z.dtype == torch.bool else z
     try:
         array = np.asarray(z)
         if array.dtype not in (np.float16, np.float32, np.float64):
@@ -106,6 +109,17 @@ def _said(z: Any) -> str:
 def num_units(shape: tuple[int, ...]) -> int:
     """Units of a representation of this shape, batch included: channels, else the last axis."""
     return shape[1] if len(shape) == 4 else shape[-1]
+
+
+def layers_of(given: Any) -> dict[str, Tensor]:  # {layer: (N, ...)}
+    """Representations by layer, each as a tensor.
+
+    Raises:
+        ShapeError: for anything that is no mapping from layers.
+    """
+    if not isinstance(given, Mapping) or not given:
+        raise ShapeError(f"each side is {{layer: representation}}, got {type(given).__name__}")
+    return {name: as_tensor(z) for name, z in given.items()}
 
 
 def same_examples(x: Tensor, y: Tensor) -> None:

@@ -1,7 +1,7 @@
 """How sure every cell of layer x layer matrices is, from the examples that one pass has kept."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 
@@ -14,6 +14,7 @@ from frankenstein.compare.all_pairs_neighbours import all_pairs_knn
 from frankenstein.compare.all_pairs_rsa import all_pairs_rsa
 from frankenstein.compare.certainty import Certainty, Draw, Drawn, certainty, halves, shuffles
 from frankenstein.compare.kept import Kept, Layers
+from frankenstein.errors import UserError
 from frankenstein.measures import LayerSimilarities, UndefinedSimilarityWarning
 from frankenstein.measures.kernels import gaussian_gram, linear_gram, without_confounder
 from frankenstein.shapes import FLATTENINGS
@@ -21,7 +22,7 @@ from frankenstein.shapes import FLATTENINGS
 
 def certainties(
     kept: Kept,
-    flattenings: Mapping[str, str],  # {measure: flattening}
+    measures: Sequence[str] | Mapping[str, str],  # names, or {name: flattening}
     bootstrap: int = 0,
     permutations: int = 0,
     seed: int = 0,
@@ -34,11 +35,17 @@ def certainties(
     made once, however many pairs and draws; the width of a Gaussian and what the inputs explain
     are those of all kept examples. Measures of sums are taken anew of every draw: sums by one
     product for all pairs, and each layer whitened once. `before` is told how long each will take,
-    by one draw of each kind.
+    by one draw of each kind. Unless one is named, each measure flattens as `LayerSimilarities`
+    says.
 
     Raises:
-        UserError: if draws are too few for an interval.
+        UserError: if draws are too few for an interval; for an unknown measure, or a flattening
+            that makes no sense of one; if a measure needs inputs that were not kept.
     """
+    given = measures if isinstance(measures, Mapping) else dict.fromkeys(measures)
+    flattenings = {name: LayerSimilarities([name], given[name]).flattenings[name] for name in given}
+    if kept.inputs is None and (needy := [m for m in given if MEASURES[m].needs == "inputs"]):
+        raise UserError(f"{needy[0]} needs the inputs: Kept(inputs=True).update(xs, ys, inputs)")
     draws = {name: _draws(kept, name, flattening) for name, flattening in flattenings.items()}
     if before is not None:
         counts = {halves: bootstrap, shuffles: permutations}

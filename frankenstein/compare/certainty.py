@@ -10,6 +10,7 @@ from torch import Tensor
 
 from frankenstein.errors import UserError
 from frankenstein.measures import UndefinedSimilarityWarning
+from frankenstein.shapes import ShapeError, as_tensor, same_examples
 
 Draw = tuple[Tensor, Tensor]  # numbers of the examples that x and y are taken from, in this order
 Drawn = Callable[[Tensor, Tensor], Tensor]  # the value of a draw: (), or (L, M) for all pairs
@@ -64,10 +65,15 @@ def certainty(
     examples (after Wu 1990); Phipson & Smyth 2010, https://doi.org/10.2202/1544-6115.1585, for p.
 
     Raises:
-        UserError: if halves are too few for the ends of the interval, or there is no example.
+        UserError: if halves are too few for the ends of the interval, or examples are; for a
+            negative number of draws, or a confidence that is no share.
     """
     if examples < 2:
         raise UserError(f"certainty needs at least 2 examples, got {examples}")
+    if min(bootstrap, permutations) < 0:
+        raise UserError(f"draws are counted from 0 on, got {bootstrap} and {permutations}")
+    if not 0 < confidence < 1:
+        raise UserError(f"the confidence is a share, such as 0.95, got {confidence:g}")
     tail = (1 - confidence) / 2
     if 0 < bootstrap < (least := math.ceil(round(1 / tail, 9)) - 1):
         raise UserError(f"the ends of {confidence:.0%} need {least} draws or more, got {bootstrap}")
@@ -115,9 +121,17 @@ def of_examples(
     x: Tensor,  # (N, ...)
     y: Tensor,  # (N, ...)
 ) -> Drawn:
-    """Values of any measure of two tensors, which may flatten them: an example keeps its places."""
+    """Values of any measure of two tensors, which may flatten them: an example keeps its places.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples, or another one than is drawn of.
+    """
+    x, y = as_tensor(x), as_tensor(y)
+    same_examples(x, y)
 
     def value(i: Tensor, j: Tensor) -> Tensor:
+        if max(int(i.max()), int(j.max())) >= len(x):
+            raise ShapeError(f"there are {len(x)} examples; tell `certainty` of as many")
         return measure(x[i.to(x.device)], y[j.to(y.device)])
 
     return value

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from frankenstein.compare.reading import Wanted, reading
 from frankenstein.examples import Examples
-from frankenstein.shapes import per_sample
+from frankenstein.shapes import layers_of, per_sample
 
 Layers = Mapping[str, Tensor]  # {layer: (N, ...)}, the same examples
 
@@ -26,7 +26,7 @@ class Kept:
 
     def update(self, xs: Layers, ys: Layers, inputs: Tensor | None = None) -> "Kept":
         """Add a batch of all layers; returns self."""
-        sides = [{name: _whole(z) for name, z in side.items()} for side in (xs, ys)]
+        sides = [{s: _whole(z) for s, z in layers_of(side).items()} for side in (xs, ys)]
         self._shapes = [{name: z.shape[1:] for name, z in side.items()} for side in sides]
         x, y = (torch.cat([per_sample(z) for z in side.values()], 1) for side in sides)
         self.examples.update(x, y, inputs if self.with_inputs else None)

@@ -20,7 +20,7 @@ from frankenstein.metrics.packed import (
 )
 from frankenstein.metrics.similarity import checked
 from frankenstein.report import heatmap
-from frankenstein.shapes import FLATTENINGS, as_tensor
+from frankenstein.shapes import FLATTENINGS, layers_of
 
 
 class SimilarityMatrix(Packed):
@@ -53,12 +53,13 @@ class SimilarityMatrix(Packed):
         """Take a measure and the layers of both sides; options are those of torchmetrics' Metric.
 
         Raises:
-            UserError: for an unknown measure or flattening, or a measure that needs examples.
+            UserError: for an unknown measure or flattening, a measure that needs examples, or
+                layers that are none or not each another.
         """
         super().__init__(**options)
         default = "per_sample" if measure == "unbiased_cka" else "pooled"
         self.flattening = checked(measure, flattening or default)
-        self.measure, self.rows, self.columns = measure, tuple(rows), tuple(columns)
+        self.measure, self.rows, self.columns = measure, _names(rows), _names(columns)
         self.block = block
         self.from_grams = (measure, self.flattening) == ("unbiased_cka", "per_sample")
 
@@ -68,11 +69,12 @@ class SimilarityMatrix(Packed):
         Raises:
             UserError: if a layer is missing.
         """
+        xs, ys = layers_of(xs), layers_of(ys)
         for layers, wanted in ((xs, self.rows), (ys, self.columns)):
             if missing := [name for name in wanted if name not in layers]:
                 raise UserError(f"update needs the layer {missing[0]!r}, got {list(layers)}")
-        xs = {name: as_tensor(xs[name]).detach() for name in self.rows}
-        ys = {name: as_tensor(ys[name]).detach() for name in self.columns}
+        xs = {name: xs[name].detach() for name in self.rows}
+        ys = {name: ys[name].detach() for name in self.columns}
         if self.from_grams:
             new = Grams(self.block).update(xs, ys)
             kept = self._kept()
@@ -108,3 +110,10 @@ class SimilarityMatrix(Packed):
         if self.from_grams:
             return unpack_grams(flat, self.rows, self.columns)
         return unpack_moments(flat, self.rows, self.columns, FLATTENINGS[self.flattening])
+
+
+def _names(layers: Sequence[str]) -> tuple[str, ...]:
+    names = (layers,) if isinstance(layers, str) else tuple(layers)
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"each side has one layer or more, each once, got {list(names)}")
+    return names

@@ -8,6 +8,7 @@ from frankenstein.compare import Kept, bytes_of_one, certainties, certainty, of_
 from frankenstein.compare.all_pairs_neighbours import all_pairs_knn
 from frankenstein.compare.all_pairs_rsa import all_pairs_rsa
 from frankenstein.compare.certainty import halves, shuffles
+from frankenstein.errors import UserError
 from frankenstein.measures import (
     LayerSimilarities,
     deconfounded_cka,
@@ -128,6 +129,34 @@ def test_more_units_than_examples_are_turned_without_changing_anything():
     expected = certainty(of_examples(mutual_knn, x, y), 30, 39, 19)
     for part in ("value", "low", "high", "null_mean", "p_value"):
         assert getattr(found, part).item() == pytest.approx(getattr(expected, part).item())
+
+
+def test_measures_by_name_flatten_as_those_of_all_layers_do(layers):
+    found = certainties(kept_of(layers), ["unbiased_cka", "mean_squared_cca"], permutations=19)
+    named = {"unbiased_cka": "per_sample", "mean_squared_cca": "pooled"}
+    for name, one in certainties(kept_of(layers), named, permutations=19).items():
+        assert torch.equal(found[name].null_mean, one.null_mean)
+
+
+@pytest.mark.parametrize(
+    ("measures", "said"),
+    [
+        (["cka"], "unknown measure 'cka'"),
+        ({"mutual_knn": "per_location"}, "mutual_knn takes per_sample or pooled, got 'per_loc"),
+        ({"linear_cka": "flat"}, "takes per_location or per_sample or pooled, got 'flat'"),
+        (["deconfounded_cka"], r"needs the inputs: Kept\(inputs=True\)\.update\(xs, ys, inputs\)"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_any_draw(layers, measures, said):
+    with pytest.raises(UserError, match=said):
+        certainties(kept_of(layers), measures, 39)
+
+
+def test_layers_are_given_by_name():
+    x = torch.randn(9, 3)
+    with pytest.raises(UserError, match=r"each side is \{layer: representation\}, got Tensor"):
+        Kept().update(x, x)
+    assert len(Kept().update({"a": x.numpy()}, {"b": x.tolist()})) == 9
 
 
 def odd_layers():

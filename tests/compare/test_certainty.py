@@ -179,6 +179,18 @@ def test_an_example_is_drawn_with_all_its_places():
         torch.testing.assert_close(getattr(other, name), getattr(one, name))
 
 
+def test_what_cannot_be_drawn_is_refused():
+    value_of = of_examples(linear_cka, torch.randn(20, 3), torch.randn(20, 3).numpy())
+    with pytest.raises(UserError, match="draws are counted from 0 on, got -5 and 0"):
+        certainty(value_of, 20, -5)
+    with pytest.raises(UserError, match=r"the confidence is a share, such as 0\.95, got 95"):
+        certainty(value_of, 20, 39, confidence=95)
+    with pytest.raises(UserError, match="there are 20 examples; tell `certainty` of as many"):
+        certainty(value_of, 30, 39)
+    with pytest.raises(UserError, match="got 20 and 10 rows; use one loader for both"):
+        of_examples(linear_cka, torch.randn(20, 3), torch.randn(10, 3))
+
+
 def test_a_seed_makes_it_the_same_again():
     x, y, _ = planted(20, 3, 1.0)
     value_of = one_by_one(x, y, True)

@@ -50,6 +50,13 @@ def test_what_is_no_array_of_numbers_is_refused_in_one_line(given, said, value):
             value(name, given, np.ones((4, 2)))
 
 
+def test_true_and_false_are_1_and_0_and_complex_numbers_are_refused():
+    x, y = torch.randn(40, 3) > 0, torch.randn(40, 3)
+    assert linear_cka(x, y) == linear_cka(x.float(), y)
+    with pytest.raises(ShapeError, match="a representation holds real numbers, got"):
+        linear_cka(torch.randn(40, 3, dtype=torch.complex64), y)
+
+
 def test_answers_may_be_arrays_too():
     x, y = np.array([[0.0, 1.0], [2.0, 1.0]]), np.array([[3.0, 1.0], [2.0, 1.0]])
     assert agreement(x, y).tolist() == [False, True]

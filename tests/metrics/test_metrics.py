@@ -178,7 +178,14 @@ def test_what_cannot_be_is_refused():
         if row.needs != "moments":
             with pytest.raises(UserError, match=f"{name} does not follow from sums over batches"):
                 SimilarityMatrix(name, ROWS, COLUMNS)
+    with pytest.raises(UserError, match="one layer or more, each once, got \\['a', 'a'\\]"):
+        SimilarityMatrix("linear_cka", ["a", "a"], COLUMNS)
+    with pytest.raises(UserError, match="one layer or more, each once, got \\[\\]"):
+        SimilarityMatrix("linear_cka", ROWS, [])
+    assert SimilarityMatrix("linear_cka", "layer1.0", "fc").rows == ("layer1.0",)
     xs, ys = next(iter(batches(8)))
+    with pytest.raises(UserError, match=r"each side is \{layer: representation\}, got Tensor"):
+        SimilarityMatrix("linear_cka", ROWS, COLUMNS).update(xs["map"], ys)
     with pytest.raises(UserError, match=r"update needs the layer 'fc', got \['map', 'vector'\]"):
         SimilarityMatrix("linear_cka", ["fc"], COLUMNS).update(xs, ys)
     with pytest.raises(UserError, match="Similarity merges its own kind, got SimilarityMatrix"):
