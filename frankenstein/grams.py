@@ -149,12 +149,15 @@ def _gram(
     scale: Tensor,  # ()
 ) -> Tensor:  # (n, n), float64
     """Products of centred rows, summed up in float64 over parts that stay in a CPU's cache."""
-    means = rows.mean(0, dtype=scale.dtype)
+    rows = rows.to(scale.dtype)
+    mean = rows.new_full((1, len(rows)), 1 / len(rows))  # times rows
     width = max(1, _PART // len(rows)) if rows.device.type == "cpu" else rows.shape[1]
+    room = torch.empty_like(rows[:, :width])
     total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    for part, mean in zip(rows.split(width, 1), means.split(width), strict=True):
-        # Centred first: taken out of the products, a common offset would take digits with it.
-        centred = torch.sub(part, mean).mul_(scale)
+    for part in rows.split(width, 1):
+        # Centred first: taken out of the products, a common offset would take digits with it. What
+        # rounding leaves of it, as of anything that is taken off all rows, unbiased HSIC ignores.
+        centred = torch.sub(part, mean @ part, out=room[:, : part.shape[1]]).mul_(scale)
         total += centred @ centred.T
     return total
 
