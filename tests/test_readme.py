@@ -31,6 +31,10 @@ def test_the_python_of_the_readme_runs(monkeypatch, capfd):
     images = next(iter(namespace["digits"].val_batches()))[0]
     assert namespace["frank"](images).shape == (len(images), 10)
     assert 0 < namespace["matrix"]["bn3", "bn5"] < 1
+    exec(BLOCKS[2].replace("1000", "39").replace("200", "19"), namespace)
+    found = namespace["sure"]["mutual_knn"]
+    assert (found.low < found.high).all()
+    assert (found.null_mean < found.low).all()
 
 
 @pytest.mark.parametrize(("code", "row"), NEW_THINGS, ids=["network", "data", "stitch", "measure"])
