@@ -71,6 +71,8 @@ GUARDS = [
           "cli/test_label_kinds.py", "two_kinds"),
     Guard("idx files are whole", "data/idx.py", "len(content) != start + math.prod(shape)", "False",
           "data/test_idx.py", ""),
+    Guard("attributes are yes or no", "data/celeba.py", "_SIGNS.issuperset(values)", "True",
+          "data/test_celeba.py", "belong"),
     Guard("a damaged archive is named", "data/idx.py", "(OSError, EOFError, zlib.error)",
           "ZeroDivisionError", "data/test_idx.py", "taken_for_whole"),
     Guard("frozen networks stay in eval", "tasks/frozen.py", "super().train(False)",

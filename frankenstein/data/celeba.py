@@ -14,6 +14,8 @@ from frankenstein.data.files import ImageFiles, squashed
 from frankenstein.data.photographs import Photographs
 
 _PARTS = {"train": "0", "test": "2"}  # 1 are the 19,867 faces of "valid"
+_ANY_PART = (["0"], ["1"], ["2"])
+_SIGNS = {"1", "-1"}
 _PIXELS = "img_align_celeba"
 
 
@@ -59,10 +61,12 @@ class CelebA(Photographs):
         lines = self._lines("list_attr_celeba.txt")  # how many, the attributes, then the images
         header, attributes = lines[1:2], lines[2:]
         fits = len(parts) == len(attributes) and " ".join(header).split() == [*self.classes]
+        fits = fits and lines[0].strip() == str(len(attributes))
         names, rows = [], []
         for place, line in zip(parts, attributes, strict=False):
             name, *values = line.split() or [""]
-            fits = fits and place[:1] == [name] and len(values) == self.num_classes
+            fits = fits and place[:1] == [name] and place[1:] in _ANY_PART
+            fits = fits and len(values) == self.num_classes and _SIGNS.issuperset(values)
             if place[1:] == [part]:
                 names.append(name)
                 rows.append(bytes(value == "1" for value in values))

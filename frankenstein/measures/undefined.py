@@ -32,7 +32,10 @@ def nothing_to_compare(seen: Moments | Examples) -> str | None:
 
 
 def too_few(moments: Moments, rank_x: int, rank_y: int) -> str | None:
-    """Why canonical correlations of so many directions mean nothing, or None if they do."""
+    """Why canonical correlations of so many directions mean nothing, or None if they do.
+
+    Sums do not know which rows are the same: an example that comes again counts as another one.
+    """
     if moments.n - 1 >= rank_x + rank_y:
         return None
     return (

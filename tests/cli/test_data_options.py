@@ -37,7 +37,9 @@ def faces(tmp_path):
     names = [f"{i:06}.jpg" for i in range(1, 17)]
     for name in names:
         save(folder / "img_align_celeba" / name, (218, 178))
-    rows = [" ".join(str(sign) for sign in torch.randint(2, (40,)) * 2 - 1) for _ in names]
+    rows = [
+        " ".join(str(sign) for sign in (torch.randint(2, (40,)) * 2 - 1).tolist()) for _ in names
+    ]
     attributes = [f"{name} {row}" for name, row in zip(names, rows, strict=True)]
     lines = ["16", " ".join(CelebA.classes), *attributes]
     (folder / "list_attr_celeba.txt").write_text("\n".join(lines))

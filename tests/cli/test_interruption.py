@@ -252,6 +252,26 @@ def test_a_signal_before_training_leaves_nothing(few_digits, pair, monkeypatch, 
     assert list(Path("results/stitch").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (("analyze", "--autoencoder"), "frankenstein.tasks.SparseAutoencoder.training_step"),
+        (("compare", "pool1", "pool1"), "frankenstein.cli.measure_run.pair_similarities"),
+        (("evaluate",), "frankenstein.cli.evaluate_run.evaluate_network"),
+    ],
+)
+def test_a_signal_to_what_has_nothing_to_go_on_from_leaves_nothing(
+    few_digits, pair, monkeypatch, capsys, words, where
+):
+    verb, *more = words
+    files = pair[:1] if verb == "evaluate" else pair
+    measure = ["linear_cka"] if verb == "compare" else []
+    call_at(where, 1, lambda: os.kill(os.getpid(), signal.SIGTERM), monkeypatch.setattr)
+    assert main([verb, *files, *more, *measure, "--quiet", "--accelerator", "cpu"]) == 143
+    assert capsys.readouterr().err == f"frankenstein {verb}: interrupted\n"
+    assert list(Path("results", verb).iterdir()) == []
+
+
 def test_a_second_signal_does_not_wait(few_digits, monkeypatch, capsys):
     twice = [os.getpid(), signal.SIGINT]
     call_at(

@@ -95,7 +95,10 @@ def test_absent_faces_are_counted_before_anything_runs(folder):
         ("list_attr_celeba.txt", lambda text: ""),
         ("list_attr_celeba.txt", lambda text: text.replace("Bald", "Bold")),
         ("list_attr_celeba.txt", lambda text: text.replace("000003", "000033")),
+        ("list_attr_celeba.txt", lambda text: text.replace("-1", "-3", 1)),
+        ("list_attr_celeba.txt", lambda text: text.replace("9", "8", 1)),
         ("list_eval_partition.txt", lambda text: text[:-14]),
+        ("list_eval_partition.txt", lambda text: text.replace(" 2", " 6", 1)),
         ("list_eval_partition.txt", lambda text: ""),
     ],
 )
