@@ -50,8 +50,9 @@ def analyze(
     Args:
         sender: file of the first network
         receiver: file of the second network
-        sender_layer: layer of the first network; see above if absent
-        receiver_layer: layer of the second network; the one of the same name if absent
+        sender_layer: layers of the first network, a name, names with commas between, or a glob
+            ("relu*"); see above if absent
+        receiver_layer: as many of the second network; those of the same names if absent
         units: are the activations of an image alike, as they stand and sorted?
         weights: how are the weights of each layer spread, and how far apart before and after
             matching?
@@ -90,6 +91,7 @@ def analyze(
         frankenstein analyze model_weights/tiny10/digits/in0-gn0.safetensors \\
             model_weights/tiny10/digits/in1-gn1.safetensors --all
         frankenstein analyze A.safetensors B.safetensors relu3 relu5 --units -d fashion
+        frankenstein analyze A.safetensors B.safetensors 'relu*' --probes
         frankenstein analyze A.safetensors B.safetensors --circuits --threshold 0.8
     """
     values = dict(locals())

@@ -174,7 +174,9 @@ def _pictures(study: Study, layer: CircuitLayer) -> list[str | Picture]:
     )
     said = (
         "Mean activation of every group over the held-out images of each class, in standard "
-        "deviations of its units: red classes are what it answers to."
+        "deviations of its units: red classes are what it answers to. With labels shuffled the "
+        f"largest is {max(layer.chance[whose] for whose in named):.2f}; the table names classes "
+        "above that and 0.5."
     )
     found: list[str | Picture] = [Picture(f"{layer.label}-classes", classes, said)]
     if len(named) > 1:
@@ -238,7 +240,10 @@ def _graft_table(
             continue
         whole, silenced = (found.ablated["receiver"][key] for key in ("none", f"group {r}"))
         grafted, key = found.grafted[name], f"{layer.label}/{s + 1}-{r + 1}"
-        row = [f"S{s + 1} into R{r + 1}", found.explained[name]]
+        fitted = [value for key, value in found.explained.items() if key.startswith(f"{name}, ")]
+        chance = fmean(fitted) if fitted else math.nan
+        row = [f"S{s + 1} into R{r + 1}", found.explained[name], chance]
+        scores |= {f"grafted_r2/{key}": found.explained[name], f"grafted_random_r2/{key}": chance}
         for what in ("accuracy", "agreement"):
             control = found.grafted_control(name, what)
             random = fmean(control) if control else math.nan
@@ -253,7 +258,7 @@ def _graft_table(
         rows.append(row)
     if not rows:
         return []
-    header = ["graft", "r²", "receiver", "silenced", "grafted", "random units"]
+    header = ["graft", "r²", "r², random", "receiver", "silenced", "grafted", "random units"]
     agree = ["agreement: silenced", "agreement: grafted", "agreement: random"]
     said = (
         "The receiver with the units of a group made from the sender's matched group, by least "
@@ -261,7 +266,7 @@ def _graft_table(
         "is, with the group silenced, and with it made from as many random other units of the "
         "sender. Agreement is the share of predictions that stay the receiver's own."
     )
-    return [said, markdown_table(rows, [*header, *agree], [*header[2:], *agree])]
+    return [said, markdown_table(rows, [*header, *agree], [*header[3:], *agree])]
 
 
 def _about(study: Study) -> str:

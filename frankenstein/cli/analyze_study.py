@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from frankenstein.cli.cards import files_of, short_name
 from frankenstein.cli.checks import data_for
+from frankenstein.cli.compare_words import layers_of
 from frankenstein.cli.joint import load_pair
 from frankenstein.cli.trainer import device_of
 from frankenstein.cli.waiting import waiting
@@ -18,6 +20,7 @@ from frankenstein.compare.sample import Reader, Sample, Watcher, read_sample, sa
 from frankenstein.data import ImageData
 from frankenstein.data.batches import Batches
 from frankenstein.errors import UserError
+from frankenstein.surgery import cut_points
 from frankenstein.surgery.activation_layers import activation_layers
 from frankenstein.tasks.memory import free_memory
 from frankenstein.zoo import Card, read_card, untrained
@@ -171,7 +174,7 @@ def _pairs(
     values: Mapping[str, Any], sender: nn.Module, receiver: nn.Module
 ) -> tuple[tuple[str, str], ...]:
     if values["sender_layer"] is not None:
-        return ((values["sender_layer"], values["receiver_layer"]),)
+        return _named(values, sender, receiver)
     theirs = activation_layers(receiver)
     pairs = tuple((layer, layer) for layer in activation_layers(sender) if layer in theirs)
     if not pairs:
@@ -180,6 +183,31 @@ def _pairs(
             "choose SENDER_LAYER and RECEIVER_LAYER, which `frankenstein layers` lists"
         )
     return pairs
+
+
+def _named(
+    values: Mapping[str, Any], sender: nn.Module, receiver: nn.Module
+) -> tuple[tuple[str, str], ...]:
+    """Layers as in compare, names with commas between and globs, paired in the order of each."""
+    ours, theirs = (
+        _expanded(values[f"{side}_layer"], network)
+        for side, network in (("sender", sender), ("receiver", receiver))
+    )
+    if not ours or len(ours) != len(theirs):
+        raise UserError(
+            f"layers are paired one by one, got {len(ours)} of the sender ({', '.join(ours)}) and "
+            f"{len(theirs)} of the receiver ({', '.join(theirs)})"
+        )
+    return tuple(zip(ours, theirs, strict=True))
+
+
+def _expanded(words: str, network: nn.Module) -> list[str]:
+    known = cut_points(network)
+    found: dict[str, None] = {}
+    for word in layers_of(words) or []:
+        matching = [name for name in known if fnmatchcase(name, word)]
+        found |= dict.fromkeys(matching or [word])  # who reads it says that it is not there
+    return [*found]
 
 
 def _frozen(network: nn.Module, device: torch.device) -> nn.Module:

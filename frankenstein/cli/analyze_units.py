@@ -32,9 +32,10 @@ _SAID = (
     "beyond the spread of chance orders; sorted by activation, only what is above every control."
 )
 _LINES = (
-    ("raw", "raw_pearson/{}", "+.3f"),
-    ("  chance orders: spread", "raw_pearson/units_shuffled_spread/{}", ".3f"),
-    ("sorted", "sorted_pearson/{}", ".3f"),
+    ("raw, above chance", "raw_pearson_excess/{}", "+.3f"),
+    ("  spread of chance orders", "raw_pearson/units_shuffled_spread/{}", ".3f"),
+    ("sorted, above controls", "sorted_pearson_excess/{}", "+.3f"),
+    ("  sorted, by itself", "sorted_pearson/{}", ".3f"),
     *(
         (f"  {name}", f"sorted_pearson/{name.replace(' ', '_')}/{{}}", ".3f")
         for name in ("values shuffled", "other images", "untrained")

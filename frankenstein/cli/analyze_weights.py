@@ -46,7 +46,8 @@ _CAPTIONS = {
     "random matrix of that shape does.",
     "rows": "Rows of the weight matrices (a point for each unit) on the first two principal axes "
     "of all networks' rows together. Clouds on each other mean units of like weights; the number "
-    "is the share of the variance that the two axes hold. ",
+    "is the share of the variance that the two axes hold, in brackets that of two untrained "
+    "networks. ",
 }
 
 
@@ -138,11 +139,13 @@ def _rows(
         if len({z.shape[1] for z in rows.values()}) > 1:
             continue  # of other lengths: the table has their shapes
         points, share = common_axes([*rows.values()])
-        panels[f"{layer}: {share:.0%}"] = dict(zip(rows, points, strict=True))
+        said = f"{layer}: {share:.0%}"
         scores[f"axes/{layer}"] = share
         control = [weights[whose][layer] for whose in _CONTROL if layer in weights[whose]]
         if len({z.shape[1] for z in control}) == 1:
-            scores[f"axes/untrained/{layer}"] = common_axes(control)[1]
+            chance = scores[f"axes/untrained/{layer}"] = common_axes(control)[1]
+            said += f" ({chance:.0%})"
+        panels[said] = dict(zip(rows, points, strict=True))
     figure = point_panels(panels or {"no rows of one length": {}}, "first axis", "second axis")
     return Picture("rows", figure, _CAPTIONS["rows"] + _how(whole)), scores
 

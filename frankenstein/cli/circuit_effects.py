@@ -37,7 +37,9 @@ class Effects:
 
     ablated: dict[str, Scores] = field(default_factory=dict)  # whose: "none", "group 0", ...
     grafted: Scores = field(default_factory=dict)  # of the receiver: "0 into 3", ...
-    explained: dict[str, float] = field(default_factory=dict)  # r² of the latter
+    explained: dict[str, float] = field(
+        default_factory=dict
+    )  # r² of the latter, on training images
     reason: str | None = None
 
     def control(self, whose: str, size: int, what: str = "accuracy") -> list[float]:
@@ -126,6 +128,8 @@ def _grafts(
         for k in range(_DRAWS if len(others) else 0):
             random = _some(others, min(len(of), len(others)), generator)
             grafts[f"{s} into {r}, random {k}"] = transplant(random, into, moments)
+            fitted = r_squared(moments_between(moments, random, into))
+            explained[f"{s} into {r}, random {k}"] = float(fitted)
     return grafts, explained
 
 

@@ -12,7 +12,7 @@ from frankenstein.compare.circuit_families import (
     profile_similarity,
     profiles,
 )
-from frankenstein.compare.circuit_pictures import class_profiles
+from frankenstein.compare.circuit_pictures import chance_response, class_profiles
 from frankenstein.compare.circuits import Circuits, find_circuits
 
 _SPEAKS = 0.5  # standard deviations above its mean over all images: a class that is answered to
@@ -27,6 +27,7 @@ class CircuitLayer:
     found: Mapping[str, Circuits]  # by whose network
     profiles: Mapping[str, Tensor]  # likewise: (G, N)
     responses: Mapping[str, Tensor]  # likewise: (G, K), see `class_profiles`
+    chance: Mapping[str, float]  # likewise: the largest of these where labels are shuffled
     families: Families
     control: Mapping[str, float]  # of two untrained networks: "groups", "matched", "similarity"
 
@@ -58,10 +59,11 @@ class CircuitLayer:
         return [(group, partner) for group, partner in found if partner is not None]
 
     def classes(self, whose: str, group: int, names: tuple[str, ...]) -> str:
-        """The classes that a group answers to, the strongest first."""
+        """The classes that a group answers to by more than chance, the strongest first."""
         response = self.responses[whose][group].nan_to_num(-1)
         order = response.argsort(descending=True).tolist()
-        return ", ".join(names[k] for k in order if response[k] > _SPEAKS) or "none"
+        least = max(_SPEAKS, self.chance[whose])
+        return ", ".join(names[k] for k in order if response[k] > least) or "none"
 
 
 def circuit_layer(study: Study, pair: tuple[str, str]) -> CircuitLayer:
@@ -72,13 +74,14 @@ def circuit_layer(study: Study, pair: tuple[str, str]) -> CircuitLayer:
         whose: profiles(study.val.of[whose][layer], found[whose].groups)
         for whose, layer in layers.items()
     }
-    classes = study.data.num_classes
+    classes, labels = study.data.num_classes, study.val.labels
     return CircuitLayer(
         study.label(pair),
         pair,
         found,
         done,
-        {whose: class_profiles(p, study.val.labels, classes) for whose, p in done.items()},
+        {whose: class_profiles(p, labels, classes) for whose, p in done.items()},
+        {whose: chance_response(p, labels, classes, study.seed) for whose, p in done.items()},
         match_circuits(list(done.values()), seed=study.seed),
         _control(study, pair),
     )

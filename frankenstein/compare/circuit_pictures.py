@@ -1,5 +1,6 @@
 """Circuits laid out to be looked at: on a plane, and by the classes that they answer to."""
 
+import math
 import warnings
 from importlib.util import find_spec
 from typing import Any
@@ -13,6 +14,7 @@ from frankenstein.errors import UserError
 
 MAPS = ("pca", "tsne", "umap")
 _LEAST = {"pca": 2, "tsne": 8, "umap": 8}  # points that a map needs; of fewer it shows noise
+_SHUFFLES = 19
 _PERPLEXITY = 30.0  # scikit-learn's, where there are so many points
 
 
@@ -68,6 +70,24 @@ def class_profiles(
         labels = torch.nn.functional.one_hot(labels, num_classes)
     labels = labels.to(profiles.device).double()
     return profiles.double() @ labels / labels.sum(0)
+
+
+def chance_response(
+    profiles: Tensor,  # (G, N)
+    labels: Tensor,  # (N,) int64, or (N, K) of 0 and 1
+    num_classes: int,
+    seed: int = 0,
+) -> float:
+    """The largest of `class_profiles` once labels are shuffled, in any of 19 shuffles.
+
+    A response above it is chance but once in 20. NaN where there is no group.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    largest = []
+    for _ in range(_SHUFFLES if len(profiles) else 0):
+        order = torch.randperm(len(labels), generator=generator).to(labels.device)
+        largest.append(class_profiles(profiles, labels[order], num_classes).nan_to_num(0).max())
+    return float(torch.stack(largest).max()) if largest else math.nan
 
 
 def _umap(points: int, seed: int) -> Any:

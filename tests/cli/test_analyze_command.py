@@ -76,6 +76,9 @@ def test_layers_may_be_named(run, pair):
     folder = run("analyze", *pair, "relu3", "relu4", "--units", "-n", "40")
     record = json.loads((folder / "run.json").read_text())
     assert record["layers"] == [["relu3", "relu4"]]
+    folder = run("analyze", *pair, "relu1,fc*", "relu4,fc*", "--units", "-n", "40")
+    record = json.loads((folder / "run.json").read_text())
+    assert record["layers"] == [["relu1", "relu4"], ["fc1", "fc1"], ["fc2", "fc2"], ["fc3", "fc3"]]
     folder = run("analyze", *pair, "relu3", "--units", "-n", "40")
     assert json.loads((folder / "run.json").read_text())["layers"] == [["relu3", "relu3"]]
     assert yaml.safe_load((folder / "config.yaml").read_text())["receiver_layer"] == "relu3"
@@ -89,7 +92,8 @@ def test_what_is_kept_is_said_first_and_a_summary_is_shown(few_digits, pair, cap
     assert re.search(r"^[\d.]+ MB for rows of 60 held-out images", said)
     assert "accuracy, measured on 60 held-out images of digits: sender " in said
     assert re.search(r"^ +untrained( +0\.\d{3}){4} *$", said, re.MULTILINE)
-    assert max(map(len, said.splitlines())) <= 80
+    lines = said.splitlines()[said.splitlines().index("Units, raw and sorted") : -3]
+    assert max(map(len, lines)) <= 80
     assert "numbers of every layer: the report explains them, summary.json lists them" in said
     assert said.strip().splitlines()[-2] == "report:     results/analyze/a/report.md"
 
@@ -100,6 +104,8 @@ def test_what_is_kept_is_said_first_and_a_summary_is_shown(few_digits, pair, cap
         ("", "nothing is asked; choose among --units"),
         ("--units -n 1", "--examples must be at least 2, got 1"),
         ("--units --seed -1", "--seed must be at least 0, got -1"),
+        ("relu* relu1,relu2 --units", "paired one by one, got 4 of the sender (relu1, relu2, "),
+        ("rel[1-2] --units", "LeNet has no layer 'rel[1-2]'"),
         ("--units rel1", "LeNet has no layer 'rel1'; did you mean relu1"),
         ("--unit", "unknown option --unit; did you mean --units"),
         ("--units --threshold 0.9", "--threshold belongs to --circuits; say that, too"),

@@ -1,9 +1,16 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from frankenstein.compare.circuit_families import match_circuits, profile_similarity, profiles
-from frankenstein.compare.circuit_pictures import circuit_map, class_profiles, maps_at_hand
+from frankenstein.compare.circuit_pictures import (
+    chance_response,
+    circuit_map,
+    class_profiles,
+    maps_at_hand,
+)
 from frankenstein.errors import UserError
 
 
@@ -97,3 +104,14 @@ def test_profiles_of_classes_are_means_over_their_images():
     assert class_profiles(found, labels, 4)[:, 3].isnan().all()
     several = torch.nn.functional.one_hot(labels, 3).float()
     assert torch.allclose(class_profiles(found, several, 3), expected)
+
+
+def test_what_classes_get_by_chance_is_the_largest_of_shuffled_labels():
+    noise, labels = draw(3, 200), torch.arange(200) % 10
+    chance = chance_response(noise, labels, 10)
+    assert chance == chance_response(noise, labels, 10)
+    # Means of 20 standard normals, 3 groups x 10 classes x 19 shuffles: hardly one beyond 5 sigma.
+    assert 1.5 / 20**0.5 < chance < 5 / 20**0.5
+    tuned = torch.nn.functional.one_hot(labels, 10).T.double() * 3
+    assert class_profiles(tuned, labels, 10).max() > chance_response(tuned, labels, 10)
+    assert math.isnan(chance_response(noise[:0], labels, 10))
