@@ -11,7 +11,7 @@ from torch import Tensor, distributed
 
 from frankenstein.errors import UserError
 from frankenstein.examples import Examples
-from frankenstein.moments import Moments
+from frankenstein.moments import Moments, moments_of
 from frankenstein.shapes import per_location, per_sample, same_examples
 
 _WIDE = 512  # units whose sums are cheap
@@ -126,6 +126,14 @@ def smaller(
                 f"NaN or Inf in the {side} representation; look at the network that made it"
             )
     return as_x(few[0]), as_y(few[1])
+
+
+def ranked_moments(x: Tensor | Moments | Examples, y: Tensor | None = None) -> Moments:
+    """Moments, of few rows turned: with the ranks of the units as they are, which ridges go by."""
+    moments, few = moments_of(*smaller(x, y)), few_rows(x, y)
+    if few is not None:
+        moments.known = {a: {"rank": spanned(z).shape[1]} for a, z in zip("xy", few, strict=True)}
+    return moments
 
 
 def _centred(rows: Tensor) -> Tensor:

@@ -31,6 +31,11 @@ def _whitener(moments: Moments, side: str) -> Tensor:
     return scale[:, None] * (vectors[:, kept] * eigenvalues[kept].rsqrt())
 
 
+def rank_of(moments: Moments, side: str) -> int:
+    """Directions in which a side varies, as `whitener` counts them."""
+    return moments.once(side, "rank", lambda: whitener(moments, side).shape[1])
+
+
 def ridge_whitener(
     moments: Moments,
     side: str,  # "x" or "y"
@@ -42,8 +47,7 @@ def ridge_whitener(
 
 def _ridge_whitener(moments: Moments, side: str, ridge: float) -> Tensor:
     covariance = moments.covariance(side + side)
-    rank = whitener(moments, side).shape[1]
-    penalty = ridge * moments.variance(side).sum() / max(rank, 1)
+    penalty = ridge * moments.variance(side).sum() / max(rank_of(moments, side), 1)
     eigenvalues, vectors = torch.linalg.eigh(covariance)
     return vectors * (eigenvalues.clamp(min=0) + penalty).rsqrt()
 

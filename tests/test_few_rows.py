@@ -5,7 +5,14 @@ import torch
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
 from frankenstein.few_rows import Rows, few_rows
-from frankenstein.measures import Similarities, UndefinedSimilarityWarning, linear_cka
+from frankenstein.folds import Folds
+from frankenstein.measures import (
+    Similarities,
+    UndefinedSimilarityWarning,
+    cross_validated_r_squared,
+    linear_cka,
+    mean_cca,
+)
 from frankenstein.moments import Moments
 from frankenstein.shapes import per_sample
 
@@ -26,15 +33,25 @@ def wide(n=40, d=700, e=600, rank=None):
     return x, y + noise @ mix[1][:1, :e].expand(8, e) + 3
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("rank", [None, 7])
 @pytest.mark.parametrize("name", FREE_OF_ROTATION)
 @pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
-def test_fewer_rows_than_units_give_what_the_sums_give(name, rank):
-    x, y = wide(rank=rank)
+def test_fewer_rows_than_units_give_what_the_sums_give(name, rank, dtype):
+    x, y = (z.to(dtype) for z in wide(rank=rank))  # float32 adds directions of rounding
     expected = MEASURES[name](Moments().update(x, y)).item()
     assert MEASURES[name](x, y).item() == pytest.approx(expected, abs=1e-9, nan_ok=True)
     kept = Similarities([name], "per_sample").update(x[:30], y[:30]).update(x[30:], y[30:])
     assert kept.values()[name].item() == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("rank", [None, 7])
+def test_cross_validation_and_ridges_go_by_the_units_as_they_are(rank):
+    x, y = (z.float() for z in wide(rank=rank))
+    expected = cross_validated_r_squared(Folds().update(x, y)).item()
+    assert cross_validated_r_squared(x, y).item() == pytest.approx(expected, abs=1e-9)
+    expected = mean_cca(Moments().update(x, y), ridge=0.1).item()
+    assert mean_cca(x, y, ridge=0.1).item() == pytest.approx(expected, abs=1e-9)
 
 
 def test_many_units_take_no_sums_over_all_of_them():

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 
-import torch
 from torch import Tensor
 
 from frankenstein.catalog import MEASURES
@@ -15,6 +14,7 @@ from frankenstein.compare.all_pairs_rsa import all_pairs_rsa
 from frankenstein.compare.certainty import Certainty, Draw, Drawn, certainty, halves, shuffles
 from frankenstein.compare.kept import Kept, Layers
 from frankenstein.errors import UserError
+from frankenstein.few_rows import spanned, turned
 from frankenstein.measures import LayerSimilarities, UndefinedSimilarityWarning
 from frankenstein.measures.kernels import gaussian_gram, linear_gram, without_confounder
 from frankenstein.shapes import FLATTENINGS
@@ -127,8 +127,9 @@ _OF_DISTANCES: dict[str, Callable[[Iterable[Tensor], Iterable[Tensor]], Drawn]] 
 
 
 def _turned(rows: Tensor) -> Tensor:  # (N, min(N, D))
-    """The same rows in a basis of their span: as many units as examples will do."""
-    return torch.linalg.qr(rows.double().T, mode="r").R.T if rows.shape[1] > len(rows) else rows
+    """Rows in a basis of their span, unless they are of a lower rank, which rounding would hide."""
+    few = rows.shape[1] > len(rows)
+    return turned(rows) if few and spanned(rows).shape[1] >= len(rows) - 1 else rows
 
 
 def _of(layers: Layers, index: Tensor) -> Layers:

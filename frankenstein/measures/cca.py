@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
-from frankenstein.few_rows import few_rows, smaller, spanned
-from frankenstein.linear import ridge_whitener, whitener
+from frankenstein.few_rows import few_rows, ranked_moments, smaller, spanned
+from frankenstein.linear import rank_of, ridge_whitener, whitener
 from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
 from frankenstein.moments import Moments, moments_of
 
@@ -30,10 +30,10 @@ def canonical_correlations(
     """
     if ridge < 0:
         raise UserError(f"a ridge is a share of the variance, 0 or more, got {ridge:g}")
-    white = [whitener(moments, side) for side in "xy"]
-    rank = min(side.shape[1] for side in white)
-    if ridge:
-        white = [ridge_whitener(moments, side, ridge) for side in "xy"]
+    rank = min(rank_of(moments, side) for side in "xy")
+    white = [
+        ridge_whitener(moments, side, ridge) if ridge else whitener(moments, side) for side in "xy"
+    ]
     return _correlations(white[0], moments, white[1])[:rank]
 
 
@@ -124,7 +124,7 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
 
 
 def _mean(x: Tensor | Moments, y: Tensor | None, name: str, ridge: float, power: int) -> Tensor:
-    moments = moments_of(*(smaller(x, y) if ridge else smaller(x, y, spanned, spanned)))
+    moments = ranked_moments(x, y) if ridge else moments_of(*smaller(x, y, spanned, spanned))
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), name, reason)
     if ridge:

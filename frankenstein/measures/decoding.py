@@ -5,7 +5,7 @@ from functools import partial
 from torch import Tensor
 
 from frankenstein.errors import UserError
-from frankenstein.few_rows import smaller
+from frankenstein.few_rows import ranked_moments, smaller, spanned
 from frankenstein.linear import ridge_whitener, whitener
 from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
 from frankenstein.moments import Moments, moments_of
@@ -33,7 +33,7 @@ def decoding_agreement(
     """
     if ridge < 0:
         raise UserError(f"a ridge is a share of the variance, 0 or more, got {ridge:g}")
-    moments = moments_of(*smaller(x, y))
+    moments = ranked_moments(x, y) if ridge else moments_of(*smaller(x, y, spanned, spanned))
     reason = nothing_to_compare(moments)
     if not reason and not ridge:
         reason = too_few(moments, *(whitener(moments, side).shape[1] for side in "xy"))

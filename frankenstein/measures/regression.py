@@ -1,5 +1,7 @@
 """Linear predictivity: how much of one representation a linear map reads off another."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -54,7 +56,7 @@ def cross_validated_r_squared(
         UserError: if there are no examples, or NaN or Inf among them.
     """
     if not isinstance(x, Folds):
-        x, y = smaller(x, y)  # type: ignore[assignment]
+        x, y = smaller(x, y, partial(_basis, count), turned)  # type: ignore[assignment]
     folds = folds_of(x, y, count)
     everything = folds.without(-1)
     like = everything.covariance("xy")
@@ -77,6 +79,16 @@ def cross_validated_r_squared(
         shift = part.mean("y") - rest.mean("y")
         total = total + part.n * (part.variance("y").sum() + shift.square().sum())
     return 1 - wrong / total
+
+
+def _basis(count: int, rows: Tensor) -> Tensor:
+    """Few rows in fewer units, of which least squares predicts the same.
+
+    Where examples do not determine the map the one of minimum norm counts, which a rotation alone
+    does not change; where they do, rounding must not add a direction.
+    """
+    span = spanned(rows)
+    return span if span.shape[1] < len(rows) * (count - 1) // count - 1 else turned(rows)
 
 
 def _explained(moments: Moments, name: str, by: str, of: str) -> Tensor:
