@@ -37,8 +37,14 @@ def files_of(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def short_name(file: str) -> str:
-    """What names of runs call a saved network: its file, or its folder if it is the only one."""
+    """What names of runs call a saved network: its file, or its folder if it is the only one.
+
+    >>> short_name("Tiny10/CIFAR10/in0-gn0/110000.pt")  # a snapshot says its step only
+    'in0-gn0-110000'
+    """
     path = Path(file)
+    if path.stem.isdecimal() and path.parent.name:
+        return f"{path.parent.name}-{path.stem}"
     return path.parent.name if path.stem == "network" else path.stem
 
 

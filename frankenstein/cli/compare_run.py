@@ -9,7 +9,7 @@ from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.compare_report import write_comparison
 from frankenstein.cli.compare_words import ALIASES, layers_of
 from frankenstein.cli.how_sure import announce, check_options, drawn, kept_for
-from frankenstein.cli.joint import load_pair
+from frankenstein.cli.joint import check_model, load_pair
 from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_names import networks_name
 from frankenstein.cli.trainer import device_of
@@ -38,6 +38,7 @@ def run_compare(values: dict[str, Any], config: str) -> Compared:
     """Run `frankenstein compare` with these values."""
     at_least(batch_size=(values["batch_size"], 1), block=(values["block"] or 4, 4))
     check_options(values)
+    check_model(values["model"], values["sender"], values["receiver"])
     networks = load_pair(values["sender"], values["receiver"], values["model"])
     dataset = values["dataset"] or read_card(values["receiver"], values["model"]).dataset
     data = data_for(networks[1], dataset, values, eval_batch_size=values["batch_size"])

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from frankenstein.catalog import MEASURES
+from frankenstein.catalog import DATASETS, MEASURES
 from frankenstein.cli.errors import UsageError
 from frankenstein.errors import UserError, did_you_mean
 
@@ -35,6 +35,7 @@ def sorted_out(values: Mapping[str, Any]) -> dict[str, Any]:
     for word in found["measures"]:
         if word not in known:
             near = did_you_mean(word, known) or "; layers go before measures"
+            near = f"; say -d {word}" if word in DATASETS else near
             raise UsageError(f"{word!r} is no measure{near}")
     _check(found, is_run=Path(values["sender"]).is_dir())
     if Path(values["sender"]).is_dir():

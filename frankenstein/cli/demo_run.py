@@ -13,6 +13,7 @@ from frankenstein.cli.config import dump, read_config
 from frankenstein.cli.run_folder import RunFolder, claim_folder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.schema import REQUIRED, read_schema
+from frankenstein.cli.score_tables import interval_text
 from frankenstein.cli.stitch import stitch
 from frankenstein.cli.stitch_run import run_stitch
 from frankenstein.cli.train import train
@@ -25,7 +26,7 @@ KINDS = ("identity", "permutation", "pseudo_inverse", "low_rank", "sparse", "cka
 _CONFIGS = Path(__file__).parents[2] / "configs" / "stitch"
 _EPOCHS = {"digits": 20, "fashion": 4}  # of a network: 95 % of held-out digits, 90 % of clothes
 _STITCH_EPOCHS = {"digits": 10, "fashion": 1}  # of a stitch that is trained
-_COLUMNS = ("accuracy", "relative_accuracy", "agreement", "unbiased_cka", "mean_cca")
+_COLUMNS = ("relative_accuracy", "agreement", "unbiased_cka", "mean_cca")
 _SHARES = ("accuracy", "relative", "agreement")
 
 Scores = Mapping[str, Mapping[str, float]]  # of every kind
@@ -67,7 +68,9 @@ def run_demo(values: Mapping[str, Any], config: str) -> tuple[Path, Scores]:
 
 def demo_table(scores: Scores) -> Table:
     """The outcome for the terminal."""
-    return rich_table(*_rows(scores), percent=_SHARES, title="six stitches, held-out images")
+    n = next(iter(scores.values()))["n/receiver"]
+    title = f"six stitches, {n:,} held-out images"
+    return rich_table(*_rows(scores), percent=_SHARES, title=title)
 
 
 def _options(kind: str) -> dict[str, Any]:
@@ -87,12 +90,19 @@ def _rows(scores: Scores) -> tuple[list[list[Any]], list[str]]:
     """Sender and receiver by themselves, then every kind of stitch as it is in the end."""
     first = next(iter(scores.values()))
     rows: list[list[Any]] = [
-        [whose, first[f"accuracy/{whose}"], *[None] * (len(_COLUMNS) - 1)]
+        [whose, *_accuracy_of(first, whose), *[None] * len(_COLUMNS)]
         for whose in ("sender", "receiver")
     ]
     for kind, found in scores.items():
-        rows.append([kind, *(found[f"{column}/after"] for column in _COLUMNS)])
-    return rows, ["", *(column.removesuffix("_accuracy").replace("_", " ") for column in _COLUMNS)]
+        others = (found[f"{column}/after"] for column in _COLUMNS)
+        rows.append([kind, *_accuracy_of(found, "after"), *others])
+    names = [column.removesuffix("_accuracy").replace("_", " ") for column in _COLUMNS]
+    return rows, ["", "accuracy", "95\xa0% interval", *names]
+
+
+def _accuracy_of(scores: Mapping[str, float], whose: str) -> tuple[float, str]:
+    low, high = (scores[f"accuracy_{end}/{whose}"] for end in ("low", "high"))
+    return scores[f"accuracy/{whose}"], interval_text(low, high)
 
 
 def _report(run: RunFolder, scores: Scores, matrix: Picture, compared: Path) -> None:
@@ -109,7 +119,8 @@ def _report(run: RunFolder, scores: Scores, matrix: Picture, compared: Path) -> 
         [
             "Two networks were trained from different seeds. The front of the first was stitched "
             f"to the end of the second at `{values['layer']}`, in six ways. Everything below is "
-            "measured on held-out images; measures compare stitched with target, place by place.",
+            f"measured on {first['n/receiver']:,} held-out images (intervals are Wilson's, in %); "
+            "measures compare stitched with target, place by place.",
             markdown_table(*_rows(scores), percent=_SHARES),
             Picture("accuracy", bars(heights, lines=lines), _ACCURACY),
             matrix,

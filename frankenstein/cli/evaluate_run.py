@@ -9,6 +9,7 @@ from frankenstein.cli.cards import cards_of
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.controls import controls_for
 from frankenstein.cli.doubts import doubts
+from frankenstein.cli.joint import check_model
 from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_names import networks_name, run_label
 from frankenstein.cli.run_report import write_run_report
@@ -42,6 +43,7 @@ def run_evaluate(values: dict[str, Any], config: str) -> tuple[Path, list[Render
 
 def _network(values: dict[str, Any], config: str) -> tuple[Path, list[RenderableType]]:
     subject, device = values["subject"], device_of(values["accelerator"])
+    check_model(values["model"], subject)
     card = read_card(subject, values["model"])
     network = load_network(subject, values["model"]).to(device)
     dataset, batch_size = values["dataset"] or card.dataset, values["batch_size"]

@@ -8,8 +8,9 @@ from torch import nn
 from frankenstein.cli.label_checks import kind_of
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError
-from frankenstein.surgery import Joint, join
+from frankenstein.surgery import Joint, cut_points, join
 from frankenstein.zoo import Card, load_network, read_card
+from frankenstein.zoo.state_dicts import STATE_DICTS
 
 
 class Pair(NamedTuple):
@@ -38,6 +39,19 @@ def load_pair(sender: str, receiver: str, model: str | None = None) -> tuple[nn.
     return pair
 
 
+def check_model(model: str | None, *files: str) -> None:
+    """Refuse to be told what a file holds that says so itself.
+
+    Raises:
+        UserError: if a model is named, and no file is a state dict.
+    """
+    if model is not None and not any(file.endswith(STATE_DICTS) for file in files):
+        raise UserError(
+            f"--model {model} says what a .pt file holds, and {' and '.join(files)} say so "
+            "themselves; leave it out"
+        )
+
+
 def load_networks(values: Mapping[str, Any]) -> tuple[nn.Module, nn.Module, Card]:
     """Both networks of a stitching run, and the receiver's card.
 
@@ -46,6 +60,7 @@ def load_networks(values: Mapping[str, Any]) -> tuple[nn.Module, nn.Module, Card
         ShapeError: if they are made for different images.
         UserError: if they tell different numbers of classes apart, or one of them several labels.
     """
+    check_model(values["model"], values["sender"], values["receiver"])
     sender, receiver = load_pair(values["sender"], values["receiver"], values["model"])
     cards = [read_card(values[side], values["model"]) for side in ("sender", "receiver")]
     kinds = [kind_of(card.dataset) for card in cards]
@@ -69,8 +84,16 @@ def load_joint(values: Mapping[str, Any]) -> Pair:
         FileError: for a file that does not hold a network.
         LayerError: for a layer after which a network cannot be cut.
         ShapeError: if the sender's representation cannot be laid like the receiver's.
-        UserError: if the networks tell different numbers of classes apart.
+        UserError: if the networks tell different numbers of classes apart, or an option is of no
+            use to them.
     """
     sender, receiver, card = load_networks(values)
     layers = values["sender_layer"], values["receiver_layer"]
-    return Pair(sender, receiver, card, join(sender, receiver, *layers, values["flatten"]))
+    joint = join(sender, receiver, *layers, values["flatten"])
+    shapes = (cut_points(one)[layer] for one, layer in zip((sender, receiver), layers, strict=True))
+    if values["flatten"] and all(len(shape) == 1 for shape in shapes):
+        raise UserError(
+            f"--flatten goes from place to place, and {layers[0]} and {layers[1]} have none; "
+            "leave it out"
+        )
+    return Pair(sender, receiver, card, joint)

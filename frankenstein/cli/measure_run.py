@@ -15,7 +15,7 @@ from frankenstein.cli.cards import cards_of
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.compare_words import ALIASES
 from frankenstein.cli.how_sure import announce, check_options, columns, drawn, explained, kept_for
-from frankenstein.cli.joint import load_pair
+from frankenstein.cli.joint import check_model, load_pair
 from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_names import networks_name, run_label
 from frankenstein.cli.run_report import write_run_report
@@ -110,6 +110,7 @@ def _is_spare(column: str, fewer: bool) -> bool:
 
 def _of_pair(values: dict[str, Any], device: torch.device) -> Subject:
     """A layer of each of two networks."""
+    check_model(values["model"], values["sender"], values["receiver"])
     sender, receiver = load_pair(values["sender"], values["receiver"], values["model"])
     layers = values["sender_layer"], values["receiver_layer"]
     dataset = values["dataset"] or read_card(values["receiver"], values["model"]).dataset

@@ -36,13 +36,20 @@ def check_numbers(values: Mapping[str, Any]) -> None:
     """Refuse numbers that no stitch can be made or trained with.
 
     Raises:
-        UserError: if one is too small.
+        UserError: if one is too small, or the precision would change the frozen networks.
     """
+    if values["precision"].endswith("-true") and values["precision"] != "32-true":
+        raise UserError(
+            f"--precision {values['precision']} would change the frozen networks, too; take "
+            "32-true, 16-mixed or bf16-mixed"
+        )
     at_least(
         epochs=(values["epochs"], 0),
+        batch_size=(values["batch_size"], 1),
         save_frequency=(values["save_frequency"], 1),
         lr=(values["lr"], 0),
         weight_decay=(values["weight_decay"], 0),
+        seed=(values["seed"], 0),
         seeds=(values["seeds"], 1),
         solve_on=(1 if values["solve_on"] is None else values["solve_on"], 1),
     )

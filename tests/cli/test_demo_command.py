@@ -14,6 +14,7 @@ def test_the_demo_trains_stitches_compares_and_shows(few_digits, capsys, tmp_pat
     said = capsys.readouterr().out
     folder = tmp_path / "results" / "demo" / "lenet-digits"
     assert all(kind in said for kind in ("sender", "receiver", *KINDS))
+    assert "six stitches, 60 held-out images" in said
     *_, report, board = said.strip().splitlines()
     assert report == "report:     results/demo/lenet-digits/report.md"
     assert board == "look at it: tensorboard --logdir results/demo/lenet-digits"

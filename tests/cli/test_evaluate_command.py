@@ -151,6 +151,7 @@ def test_networks_that_have_changed_are_refused_unless_they_are_wanted(
         (".", ". is no run of stitch.py: there is no config.yaml"),
         ("NETWORK --stitch after", "--stitch chooses among the stitches of a run, and"),
         ("NETWORK --stitch aftre", "got 'aftre'; did you mean after"),
+        ("NETWORK --model tiny10", "--model tiny10 says what a .pt file holds, and"),
         ("NETWORK -b 0", "--batch-size must be at least 1, got 0"),
         ("NETWORK -d cifar10", "cifar10 has images of 3 channels, and the network takes 1"),
     ],

@@ -240,8 +240,8 @@ SOFT = "--target-type soft_1"
         # Numbers.
         ("--solve-on 0", "--solve-on must be at least 1, got 0"),
         ("-wd -1", "--weight-decay must be at least 0, got -1.0"),
-        ("-b 0", "batch_size must be at least 1, got 0"),
-        ("--seed -1", "seed must not be negative, got -1"),
+        ("-b 0", "--batch-size must be at least 1, got 0"),
+        ("--seed -1", "--seed must be at least 0, got -1"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_reason(mistake, mlps, words, expected):
