@@ -2,6 +2,8 @@
 
     python tests/kills.py --kills 20        # prints the tables of docs/reliability.md
 
+Behind these, Ctrl-C and SIGTERM to a training on two processes, as `--devices 2` starts them.
+
 Not collected by pytest: tests/cli/test_interruption.py kills at a few chosen moments instead. Runs
 are forks of this process, so that each moment is one of work and not of importing torch.
 """
@@ -12,6 +14,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,12 +29,15 @@ from frankenstein.files import load_tensors, read_sealed
 from frankenstein.zoo import Card, build_network, save_network
 
 EPOCHS = ("-e", "4", "-b", "64", "-s", "5", "--quiet", "--accelerator", "cpu")
+ROOT = Path(__file__).parents[1]
+TWO = ("--devices", "2", "--strategy", "ddp", "-e", "20")
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20, help="of each kind of run")
+    parser.add_argument("--signals", type=int, default=4, help="to each of two processes, and both")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -56,6 +62,15 @@ def main():
             damaged = saves(writer, options.kills, draw)
             print(f"| {type(writer).__name__} | {options.kills} | {damaged} |")
         print(f"\nTen pairs of runs of one name: {together(runs['train'])} folders.")
+        print(
+            "\n| to two processes | signals | ended by it, none left | went on to the same bits |"
+        )
+        print("| --- | ---: | ---: | ---: |")
+        command = [sys.executable, str(ROOT / "train.py"), *runs["train"][1:], *TWO]
+        for to in ("both", "first", "second"):
+            print(
+                f"| {to} | {' | '.join(signals(command, to, options.signals, draw))} |", flush=True
+            )
 
 
 def networks():
@@ -126,6 +141,51 @@ def together(words):
     folders = list(Path("results/train").glob("pair-*"))
     assert all((folder / "summary.json").exists() for folder in folders)
     return len(folders)
+
+
+def signals(command, to, count, draw):
+    """Signals at random moments behind the first epoch, to both processes or one of them."""
+    whole = Path("results/train/whole-2")
+    if not whole.exists():
+        subprocess.run([*command, "--run-name", whole.name], capture_output=True, check=True)
+    ended, same = 0, 0
+    for number in range(count):
+        name, signum = f"{to}-{number}", draw.choice([signal.SIGINT, signal.SIGTERM])
+        code, said, left = struck([*command, "--run-name", name], to, signum, draw.uniform(0, 3))
+        ended += code == 128 + signum and said.endswith(" --resume\n") and not left
+        resumed = [*command, "--run-name", name, "--resume"]
+        subprocess.run(resumed, capture_output=True, check=True)
+        same += left_by(name) == left_by(whole.name)
+    return str(count), f"{ended} of {count}", f"{same} of {count}"
+
+
+def struck(command, to, signum, seconds):
+    """The exit code of a run that gets a signal, what it says, and which processes are left."""
+    first = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # In a shell's background it is ignored from birth.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    checkpoint = Path("results/train") / f"{command[-1]}.partial" / "last.ckpt"
+    while not checkpoint.exists() and first.poll() is None:
+        time.sleep(0.05)
+    (second,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+    time.sleep(seconds)
+    if to == "both":  # as a terminal does
+        os.killpg(first.pid, signum)
+    else:
+        os.kill(first.pid if to == "first" else int(second), signum)
+    try:
+        said = first.communicate(timeout=60)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(first.pid, signal.SIGKILL)
+        said = first.communicate()[1]
+    time.sleep(3)
+    return first.returncode, said, Path(f"/proc/{second}").exists()
 
 
 def forked(words, name):
