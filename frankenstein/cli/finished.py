@@ -136,11 +136,18 @@ def said_of(asked: Mapping[str, Any]) -> str:
     'bn3 → bn5'
     >>> said_of({"low_rank": None}), said_of({"low_rank": 8, "measures": ["a", "b"], "all": True})
     ('low_rank –', 'low_rank 8, measures a b, all')
+    >>> said_of({"sender epochs": 6, "receiver epochs": 6})
+    "networks' epochs 6"
     """
     used = {key: value for key, value in asked.items() if value not in (None, False, [])}
     words = []
     if {"sender_layer", "receiver_layer"} <= set(used):
         words.append(f"{used.pop('sender_layer')} → {used.pop('receiver_layer')}")
+    for key in [key for key in used if key.startswith("sender ")]:
+        what = key.removeprefix("sender ")
+        if used[key] == used.get(f"receiver {what}"):
+            used = {k: v for k, v in used.items() if k not in (key, f"receiver {what}")}
+            used[f"networks' {what}"] = asked[key]
     for key, value in used.items():
         text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
         words.append(text if key == "verb" else key if value is True else f"{key} {text}")

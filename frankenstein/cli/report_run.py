@@ -41,8 +41,14 @@ def run_report(values: Mapping[str, Any], config: str) -> tuple[Path, list[Rende
     runs, partial = read_finished(values["runs"])
     study = Study(groups(runs), _chosen(runs, values["scores"]))
     name = values["run_name"] or f"{'-'.join(study.verbs)}-{len(runs)}-runs"
-    left_out = [f"Left out, for they are not finished: {', '.join(p.name for p in partial)}"]
-    left_out = left_out if partial else []
+    notes = [f"Left out, for they are not finished: {', '.join(p.name for p in partial)}"]
+    notes = notes if partial else []
+    known = {score for run in runs for score in run.scores}
+    if values["scores"] is None and len(study.scores) < len(known):
+        notes.append(
+            f"{len(study.scores)} of {len(known)} scores are shown; --scores chooses others, by "
+            "name or pattern."
+        )
     plural = "runs" if len(runs) > 1 else "run"
     with run_folder(values["out_dir"], "report", name, config) as run:
         run.summary |= study.summary()
@@ -56,7 +62,7 @@ def run_report(values: Mapping[str, Any], config: str) -> tuple[Path, list[Rende
                 "that their networks were trained from.",
                 "## Scores",
                 score_table(study),
-                *left_out,
+                *notes,
                 *remarks(study),
                 *sweep_figures(study),
                 *pictures(study),
@@ -66,7 +72,7 @@ def run_report(values: Mapping[str, Any], config: str) -> tuple[Path, list[Rende
                 "weights and of its batch order.",
             ],
         )
-    return run.path, [*left_out, short_score_table(study, run.path.name)]
+    return run.path, [*notes, short_score_table(study, run.path.name)]
 
 
 def _chosen(runs: Sequence[Finished], patterns: Sequence[str] | None) -> list[str]:

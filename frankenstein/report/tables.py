@@ -98,7 +98,7 @@ def format_value(value: Any, percent: bool = False) -> str:
 
 def _broken(name: str, width: int) -> str:
     """A header on lines that are about as long as the numbers below it."""
-    width = min(_WORD, max([width, *map(len, re.split(r"[\s_/.]", name))]))
+    width = min(_WORD, max([width, *map(len, re.findall(r"[^\s_/.]+[_/.]?", name))]))
     lines = textwrap.wrap(re.sub(r"([_/.])", "\\1 ", name), max(1, width))
     return re.sub(r"([_/.]) ", r"\1", "\n".join(lines))
 
