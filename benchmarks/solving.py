@@ -9,6 +9,7 @@ in little memory. Each row is a process of its own, so that its memory can be to
 import argparse
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--layer", default="bn3")
     parser.add_argument("--images", type=int, default=60_000, help="training images to solve on")
     parser.add_argument("--part", type=int, default=10_000, help="images for pinv: 0.25 GB a 1,000")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of pinv and sums on that part")
     parser.add_argument("--few", type=int, default=1000, help="images for the last row")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--into", help=argparse.SUPPRESS)
@@ -49,9 +51,10 @@ def main() -> None:
     if options.way:
         torch.save(measure(options), options.into)
         return
-    rows = [("pinv", options.part), ("sums", options.part)]
-    rows += [("QR", options.images), ("sums", options.images), ("sums", options.few)]
-    print(table([in_a_process(way, images) for way, images in rows]))
+    ways = ("pinv", "sums")
+    turns = [[in_a_process(way, options.part) for way in ways] for _ in range(options.rounds)]
+    rows = [("QR", options.images), ("sums", options.images), ("sums", options.few)]
+    print(table(turns, [in_a_process(way, images) for way, images in rows]))
 
 
 def in_a_process(way: str, images: int) -> dict[str, Any]:
@@ -189,8 +192,13 @@ def load(data_root: str) -> ImageData:
     return data
 
 
-def table(answers: list[dict[str, Any]]) -> str:
-    pinv, part, exact, every = answers[:4]
+def table(turns: list[list[dict[str, Any]]], others: list[dict[str, Any]]) -> str:
+    in_all, algebra = (
+        [a / b for a, b in pairs] for pairs in zip(*map(seconds, turns), strict=True)
+    )
+    middle = sorted(in_all)[len(in_all) // 2]
+    pinv, part = turns[in_all.index(middle)]  # the turn of the median ratio
+    exact, every = others[:2]
     lines = [
         f"{pinv['about']}; {platform.machine()}, {os.cpu_count()} cores, "
         f"{torch.get_num_threads()} threads, Python {platform.python_version()}, "
@@ -203,17 +211,17 @@ def table(answers: list[dict[str, Any]]) -> str:
     lines += [
         f"| {it['way']} | {it['images']:,} | {it['seconds']:.1f} | {it['networks']:.1f} "
         f"| {it['megabytes']:,.0f} MB | {it['accuracy']:.2%} |"
-        for it in answers
+        for it in (pinv, part, *others)
     ]
-    seconds, megabytes = pinv["seconds"] / part["seconds"], pinv["megabytes"] / part["megabytes"]
-    algebra = [it["seconds"] - it["networks"] for it in (pinv, part)]
+    megabytes = pinv["megabytes"] / part["megabytes"]
     lines += [
         "",
-        f"On {part['images']:,} images pinv takes {seconds:.1f}x the time of the sums in all, "
-        f"{algebra[0] / algebra[1]:.1f}x without, and {megabytes:.0f}x their memory. No weight of "
-        f"the sums is further than {apart(part, pinv):.1e} from that of pinv; on "
-        f"{every['images']:,} images, than {apart(every, exact):.1e} from that of QR. The largest "
-        f"weight is {every['map'].abs().max():.1f}.",
+        f"On {part['images']:,} images pinv takes {middle:.1f}x ({min(in_all):.1f} to "
+        f"{max(in_all):.1f}) the time of the sums in all, {statistics.median(algebra):.1f}x "
+        f"without the networks, and {megabytes:.0f}x their memory. No weight of the sums is "
+        f"further than {apart(part, pinv):.1e} from that of pinv; on {every['images']:,} images, "
+        f"than {apart(every, exact):.1e} from that of QR. The largest weight is "
+        f"{every['map'].abs().max():.1f}.",
     ]
     if (times := every["images"] / part["images"]) > 1:
         lines[-1] += (
@@ -221,6 +229,11 @@ def table(answers: list[dict[str, Any]]) -> str:
             f"{times * pinv['seconds']:.0f} s and {times * pinv['megabytes'] / 1000:.0f} GB."
         )
     return "\n".join(lines)
+
+
+def seconds(turn: list[dict[str, Any]]) -> tuple[list[float], list[float]]:
+    """What both ways take in all, and without the networks."""
+    return [it["seconds"] for it in turn], [it["seconds"] - it["networks"] for it in turn]
 
 
 def apart(one: dict[str, Any], other: dict[str, Any]) -> float:

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from frankenstein.moments import Moments
 
+_ON_CPU = 50  # images at once: what a layer makes of them stays in the cache for the next
+
 
 @torch.no_grad()
 def matching_moments(
@@ -19,5 +21,6 @@ def matching_moments(
     moments = Moments()
     for images, _ in batches:
         images = images.to(device)
-        moments.update(sender_front(images), receiver_front(images))
+        for part in images.split(_ON_CPU if images.device.type == "cpu" else len(images)):
+            moments.update(sender_front(part), receiver_front(part))
     return moments.all_reduce()
