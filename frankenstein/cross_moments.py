@@ -35,6 +35,9 @@ class CrossMoments:
         self.shift: dict[str, Side] = {"x": {}, "y": {}}  # (D,)
         self.own: dict[str, Side] = {"x": {}, "y": {}}  # (D + 2, D + 2)
         self.cross: dict[int, Tensor] = {}  # by places: Σ (D + 2) of x by that of y
+        self._spans: dict[
+            tuple[str, str], slice
+        ] = {}  # of each layer, in the product of its places
         self._known: dict[str, dict[str, dict[Any, Any]]] = {"x": {}, "y": {}}  # see Moments.once
 
     @torch.no_grad()
@@ -188,9 +191,12 @@ class CrossMoments:
         return [s for s, own in self.places[a].items() if own == places]
 
     def _span(self, a: str, layer: str) -> slice:
-        group = self._group(a, self.places[a][layer])
-        edges = accumulate((len(self.shift[a][s]) + 2 for s in group), initial=0)
-        return dict(zip(group, (slice(*edge) for edge in pairwise(edges)), strict=True))[layer]
+        if (a, layer) not in self._spans:
+            group = self._group(a, self.places[a][layer])
+            edges = accumulate((len(self.shift[a][s]) + 2 for s in group), initial=0)
+            for s, edge in zip(group, pairwise(edges), strict=True):
+                self._spans[a, s] = slice(*edge)
+        return self._spans[a, layer]
 
     def _lengthened(self, a: str, places: int, rows: Side, part: slice) -> Side:
         found = {}
