@@ -11,6 +11,8 @@ from rich.text import Text
 
 from frankenstein.shapes import ShapeError
 
+_GAP = "n/a"
+_INTERVAL = re.compile(r"[-+]?\d[\d.]*( %)? (±|to) [-+]?\d")  # as in 0.97 ± 0.01, 95.1 to 97.2
 _WORD = 12  # letters of a header that stay on one line
 
 
@@ -80,7 +82,7 @@ def format_value(value: Any, percent: bool = False) -> str:
     """
     value = value.item() if hasattr(value, "item") else value  # of a tensor or a NumPy number
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "n/a"
+        return _GAP
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, int | float):
@@ -118,16 +120,18 @@ def _formatted(
 
 
 def _numeric(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> list[bool]:
-    """Which columns hold nothing but numbers and gaps, and at least one number."""
+    """Which columns hold nothing but numbers, intervals and gaps, and at least one of them."""
     columns = [[row[i] for row in rows] for i in range(len(header))]
     return [
-        any(cell is not None for cell in column)
-        and all(cell is None or (not isinstance(cell, str) and _is_number(cell)) for cell in column)
+        any(cell not in (None, _GAP) for cell in column)
+        and all(cell in (None, _GAP) or _is_number(cell) for cell in column)
         for column in columns
     ]
 
 
 def _is_number(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return _INTERVAL.match(cell) is not None
     cell = cell.item() if hasattr(cell, "item") else cell
     return isinstance(cell, int | float) and not isinstance(cell, bool)
 

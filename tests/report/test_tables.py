@@ -67,5 +67,11 @@ def test_a_row_of_the_wrong_length_is_refused(table):
         table([["x"]], ["a", "b"])
 
 
+def test_intervals_stand_to_the_right_as_numbers_do():
+    rows = [["0", "0.91 ± 0.02", "95.1 to 97.2", "1"], ["1", "n/a", "n/a", "2 ± 3 or so"]]
+    rule = markdown_table(rows, list("abcd")).splitlines()[1]
+    assert [cell[-1] for cell in cells(rule)] == ["-", ":", ":", "-"]
+
+
 def test_a_table_without_rows_is_its_header():
     assert len(markdown_table([], ["a"]).splitlines()) == 2
