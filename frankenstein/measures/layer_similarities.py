@@ -116,4 +116,4 @@ def _flattening(name: str, wanted: str | None) -> str:
     if name == "unbiased_cka":
         return "per_sample"
     fitting = [flat for flat in row.flattenings if flat != "per_location"]
-    return "pooled" if row.needs == "moments" and "pooled" in fitting else fitting[0]
+    return "pooled" if row.kept != "examples" and "pooled" in fitting else fitting[0]

@@ -45,3 +45,11 @@ def test_what_is_known_of_a_layer_is_forgotten_when_examples_come(measure):
     whole = LayerSimilarities([measure])
     both = [{s: torch.cat([a[s], b[s]]) for s in a} for a, b in zip(first, second, strict=True)]
     torch.testing.assert_close(found, whole.update(*both).values()[measure], rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_sums_of_all_layers_are_pooled_and_kept_examples_are_whole(measure):
+    whole = measure == "unbiased_cka" or MEASURES[measure].kept == "examples"
+    assert LayerSimilarities([measure]).flattenings[measure] == (
+        "per_sample" if whole else "pooled"
+    )
