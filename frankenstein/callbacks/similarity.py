@@ -32,7 +32,7 @@ class RepresentationSimilarity(pl.Callback):
         flattening: str | None = None,
         limit: int = 2000,
     ) -> None:
-        self._empty = partial(Similarities, tuple(measures), flattening, limit)
+        self._empty = partial(Similarities, measures, flattening, limit)
         self._similarities = self._empty()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

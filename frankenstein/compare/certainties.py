@@ -42,7 +42,8 @@ def certainties(
         UserError: if draws are too few for an interval; for an unknown measure, or a flattening
             that makes no sense of one; if a measure needs inputs that were not kept.
     """
-    given = measures if isinstance(measures, Mapping) else dict.fromkeys(measures)
+    names = [measures] if isinstance(measures, str) else measures
+    given = names if isinstance(names, Mapping) else dict.fromkeys(names)
     flattenings = {name: LayerSimilarities([name], given[name]).flattenings[name] for name in given}
     if kept.inputs is None and (needy := [m for m in given if MEASURES[m].needs == "inputs"]):
         raise UserError(f"{needy[0]} needs the inputs: Kept(inputs=True).update(xs, ys, inputs)")

@@ -40,6 +40,7 @@ class LayerSimilarities:
         Raises:
             UserError: for an unknown measure, or a flattening that makes no sense of one.
         """
+        measures = [measures] if isinstance(measures, str) else measures
         self.flattenings = {name: _flattening(name, flattening) for name in measures}
         makers: dict[str, Callable[[str], Any]] = {
             "grams": lambda _: Grams(block),

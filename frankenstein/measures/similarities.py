@@ -31,6 +31,7 @@ class Similarities:
         Raises:
             UserError: for an unknown measure, or a flattening that makes no sense of one.
         """
+        measures = [measures] if isinstance(measures, str) else measures
         rows = {name: find_measure(name, flattening) for name in measures}
         self.flattenings = {name: flattening or row.flattenings[0] for name, row in rows.items()}
         makers: dict[str, Callable[..., Any]] = {

@@ -1,9 +1,11 @@
 import pytest
 import torch
 
+from frankenstein.callbacks import RepresentationSimilarity
 from frankenstein.catalog import MEASURES
+from frankenstein.compare import Kept, certainties
 from frankenstein.folds import Folds
-from frankenstein.measures import LayerSimilarities
+from frankenstein.measures import LayerSimilarities, Similarities
 from frankenstein.moments import Moments
 
 WHITENED = ("mean_cca", "mean_squared_cca", "svcca", "pwcca", "decoding_agreement", "r_squared")
@@ -45,6 +47,14 @@ def test_what_is_known_of_a_layer_is_forgotten_when_examples_come(measure):
     whole = LayerSimilarities([measure])
     both = [{s: torch.cat([a[s], b[s]]) for s in a} for a, b in zip(first, second, strict=True)]
     torch.testing.assert_close(found, whole.update(*both).values()[measure], rtol=1e-9, atol=0)
+
+
+def test_one_measure_may_be_a_name_by_itself():
+    assert LayerSimilarities("mean_cca").flattenings == {"mean_cca": "pooled"}
+    assert Similarities("mean_cca").flattenings == {"mean_cca": "per_location"}
+    RepresentationSimilarity("mean_cca")
+    kept = Kept().update({"a": torch.randn(9, 3)}, {"b": torch.randn(9, 3)})
+    assert list(certainties(kept, "linear_cka")) == ["linear_cka"]
 
 
 @pytest.mark.parametrize("measure", MEASURES)
