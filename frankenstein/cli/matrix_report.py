@@ -60,7 +60,7 @@ def warned(values: Mapping[str, Any], results: Results) -> list[str]:
     trained, solved = (format_value(mean, percent=True) for mean in means)
     tried = "a smaller -lr" if values["init"] == "ps_inv" else "-i ps_inv"
     return [
-        f"warning: training fell clearly short of what is solved in {len(short)} of {count} "
+        f"training fell clearly short of what is solved in {len(short)} of {count} "
         f"stitches, as from {pair[0]} to {pair[1]} ({trained} where {solved} is solved); "
         f"try {tried}"
     ]
@@ -100,7 +100,7 @@ def _remarks(values: Mapping[str, Any], results: Results) -> Iterator[str]:
             f"{first} to {first + seeds - 1}, of the stitch's start and the batch order."
         )
     yield from left_out(values)
-    yield from warned(values, results)
+    yield from (f"**Warning:** {line}." for line in warned(values, results))
     shares = [mean_and_margin(found)[0] for found in results.found["solved"]["accuracy"].values()]
     widest = max(high - low for low, high in map(results.interval, shares))
     yield (

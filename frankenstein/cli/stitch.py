@@ -185,5 +185,5 @@ def _matrix(values: dict[str, Any]) -> Path:
         shown.append(
             terminal_matrix(results.table(kind, "accuracy"), results.rows, results.columns)
         )
-    shown += warned(values, results)
+    shown += [f"warning: {line}" for line in warned(values, results)]
     return tell(folder, values["quiet"], *shown)

@@ -191,6 +191,8 @@ def test_several_labels_of_an_image_are_questions_by_themselves(pair, batches):
     assert answer["agreement/it"] == pytest.approx(((x > 0) == (y > 0)).double().mean().item())
     expected = functional.binary_cross_entropy_with_logits(x.double(), q).item()
     assert answer["cross_entropy/it"] == pytest.approx(expected)
+    assert answer["n/it"] == len(images)  # whose labels are not independent
+    assert answer["accuracy_low/it"] < answer["accuracy/it"] < answer["accuracy_high/it"]
     both_wrong = ((x > 0) != (labels == 1)) & ((y > 0) != (labels == 1))
     assert answer["both_wrong/it"] == pytest.approx(both_wrong.double().mean().item())
     mean = (p + q) / 2
