@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from frankenstein.cli.joint import Pair
 from frankenstein.cli.stitch_options import family_of, make_stitch
@@ -14,7 +15,8 @@ from frankenstein.data import ImageData
 from frankenstein.surgery import join
 from frankenstein.zoo import read_card, untrained
 
-_SOLVED_ON, _SCORED_ON = 1_000, 1_000  # images at least: controls cost less than the stitches do
+SCORED_ON = 1_000  # images at least: controls cost less than the stitches do
+_SOLVED_ON = 1_000  # likewise
 _PER_UNIT = 10  # more to solve on where there are many units
 _SEED = 1_000_003  # one that nobody trains from: an untrained sender must not be this one's start
 
@@ -32,23 +34,32 @@ def controls_for(
     the solved one, which is left out where `ps_inv` or `before` is that.
     """
     known = family_of(values) == "affine" or values["init"] == "ps_inv"
-    card = read_card(values["sender"], values["model"])
-    network = untrained(card, _SEED)
     joint = join(
-        network.eval().to(device),
+        untrained_sender(values, device),
         pair.receiver,
         values["sender_layer"],
         values["receiver_layer"],
         values["flatten"],
     )
-    wanted = max(_SOLVED_ON, _PER_UNIT * max(joint.source.units, joint.target.units))
+    wanted = solved_on(joint.source.units, joint.target.units)
     return solve_controls(
         joint.sender.front,
         joint.receiver.front,
         joint.align,
         waiting(data.train_batches(few or wanted), "solving controls", values["quiet"]),
         device,
-        every=max(1, len(data.val_labels) // _SCORED_ON),
+        every=max(1, len(data.val_labels) // SCORED_ON),
         make=partial(make_stitch, values),
         sender=None if known else pair.joint.sender.front,
     )
+
+
+def untrained_sender(values: Mapping[str, Any], device: torch.device) -> nn.Module:
+    """A network like the sender that has learned nothing, in evaluation mode."""
+    card = read_card(values["sender"], values["model"])
+    return untrained(card, _SEED).eval().to(device)
+
+
+def solved_on(*units: int) -> int:
+    """How many training images controls between so many units are solved on."""
+    return max(_SOLVED_ON, _PER_UNIT * max(units))

@@ -26,7 +26,7 @@ def write_matrix(run: RunFolder, name: str, values: Mapping[str, Any], results: 
         f"`{values['receiver']}` (columns). By themselves they are right in "
         f"{results.whole('sender'):.2%} and {results.whole('receiver'):.2%} of the held-out "
         f"images. Stitches are solved and trained on training images and scored on the "
-        f"{results.images:,} held-out ones.",
+        f"{results.images['solved']:,} held-out ones.",
         *_remarks(values, results),
     ]
     for (kind, what), figure in pictures.items():
@@ -51,9 +51,22 @@ def left_out(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def beside_control(results: Results) -> list[str]:
+    """A line on how many solved stitches show something; nothing if the control is not made yet."""
+    if "untrained" not in results.found:
+        return []
+    above = len(results.clearly_below("untrained", "solved"))
+    return [
+        f"{above} of {len(results.found['solved']['accuracy'])} solved stitches are clearly above "
+        "their control, untrained: the same stitches, solved on some training images from a sender "
+        f"with random weights, scored on {results.images['untrained']:,} held-out images. What the "
+        "others reach needs no training of the sender."
+    ]
+
+
 def warned(values: Mapping[str, Any], results: Results) -> list[str]:
     """A line if training fell short of what is solved; nothing if it did not."""
-    if not (short := results.short_of_solved()):
+    if not (short := results.clearly_below("trained", "solved")):
         return []
     pair, count = short[0], len(results.found["trained"]["accuracy"])
     means = [results.mean(kind, "accuracy", pair) for kind in ("trained", "solved")]
@@ -101,12 +114,14 @@ def _remarks(values: Mapping[str, Any], results: Results) -> Iterator[str]:
         )
     yield from left_out(values)
     yield from (f"**Warning:** {line}." for line in warned(values, results))
-    shares = [mean_and_margin(found)[0] for found in results.found["solved"]["accuracy"].values()]
-    widest = max(high - low for low, high in map(results.interval, shares))
+    solved = results.found["solved"]["accuracy"]
+    ends = [results.interval("solved", mean_and_margin(found)[0]) for found in solved.values()]
     yield (
-        f"The 95 % interval of an accuracy of one stitch on {results.images:,} images (Wilson's) "
-        f"is up to {100 * widest:.2f} points wide here; `matrix.csv` has that of each."
+        f"The 95 % interval of an accuracy of one stitch on {results.images['solved']:,} images "
+        f"(Wilson's) is up to {100 * max(high - low for low, high in ends):.2f} points wide here; "
+        "`matrix.csv` has that of each."
     )
+    yield from beside_control(results)
     if results.refused:
         reason = next(iter(results.refused.values()))
         yield f"{len(results.refused)} pairs have no such stitch (n/a). The first: {reason}."
@@ -124,7 +139,11 @@ def _caption(kind: str, what: str) -> str:
             f"{what} of the sender's layer (row) with the receiver's (column), place by place, "
             "over the images that the stitches are solved on."
         )
-    how = "solved by direct matching" if kind == "solved" else "trained from its start"
+    how = {
+        "solved": "solved by direct matching",
+        "untrained": "solved likewise, from a sender that has learned nothing",
+        "trained": "trained from its start",
+    }[kind]
     said = {
         "accuracy": "Share of held-out images that the grafted network gets right",
         "agreement": "Share of held-out images on which it says what the receiver says",

@@ -19,13 +19,13 @@ _KNOWN = ("margin", "seeds", "n", "low", "high")  # of a value; the last three o
 
 @dataclass(frozen=True)
 class Results:
-    """Every number of a run, by kind ("solved", "trained", "measures"), name and pair."""
+    """Every number of a run, by kind ("solved", "untrained", "trained", "measures"), name, pair."""
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     found: dict[str, dict[str, dict[Pair, list[float]]]]  # a value for each seed
     refused: dict[Pair, str]
-    images: int  # held-out ones, that stitches are scored on
+    images: dict[str, int]  # held-out ones, that stitches of a kind are scored on
 
     def table(self, kind: str, what: str) -> Tensor:  # (L, M), NaN where there is no stitch
         """Means over the seeds."""
@@ -43,10 +43,12 @@ class Results:
 
     def summary(self) -> dict[str, float]:
         """One flat record."""
-        record: dict[str, float] = {"n": self.images}
+        record: dict[str, float] = {"n": self.images["solved"]}
         for side in ("sender", "receiver"):
             record[f"accuracy/{side}"] = self.whole(side)
-            for end, value in zip(("low", "high"), self.interval(self.whole(side)), strict=True):
+            for end, value in zip(
+                ("low", "high"), self.interval("solved", self.whole(side)), strict=True
+            ):
                 record[f"accuracy_{end}/{side}"] = value
         for kind, what, (s, t), values in self._numbers():
             place = what if kind == "measures" else f"{what}/{kind}"
@@ -55,30 +57,25 @@ class Results:
             if len(values) > 1:
                 record[f"{place}_margin/{s}/{t}"] = margin
             elif what == "accuracy":
-                for end, value in zip(("low", "high"), self.interval(mean), strict=True):
+                for end, value in zip(("low", "high"), self.interval(kind, mean), strict=True):
                     record[f"accuracy_{end}/{kind}/{s}/{t}"] = value
         return record
 
-    def interval(self, share: float) -> tuple[float, float]:
-        """95 % interval of a share of the held-out images."""
-        return share_interval(share, self.images)
+    def interval(self, kind: str, share: float) -> tuple[float, float]:
+        """95 % interval of a share of the held-out images that stitches of a kind are scored on."""
+        return share_interval(share, self.images[kind])
 
-    def short_of_solved(self) -> list[Pair]:
-        """Pairs whose trained stitch is clearly below the solved one: their intervals do not meet.
+    def clearly_below(self, kind: str, other: str) -> list[Pair]:
+        """Pairs whose stitch of one kind is clearly below that of another: no interval meets.
 
         With several seeds their means are compared.
         """
-        if "trained" not in self.found:
-            return []
-        ends = {
-            kind: {
-                pair: self.interval(mean_and_margin(values)[0])
-                for pair, values in self.found[kind]["accuracy"].items()
-            }
-            for kind in ("solved", "trained")
-        }
+        both = self.found.get(kind, {}).get("accuracy", {})
         return [
-            pair for pair, (_, high) in ends["trained"].items() if high < ends["solved"][pair][0]
+            pair
+            for pair in both
+            if self.interval(kind, self.mean(kind, "accuracy", pair))[1]
+            < self.interval(other, self.mean(other, "accuracy", pair))[0]
         ]
 
     def to_csv(self) -> str:
@@ -89,8 +86,12 @@ class Results:
         for kind, what, (s, t), values in self._numbers():
             mean, margin = mean_and_margin(values)
             several, share = len(values) > 1, what in SHARES
-            ends = map(repr, self.interval(mean)) if share and not several else ("", "")
-            known = [repr(margin) if several else "", len(values), self.images if share else ""]
+            ends = map(repr, self.interval(kind, mean)) if share and not several else ("", "")
+            known = [
+                repr(margin) if several else "",
+                len(values),
+                self.images[kind] if share else "",
+            ]
             writer.writerow([kind, s, t, what, repr(mean), *known, *ends])
         return text.getvalue()
 

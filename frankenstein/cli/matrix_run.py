@@ -12,6 +12,7 @@ from torch import nn
 
 from frankenstein.callbacks import progress_bar
 from frankenstein.cli.checks import data_for
+from frankenstein.cli.controls import SCORED_ON, solved_on, untrained_sender
 from frankenstein.cli.joint import load_networks
 from frankenstein.cli.matrix_cells import CELLS, Cells, Row
 from frankenstein.cli.matrix_report import left_out, write_matrix
@@ -125,6 +126,9 @@ def _fill(work: Work, epochs: int, name: str) -> None:
     for kind, seed in _kinds(values, epochs):
         if kind == "trained" or all((kind, seed, s) in cells for s in names):
             continue
+        if kind == "untrained":
+            _keep(cells, (kind, seed), names, {"accuracy": _untrained(work)})
+            continue
         stitches = _made({**values, "seed": seed}, work, moments)
         if kind == "measures":
             found = measure_pairs(moments, stitches, _measures(values))
@@ -135,6 +139,23 @@ def _fill(work: Work, epochs: int, name: str) -> None:
         _keep(cells, (kind, seed), names, _scores(score(stitches, name)))
     if rows := [key for key in keys if key[0] == "trained" and key not in cells]:
         _train_rows(work, rows, epochs, moments, score, name)
+
+
+def _untrained(work: Work) -> dict[Pair, float]:
+    """The control: accuracy of the same stitches, solved from a sender that has learned nothing."""
+    values, few, data = work.values, _few(work.values), work.data
+    sender = layer_set(
+        untrained_sender(values, work.device), work.sides[0].names, values["flatten"]
+    )
+    sides = sender.folded(), work.sides[1].folded()
+    wanted = solved_on(*(layout.units for side in sides for layout in side.layouts.values()))
+    solving = waiting(data.train_batches(few or wanted), "solving controls", values["quiet"])
+    moments = pair_moments(*sides, solving, work.device)
+    stitches = _made(values, work, moments)
+    for pair, stitch in stitches.items():
+        stitch.solve(moments.moments(*pair))
+    scoring = waiting(data.val_batches(few or SCORED_ON), "scoring controls", values["quiet"])
+    return score_stitches(*sides, moments, stitches, scoring, work.device).accuracy
 
 
 def _train_rows(
@@ -243,7 +264,11 @@ def _gathered(work: Work, epochs: int) -> Results:
                 for what, value in cell.items():
                     lists = found.setdefault(kind, {}).setdefault(what, {})
                     lists.setdefault((s, t), []).append(value)
-    images = min(_few(work.values) or len(work.data.val_labels), len(work.data.val_labels))
+    every, few = len(work.data.val_labels), _few(work.values)
+    images = {
+        "untrained": min(few or SCORED_ON, every),
+        **dict.fromkeys(("solved", "trained"), min(few or every, every)),
+    }
     return Results(work.sides[0].names, work.sides[1].names, found, work.refused, images)
 
 
@@ -252,7 +277,7 @@ def _kinds(values: Mapping[str, Any], epochs: int) -> list[tuple[str, int]]:
     seeds = _seeds(values)
     # Of what is solved, only a random choice of partners is random.
     solved = seeds if values["mask"] == "random-permutation" else seeds[:1]
-    kinds = [("solved", seed) for seed in solved]
+    kinds = [*(("solved", seed) for seed in solved), ("untrained", seeds[0])]
     kinds += [("trained", seed) for seed in seeds if epochs]
     return kinds + ([("measures", seeds[0])] if _measures(values) else [])
 

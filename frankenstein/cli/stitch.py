@@ -170,7 +170,7 @@ def _is_matrix(values: dict[str, Any]) -> bool:
 
 def _matrix(values: dict[str, Any]) -> Path:
     from frankenstein.cli.config import dump
-    from frankenstein.cli.matrix_report import warned
+    from frankenstein.cli.matrix_report import beside_control, warned
     from frankenstein.cli.matrix_run import run_matrix
     from frankenstein.cli.outcome import tell
     from frankenstein.report import terminal_matrix
@@ -179,11 +179,12 @@ def _matrix(values: dict[str, Any]) -> Path:
     shown: list[Any] = []
     for kind in [kind for kind in ("solved", "trained") if kind in results.found]:
         shown.append(
-            f"accuracy, {kind}, of {results.images:,} held-out images; rows: layers of the sender, "
-            "columns: of the receiver"
+            f"accuracy, {kind}, of {results.images[kind]:,} held-out images; "
+            "rows: layers of the sender, columns: of the receiver"
         )
         shown.append(
             terminal_matrix(results.table(kind, "accuracy"), results.rows, results.columns)
         )
+    shown += beside_control(results)
     shown += [f"warning: {line}" for line in warned(values, results)]
     return tell(folder, values["quiet"], *shown)

@@ -34,20 +34,23 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
     layers = ("conv1", "conv2", "fc1", "fc2")
     fits = [(s, t) for s in layers for t in layers if not (s[:2] == "fc" and t[:4] == "conv")]
     summary = summary_of(folder)
-    places = ("accuracy/solved", "agreement/solved", "linear_cka")
+    places = ("accuracy/solved", "accuracy/untrained", "agreement/solved", "linear_cka")
     expected = {f"{place}/{s}/{t}" for place in places for s, t in fits}
-    expected |= {f"accuracy_{end}/solved/{s}/{t}" for end in ("low", "high") for s, t in fits}
+    kinds = ("solved", "untrained")
+    expected |= {
+        f"accuracy_{e}/{k}/{s}/{t}" for e in ("low", "high") for k in kinds for s, t in fits
+    }
     ends = ("", "_low", "_high")
     expected |= {f"accuracy{end}/{side}" for end in ends for side in ("sender", "receiver")}
     assert set(summary) == expected | {"n"}
     assert summary["n"] == 60
     lines = lines_of(folder)
-    assert len(lines) == 3 * len(fits)
+    assert len(lines) == 4 * len(fits)
     for line in lines:
         place = line["what"] if line["kind"] == "measures" else f"{line['what']}/{line['kind']}"
         place = f"{place}/{line['sender_layer']}/{line['receiver_layer']}"
         assert float(line["value"]) == summary[place]
-        share = line["kind"] == "solved"
+        share = line["kind"] in kinds
         assert line["n"] == ("60" if share else "")
         if share:
             interval = share_interval(summary[place], 60)
@@ -66,7 +69,8 @@ def test_what_is_not_trained_has_no_bar_and_what_is_left_out_is_said(few_digits,
     assert main(words) == 0
     said = capsys.readouterr().out
     assert "solving a" in said
-    assert "training" not in said
+    assert "training a" not in said
+    assert "4 solved stitches are clearly above their control" in said
     left_out = "Left out: unbiased_cka, which a matrix of stitches has not"
     assert left_out in said
     assert left_out in Path("results/stitch/a/report.md").read_text()
@@ -79,6 +83,8 @@ def test_a_cell_is_what_stitching_that_pair_alone_gives(run, pair):
     assert matrix["accuracy/trained/fc1/fc2"] == pytest.approx(alone["accuracy/after"], abs=1e-12)
     assert matrix["accuracy/solved/fc1/fc2"] == pytest.approx(alone["accuracy/ps_inv"], abs=1e-12)
     assert matrix["agreement/trained/fc1/fc2"] == pytest.approx(alone["agreement/after"], abs=1e-12)
+    untrained = alone["accuracy/untrained"]
+    assert matrix["accuracy/untrained/fc1/fc2"] == pytest.approx(untrained, abs=1e-12)
     assert matrix["accuracy/sender"] == pytest.approx(alone["accuracy/sender"], abs=1e-12)
 
 
@@ -114,7 +120,7 @@ def test_seeds_repeat_what_is_random_and_only_that(run, pair):
     folder = run("stitch", *pair, *FEW, "-e", "1", "--seeds", "3", "-i", "perm")
     lines = lines_of(folder)
     seeds = {line["kind"]: line["seeds"] for line in lines}
-    assert seeds == {"solved": "1", "trained": "3", "measures": "1"}
+    assert seeds == {"solved": "1", "untrained": "1", "trained": "3", "measures": "1"}
     margins = [float(line["margin"]) for line in lines if line["kind"] == "trained"]
     assert any(margin > 0 for margin in margins)
     assert all(math.isfinite(margin) for margin in margins)
@@ -137,11 +143,12 @@ def test_a_matrix_whose_training_fell_short_says_so():
     whole = {side: {key: [0.9] for key in pairs} for side in ("sender", "receiver")}
     solved = {"accuracy": dict(zip(pairs, ([0.99], [0.9]), strict=True)), **whole}
     trained = {"accuracy": dict(zip(pairs, ([0.2, 0.3], [0.91, 0.9]), strict=True)), **whole}
-    results = Results(("a", "b"), ("c",), {"solved": solved, "trained": trained}, {}, 1000)
+    images = {"solved": 1000, "trained": 1000}
+    results = Results(("a", "b"), ("c",), {"solved": solved, "trained": trained}, {}, images)
     (line,) = warned({"init": "random"}, results)
     assert "in 1 of 2 stitches, as from a to c (25.00 % where 99.00 % is solved)" in line
     assert line.endswith("try -i ps_inv")
-    assert warned({}, Results(("a", "b"), ("c",), {"solved": solved}, {}, 1000)) == []
+    assert warned({}, Results(("a", "b"), ("c",), {"solved": solved}, {}, images)) == []
 
 
 def test_random_partners_are_drawn_anew_for_every_seed(run, pair):
