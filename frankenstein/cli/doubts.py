@@ -17,7 +17,7 @@ def doubts(scores: Mapping[str, float], values: Mapping[str, Any]) -> list[str]:
     why, what = [], "what it reaches is no sign of what the sender has learned"
     if (solved := _solved(scores, values)) and _below(scores, "after", solved):
         why.append(f"clearly below `{solved}` ({_share(scores, solved)})")
-        what = "training did not get there; try " + (
+        what = "it is not its family's best; try " + (
             "a smaller -lr" if values["init"] == "ps_inv" else "-i ps_inv"
         )
     if "accuracy/untrained" in scores and not _below(scores, "untrained", "after"):

@@ -24,18 +24,18 @@ RANDOM, SOLVED = {"init": "random"}, {"init": "ps_inv"}
             {"after": 0.186, "ps_inv": 0.992, "solved": 0.99, "untrained": 0.4},
             RANDOM,
             "`after` (18.60 %) is clearly below `solved` (99.00 %) and not clearly above "
-            "`untrained` (40.00 %): training did not get there; try -i ps_inv",
+            "`untrained` (40.00 %): it is not its family's best; try -i ps_inv",
         ),
         (
             {"after": 0.8, "ps_inv": 0.9, "untrained": 0.4},
             RANDOM,
-            "`after` (80.00 %) is clearly below `ps_inv` (90.00 %): training did not get there; "
+            "`after` (80.00 %) is clearly below `ps_inv` (90.00 %): it is not its family's best; "
             "try -i ps_inv",
         ),
         (
             {"before": 0.9, "after": 0.8, "ps_inv": 0.99, "untrained": 0.4},
             SOLVED,
-            "`after` (80.00 %) is clearly below `before` (90.00 %): training did not get there; "
+            "`after` (80.00 %) is clearly below `before` (90.00 %): it is not its family's best; "
             "try a smaller -lr",
         ),
         (
