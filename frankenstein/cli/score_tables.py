@@ -44,6 +44,8 @@ def shown(
     scores: Scores, measures: Sequence[str], title: str, values: Mapping[str, Any]
 ) -> list[RenderableType]:
     """What the terminal shows of the stitches of a run with these options."""
+    if not scores:  # one process of several, which the first speaks for
+        return []
     warned = [f"warning: {line}" for line in doubts(scores, values)]
     return [score_table(scores, measures, title), *answer_tables(scores), *apart(scores), *warned]
 

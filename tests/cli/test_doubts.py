@@ -2,6 +2,7 @@ import pytest
 
 from frankenstein.cli import main
 from frankenstein.cli.doubts import doubts
+from frankenstein.cli.score_tables import shown
 from frankenstein.compare.shares import share_interval
 
 
@@ -84,3 +85,7 @@ def test_a_run_whose_training_did_not_get_there_warns(run, capsys, monkeypatch):
     assert len({row.split()[1] for row in rows if "_" in row}) == 3  # none is broken in two
     assert main(["stitch", *words, "-i", "ps_inv"]) == 0
     assert "clearly below" not in capsys.readouterr().out
+
+
+def test_a_process_that_has_no_scores_shows_nothing():
+    assert shown({}, ["linear_cka"], "a", RANDOM) == []
