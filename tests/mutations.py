@@ -89,7 +89,7 @@ GUARDS = [
           "        self._save(trainer)\n        if _any",
           "        if _any", "cli/test_interruption.py", "signal_ends"),
     Guard("a signal ends the run", "callbacks/checkpoints.py",
-          "raise Interrupted(self.signum or signal.SIGTERM)", "pass",
+          "raise Interrupted(self.signum or signal.SIGTERM, speaks=trainer.is_global_zero)", "pass",
           "cli/test_interruption.py", "signal_ends"),
     Guard("an unfinished report names what is there", "cli/run_report.py", "if run.unfinished:",
           "if False:", "cli/test_interruption.py", "signal_ends"),
