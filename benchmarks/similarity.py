@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--layers", type=int, nargs="+", default=[20, 40, 60])
-    parser.add_argument("--blocks", type=int, nargs="+", default=[128, 250], help="the first leads")
+    parser.add_argument("--blocks", type=int, nargs="+", default=[64, 128], help="the first leads")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cpu-time", action="store_true", help="for a busy machine")

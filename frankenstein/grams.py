@@ -28,7 +28,7 @@ class Grams:
     https://jmlr.org/papers/v13/song12a.html.
     """
 
-    def __init__(self, block: int = 128) -> None:
+    def __init__(self, block: int = 64) -> None:
         if block < 4:
             raise UserError(f"a block holds 4 examples or more, got {block}")
         self.block = block

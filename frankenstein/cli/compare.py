@@ -71,7 +71,7 @@ def compare(
             the examples themselves
         seed: seed of draws and shuffles
         block: images that a Gram matrix of unbiased_cka spans; if absent all at once where they are
-            few (512, if small), else 128, which is an estimate
+            few (512, if small), else 64, which is an estimate
         dataset: data set; the one that the receiver was trained on if absent
         model: network in a .pt file, which its shapes tell if absent
         other_networks: take a run's networks though they are not those it was made for

@@ -10,7 +10,7 @@ from torch import Tensor
 from frankenstein.errors import UserError
 
 _KEYS = ("image", "images", "input", "inputs", "x", "pixel_values", "input_ids")
-_BLOCK = 128
+_BLOCK = 64
 _WHOLE = 512  # inputs that are one block by themselves
 _ROOM = 2**23  # if they hold no more numbers: 512 images of 3 x 73 x 73
 
@@ -20,7 +20,7 @@ def in_blocks(batches: Iterable[Any], block: int | None = None) -> tuple[int, It
 
     Only the last may end within a block, so that blocks are the same whatever the batch size.
     Unless a size is given, up to 512 inputs, if they are small, are one block; more are blocks of
-    128.
+    64.
     """
     inputs = map(input_of, batches)
     if block is not None:

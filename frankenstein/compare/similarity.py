@@ -37,7 +37,7 @@ def similarity_matrix(
     Each measure flattens as `LayerSimilarities` says unless a flattening is named. Unbiased CKA per
     sample is estimated from blocks of `block` examples, whatever the size of the batches. If none
     is named, up to 512 inputs (of no more than 2²³ numbers together) are one block, which is the
-    measure exactly, and more are blocks of 128, which is an estimate of it: see benchmarks/ for
+    measure exactly, and more are blocks of 64, which is an estimate of it: see benchmarks/ for
     how far off. A block's layers are in memory at once. Measures that need the examples
     themselves keep at most `limit`.
 

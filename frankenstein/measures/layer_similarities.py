@@ -29,7 +29,7 @@ class LayerSimilarities:
         self,
         measures: Sequence[str],
         flattening: str | None = None,
-        block: int = 128,
+        block: int = 64,
         limit: int = 2000,
     ) -> None:
         """Start empty; unless a flattening is named, each measure takes one that fits all layers.

@@ -47,7 +47,7 @@ class SimilarityMatrix(Packed):
         rows: Sequence[str],
         columns: Sequence[str],
         flattening: str | None = None,
-        block: int = 128,
+        block: int = 64,
         **options: Any,
     ) -> None:
         """Take a measure and the layers of both sides; options are those of torchmetrics' Metric.

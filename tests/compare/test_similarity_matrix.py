@@ -43,7 +43,7 @@ def test_all_cut_points_of_both_are_compared_in_one_pass(pair, calls):
     assert matrix.values.isfinite().all()
     assert batches.read == 5
     assert happened == ["sender", "receiver"] * 5
-    assert (matrix.examples, matrix.block) == (640, 128)
+    assert (matrix.examples, matrix.block) == (640, 64)
     assert (matrix.measure, matrix.flattening) == ("unbiased_cka", "per_sample")
 
 
@@ -86,9 +86,9 @@ def test_few_images_are_one_block_which_is_the_measure_exactly(pair):
     ("count", "shape", "block", "sizes"),
     [
         (512, (1, 8, 8), 512, [512]),
-        (513, (1, 8, 8), 128, [128, 128, 128, 128, 1]),
-        (120, (3, 190, 190), 128, [120]),
-        (100, (2, 400, 400), 128, [100]),
+        (513, (1, 8, 8), 64, [128, 128, 128, 128, 1]),
+        (120, (3, 190, 190), 64, [120]),
+        (100, (2, 400, 400), 64, [100]),
         (3, (1,), 4, [3]),
         (0, (1,), 4, []),
     ],
@@ -102,7 +102,7 @@ def test_the_size_of_a_block_follows_from_the_inputs(count, shape, block, sizes)
 def test_a_matrix_says_what_it_is_wherever_it_is_shown(pair, tmp_path):
     options = {"sender_layers": ["bn1", "relu1"], "receiver_layers": ["bn1"]}
     matrix = similarity_matrix(*pair, torch.randn(600, 1, 8, 8).split(100), **options)
-    title = "unbiased_cka, per_sample, 600 examples in blocks of 128"
+    title = "unbiased_cka, per_sample, 600 examples in blocks of 64"
     assert matrix.title == title
     assert matrix.plot().axes[0].get_title().replace("\n", " ") == title
     path = matrix.to_csv(tmp_path / "matrix.csv")
