@@ -35,9 +35,7 @@ class CrossMoments:
         self.shift: dict[str, Side] = {"x": {}, "y": {}}  # (D,)
         self.own: dict[str, Side] = {"x": {}, "y": {}}  # (D + 2, D + 2)
         self.cross: dict[int, Tensor] = {}  # by places: Σ (D + 2) of x by that of y
-        self._spans: dict[
-            tuple[str, str], slice
-        ] = {}  # of each layer, in the product of its places
+        self._spans: dict[tuple[str, str], slice] = {}  # of layers in the product of their places
         self._known: dict[str, dict[str, dict[Any, Any]]] = {"x": {}, "y": {}}  # see Moments.once
 
     @torch.no_grad()

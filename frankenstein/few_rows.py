@@ -84,7 +84,7 @@ def few_rows(
 
 def turned(rows: Tensor) -> Tensor:  # (N, min(N, D)) float64, from (N, D)
     """Centred rows in a basis of their span: what no rotation changes is the same of them."""
-    rows = _centred(rows)
+    rows = centred_rows(rows)
     if rows.shape[1] <= len(rows):
         return rows
     found = torch.linalg.qr(rows.T).R.T
@@ -97,7 +97,7 @@ def spanned(rows: Tensor) -> Tensor:  # (N, rank) float64, from (N, D)
 
     Directions are those that `linear.whitener` counts.
     """
-    rows = _centred(rows)
+    rows = centred_rows(rows)
     sizes = rows.square().mean(0).sqrt()
     rows = rows / torch.where(sizes > 0, sizes, torch.inf)
     eigenvalues, vectors = torch.linalg.eigh(rows @ rows.T)
@@ -136,7 +136,8 @@ def ranked_moments(x: Tensor | Moments | Examples, y: Tensor | None = None) -> M
     return moments
 
 
-def _centred(rows: Tensor) -> Tensor:
+def centred_rows(rows: Tensor) -> Tensor:  # (N, D) float64
+    """Rows less their mean."""
     rows = rows.double()
     rows = rows - rows[0]  # so that a unit that does not vary is 0, where its mean may be rounded
     return rows - rows.mean(0)

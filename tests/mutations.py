@@ -54,6 +54,8 @@ GUARDS = [
           "test_hostile_files.py", "config"),
     Guard("long sums lose no digit", "moments.py", "theirs[key] + lost[key] if key in lost else ",
           "", "test_moments.py", "thousands"),
+    Guard("collections do not mix sums", "metrics/packed.py",
+          'f"sums of {what}"', '"sums of it"', "metrics/test_metrics.py", "collection"),
     Guard("a stitch knows its networks", "cli/stitched_run.py",
           "if made_for != found:", "if False:",
           "cli/test_evaluate_command.py", "have_changed"),

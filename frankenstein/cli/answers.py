@@ -9,7 +9,7 @@ from torch import nn
 
 from frankenstein.cli.label_checks import answers_to
 from frankenstein.cli.waiting import waiting
-from frankenstein.compare import evaluate_network
+from frankenstein.compare.tally import Tally
 from frankenstein.data import ImageData
 from frankenstein.report import format_value
 
@@ -22,20 +22,27 @@ def accuracies(
     quiet: bool,
     most: int | None = None,  # images
 ) -> dict[str, float]:
-    """{"accuracy/sender": ...} on held-out images, in a pass of their own.
+    """{"accuracy/sender": ...} on held-out images, all networks in one pass of their own.
 
     Networks that tell other classes apart than the data have, or answer with one class where these
     have several labels, or the other way round, are left out: they cannot be right.
     """
-    found = {}
-    for whose, network in networks.items():
-        if not answers_to(data, cards[whose]["num_classes"], cards[whose]["dataset"]):
-            continue
+    asked = {
         # Convolutions take two thirds of their time so, and the network itself is left alone.
-        network = copy.deepcopy(network).to(device).to(memory_format=torch.channels_last)
-        batches = waiting(data.val_batches(most), f"evaluating the {whose}", quiet)
-        found[f"accuracy/{whose}"] = evaluate_network(network, batches, device)["accuracy"]
-    return found
+        whose: copy.deepcopy(network).to(device).to(memory_format=torch.channels_last)
+        for whose, network in networks.items()
+        if answers_to(data, cards[whose]["num_classes"], cards[whose]["dataset"])
+    }
+    if not asked:
+        return {}
+    tallies = {whose: Tally() for whose in asked}
+    called = f"evaluating {' and '.join(asked)}"
+    with torch.no_grad():
+        for images, labels in waiting(data.val_batches(most), called, quiet):
+            images, labels = images.to(device), labels.to(device)
+            for whose, network in asked.items():
+                tallies[whose].update(network(images), labels)
+    return {f"accuracy/{whose}": tally.means()["accuracy"] for whose, tally in tallies.items()}
 
 
 def accuracy_line(scores: Mapping[str, float], examples: int, dataset: str | None) -> str:

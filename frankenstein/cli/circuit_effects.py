@@ -37,9 +37,7 @@ class Effects:
 
     ablated: dict[str, Scores] = field(default_factory=dict)  # whose: "none", "group 0", ...
     grafted: Scores = field(default_factory=dict)  # of the receiver: "0 into 3", ...
-    explained: dict[str, float] = field(
-        default_factory=dict
-    )  # r² of the latter, on training images
+    explained: dict[str, float] = field(default_factory=dict)  # r² of these, on training images
     reason: str | None = None
 
     def control(self, whose: str, size: int, what: str = "accuracy") -> list[float]:

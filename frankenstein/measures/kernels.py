@@ -8,6 +8,7 @@ from torch import Tensor
 
 from frankenstein.errors import UserError
 from frankenstein.examples import Examples, examples_of
+from frankenstein.few_rows import centred_rows
 from frankenstein.measures.dissimilarities import squared_distances
 from frankenstein.measures.undefined import nothing_to_compare, undefined
 
@@ -115,9 +116,7 @@ def kernel_cka(
 
 def linear_gram(rows: Tensor) -> Tensor:  # (N, N) float64
     """Inner products of the centred rows."""
-    rows = rows.double()
-    rows = rows - rows[0]  # so that what does not vary is 0, where its mean may be rounded
-    rows = rows - rows.mean(0)
+    rows = centred_rows(rows)
     return rows @ rows.T
 
 

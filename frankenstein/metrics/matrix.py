@@ -62,6 +62,8 @@ class SimilarityMatrix(Packed):
         self.measure, self.rows, self.columns = measure, _names(rows), _names(columns)
         self.block = block
         self.from_grams = (measure, self.flattening) == ("unbiased_cka", "per_sample")
+        block_kept = block if self.from_grams else None
+        self._keeps(self.flattening, block_kept, self.rows, self.columns)
 
     def update(self, xs: Mapping[str, Tensor], ys: Mapping[str, Tensor]) -> None:
         """Add a batch of representations (N, ...) by layer; more layers may be there.

@@ -28,6 +28,13 @@ class Packed(Metric):
         self.add_state("sums", default=[], dist_reduce_fx="cat")
         self.set_dtype(torch.float64)  # of the empty state, too
 
+    def _keeps(self, *what: Any) -> None:
+        """Tell what the sums are of: a MetricCollection lets metrics of equal states share one.
+
+        It looks at the first batch only, of which blocks or flattenings may not tell apart yet.
+        """
+        self.add_state(f"sums of {what}", default=torch.zeros(()), dist_reduce_fx="sum")
+
     def merge_state(self, incoming_state: "dict[str, Any] | Metric") -> None:
         """Add the sums of another metric of the same kind, or its `metric_state`."""
         if isinstance(incoming_state, Metric):

@@ -41,6 +41,7 @@ class Similarity(Packed):
         super().__init__(**options)
         self.flattening = checked(measure, flattening)
         self.measure = measure
+        self._keeps(self.flattening)
 
     def update(self, x: Tensor, y: Tensor) -> None:
         """Add a batch of both representations (N, ...)."""

@@ -1,7 +1,6 @@
 """The same part of a network with fewer steps, for passes that nothing is trained by."""
 
 import copy
-import operator
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +9,14 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from frankenstein.surgery.memory import fresh
+
 _FOLDS: tuple[tuple[type, type, Callable[[Any, Any], nn.Module]], ...] = (
     (nn.Conv1d, nn.BatchNorm1d, fuse_conv_bn_eval),
     (nn.Conv2d, nn.BatchNorm2d, fuse_conv_bn_eval),
     (nn.Conv3d, nn.BatchNorm3d, fuse_conv_bn_eval),
     (nn.Linear, nn.BatchNorm1d, fuse_linear_bn_eval),
 )
-_FRESH = (operator.add, torch.add)  # functions whose answer is nobody else's memory
 
 
 def fold(part: nn.Module) -> nn.Module:
@@ -63,14 +63,6 @@ def _overwrite(part: fx.GraphModule) -> None:
             calls[str(node.target)].append(node)
     for name, nodes in calls.items():
         module = part.get_submodule(name)
-        if hasattr(module, "inplace") and all(_alone(part, n.all_input_nodes[0]) for n in nodes):
+        read = [node.all_input_nodes[0] for node in nodes]
+        if hasattr(module, "inplace") and all(fresh(z) and len(z.users) == 1 for z in read):
             module.inplace = True  # type: ignore[assignment]
-
-
-def _alone(part: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether a step's answer lies in memory of its own, for one other step to read."""
-    if len(node.users) > 1:
-        return False
-    if node.op == "call_module":
-        return isinstance(part.get_submodule(str(node.target)), tuple(kind for kind, *_ in _FOLDS))
-    return node.op == "call_function" and node.target in _FRESH

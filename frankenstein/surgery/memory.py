@@ -21,6 +21,11 @@ def sharing(nodes: Iterable[fx.Node]) -> Mapping[fx.Node, set[fx.Node]]:
     return groups
 
 
+def fresh(node: fx.Node) -> bool:
+    """Whether a step's tensor lies in memory of its own; in doubt it does not."""
+    return node.op not in ("placeholder", "get_attr", "output") and not _passed_on(node)
+
+
 def written(node: fx.Node) -> list[fx.Node]:
     """The steps whose tensors this one overwrites; mostly none."""
     if not _writes(node):

@@ -3,6 +3,7 @@ import warnings
 
 import pytest
 import torch
+from torchmetrics import MetricCollection
 
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
@@ -194,3 +195,24 @@ def test_what_cannot_be_is_refused():
         warnings.simplefilter("ignore", UserWarning)  # torchmetrics: compute before update
         with pytest.raises(UserError, match="no examples were given"):
             Similarity("linear_cka").compute()
+
+
+def test_a_collection_tells_blocks_and_flattenings_apart_where_its_first_batch_does_not():
+    layers = {"z": torch.randn(4, 3)}, {"z": torch.randn(4, 3)}
+    more = {"z": torch.randn(60, 3)}, {"z": torch.randn(60, 3)}
+    make = {
+        f"of {block}": lambda block=block: SimilarityMatrix("unbiased_cka", "z", "z", block=block)
+        for block in (4, 16)
+    }
+    together = fed(MetricCollection({k: new() for k, new in make.items()}), [layers, more])
+    for name, value in together.compute().items():
+        same(value, fed(make[name](), [layers, more]).compute())
+
+    flat, maps = (torch.randn(20, 3), torch.randn(20, 3)), torch.randn(2, 20, 3, 2, 2)
+    make = {
+        flat: lambda flat=flat: Similarity("linear_cka", flat)
+        for flat in ("per_location", "pooled")
+    }
+    together = fed(MetricCollection({k: new() for k, new in make.items()}), [flat, maps])
+    for name, value in together.compute().items():
+        same(value, fed(make[name](), [flat, maps]).compute())
