@@ -9,8 +9,8 @@ _KEPT = 2**31 - 1  # bytes: the most that the first can be told
 def keep_buffers() -> None:
     """Let this process keep what it frees, up to 2 GB, rather than map it anew for every batch.
 
-    A CPU pays for every fresh page: Tiny-10's passes over batches of 250 take 0.6 of the time
-    (benchmarks/README.md). Every command does this; in Python, call it before the first batch.
+    A CPU pays for every fresh page: without them Tiny-10 took 0.6 of its time over batches of 250
+    on one machine. Every command does this; in Python, call it before the first batch.
     Where the C library is not glibc it does nothing.
     """
     try:
