@@ -1,7 +1,6 @@
 """The same part of a network with fewer steps, for passes that nothing is trained by."""
 
 import copy
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from frankenstein.surgery.memory import fresh
+from frankenstein.surgery.in_place import work_in_place
 
 _FOLDS: tuple[tuple[type, type, Callable[[Any, Any], nn.Module]], ...] = (
     (nn.Conv1d, nn.BatchNorm1d, fuse_conv_bn_eval),
@@ -33,7 +32,7 @@ def fold(part: nn.Module) -> nn.Module:
     for module in list(part.modules()):
         if isinstance(module, fx.GraphModule):
             _fold(module)
-            _overwrite(module)
+            work_in_place(module)
     return part.to(memory_format=torch.channels_last)
 
 
@@ -53,16 +52,3 @@ def _fold(part: fx.GraphModule) -> None:
                 norm.replace_all_uses_with(layer)
                 part.graph.erase_node(norm)
     part.recompile()
-
-
-def _overwrite(part: fx.GraphModule) -> None:
-    """Let activations that can write into their input do so where nothing else reads it."""
-    calls: dict[str, list[fx.Node]] = defaultdict(list)
-    for node in part.graph.nodes:
-        if node.op == "call_module":
-            calls[str(node.target)].append(node)
-    for name, nodes in calls.items():
-        module = part.get_submodule(name)
-        read = [node.all_input_nodes[0] for node in nodes]
-        if hasattr(module, "inplace") and all(fresh(z) and len(z.users) == 1 for z in read):
-            module.inplace = True  # type: ignore[assignment]

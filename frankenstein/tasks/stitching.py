@@ -10,6 +10,7 @@ from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches import Stitch, start
 from frankenstein.surgery import Joint, join
+from frankenstein.surgery.lighten import lighten
 from frankenstein.tasks.accuracy import Accuracy
 from frankenstein.tasks.direct_matching import matching_moments
 from frankenstein.tasks.frozen import Frozen
@@ -49,8 +50,9 @@ class Stitching(pl.LightningModule):
         joint = join(sender, receiver, sender_layer, receiver_layer, flatten)
         self.sender, self.receiver, self.align = joint.sender, joint.receiver, joint.align
         _check_units(stitch, joint)
+        self.light = lighten(self.sender), lighten(self.receiver)
         # A Cut is a tuple: its halves are registered here, so that they follow to the device.
-        self.frozen = Frozen([*self.sender, *self.receiver])
+        self.frozen = Frozen([*self.sender, *self.receiver, *self.light[0], *self.light[1]])
         self.stitch = stitch
         self.start = start
         self.objective = objective
@@ -84,7 +86,8 @@ class Stitching(pl.LightningModule):
     def one_pass(self, batch: tuple[Tensor, Tensor]) -> Pass:
         """One batch of images and labels, nothing of it computed yet."""
         images, labels = batch
-        return Pass(images, labels, self.sender, self.stitch, self.receiver, self.align)
+        sender, receiver = self.light
+        return Pass(images, labels, sender, self.stitch, receiver, self.align)
 
     def representations(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Stitched and target: what RepresentationSimilarity compares."""

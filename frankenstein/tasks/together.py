@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from frankenstein.labels import hits
 from frankenstein.stitches import Stitch
 from frankenstein.surgery import Cut
+from frankenstein.surgery.lighten import lighten
 from frankenstein.tasks.objectives import Objective, task_loss
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 from frankenstein.tasks.passes import Pass
@@ -46,8 +47,8 @@ class StitchingTogether(pl.LightningModule):
         self.layers = tuple(stitches)
         # A dict keeps them from being registered, and so from train() and from checkpoints.
         self.frozen: dict[str, Any] = {
-            "sender": sender,
-            "receivers": dict(receivers),
+            "sender": lighten(sender),
+            "receivers": {layer: lighten(halves) for layer, halves in receivers.items()},
             "aligns": dict(aligns),
             "read_targets": read_targets,
         }

@@ -152,7 +152,9 @@ def test_the_solved_start_is_direct_matching_over_all_training_images(pair, spot
     assert torch.equal(task.stitch.weight, expected.weight)
     assert torch.equal(task.stitch.bias, expected.bias)
     assert torch.equal(
-        matching_moments(*task.frozen[::2], data.train_batches()).covariance("xy"),
+        matching_moments(task.sender.front, task.receiver.front, data.train_batches()).covariance(
+            "xy"
+        ),
         moments.covariance("xy"),
     )
 
