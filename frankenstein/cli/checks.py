@@ -9,6 +9,7 @@ from torchvision.models import get_weight
 
 from frankenstein.catalog import DATASETS
 from frankenstein.cli.label_checks import check_labels
+from frankenstein.cli.waiting import waiting
 from frankenstein.data import ImageData, Preprocessing, preprocessing_of
 from frankenstein.errors import UserError
 from frankenstein.zoo import Card
@@ -58,6 +59,15 @@ def data_for(
     )
     data.setup()
     return data
+
+
+def check_data(data: ImageData, quiet: bool) -> None:
+    """Read files of images through before a training, with a bar if that has not been done before.
+
+    Raises:
+        DataError: if some cannot be read, or there is no image of a class.
+    """
+    data.check(lambda parts, name: waiting(parts, name, quiet))
 
 
 def _preprocessing(network: nn.Module) -> Preprocessing | None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import nn
 
 from frankenstein.callbacks import progress_bar
-from frankenstein.cli.checks import data_for
+from frankenstein.cli.checks import check_data, data_for
 from frankenstein.cli.controls import SCORED_ON, solved_on, untrained_sender
 from frankenstein.cli.joint import load_networks
 from frankenstein.cli.matrix_cells import CELLS, Cells, Row
@@ -88,6 +88,8 @@ def run_matrix(values: dict[str, Any], config: str) -> tuple[Path, Results]:
     console = Console(quiet=values["quiet"])
     for line in left_out(values):
         console.out(line, highlight=False)
+    if epochs:
+        check_data(data, values["quiet"])
     name = values["run_name"] or stitch_name(values, dataset)
     folder = run_folder(values["out_dir"], "stitch", name, config, values["resume"], CELLS)
     with folder as run, quiet_lightning():

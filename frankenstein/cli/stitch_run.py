@@ -8,7 +8,7 @@ from rich.console import Console
 from torch import distributed, nn
 
 from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar, draw_stitch
-from frankenstein.cli.checks import data_for
+from frankenstein.cli.checks import check_data, data_for
 from frankenstein.cli.controls import controls_for
 from frankenstein.cli.joint import Pair, load_joint
 from frankenstein.cli.partial_report import telling_how_far
@@ -44,6 +44,8 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
     epochs = epochs_of(values)
     if not quiet:
         _say(pair.joint)
+    if epochs:
+        check_data(data, quiet)
     joins = _joins(values, pair)
     folder = run_folder(values["out_dir"], "stitch", name, config, values["resume"])
     with folder as run, quiet_lightning():

@@ -9,7 +9,7 @@ from torch import nn
 
 from frankenstein.callbacks import Every, SeededSteps, TrainingBar
 from frankenstein.catalog import DATASETS
-from frankenstein.cli.checks import at_least, data_for
+from frankenstein.cli.checks import at_least, check_data, data_for
 from frankenstein.cli.label_checks import num_classes_of
 from frankenstein.cli.partial_report import telling_how_far
 from frankenstein.cli.run_folder import RunFolder, run_folder
@@ -35,6 +35,7 @@ def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, floa
     )
     card = _card(values, num_classes, network)
     data = data_for(network, card.dataset, values)
+    check_data(data, values["quiet"])
     task = Classifier(network, values["lr"], values["weight_decay"], values["optimizer"])
     name = values["run_name"] or (
         f"{card.architecture}-{card.dataset}-in{card.init_seed}-gn{card.order_seed}"

@@ -1,7 +1,7 @@
 """Images in files, decoded when a batch asks for them: as many as a disk holds."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,9 +11,13 @@ from PIL import Image
 from torch import Tensor
 
 from frankenstein.data.errors import DataError
+from frankenstein.data.found_whole import ABSENT, mark_of, remember, remembered
 
 View = Callable[[Image.Image], Image.Image]
+Show = Callable[[Sequence[np.ndarray], str], Iterable[np.ndarray]]  # parts of a work, and its name
 _THREADS = min(16, os.cpu_count() or 1)
+_BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what PIL raises
+_PART = 256  # files that are read through between two looks at how far it is
 
 
 class ImageFiles:
@@ -31,6 +35,7 @@ class ImageFiles:
     ) -> None:
         self.folder, self.view = folder, view
         self.names = np.array(names, dtype=object)
+        self._whole = False  # known once all were read through
 
     def __len__(self) -> int:
         return len(self.names)
@@ -46,11 +51,54 @@ class ImageFiles:
             pixels = np.stack(list(threads.map(self._pixels, names)))
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
 
-    def _pixels(self, name: str) -> np.ndarray:  # (H, W, 3)
+    def unreadable(self, show: Show = lambda parts, _: parts) -> list[str]:
+        """The files that cannot be read, each with the reason; all are read through to know it.
+
+        Those that were whole before, and are as they were, are not read again: their paths, sizes
+        and dates are remembered in the folder `$FRANKENSTEIN_CACHE`, ~/.cache/frankenstein unless
+        it is set. `show` may draw a bar around the parts, until the last of which nothing is said.
+        """
+        if self._whole:
+            return []
+        known = remembered(self.folder)
+        paths = [os.path.join(self.folder, name) for name in self.names]
+        marks = np.array([mark_of(path) for path in paths], np.uint64)
+        new = np.flatnonzero((marks == ABSENT) | ~np.isin(marks, known))
+        damage: list[str] = []
+        whole = [known]
+        try:
+            # Thread by thread for one part after another: a future for each of a million files
+            # would take more memory than all else.
+            with ThreadPoolExecutor(_THREADS) as threads:
+                parts = np.split(new, range(_PART, len(new), _PART)) if len(new) else []
+                for part in show(parts, f"reading {len(new):,} images, once") if parts else ():
+                    found = list(threads.map(self._damage, self.names[part]))
+                    damage.extend(text for text in found if text)
+                    whole.append(marks[part[[not text for text in found]]])
+        finally:  # also of what was read before Ctrl-C
+            if len(whole) > 1:
+                remember(self.folder, np.concatenate(whole))
+        self._whole = not damage
+        return damage
+
+    def _damage(self, name: str) -> str:
+        """Why a file cannot be read; empty if it can."""
         try:
             with Image.open(self.folder / name) as file:
-                image = file.convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                file.verify()  # of a PNG's end, which may be missing, no pixel tells
+            self._image(name)
+        except _BROKEN as error:
+            return f"{self.folder / name} ({' '.join(str(error).split())})"
+        return ""
+
+    def _image(self, name: str) -> Image.Image:
+        with Image.open(self.folder / name) as file:
+            return file.convert("RGB")
+
+    def _pixels(self, name: str) -> np.ndarray:  # (H, W, 3)
+        try:
+            image = self._image(name)
+        except _BROKEN as error:
             raise DataError(
                 f"{self.folder / name} cannot be read ({' '.join(str(error).split())}); "
                 "get it anew, or leave it out"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from frankenstein.data.batches import Batches, Images, in_order, shuffled
 from frankenstein.data.errors import DataError
+from frankenstein.data.files import ImageFiles, Show
 from frankenstein.data.preprocessing import Preprocessing
 from frankenstein.data.seeded import seeded
 
@@ -91,6 +92,23 @@ class ImageData(pl.LightningDataModule):
         self.train_images, self.train_labels = self._load_and_resize("train")
         self.val_images, self.val_labels = self._load_and_resize("test")
 
+    def check(self, show: Show = lambda parts, _: parts) -> None:
+        """Look now for what training would only meet later; `show` as in `ImageFiles.unreadable`.
+
+        Raises:
+            DataError: if there is no image of a class, or files that cannot be read.
+        """
+        self.setup()
+        self._check_every_class_is_there()
+        both = (self.train_images, self.val_images)
+        files = [images for images in both if isinstance(images, ImageFiles)]
+        if damage := [text for part in files for text in part.unreadable(show)]:
+            raise DataError(
+                f"{self.name}: {len(damage):,} of {sum(map(len, files)):,} images cannot be read: "
+                f"{', '.join(damage[:3])}{' and others' if len(damage) > 3 else ''}; "
+                "get them anew, or leave them out"
+            )
+
     def train_batches(self, examples: int | None = None) -> Batches:
         """Prepared training images for one pass, not augmented: all, or a fixed random choice."""
         self.setup()
@@ -107,9 +125,9 @@ class ImageData(pl.LightningDataModule):
         """Shuffled whole batches, still uint8; `on_after_batch_transfer` does the rest.
 
         Raises:
-            DataError: if there is no image of a class, or not enough for a batch.
+            DataError: as `check`, or if there are not enough for a batch.
         """
-        self._check_every_class_is_there()
+        self.check()
         order = shuffled(len(self.train_labels), self.batch_size, self.order_seed)
         return Batches(self.train_images, self.train_labels, order)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from frankenstein.cli import main
 from frankenstein.cli.checks import data_for
 from frankenstein.data import CelebA
 from frankenstein.data.preprocessing import IMAGENET
@@ -94,3 +95,31 @@ def test_a_network_of_another_number_of_classes_is_refused(mistake, saved):
     lenet = saved("lenet", in_channels=3)
     said = mistake("stitch", lenet, lenet, "relu1", "relu1", "-d", "cifar100")
     assert "cifar100 has 100 classes, and the network tells 10 apart; choose the --dataset" in said
+
+
+@pytest.mark.parametrize("verb", ["train", "stitch", "stitch --all"])
+def test_a_damaged_photograph_is_told_before_training(mistake, photographs, tmp_path, verb):
+    path = photographs / "val" / "bee" / "3.png"
+    path.write_bytes(path.read_bytes()[:-40])
+    options = ("-b", "4", "-e", "1", "-d", "folder", "--data-root", photographs)
+    if verb == "train":
+        said = mistake(verb, "-m", "lenet", *options)
+    else:
+        network = tmp_path / "network.safetensors"
+        card = Card("lenet", 3, 3, "folder", 0, 0, 0)
+        save_network(network, build_network("lenet", 3, 3), card)
+        layers = ("--all",) if "all" in verb else ("pool1", "pool1")
+        said = mistake("stitch", network, network, *layers, *options)
+    assert f"image folder: 1 of 24 images cannot be read: {path} (" in said
+
+
+def test_photographs_are_read_through_once_with_a_bar(
+    photographs, few_digits, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("FRANKENSTEIN_CACHE", str(tmp_path / "memory"))
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["train", *LENET, "-d", "folder", "--data-root", str(photographs)]
+    for times in (1, 0):
+        assert main([*words, "--accelerator", "cpu"]) == 0
+        said = capsys.readouterr().out
+        assert ("reading 12 images, once" in said) == bool(times)

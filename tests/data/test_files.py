@@ -1,4 +1,7 @@
+import io
+import os
 import pickle
+import random
 import threading
 
 import pytest
@@ -141,3 +144,108 @@ def test_a_state_taken_while_the_next_batch_is_read_ahead_goes_on_with_it(files)
     resumed = Batches(images, torch.arange(6), in_order(6, 2))
     resumed.load_state_dict(loader.state_dict())
     assert [labels.tolist() for _, labels in resumed] == [[2, 3], [4, 5]]
+
+
+@pytest.fixture
+def memory(tmp_path, monkeypatch):
+    """Where is remembered what was found whole: nothing yet."""
+    monkeypatch.setenv("FRANKENSTEIN_CACHE", str(tmp_path / "memory"))
+    return tmp_path / "memory"
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The names of files as their pixels are read."""
+    names, really = [], ImageFiles._image
+
+    def note(self, name):
+        names.append(name)
+        return really(self, name)
+
+    monkeypatch.setattr(ImageFiles, "_image", note)
+    return names
+
+
+def again(images):
+    return ImageFiles(images.folder, images.names, images.view)
+
+
+def test_a_file_that_was_found_whole_is_not_read_again_until_it_changes(
+    files, tmp_path, memory, opened
+):
+    images = files(9)
+    assert images.unreadable() == again(images).unreadable() == images.unreadable() == []
+    assert sorted(opened) == sorted(images.names)
+    opened.clear()
+    draw((5, 5)).save(tmp_path / "3.png")  # of another size
+    facts = os.stat(tmp_path / "7.png")
+    os.utime(tmp_path / "7.png", ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    assert again(images).unreadable() == []
+    assert sorted(opened) == ["3.png", "7.png"]
+
+
+def test_all_that_cannot_be_read_is_told_and_read_again_each_time(files, tmp_path, memory, opened):
+    images, whole = files(9), (tmp_path / "1.png").read_bytes()
+    (tmp_path / "1.png").write_bytes(whole[:-20])
+    (tmp_path / "2.png").write_bytes(b"")
+    (tmp_path / "3.png").write_text("<html>404</html>")
+    (tmp_path / "4.png").unlink()
+    bad = [f"{number}.png" for number in (1, 2, 3, 4)]
+    for _ in range(2):
+        told = again(images).unreadable()
+        assert [text.partition(" (")[0] for text in told] == [str(tmp_path / name) for name in bad]
+        assert all("\n" not in text and text.endswith(")") for text in told)
+    assert sorted(opened) == sorted(name for name in images.names if name not in bad)
+    draw((9, 9)).save(tmp_path / "4.png")
+    assert len(again(images).unreadable()) == 3
+
+
+def test_what_was_read_before_an_interruption_is_remembered(
+    files, memory, opened, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("frankenstein.data.files._PART", 2)
+    images, said = files(7), []
+
+    def interrupted(parts, name):
+        said.append((len(parts), name))
+        yield from parts[:2]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        images.unreadable(interrupted)
+    assert again(images).unreadable() == []
+    assert sorted(opened) == sorted(images.names)
+    assert said == [(4, "reading 7 images, once")]
+
+
+@pytest.mark.parametrize("harm", ["damaged", "a file in its way"])
+def test_without_a_memory_files_are_read_again(files, memory, opened, harm):
+    images = files(3)
+    if harm == "damaged":
+        images.unreadable()
+        (path,) = memory.iterdir()
+        path.write_bytes(path.read_bytes()[1:])
+        opened.clear()
+    else:
+        memory.write_text("")
+    assert again(images).unreadable() == []
+    assert len(opened) == 3
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_no_damage_that_reading_would_meet_is_left_for_the_run(tmp_path, memory, kind):
+    stream = io.BytesIO()
+    draw((40, 30)).resize((160, 120), Image.Resampling.BICUBIC).save(stream, kind)
+    whole, chance = stream.getvalue(), random.Random(0)
+    for number in range(320):
+        content, place = bytearray(whole), chance.randrange(len(whole))
+        content[place] ^= 1 << chance.randrange(8)
+        (tmp_path / f"{number:03}").write_bytes(content if number < 300 else whole[:place])
+    images = ImageFiles(tmp_path, [f"{number:03}" for number in range(320)], bilinear)
+    told = {text.partition(" (")[0][-3:] for text in images.unreadable()}
+    assert told.issuperset(f"{number:03}" for number in range(300, 320))  # cut short
+    if kind == "PNG":  # has checksums
+        assert len(told) == 320
+    for number in range(320):
+        if f"{number:03}" not in told:
+            assert images[number : number + 1].shape == (1, 3, 20, 20)

@@ -172,3 +172,22 @@ def test_a_part_without_images_is_refused(root, part):
         path.rmdir() if path.is_dir() else path.unlink()
     with pytest.raises(DataError, match=rf"image folder: no .*{part}/<class>/; put images"):
         Folder(data_root=root).setup()
+
+
+def test_photographs_that_cannot_be_read_are_told_before_training_all_of_them(root):
+    damaged = [root / "train" / "apple" / "0.JPEG", root / "val" / "pear" / "2.JPEG"]
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:-50])
+    data = Folder(image_size=16, batch_size=4, data_root=root)
+    data.setup()
+    with pytest.raises(DataError) as caught:
+        data.train_dataloader()
+    text = str(caught.value)
+    assert text.startswith("image folder: 2 of 18 images cannot be read: ")
+    assert all(f"{path} (" in text for path in damaged)
+    assert text.endswith("; get them anew, or leave them out")
+    assert "\n" not in text
+    for path in (root / "train" / "pear").glob("*.*"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r": 7 of 18 images .* and others; get them anew"):
+        data.check()
