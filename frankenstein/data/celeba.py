@@ -15,6 +15,7 @@ from frankenstein.data.photographs import Photographs
 
 _PARTS = {"train": "0", "test": "2"}  # 1 are the 19,867 faces of "valid"
 _ANY_PART = (["0"], ["1"], ["2"])
+_PUBLISHED = {"0": 162_770, "1": 19_867, "2": 19_962}  # faces of each part, one after another
 _SIGNS = {"1", "-1"}
 _PIXELS = "img_align_celeba"
 
@@ -60,6 +61,8 @@ class CelebA(Photographs):
         parts = [line.split() for line in self._lines("list_eval_partition.txt")]
         lines = self._lines("list_attr_celeba.txt")  # how many, the attributes, then the images
         header, attributes = lines[1:2], lines[2:]
+        if len(parts) == sum(_PUBLISHED.values()):
+            self._check_published([place[-1:] for place in parts])
         fits = len(parts) == len(attributes) and " ".join(header).split() == [*self.classes]
         fits = fits and lines[0].strip() == str(len(attributes))
         names, rows = [], []
@@ -77,6 +80,14 @@ class CelebA(Photographs):
             )
         labels = np.frombuffer(b"".join(rows), np.uint8).astype(np.float32)
         return names, torch.from_numpy(labels).view(-1, self.num_classes)
+
+    def _check_published(self, parts: list[list[str]]) -> None:
+        # Whatever else is damaged in the two lists does not fit the other one, or is no attribute.
+        if parts != [[part] for part, count in _PUBLISHED.items() for _ in range(count)]:
+            raise DataError(
+                f"{self._folder / 'list_eval_partition.txt'} is damaged: it lists as many faces "
+                "as were published, and other parts; get it anew"
+            )
 
     @property
     def _folder(self) -> Path:

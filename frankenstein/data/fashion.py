@@ -15,5 +15,11 @@ class Fashion(IdxImages):
 
     name = "Fashion-MNIST"
     source = torchvision.datasets.FashionMNIST
+    published = (
+        "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "9018921c3c673c538a1fc5bad174d6f9",
+        "8181f5470baa50b63fa0f6fddb340f0a",
+        "15d484375f8d13e6eb1aabb0c3f46965",
+    )
     classes = tuple(torchvision.datasets.FashionMNIST.classes)
     num_classes = len(classes)

@@ -1,6 +1,7 @@
 """Data sets in MNIST's file format, read straight from their archives, which nothing unpacks."""
 
 import gzip
+import hashlib
 import math
 import os
 import tempfile
@@ -17,11 +18,19 @@ from frankenstein.data.augment import random_affine
 from frankenstein.data.errors import DataError
 from frankenstein.data.images import ImageData
 
+_UNPACKED = {  # bytes of the four files of 60,000 and 10,000 images once they are unpacked
+    "train-images-idx3-ubyte": 47_040_016,
+    "train-labels-idx1-ubyte": 60_008,
+    "t10k-images-idx3-ubyte": 7_840_016,
+    "t10k-labels-idx1-ubyte": 10_008,
+}
+
 
 class IdxImages(ImageData):
     """A data set of 28x28 grey images whose four archives torchvision knows where to get."""
 
     source: type[torchvision.datasets.MNIST]
+    published: tuple[str, str, str, str]  # md5 of these, in this order
     in_channels = 1
     native_size = 28
     mean, std = (0.1307,), (0.3081,)  # MNIST's
@@ -51,9 +60,21 @@ class IdxImages(ImageData):
     def load(self, split: str) -> tuple[Tensor, Tensor]:
         """The images and labels in the two files of this part."""
         part = {"train": "train", "test": "t10k"}[split]
-        images = read_idx(_locate(self._raw, f"{part}-images-idx3-ubyte.gz"), axes=3)
-        labels = read_idx(_locate(self._raw, f"{part}-labels-idx1-ubyte.gz"), axes=1)
+        images = self._read(f"{part}-images-idx3-ubyte", axes=3)
+        labels = self._read(f"{part}-labels-idx1-ubyte", axes=1)
         return images[:, None], labels.long()
+
+    def _read(self, name: str, axes: int) -> Tensor:
+        path = _locate(self._raw, f"{name}.gz")
+        if path.suffix != ".gz" and path.stat().st_size == _UNPACKED[name]:
+            published = dict(zip(_UNPACKED, self.published, strict=True))[name]
+            if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != published:
+                raise DataError(
+                    f"{path} is not the file that was published as {self.name}: is it damaged? "
+                    "Delete it and get it anew, or, if it differs on purpose, pack it with gzip: "
+                    "an archive has a checksum of its own"
+                )
+        return read_idx(path, axes)
 
     @property
     def _raw(self) -> Path:

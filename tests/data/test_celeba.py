@@ -1,3 +1,5 @@
+import random
+
 import pytest
 import torch
 import torchvision
@@ -112,4 +114,40 @@ def test_lists_that_do_not_belong_together_are_refused(folder, name, damage):
 def test_a_list_that_is_not_text_is_refused(folder):
     (folder / "list_attr_celeba.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"list_attr_celeba.txt is damaged: not text; get it anew"):
+        CelebA(data_root=folder.parent).setup()
+
+
+def test_no_damaged_list_of_as_many_faces_as_were_published_is_taken_for_whole(folder, monkeypatch):
+    monkeypatch.setattr("frankenstein.data.celeba._PUBLISHED", {"0": 4, "1": 2, "2": 3})
+    parts = folder / "list_eval_partition.txt"
+    places = zip(range(1, 10), "000011222", strict=True)
+    parts.write_text("\n".join(f"{i:06}.jpg {part}" for i, part in places) + "\n")
+
+    def read():
+        data = CelebA(data_root=folder.parent)
+        return [data._listed(part) for part in ("0", "1", "2")]
+
+    expected, chance = read(), random.Random(0)
+    for path in (parts, folder / "list_attr_celeba.txt"):
+        whole, unseen = path.read_bytes(), 0
+        for number in range(320):
+            content, place = bytearray(whole), chance.randrange(len(whole))
+            content[place] ^= 1 << chance.randrange(8)
+            path.write_bytes(content if number < 300 else whole[:place])
+            try:
+                found = read()
+            except DataError as error:
+                assert path.name in str(error)  # noqa: PT017
+            else:  # a space that has become another space, or the last line's end
+                unseen += 1
+                for (names, labels), (theirs, rows) in zip(found, expected, strict=True):
+                    assert names == theirs
+                    assert torch.equal(labels, rows)
+        assert unseen < 60
+        path.write_bytes(whole)
+
+
+def test_faces_moved_to_another_part_of_the_published_list_are_told(folder, monkeypatch):
+    monkeypatch.setattr("frankenstein.data.celeba._PUBLISHED", {"0": 5, "1": 1, "2": 3})
+    with pytest.raises(DataError, match=r"partition\.txt is damaged: .* other parts; get it"):
         CelebA(data_root=folder.parent).setup()
