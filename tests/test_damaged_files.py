@@ -1,6 +1,8 @@
 """300 flipped bits and 20 truncations of every kind of file that weights or numbers come from."""
 
+import hashlib
 import random
+import warnings
 import zipfile
 
 import pytest
@@ -96,6 +98,48 @@ def test_no_damaged_file_is_taken_for_whole(kind, tmp_path):
             assert found == expected
             harmless += 1
     assert harmless < 60
+
+
+def old_state_dict(path, seed=0):
+    content = build_network("mlp", init_seed=seed).state_dict()
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def test_an_old_state_dict_that_is_damaged_is_refused_or_told_by_its_sha256(tmp_path):
+    path = old_state_dict(tmp_path / "file.pt")
+    whole, refused = path.read_bytes(), 0
+    for number, content in enumerate(damaged(whole)):
+        path.write_bytes(content)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                load_network(path, "mlp")
+            except FileError as error:
+                assert path.name in str(error)  # noqa: PT017
+                refused += 1
+            else:
+                assert number < 300  # none that was cut short
+                assert len(told) == 1
+                assert "file.pt has no checksum" in str(told[0].message)
+                assert hashlib.sha256(content).hexdigest() in str(told[0].message)
+    assert refused > 100
+
+
+def test_an_old_state_dict_that_is_whole_is_told_of_once(tmp_path):
+    path = old_state_dict(tmp_path / "file.pt")
+    with pytest.warns(UserWarning, match=hashlib.sha256(path.read_bytes()).hexdigest()):
+        load_network(path)
+    load_network(path)  # where a warning would be an error
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_an_old_state_dict_with_a_number_that_is_none_is_refused(tmp_path, number):
+    content = build_network("mlp").state_dict()
+    content["fc2.weight"][3, 4] = number
+    torch.save(content, tmp_path / "file.pt", _use_new_zipfile_serialization=False)
+    with pytest.raises(FileError, match=r"file\.pt is damaged: NaN or Inf in fc2\.weight; get it"):
+        load_network(tmp_path / "file.pt")
 
 
 def test_a_state_dict_whose_checksum_does_not_fit_is_refused(tmp_path):

@@ -1,8 +1,10 @@
 """Networks whose file holds tensors alone, such as Dr. Frankenstein's: what do they hold?"""
 
+import hashlib
 import warnings
 import zipfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -18,7 +20,8 @@ STATE_DICTS = (".pt", ".pth")  # how names of such files end
 def load_state_dict(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a file that `torch.save(network.state_dict(), path)` wrote, old or new.
 
-    The new format, a zip archive, has checksums, which are checked; the old one has none.
+    The new format, a zip archive, has checksums, which are checked. The old one, from before
+    PyTorch 1.6, has none: a warning says so, once, with the sha256 that the file has.
 
     Raises:
         FileError: if it is absent, damaged, or holds anything but named tensors. Nothing in it can
@@ -27,8 +30,9 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise FileError(f"no file {path}; is the path right, and are you in the right folder?")
+    archived = zipfile.is_zipfile(path)
     try:
-        if zipfile.is_zipfile(path):  # torch itself compares no checksum
+        if archived:  # torch itself compares no checksum
             with zipfile.ZipFile(path) as archive:
                 if damaged := archive.testzip():
                     raise ValueError(f"the checksum of {damaged} does not fit")
@@ -47,6 +51,10 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
         what = type(content).__name__
         what += f" of {_few(list(map(str, content)))}" if isinstance(content, dict) else ""
         raise FileError(f"{path} holds a {what}, not named tensors; save network.state_dict()")
+    if not archived:
+        if broken := [key for key, value in content.items() if not value.isfinite().all()]:
+            raise FileError(f"{path} is damaged: NaN or Inf in {_few(broken)}; get it anew")
+        _tell_of_no_checksum(path, hashlib.sha256(path.read_bytes()).hexdigest())
     return {key: value.detach() for key, value in content.items()}
 
 
@@ -74,6 +82,15 @@ def describe(
             if architecture is None
             else "name another network, or none"
         )
+    )
+
+
+@cache  # once for every file, however often it is read
+def _tell_of_no_checksum(path: Path, sha256: str) -> None:
+    warnings.warn(
+        f"{path} has no checksum, as no file from before PyTorch 1.6: damage to a number in it "
+        f"cannot be seen. Compare its sha256, {sha256}, with that of who published it",
+        stacklevel=2,
     )
 
 

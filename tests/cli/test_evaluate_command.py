@@ -1,4 +1,5 @@
 import json
+import random
 import re
 import shutil
 from pathlib import Path
@@ -8,8 +9,17 @@ import torch
 import yaml
 
 from frankenstein.cli import main
+from frankenstein.cli.stitched_run import read_run
 from frankenstein.compare import CONTROLS, HITS
-from frankenstein.zoo import Card, load_network, network_sha256, read_card, save_network
+from frankenstein.errors import UserError
+from frankenstein.zoo import (
+    Card,
+    build_network,
+    load_network,
+    network_sha256,
+    read_card,
+    save_network,
+)
 
 KINDS = ("before", "after", "ps_inv")
 
@@ -141,6 +151,25 @@ def test_networks_that_have_changed_are_refused_unless_they_are_wanted(
     monkeypatch.chdir(tmp_path)
     words = ["--other-networks", "--quiet", "--accelerator", "cpu"]
     assert main(["evaluate", str(stitched), *words]) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*has no checksum")
+def test_an_old_state_dict_that_is_damaged_once_it_was_stitched_is_refused(few_digits, tmp_path):
+    paths = [tmp_path / f"in{seed}.pt" for seed in (0, 1)]
+    for seed, path in enumerate(paths):
+        state = build_network("mlp", init_seed=seed).state_dict()
+        torch.save(state, path, _use_new_zipfile_serialization=False)
+    words = [*map(str, paths), "fc1", "fc1", "--model", "mlp", "-d", "digits", "-e", "0"]
+    words += ["--measures", "linear_cka"]
+    assert main(["stitch", *words, "--run-name", "made", "--quiet", "--accelerator", "cpu"]) == 0
+    read_run("results/stitch/made", ["after"], {})
+    whole, draw = paths[1].read_bytes(), random.Random(0)
+    for _ in range(30):
+        content = bytearray(whole)
+        content[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        paths[1].write_bytes(content)
+        with pytest.raises(UserError, match=r"in1\.pt (has|cannot be read|is damaged|holds)"):
+            read_run("results/stitch/made", ["after"], {})
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from frankenstein.catalog import NETWORKS
 from frankenstein.files import FileError
 from frankenstein.zoo import build_network, load_network, network_sha256, read_card
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*has no checksum")
+
 # One name of each row that is told by its shapes, and a wide one.
 KNOWN = [name.replace("<k>", "1") for name in NETWORKS if "/" not in name] + ["resnet20_w4"]
 
