@@ -1,8 +1,9 @@
-"""What a person should be warned of who reads the scores of a stitch."""
+"""What a person should be warned of who reads the scores of a network or of a stitch."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from frankenstein.compare.shares import share_interval
 from frankenstein.report import format_value
 
 
@@ -24,6 +25,21 @@ def doubts(scores: Mapping[str, float], values: Mapping[str, Any]) -> list[str]:
         why.append(f"not clearly above `untrained` ({_share(scores, 'untrained')})")
     said = f"`after` ({_share(scores, 'after')}) is {' and '.join(why)}: {what}"
     return [said] if why else []
+
+
+def untaught(
+    accuracy: float,
+    most_frequent: float,  # accuracy of the best answer that is always the same
+    n: int,  # images
+) -> list[str]:
+    """A line if a network is not clearly above an answer that is always the same."""
+    if share_interval(accuracy, n)[0] > most_frequent:
+        return []
+    network, always = (format_value(one, percent=True) for one in (accuracy, most_frequent))
+    return [
+        f"the network ({network}) is not clearly above the most frequent answer ({always}): it "
+        "has learned nothing that shows; try more epochs, or another -lr"
+    ]
 
 
 def _solved(scores: Mapping[str, float], values: Mapping[str, Any]) -> str | None:

@@ -73,6 +73,7 @@ def train(
     from frankenstein.cli.train_run import run_train
     from frankenstein.report import rich_table
 
-    folder, summary = run_train(values, dump(train, {**values, "resume": False}))
+    folder, summary, warnings = run_train(values, dump(train, {**values, "resume": False}))
     table = rich_table([*summary.items()], ["", "value"], title=folder.name)
-    return tell(folder, quiet, table, f"network:    {folder / 'network.safetensors'}")
+    warned = [f"warning: {line}" for line in warnings]
+    return tell(folder, quiet, table, *warned, f"network:    {folder / 'network.safetensors'}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from frankenstein.cli.doubts import untaught
 from frankenstein.cli.run_folder import RunFolder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.data import ImageData
@@ -31,11 +32,12 @@ def write_train_report(
     network: nn.Module,
     card: Card,
     data: ImageData,
-) -> None:
-    """The report of a run whose `run.summary` and `run.facts` are complete."""
+) -> list[str]:
+    """The report of a run whose `run.summary` and `run.facts` are complete; returns warnings."""
     size = sum(parameter.numel() for parameter in network.parameters())
     start = "random weights" if card.weights is None else f"the trained weights {card.weights}"
     chance = most_frequent(data.val_labels)
+    warnings = untaught(run.summary["accuracy/held_out"], chance, len(data.val_labels))
     file = run.final / "network.safetensors"
     rows = [
         ["the network", run.summary["accuracy/held_out"], run.summary["loss/held_out"]],
@@ -46,11 +48,13 @@ def write_train_report(
         f"epochs on {len(data.train_labels)} images of {card.dataset}, {values['batch_size']} a "
         f"step, and scored on {len(data.val_labels)} held-out images after the last epoch.",
         markdown_table(rows, ["", "accuracy", "loss"], percent=["accuracy"]),
+        *(f"**Warning:** {line}." for line in warnings),
         *_curves(run.path / "metrics.csv", chance),
         f"The network is in `{file}`; `frankenstein layers {file}` lists where it may be cut.",
     ]
     known = {"sha256": run.facts["network"], "file": str(file)}
     write_run_report(run, f"Training of {name}", blocks, {"trained": asdict(card) | known})
+    return warnings
 
 
 def _curves(metrics: Path, chance: float) -> list[Picture]:

@@ -20,8 +20,8 @@ from frankenstein.tasks import Classifier
 from frankenstein.zoo import Card, build_network, network_sha256, save_network
 
 
-def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, float]]:
-    """Run `frankenstein train` with these values; returns its folder and held-out scores."""
+def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, float], list[str]]:
+    """Run `frankenstein train` with these values: its folder, held-out scores and warnings."""
     at_least(epochs=(values["epochs"], 0), save_frequency=(values["save_frequency"], 1))
     at_least(lr=(values["lr"], 0), weight_decay=(values["weight_decay"], 0))
     num_classes = num_classes_of(values["dataset"], values["data_root"])
@@ -52,15 +52,15 @@ def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, floa
         if "val/accuracy" not in trainer.callback_metrics:  # there was no epoch left to train
             trainer.validate(task, data, verbose=False)
         if not run.leads:
-            return run.path, {}
+            return run.path, {}, []
         for key in ("accuracy", "loss"):
             run.summary[f"{key}/held_out"] = trainer.callback_metrics[f"val/{key}"].item()
         save_network(run.path / "network.safetensors", network, card)
         run.facts["network"] = network_sha256(network)
         run.facts["seeds"] = {"init": card.init_seed, "order": card.order_seed}
         run.facts["device"] = str(trainer.strategy.root_device)
-        write_train_report(run, name, values, network, card, data)
-    return run.path, run.summary
+        warnings = write_train_report(run, name, values, network, card, data)
+    return run.path, run.summary, warnings
 
 
 def _card(values: dict[str, Any], num_classes: int, network: nn.Module) -> Card:

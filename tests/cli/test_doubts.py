@@ -1,7 +1,7 @@
 import pytest
 
 from frankenstein.cli import main
-from frankenstein.cli.doubts import doubts
+from frankenstein.cli.doubts import doubts, untaught
 from frankenstein.cli.score_tables import shown
 from frankenstein.compare.shares import share_interval
 
@@ -89,3 +89,17 @@ def test_a_run_whose_training_did_not_get_there_warns(run, capsys, monkeypatch):
 
 def test_a_process_that_has_no_scores_shows_nothing():
     assert shown({}, ["linear_cka"], "a", RANDOM) == []
+
+
+def test_a_network_that_has_learned_nothing_is_told_of():
+    assert untaught(0.15, 0.1, n=1000) == []
+    (line,) = untaught(0.11, 0.1, n=1000)
+    assert line.startswith("the network (11.00 %) is not clearly above the most frequent answer (1")
+
+
+def test_a_run_that_taught_nothing_warns_in_the_terminal_and_in_the_report(run, capsys):
+    path = run("train", "-m", "nbn_tiny10", "-d", "digits", "-e", "1")
+    assert "learned nothing that shows; try more epochs" in (path / "report.md").read_text()
+    words = ["-m", "nbn_tiny10", "-d", "digits", "-e", "0", "--accelerator", "cpu"]
+    assert main(["train", *words, "--run-name", "b"]) == 0
+    assert "warning: the network (" in capsys.readouterr().out
