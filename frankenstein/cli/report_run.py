@@ -27,6 +27,7 @@ _MAIN = (  # what is shown if nothing else is asked for: a stitch beside its con
     "accuracy/held_out",
     "loss/held_out",
     "accuracy/after",
+    "accuracy/solved",
     "accuracy/untrained",
     "unbiased_cka/after",
     "unbiased_cka/untrained",

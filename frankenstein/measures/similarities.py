@@ -13,8 +13,6 @@ from frankenstein.folds import Folds
 from frankenstein.moments import Moments
 from frankenstein.shapes import FLATTENINGS
 
-_BY_UNIT = {"unit_correlation", "mean_squared_distance"}
-
 
 class Similarities:
     """Keeps of two representations what the named measures need, each once, in one pass.
@@ -55,7 +53,8 @@ class Similarities:
         sums = {flat: kept for (kind, flat), kept in self._kept.items() if kind == "moments"}
         rows = [kept for kept in self._kept.values() if isinstance(kept, Rows)]
         if rows and not sums:
-            return rows[0].moments if _BY_UNIT & set(self.flattenings) or not rows[0].few else None
+            by_unit = any("permute" not in MEASURES[one].invariant_to for one in self.flattenings)
+            return rows[0].moments if by_unit or not rows[0].few else None
         return sums.get("per_location", next(iter(sums.values()), None))
 
     def update(
