@@ -12,7 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.cli.analyze_study import Study, make_study
 from frankenstein.cli.answers import accuracies, accuracy_line
-from frankenstein.cli.checks import at_least
+from frankenstein.cli.checks import at_least, check_data
 from frankenstein.cli.label_checks import check_labels
 from frankenstein.cli.questions import QUESTIONS
 from frankenstein.cli.run_folder import RunFolder, run_folder
@@ -41,6 +41,8 @@ def run_analyze(
     )
     if study.dataset and any(row.scores_answers for row in rows):
         check_labels(study.dataset, values["data_root"], study.cards)
+    if any(row.trains for row in rows):
+        check_data(study.data, values["quiet"])
     sides = (values["sender"], values["receiver"])
     name = values["run_name"] or networks_name(sides, study.dataset, values["model"], "-vs-")
     with run_folder(values["out_dir"], "analyze", name, config) as run:

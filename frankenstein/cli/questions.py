@@ -18,6 +18,7 @@ class Question(Entry):
     of_layers: bool = True  # False: it does not ask of pairs of layers
     reads_data: bool = True
     scores_answers: bool = False  # whether it holds what networks answer against the labels
+    trains: bool = False  # whether something is fitted in epochs to all training images
     watch: str = ""  # "package.module:watcher", `(Study) -> Watcher`: is told of every batch of
     # held-out images, for what is not in pooled rows; it stays in `study.watchers[<name>]`
 
@@ -56,6 +57,7 @@ QUESTIONS: Mapping[str, Question] = {
         "frankenstein.cli.analyze_autoencoder:section",
         "which sparse features make up a layer, and are they the same in both networks?",
         scores_answers=True,
+        trains=True,
     ),
     "probes": Question(
         "frankenstein.cli.analyze_probes:section",

@@ -71,7 +71,7 @@ class ImageFiles:
             # would take more memory than all else.
             with ThreadPoolExecutor(_THREADS) as threads:
                 parts = np.split(new, range(_PART, len(new), _PART)) if len(new) else []
-                for part in show(parts, f"reading {len(new):,} images, once") if parts else ():
+                for part in show(parts, "reading each new image once") if parts else ():
                     found = list(threads.map(self._damage, self.names[part]))
                     damage.extend(text for text in found if text)
                     whole.append(marks[part[[not text for text in found]]])

@@ -46,6 +46,7 @@ def mean_cca(
 
     NaN with a warning where a representation does not vary, and, unless there is a ridge, where
     examples are so few (N - 1 < rank x + rank y) that some correlations are 1 whatever the data.
+    An example that comes again counts as another one.
 
     Source: Raghu et al. 2017, https://arxiv.org/abs/1706.05806.
 

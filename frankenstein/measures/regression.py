@@ -18,7 +18,8 @@ def r_squared(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
 
     On the examples that the map is fitted to; see `cross_validated_r_squared` for others. Not
     symmetric. NaN with a warning where a representation does not vary, and where examples are so
-    few (N - 1 <= rank x) that anything is explained.
+    few (N - 1 <= rank x) that anything is explained. An example that comes again counts as another
+    one.
 
     Source: Kornblith et al. 2019, table 1, https://arxiv.org/abs/1905.00414.
 

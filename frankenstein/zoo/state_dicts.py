@@ -88,8 +88,8 @@ def describe(
 @cache  # once for every file, however often it is read
 def _tell_of_no_checksum(path: Path, sha256: str) -> None:
     warnings.warn(
-        f"{path} has no checksum, as no file from before PyTorch 1.6: damage to a number in it "
-        f"cannot be seen. Compare its sha256, {sha256}, with that of who published it",
+        f"{path} has no checksum, as files from before PyTorch 1.6 have none: damage to a number "
+        f"in it cannot be seen. Compare its sha256, {sha256}, with that of who published it",
         stacklevel=2,
     )
 

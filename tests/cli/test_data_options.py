@@ -97,7 +97,7 @@ def test_a_network_of_another_number_of_classes_is_refused(mistake, saved):
     assert "cifar100 has 100 classes, and the network tells 10 apart; choose the --dataset" in said
 
 
-@pytest.mark.parametrize("verb", ["train", "stitch", "stitch --all"])
+@pytest.mark.parametrize("verb", ["train", "stitch", "stitch --all", "analyze"])
 def test_a_damaged_photograph_is_told_before_training(mistake, photographs, tmp_path, verb):
     path = photographs / "val" / "bee" / "3.png"
     path.write_bytes(path.read_bytes()[:-40])
@@ -108,8 +108,10 @@ def test_a_damaged_photograph_is_told_before_training(mistake, photographs, tmp_
         network = tmp_path / "network.safetensors"
         card = Card("lenet", 3, 3, "folder", 0, 0, 0)
         save_network(network, build_network("lenet", 3, 3), card)
-        layers = ("--all",) if "all" in verb else ("pool1", "pool1")
-        said = mistake("stitch", network, network, *layers, *options)
+        options = options[4:] if verb == "analyze" else options
+        layers = {"stitch": ("pool1", "pool1"), "analyze": ("pool1", "--autoencoder")}
+        words = (*verb.split()[:1], network, network, *layers.get(verb, ("--all",)))
+        said = mistake(*words, *options)
     assert f"image folder: 1 of 24 images cannot be read: {path} (" in said
 
 
@@ -122,4 +124,4 @@ def test_photographs_are_read_through_once_with_a_bar(
     for times in (1, 0):
         assert main([*words, "--accelerator", "cpu"]) == 0
         said = capsys.readouterr().out
-        assert ("reading 12 images, once" in said) == bool(times)
+        assert ("reading each new image once" in said) == bool(times)

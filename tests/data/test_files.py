@@ -215,7 +215,7 @@ def test_what_was_read_before_an_interruption_is_remembered(
         images.unreadable(interrupted)
     assert again(images).unreadable() == []
     assert sorted(opened) == sorted(images.names)
-    assert said == [(4, "reading 7 images, once")]
+    assert said == [(4, "reading each new image once")]
 
 
 @pytest.mark.parametrize("harm", ["damaged", "a file in its way"])

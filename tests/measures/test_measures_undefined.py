@@ -151,6 +151,15 @@ def test_cca_counts_directions_and_not_units():
     assert abs(mean_cca(torch.cat([x, x, 0 * x], 1), y) - mean_cca(x, y)) < 1e-9
 
 
+@pytest.mark.parametrize("name", ["mean_cca", "mean_squared_cca", "svcca", "pwcca", "r_squared"])
+def test_few_answers_to_many_examples_are_no_few_examples(name, value):
+    # As of ten examples that come again and again, of which this is as high: rows do not tell.
+    answers = torch.eye(10, dtype=torch.float64)[torch.randint(10, (1000,))]
+    assert abs(value(name, answers, answers @ torch.randn(10, 10).double()) - 1) < 1e-9
+    others = torch.eye(10, dtype=torch.float64)[torch.randint(10, (1000,))]
+    assert value(name, answers, others) < 0.2
+
+
 def test_a_dead_unit_is_left_out_of_correlations(value):
     x, y = torch.randn(50, 3), torch.randn(50, 3)
     more = [torch.cat([z, d], 1) for z, d in ((x, torch.zeros(50, 1)), (y, torch.randn(50, 1)))]
