@@ -16,7 +16,6 @@ from frankenstein.data.found_whole import ABSENT, mark_of, remember, remembered
 View = Callable[[Image.Image], Image.Image]
 Show = Callable[[Sequence[np.ndarray], str], Iterable[np.ndarray]]  # parts of a work, and its name
 _THREADS = min(16, os.cpu_count() or 1)
-_BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what PIL raises
 _PART = 256  # files that are read through between two looks at how far it is
 
 
@@ -61,8 +60,8 @@ class ImageFiles:
         if self._whole:
             return []
         known = remembered(self.folder)
-        paths = [os.path.join(self.folder, name) for name in self.names]
-        marks = np.array([mark_of(path) for path in paths], np.uint64)
+        seen = (mark_of(self.folder, name) for name in self.names)
+        marks = np.fromiter(seen, np.uint64, len(self))
         new = np.flatnonzero((marks == ABSENT) | ~np.isin(marks, known))
         damage: list[str] = []
         whole = [known]
@@ -87,7 +86,7 @@ class ImageFiles:
             with Image.open(self.folder / name) as file:
                 file.verify()  # of a PNG's end, which may be missing, no pixel tells
             self._image(name)
-        except _BROKEN as error:
+        except Exception as error:  # damage can do anything to a decoder
             return f"{self.folder / name} ({' '.join(str(error).split())})"
         return ""
 
@@ -98,7 +97,7 @@ class ImageFiles:
     def _pixels(self, name: str) -> np.ndarray:  # (H, W, 3)
         try:
             image = self._image(name)
-        except _BROKEN as error:
+        except Exception as error:  # as above
             raise DataError(
                 f"{self.folder / name} cannot be read ({' '.join(str(error).split())}); "
                 "get it anew, or leave it out"

@@ -12,13 +12,13 @@ from frankenstein.files import FileError, read_sealed, write_sealed
 ABSENT = 0  # the mark of a file that is not there
 
 
-def mark_of(path: str) -> int:
-    """A number that changes with a file's path, size and date; `ABSENT` if it cannot be seen."""
+def mark_of(folder: Path, name: str) -> int:
+    """A number that changes with a file's name, size and date; `ABSENT` if it cannot be seen."""
     try:
-        facts = os.stat(path)
+        facts = os.stat(os.path.join(folder, name))
     except OSError:
         return ABSENT
-    what = f"{facts.st_size} {facts.st_mtime_ns} ".encode() + os.fsencode(path)
+    what = f"{facts.st_size} {facts.st_mtime_ns} ".encode() + os.fsencode(name)
     return int.from_bytes(blake2b(what, digest_size=8).digest())
 
 

@@ -232,6 +232,17 @@ def test_without_a_memory_files_are_read_again(files, memory, opened, harm):
     assert len(opened) == 3
 
 
+def test_whatever_a_decoder_raises_is_told_with_the_file(files, memory, monkeypatch):
+    def broken(self, name):
+        raise TypeError("NoneType has no\nsize")  # as PIL of some damaged TIFFs
+
+    images = files(1)
+    monkeypatch.setattr(ImageFiles, "_image", broken)
+    assert images.unreadable() == [f"{images.folder / '0.png'} (NoneType has no size)"]
+    with pytest.raises(DataError, match=r"0\.png cannot be read \(NoneType has no size\); get"):
+        images[:]
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_no_damage_that_reading_would_meet_is_left_for_the_run(tmp_path, memory, kind):
     stream = io.BytesIO()
