@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from frankenstein.cli import main, matrix_run
+from frankenstein.cli import main, matrix_fill
 from frankenstein.cli.matrix_report import warned
 from frankenstein.cli.matrix_results import Results
 from frankenstein.compare.shares import share_interval
@@ -92,7 +92,7 @@ def test_an_interrupted_matrix_goes_on_and_ends_as_if_it_had_not_been(
     run, pair, monkeypatch, mistake, capsys
 ):
     whole = run("stitch", *pair, *FEW, "-e", "1", "--seeds", "2", "--run-name", "whole")
-    train, rows = matrix_run.train_row, []
+    train, rows = matrix_fill.train_row, []
 
     def interrupted(*arguments):
         if len(rows) == 2:
@@ -101,7 +101,7 @@ def test_an_interrupted_matrix_goes_on_and_ends_as_if_it_had_not_been(
         train(*arguments)
 
     words = ["stitch", *pair, *FEW, "-e", "1", "--run-name", "cut", "--quiet"]
-    monkeypatch.setattr(matrix_run, "train_row", interrupted)
+    monkeypatch.setattr(matrix_fill, "train_row", interrupted)
     assert main([*words, "--accelerator", "cpu", "--seeds", "2"]) == 130
     capsys.readouterr()
 
