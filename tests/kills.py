@@ -2,7 +2,7 @@
 
     python tests/kills.py --kills 20        # prints the tables of docs/reliability.md
 
-Behind these, Ctrl-C and SIGTERM to a training on two processes, as `--devices 2` starts them.
+Behind these, Ctrl-C and SIGTERM to train and stitch on two processes, as `--devices 2` starts them.
 
 Not collected by pytest: tests/cli/test_interruption.py kills at a few chosen moments instead. Runs
 are forks of this process, so that each moment is one of work and not of importing torch.
@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from frankenstein.zoo import Card, build_network, save_network
 EPOCHS = ("-e", "4", "-b", "64", "-s", "5", "--quiet", "--accelerator", "cpu")
 ROOT = Path(__file__).parents[1]
 TWO = ("--devices", "2", "--strategy", "ddp", "-e", "20")
+SIGNALLED = "ended by it, none left", "before the first step", "went on to the same bits"
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
 
 
@@ -62,15 +64,14 @@ def main():
             damaged = saves(writer, options.kills, draw)
             print(f"| {type(writer).__name__} | {options.kills} | {damaged} |")
         print(f"\nTen pairs of runs of one name: {together(runs['train'])} folders.")
-        print(
-            "\n| to two processes | signals | ended by it, none left | went on to the same bits |"
-        )
-        print("| --- | ---: | ---: | ---: |")
-        command = [sys.executable, str(ROOT / "train.py"), *runs["train"][1:], *TWO]
-        for to in ("both", "first", "second"):
-            print(
-                f"| {to} | {' | '.join(signals(command, to, options.signals, draw))} |", flush=True
-            )
+        print(f"\n| two processes | to | signals | {' | '.join(SIGNALLED)} |")
+        print("| --- | --- | ---: | ---: | ---: | ---: |")
+        for name in ("train", "stitch"):
+            verb, *words = runs[name]
+            command = [sys.executable, str(ROOT / f"{verb}.py"), *words, *TWO]
+            for to in ("both", "first", "second"):
+                row = signals(command, f"{name}-{to}", to, options.signals, draw)
+                print(f"| {name} | {to} | {' | '.join(map(str, row))} |", flush=True)
 
 
 def networks():
@@ -143,22 +144,36 @@ def together(words):
     return len(folders)
 
 
-def signals(command, to, count, draw):
-    """Signals at random moments behind the first epoch, to both processes or one of them."""
-    whole = Path("results/train/whole-2")
-    if not whole.exists():
-        subprocess.run([*command, "--run-name", whole.name], capture_output=True, check=True)
-    ended, same = 0, 0
-    for number in range(count):
-        name, signum = f"{to}-{number}", draw.choice([signal.SIGINT, signal.SIGTERM])
-        code, said, left = struck([*command, "--run-name", name], to, signum, draw.uniform(0, 3))
-        # The first process tells it, and of the second knows only that it stops.
-        told = signal.SIGTERM if to == "second" else signum
-        ended += code == 128 + told and said.endswith(" --resume\n") and not left
-        resumed = [*command, "--run-name", name, "--resume"]
-        subprocess.run(resumed, capture_output=True, check=True)
-        same += left_by(name) == left_by(whole.name)
-    return str(count), f"{ended} of {count}", f"{same} of {count}"
+def signals(command, name, to, count, draw):
+    """Signals at random moments after the second process is there, to both or one of them."""
+    began, whole = time.monotonic(), left_by_run(command, f"{name}-whole")
+    seconds = time.monotonic() - began
+    done, ended, early, same = 0, 0, 0, 0
+    while done < count:
+        again = [*command, "--run-name", f"{name}-{done}"]
+        signum = draw.choice([signal.SIGINT, signal.SIGTERM])
+        code, said, left = struck(again, to, signum, draw.uniform(0, seconds))
+        if late := list(Path("results").glob(f"*/{again[-1]}")):
+            shutil.rmtree(late[0])  # it was whole already, or had no more need of the second
+            continue
+        unfinished = list(Path("results").glob(f"*/{again[-1]}.partial"))
+        line = " --resume" if unfinished else "interrupted; there was nothing to keep yet"
+        # The first process tells it, and of the second knows only that it stops, once both train.
+        told = {128 + signum, *([143] if to == "second" else [])}
+        good = code in told and said.endswith(f"{line}\n") and not left
+        if not good:
+            print(again[-1], signum, code, left, unfinished, said, file=sys.stderr)
+        ended += good
+        early += not unfinished
+        check_readable()
+        same += left_by_run([*command, *(["--resume"] if unfinished else [])], again[-1]) == whole
+        done += 1
+    return str(count), f"{ended} of {count}", str(early), f"{same} of {count}"
+
+
+def left_by_run(command, name):
+    subprocess.run([*command, "--run-name", name], capture_output=True, check=True)
+    return left_by(name)
 
 
 def struck(command, to, signum, seconds):
@@ -172,22 +187,37 @@ def struck(command, to, signum, seconds):
         # In a shell's background it is ignored from birth.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    checkpoint = Path("results/train") / f"{command[-1]}.partial" / "last.ckpt"
-    while not checkpoint.exists() and first.poll() is None:
-        time.sleep(0.05)
-    (second,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
-    time.sleep(seconds)
-    if to == "both":  # as a terminal does
-        os.killpg(first.pid, signum)
-    else:
-        os.kill(first.pid if to == "first" else int(second), signum)
+    while (second := second_of(first)) is None and first.poll() is None:
+        time.sleep(0.01)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        first.wait(seconds)
+    with contextlib.suppress(ProcessLookupError):  # it is done
+        if to == "both":  # as a terminal does
+            os.killpg(first.pid, signum)
+        else:
+            os.kill(first.pid if to == "first" else second, signum)
     try:
         said = first.communicate(timeout=60)[1]
     except subprocess.TimeoutExpired:
         os.killpg(first.pid, signal.SIGKILL)
         said = first.communicate()[1]
-    time.sleep(3)
-    return first.returncode, said, Path(f"/proc/{second}").exists()
+    time.sleep(1)
+    return first.returncode, said, alive(second)
+
+
+def second_of(first):
+    """The process that Lightning started; None as long as there is none."""
+    with contextlib.suppress(OSError):  # one is gone
+        for child in Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split():
+            if b"\0LOCAL_RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes():
+                return int(child)
+    return None
+
+
+def alive(process):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def forked(words, name):

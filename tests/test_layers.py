@@ -11,7 +11,7 @@ LEVELS = [
     # level 0 of DESIGN.md, from the ground up
     {"errors"},
     {"catalog"},
-    {"shapes", "files"},
+    {"shapes", "files", "signals"},
     {"examples"},
     {"moments", "grams", "labels"},
     {"linear", "folds", "cross_moments", "few_rows", "buffers"},

@@ -9,9 +9,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.io import CheckpointIO
+from pytorch_lightning.trainer.states import TrainerFn
 
 from frankenstein.errors import Interrupted
 from frankenstein.files import FileError, read_sealed, write_sealed
+from frankenstein.signals import Noted
 
 
 class WholeCheckpoints(CheckpointIO):
@@ -54,27 +56,19 @@ class WholeCheckpoints(CheckpointIO):
 class Resumable(pl.Callback):
     """Keeps one checkpoint: of every epoch's end, of every five minutes, and of a signal's step.
 
-    Ctrl-C and SIGTERM are noted, the step under way is finished and saved, then `Interrupted` is
-    raised. A second signal does not wait.
+    A signal that is noted ends the training: the step under way is finished and saved, then
+    `Interrupted` is raised.
     """
 
     def __init__(self, path: str | Path, seconds: float = 300) -> None:
         self.path, self.seconds = Path(path), seconds
-        self.signum: int | None = None
+        self.noted = Noted()  # whoever fits listens
         self._saved = time.monotonic()
-        self._before: dict[int, Any] = {}
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember who listens, for Lightning is about to."""
-        self.signum, self._saved = None, time.monotonic()
-        before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-        self._before = {signum: who for signum, who in before.items() if who is not signal.SIG_IGN}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen, in place of Lightning."""
-        # Its handler broadcasts in the middle of whatever is under way, and several processes hang.
-        for signum in self._before:
-            signal.signal(signum, self._note)
+        """Stop if a signal came while the training was set up."""
+        self._saved = time.monotonic()
+        self._perhaps_stop(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Save if it is time to, or the end has come."""
@@ -84,39 +78,26 @@ class Resumable(pl.Callback):
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Within a training's validation likewise: its weights and order are those of before."""
-        if self._before:
+        if trainer.state.fn == TrainerFn.FITTING:
             self._perhaps_save(trainer)
+        else:
+            self._perhaps_stop(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save."""
         self._save(trainer)
         self._perhaps_save(trainer)
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop listening."""
-        self._deaf()
-
-    def on_exception(self, *_: Any) -> None:
-        """Stop listening."""
-        self._deaf()
-
-    def _note(self, signum: int, frame: Any) -> None:
-        if self.signum is not None:
-            raise Interrupted(signum)
-        self.signum = signum
-
-    def _deaf(self) -> None:
-        for signum, handler in self._before.items():
-            signal.signal(signum, handler)
-        self._before = {}
-
     def _perhaps_save(self, trainer: pl.Trainer) -> None:
         late = time.monotonic() - self._saved > self.seconds
-        if not _any_process(trainer, late or self.signum is not None):
-            return
-        self._save(trainer)
-        if _any_process(trainer, self.signum is not None):
-            raise Interrupted(self.signum or signal.SIGTERM, speaks=trainer.is_global_zero)
+        if _any_process(trainer, late or self.noted.signum is not None):
+            self._save(trainer)
+            self._perhaps_stop(trainer)
+
+    def _perhaps_stop(self, trainer: pl.Trainer) -> None:
+        signum = self.noted.signum
+        if _any_process(trainer, signum is not None):
+            raise Interrupted(signum or signal.SIGTERM, speaks=trainer.is_global_zero)
 
     def _save(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self.path)

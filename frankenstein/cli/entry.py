@@ -9,10 +9,11 @@ from typing import Any
 from frankenstein import __doc__ as about
 from frankenstein import __version__
 from frankenstein.buffers import keep_buffers
-from frankenstein.cli.errors import Outcome, UsageError, one_line, signals_raise
+from frankenstein.cli.errors import Outcome, UsageError, one_line
 from frankenstein.cli.help import help_text, table
 from frankenstein.cli.schema import read_schema
 from frankenstein.errors import did_you_mean
+from frankenstein.signals import signals_raise
 
 VERBS = {
     "demo": "frankenstein.cli.demo:demo",

@@ -3,11 +3,9 @@
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from frankenstein.errors import Interrupted, UserError
 
@@ -40,30 +38,14 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
         _say(f"{name}: {error}")
         outcome.code = MISTAKE
     except (Interrupted, KeyboardInterrupt) as error:
-        kept = getattr(error, "kept", None) and outcome.again
-        _say(f"{name}: interrupted" + (f"; go on with: {outcome.again}" if kept else ""))
+        hint = ""
+        if outcome.again:
+            kept = getattr(error, "kept", None)
+            hint = f"; go on with: {outcome.again}" if kept else "; there was nothing to keep yet"
+        _say(f"{name}: interrupted{hint}")
         outcome.code = INTERRUPTED + getattr(error, "signum", signal.SIGINT)
         if not getattr(error, "speaks", True):
             outcome.code = 0  # by any other, Lightning kills the process that has still to tell it
-
-
-@contextmanager
-def signals_raise() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise Interrupted, so that whoever has something open closes it."""
-
-    def leave(signum: int, frame: Any) -> None:
-        raise Interrupted(signum)
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(signum) is not signal.SIG_IGN:  # as under nohup
-                before[signum] = signal.signal(signum, leave)
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 def _say(text: str) -> None:

@@ -12,6 +12,7 @@ from frankenstein.cli.checks import check_data, data_for
 from frankenstein.cli.controls import controls_for
 from frankenstein.cli.joint import Pair, load_joint
 from frankenstein.cli.partial_report import telling_how_far
+from frankenstein.cli.processes import all_processes
 from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_names import stitch_name
 from frankenstein.cli.stitch_options import (
@@ -25,6 +26,7 @@ from frankenstein.cli.stitch_report import log_boards, write_stitch_report
 from frankenstein.cli.trainer import hardware_of, make_trainer, quiet_lightning
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import evaluate_stitches
+from frankenstein.errors import UserError
 from frankenstein.stitches import Affine, save_stitch
 from frankenstein.surgery import Joint
 from frankenstein.tasks import Stitching, Unaugmented, matching_moments
@@ -65,6 +67,11 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
         callbacks = [RepresentationSimilarity(values["measures"]), frames]
         bars = [] if quiet else [TrainingBar(f"training {name}")]
         trainer = make_trainer(run.path, epochs, [*callbacks, *bars], hardware_of(values))
+        if not epochs and values["devices"] != "auto" and trainer.num_devices > 1:
+            raise UserError(
+                f"a stitch that is solved and not trained is made on one device, got "
+                f"--devices {values['devices']}; leave it out"
+            )
         device = trainer.strategy.root_device
         task.to(device)
         few = 3 * values["batch_size"] if values["debug"] else None
@@ -83,7 +90,7 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
                 trainer.limit_train_batches = trainer.limit_val_batches = 3
             plain = Unaugmented(data, task, say=Console(quiet=quiet).out)
             fitted = data if values["augment"] else plain
-            with telling_how_far(run, trainer, name):
+            with all_processes(trainer), telling_how_far(run, trainer, name):
                 trainer.fit(task, fitted, ckpt_path=run.checkpoint, weights_only=True)
             if distributed.is_initialized():  # from here on the first process sees all examples
                 distributed.destroy_process_group()

@@ -12,6 +12,7 @@ from frankenstein.catalog import DATASETS
 from frankenstein.cli.checks import at_least, check_data, data_for
 from frankenstein.cli.label_checks import num_classes_of
 from frankenstein.cli.partial_report import telling_how_far
+from frankenstein.cli.processes import all_processes
 from frankenstein.cli.run_folder import RunFolder, run_folder
 from frankenstein.cli.train_report import write_train_report
 from frankenstein.cli.trainer import hardware_of, make_trainer, quiet_lightning
@@ -47,10 +48,11 @@ def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, floa
         snapshots = Every(values["save_frequency"], _snapshot(run, network, card))
         callbacks = [SeededSteps(values["gradient_noise"]), snapshots, *bars]
         trainer = make_trainer(run.path, values["epochs"], callbacks, hardware_of(values))
-        with telling_how_far(run, trainer, name):
-            trainer.fit(task, data, ckpt_path=run.checkpoint, weights_only=True)
-        if "val/accuracy" not in trainer.callback_metrics:  # there was no epoch left to train
-            trainer.validate(task, data, verbose=False)
+        with all_processes(trainer):
+            with telling_how_far(run, trainer, name):
+                trainer.fit(task, data, ckpt_path=run.checkpoint, weights_only=True)
+            if "val/accuracy" not in trainer.callback_metrics:  # there was no epoch left to train
+                trainer.validate(task, data, verbose=False)
         if not run.leads:
             return run.path, {}, []
         for key in ("accuracy", "loss"):

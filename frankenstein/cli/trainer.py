@@ -33,7 +33,7 @@ def make_trainer(
     if SLURMEnvironment.detect():  # else it would save, load and requeue by itself
         plugins.append(SLURMEnvironment(auto_requeue=False))
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             **hardware,
             max_epochs=epochs,
             logger=[
@@ -54,6 +54,10 @@ def make_trainer(
         )
     except (ValueError, RuntimeError, pl.utilities.exceptions.MisconfigurationException) as error:
         raise UserError(f"the Trainer refuses {hardware}: {error}") from None
+    # Lightning would answer SIGTERM by a broadcast in the middle of whatever is under way, and
+    # several processes hang.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def bare_trainer(device: torch.device, **settings: Any) -> pl.Trainer:
@@ -94,7 +98,8 @@ def device_of(accelerator: str) -> torch.device:
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Without Lightning's notes on hardware and on loader workers, which tensors in memory lack."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch")]
+    names = "pytorch_lightning", "lightning.pytorch", "lightning_fabric.utilities.distributed"
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)

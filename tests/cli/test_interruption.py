@@ -248,7 +248,9 @@ def test_a_signal_before_training_leaves_nothing(few_digits, pair, monkeypatch, 
     call_at(where, 1, lambda: os.kill(os.getpid(), signal.SIGTERM), monkeypatch.setattr)
     words = ["stitch", *pair, "pool1", "pool1", "--quiet", "--accelerator", "cpu"]
     assert main(words) == 143
-    assert capsys.readouterr().err == "frankenstein stitch: interrupted\n"
+    assert capsys.readouterr().err == (
+        "frankenstein stitch: interrupted; there was nothing to keep yet\n"
+    )
     assert list(Path("results/stitch").iterdir()) == []
 
 

@@ -3,32 +3,57 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from torch import distributed
 
-from frankenstein.cli import main, train_run  # noqa: F401  (imported once, before the forks)
+from frankenstein import tasks
+from frankenstein.cli import main, stitch_run, train_run
+from frankenstein.cli.processes import all_processes
 from frankenstein.cli.run_folder import CHECKPOINT
 from frankenstein.files import read_sealed
-from frankenstein.tasks import Classifier
 
-TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", "-e", "3", "-b", "64")
-WORDS = (*TRAIN, "--quiet", "--accelerator", "cpu", "--devices", "2", "--strategy", "ddp")
+TWO = ("-e", "2", "-b", "64", "--quiet", "--accelerator", "cpu", "--devices", "2")
+TWO = (*TWO, "--strategy", "ddp")
+TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", *TWO)
+RUNS = {"train": (train_run, tasks.Classifier), "stitch": (stitch_run, tasks.Stitching)}
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
 
 @pytest.fixture
+def words(request, saved):
+    """A command line of each kind of run that several processes share."""
+    pair = saved("lenet", 0), saved("lenet", 1), "pool1", "pool1"
+    return {"train": TRAIN, "stitch": ("stitch", *pair, "--measures", "linear_cka", *TWO)}[
+        request.param
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _heard():
+    """Where the tests run in a shell's background, or under nohup, SIGINT is ignored from birth."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def two(few_digits, monkeypatch, tmp_path):
     """Runs a command line on two processes, as `--devices 2` starts them; their exit codes."""
-    # Where the tests run in a shell's background, or under nohup, SIGINT is ignored from birth.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("draw_stitch", "log_boards", "write_stitch_report", "controls_for"):
+        monkeypatch.setattr(stitch_run, name, lambda *_: None)  # they take most of the time
     numbers = iter(range(9))
 
-    def run(words, name, struck=(), signum=signal.SIGINT, step=6):
+    def run(words, name, struck=(), signum=signal.SIGINT, where="training_step", step=6):
         meet = f"file://{tmp_path}/meet{next(numbers)}"
+        module, task = RUNS[words[0]]
         children = []
         for rank in (0, 1):
             children.append(os.fork())
@@ -36,29 +61,33 @@ def two(few_digits, monkeypatch, tmp_path):
                 try:
                     os.environ.update(LOCAL_RANK=str(rank), NODE_RANK="0", WORLD_SIZE="2")
                     # Lightning starts the second process once the first has the folder.
-                    os.environ["FRANKENSTEIN_RUN_FOLDER"] = f"results/train/{name}.partial"
-                    distributed.init_process_group("gloo", meet, rank=rank, world_size=2)
+                    os.environ["FRANKENSTEIN_RUN_FOLDER"] = f"results/{words[0]}/{name}.partial"
+
+                    def met(trainer, rank=rank):
+                        distributed.init_process_group("gloo", meet, rank=rank, world_size=2)
+                        return all_processes(trainer)
+
+                    monkeypatch.setattr(module, "all_processes", met)
                     if rank in struck:
-                        strike(monkeypatch, signum, step)
+                        strike(monkeypatch, task, where, signum, step)
                     os._exit(main([*words, "--run-name", name]))
                 finally:
                     os._exit(99)
         return ended(children)
 
-    yield run
-    signal.signal(signal.SIGINT, before)
+    return run
 
 
-def strike(monkeypatch, signum, step):
-    """Let this process get a signal in a training step."""
-    whole = Classifier.training_step
+def strike(monkeypatch, task, where, signum, step):
+    """Let this process get a signal where a training comes to."""
+    whole = getattr(task, where)
 
-    def struck(self, *arguments):
+    def struck(self, *arguments, **options):
         if self.trainer.global_step == step:
             os.kill(os.getpid(), signum)
-        return whole(self, *arguments)
+        return whole(self, *arguments, **options)
 
-    monkeypatch.setattr(Classifier, "training_step", struck)
+    monkeypatch.setattr(task, where, struck)
 
 
 def ended(children, seconds=60):
@@ -75,29 +104,102 @@ def ended(children, seconds=60):
     return [codes.get(child) for child in children]
 
 
-def left_by(name):
-    folder = Path("results/train") / name
-    weights = (folder / "network.safetensors").read_bytes()
+def left_by(verb, name):
+    folder = Path("results") / verb / name
+    weights = {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
     return json.loads((folder / "summary.json").read_text()), weights
 
 
+@pytest.mark.parametrize("words", RUNS, indirect=True)
 def test_a_signal_to_any_process_ends_all_with_one_checkpoint_and_resumes_to_the_same_bits(
-    two, capfd
+    two, words, capfd
 ):
-    assert two(WORDS, "whole") == [0, 0]
+    verb = words[0]
+    assert two(words, "whole") == [0, 0]
     for name, struck, signum in [
         ("ctrl-c", (0, 1), signal.SIGINT),  # a terminal sends it to both
-        ("first", (0,), signal.SIGTERM),
         ("second", (1,), signal.SIGTERM),
-    ]:
+        ("first", (0,), signal.SIGTERM),
+    ][: {"train": 3, "stitch": 2}[verb]]:
         capfd.readouterr()
         # Lightning kills the first process if the second ends by any other code than 0.
-        assert two(WORDS, name, struck, signum) == [128 + signum, 0]
+        assert two(words, name, struck, signum) == [128 + signum, 0]
         said = capfd.readouterr().err
-        assert f"interrupted; go on with: frankenstein {' '.join(WORDS)}" in said
+        assert f"interrupted; go on with: frankenstein {' '.join(words)}" in said
         assert said.count("interrupted") == 1
-        folder = Path(f"results/train/{name}.partial")
+        folder = Path(f"results/{verb}/{name}.partial")
         read_sealed(folder / CHECKPOINT)
-        assert "at step 7 of 12" in (folder / "report.md").read_text()
-        assert two([*WORDS, "--resume"], name) == [0, 0]
-        assert left_by(name) == left_by("whole")
+        assert "at step 7 of 8" in (folder / "report.md").read_text()
+        assert two([*words, "--resume"], name) == [0, 0]
+        assert left_by(verb, name) == left_by(verb, "whole")
+
+
+@pytest.mark.parametrize("where", ["setup", "on_fit_start"])
+def test_a_signal_to_the_second_process_before_the_first_step_ends_both_and_leaves_nothing(
+    two, where, capfd
+):
+    assert two(TRAIN, "a", (1,), signal.SIGTERM, where, step=0) == [143, 0]
+    said = capfd.readouterr().err
+    assert said.endswith("frankenstein train: interrupted; there was nothing to keep yet\n")
+    assert said.count("interrupted") == 1
+    assert list(Path("results/train").iterdir()) == []
+
+
+STARTING = """
+import sys, time
+from frankenstein.errors import Interrupted
+from frankenstein.signals import signals_raise
+try:
+    with signals_raise():
+        time.sleep(60)
+except Interrupted as error:
+    sys.exit(128 + error.signum)
+"""
+
+
+@pytest.fixture
+def starts(few_digits, monkeypatch):
+    """Lets this program be the second process of a run; what it is, and what happens then."""
+    processes = []
+
+    def run(program, then):
+        def start(launcher):
+            launcher.procs = [subprocess.Popen([sys.executable, "-c", program])]
+            processes.extend(launcher.procs)
+            then(launcher.procs[0].pid)
+
+        monkeypatch.setattr(_SubprocessScriptLauncher, "_call_children_scripts", start)
+        return main(TRAIN)
+
+    yield run
+    assert [process.returncode for process in processes if process.returncode is None] == []
+    assert list(Path("results/train").iterdir()) == []
+
+
+@pytest.mark.parametrize("late", [0, 0.5])
+@pytest.mark.parametrize("struck", ["first", "second", "both"])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_second_process_starts_ends_both_and_leaves_nothing(
+    starts, struck, signum, late, capfd
+):
+    def strike(second):
+        for process in {"first": [os.getpid()], "second": [second]}.get(
+            struck, [os.getpid(), second]
+        ):
+            if late:
+                threading.Timer(late, os.kill, (process, signum)).start()
+            else:
+                os.kill(process, signum)
+
+    assert starts(STARTING, strike) == 128 + signum
+    assert capfd.readouterr().err == (
+        "frankenstein train: interrupted; there was nothing to keep yet\n"
+    )
+
+
+def test_a_second_process_that_cannot_start_is_told_in_one_line(starts, capfd):
+    assert starts("raise SystemExit(3)", lambda second: None) == 2
+    assert capfd.readouterr().err == (
+        "frankenstein train: a further process of this run ended with exit code 3 before the first "
+        "step; what it said is above; run with --devices 1 to see whether that works\n"
+    )

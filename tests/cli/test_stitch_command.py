@@ -154,6 +154,7 @@ def test_what_is_printed_last_is_what_a_person_wants(few_digits, pair, capsys):
         ("relu2 relu2 --measures mean_cka", "did you mean mean_cca"),
         ("relu2 relu2 -b 300", "256 training images do not fill one batch of 300"),
         ("relu2 relu2 --strategy magic", "the Trainer refuses"),
+        ("relu2 relu2 -e 0 --devices 2", "not trained is made on one device, got --devices 2; "),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(mistake, pair, words, expected):
