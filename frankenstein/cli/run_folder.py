@@ -79,9 +79,10 @@ def run_folder(
 
     Raises:
         UserError: if the folder cannot be made, there is nothing to resume, or it is of a run with
-            other options or networks.
+            other options or networks; if another launcher has started several processes.
     """
     options = yaml.safe_load(config) or {}
+    _check_launcher()
     if os.environ.get("LOCAL_RANK", "0") != "0":
         yield RunFolder(Path(os.environ[_SHARED]), False, verb, options, {})
         return
@@ -126,6 +127,17 @@ def run_folder(
         raise
     finally:
         let_go(lock)
+
+
+def _check_launcher() -> None:
+    """Processes that this program has not started know of no folder that they share."""
+    for variable in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS"):
+        count = os.environ.get(variable, "1")
+        if count != "1" and _SHARED not in os.environ:
+            raise UserError(
+                f"torchrun or srun has started {count} processes of this run; start one, with "
+                f"--devices {count}, and it starts the others"
+            )
 
 
 def claim_folder(parent: Path, name: str, suffix: str = "") -> Path:

@@ -96,6 +96,18 @@ def test_further_processes_write_where_the_first_does_and_change_nothing(tmp_pat
         assert names(tmp_path / "train") == ["a.partial"]
 
 
+@pytest.mark.parametrize("variable", ["WORLD_SIZE", "SLURM_STEP_NUM_TASKS"])
+def test_processes_that_another_launcher_has_started_are_refused(tmp_path, monkeypatch, variable):
+    monkeypatch.delenv("FRANKENSTEIN_RUN_FOLDER", raising=False)
+    monkeypatch.setenv(variable, "4")
+    with (
+        pytest.raises(UserError, match=r"has started 4 processes .* start one, with --devices 4"),
+        run_folder(tmp_path, "train", "a", ""),
+    ):
+        pass
+    assert names(tmp_path) == []
+
+
 def test_a_place_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with (
