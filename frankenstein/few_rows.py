@@ -12,7 +12,7 @@ from torch import Tensor, distributed
 from frankenstein.errors import UserError
 from frankenstein.examples import Examples
 from frankenstein.moments import Moments, moments_of
-from frankenstein.shapes import per_location, per_sample, same_examples
+from frankenstein.shapes import ShapeError, per_location, per_sample, same_examples
 
 _WIDE = 512  # units whose sums are cheap
 
@@ -23,7 +23,7 @@ class Rows:
     def __init__(self, flatten: Callable[[Tensor], Tensor] = per_sample) -> None:
         """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
         self.flatten = flatten
-        self._held: list[tuple[Tensor, Tensor]] = []
+        self._held: list[tuple[Tensor, Tensor]] = []  # only while all there are are few
         self._moments = Moments()
 
     def update(self, source: Tensor, target: Tensor) -> "Rows":
@@ -34,6 +34,13 @@ class Rows:
         """
         x, y = self.flatten(source), self.flatten(target)
         same_examples(x, y)
+        if self._held and (known := [z.shape[1] for z in self._held[0]]) != [
+            x.shape[1],
+            y.shape[1],
+        ]:
+            raise ShapeError(
+                f"these are rows of {known} units, got {[x.shape[1], y.shape[1]]}; start new ones"
+            )
         held = sum(len(rows) for rows, _ in self._held)
         if self._moments.n or not _are_few(held + len(x), x, y):
             self.moments.update(x, y)
@@ -55,27 +62,28 @@ class Rows:
     @property
     def moments(self) -> Moments:
         """The sums over all rows, of which none are held any more."""
-        for rows in self._held:
-            self._moments.update(*rows)
-        self._held = []
+        held, self._held = self._held, []
+        if held:
+            self._moments.update(*map(torch.cat, zip(*held, strict=True)))
         return self._moments
 
     @property
-    def found(self) -> Moments | Examples:
-        """What measures take: the rows if they are few, else the moments."""
+    def found(self) -> Moments:
+        """What measures and stitches take: moments, that keep the rows if they are few."""
         if not self._held:
-            return self._moments
-        x, y = (torch.cat(side) for side in zip(*self._held, strict=True))
-        return Examples(limit=len(x)).update(x, y)
+            return self._moments.whole()
+        return Moments.of_rows(*map(torch.cat, zip(*self._held, strict=True)))
 
 
 def few_rows(
     x: Tensor | Moments | Examples, y: Tensor | None = None
 ) -> tuple[Tensor, Tensor] | None:  # (N, D), (N, E)
-    """Two representations if they are given as such and have fewer rows than units, else None."""
+    """Two representations if they are at hand and have fewer rows than units, else None."""
     if isinstance(x, Examples):
         return few_rows(x.x, x.y)
-    if isinstance(x, Moments) or y is None:
+    if isinstance(x, Moments):
+        return (x.rows["x"], x.rows["y"]) if x.rows else None
+    if y is None:
         return None
     rows = per_location(x), per_location(y)
     same_examples(*rows)
@@ -97,13 +105,19 @@ def spanned(rows: Tensor) -> Tensor:  # (N, rank) float64, from (N, D)
 
     Directions are those that `linear.whitener` counts.
     """
+    vectors, eigenvalues = directions(rows)
+    return vectors * eigenvalues.sqrt()
+
+
+def directions(rows: Tensor) -> tuple[Tensor, Tensor]:  # (N, rank), (rank,), float64, from (N, D)
+    """Orthonormal directions among rows in which the units vary, at variance 1; sums of squares."""
     rows = centred_rows(rows)
     sizes = rows.square().mean(0).sqrt()
     rows = rows / torch.where(sizes > 0, sizes, torch.inf)
     eigenvalues, vectors = torch.linalg.eigh(rows @ rows.T)
     rounding = (rows.shape[1] + math.sqrt(len(rows))) * torch.finfo(rows.dtype).eps
     kept = eigenvalues > rounding * eigenvalues[-1:].clamp(min=0)
-    return vectors[:, kept] * eigenvalues[kept].sqrt()
+    return vectors[:, kept], eigenvalues[kept]
 
 
 def smaller(

@@ -1,10 +1,12 @@
 """Least squares from covariances: right where units are dead, dependent or of unlike size too."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from frankenstein.few_rows import directions
 from frankenstein.moments import Moments
 
 
@@ -22,8 +24,13 @@ def whitener(
 
 
 def _whitener(moments: Moments, side: str) -> Tensor:
-    covariance, variance = moments.covariance(side + side), moments.variance(side)
+    variance = moments.variance(side)
     scale = torch.where(variance > 0, variance, torch.inf).rsqrt()
+    if _few(moments, side):
+        rows = moments.rows[side] * scale
+        among, squares = directions(rows)
+        return scale[:, None] * (rows.T @ (among * math.sqrt(moments.n) / squares))
+    covariance = moments.covariance(side + side)
     eigenvalues, vectors = torch.linalg.eigh(scale[:, None] * covariance * scale)
     rounding = (len(scale) + math.sqrt(moments.n)) * torch.finfo(covariance.dtype).eps
     floor = rounding * eigenvalues[-1:].clamp(min=0)
@@ -59,7 +66,39 @@ def least_squares(
 
     Equal to `numpy.linalg.lstsq` on the centred rows, in float64. (torch's own `lstsq` is not
     used: its default driver is silently wrong where rows do not determine the answer.)
+    Cost: O(D³ + D² E) after the sums; of N < D rows O(N² (D + E) + N D E).
     """
+    made = _by_rows if _few(moments, "x") else _by_sums
+    weight = moments.once("xy", "least squares", partial(made, moments))
+    return weight, moments.mean("y") - weight @ moments.mean("x")
+
+
+def predicted_directions(
+    moments: Moments,
+    weight: Tensor,  # (E, D)
+) -> Tensor:  # (E, E), or (E, min(N, E))
+    """Principal directions of what a map predicts of y, the leading ones first."""
+    if _few(moments, "y"):
+        basis, small = torch.linalg.qr(weight @ moments.rows["x"].T)
+        return basis @ torch.linalg.svd(small).U
+    predicted = weight @ moments.covariance("xx") @ weight.T
+    return torch.linalg.eigh(predicted).eigenvectors.flip(1)
+
+
+def _few(moments: Moments, side: str) -> bool:
+    return bool(moments.rows) and moments.n < moments.rows[side].shape[1]
+
+
+def _by_rows(moments: Moments) -> Tensor:  # (E, D)
+    """Least squares among combinations of rows, in which the map of minimum norm lies."""
+    x, y = moments.rows["x"], moments.rows["y"]
+    among, _ = directions(x)
+    basis, small = torch.linalg.qr(x.T @ among)  # (D, rank), (rank, rank)
+    answers = torch.linalg.solve_triangular(small.T, among.T @ y, upper=False)
+    return (basis @ answers).T
+
+
+def _by_sums(moments: Moments) -> Tensor:  # (E, D)
     variance = moments.variance("x")
     white = whitener(moments, "x")
     weight = (white @ (white.T @ moments.covariance("xy"))).T
@@ -68,4 +107,4 @@ def least_squares(
         # the span of the data, which is what C's range spans.
         basis = torch.linalg.qr(variance[:, None] * white).Q
         weight = weight @ basis @ basis.T
-    return weight, moments.mean("y") - weight @ moments.mean("x")
+    return weight

@@ -4,6 +4,7 @@ The sums are held in float64 and shifted by the first batch's mean, so that neit
 offset nor the number of examples costs digits; memory is O(D² + D·E + E²) whatever the data's size.
 """
 
+import copy
 from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ T = TypeVar("T")
 _SIDES = ("x", "y")
 _PAIRS = (("x", "x"), ("x", "y"), ("y", "y"))
 _PART = 2**17  # numbers of a representation that are worked on at once
+_LEAST = 256  # rows at once, so that adding up costs less than the product
 
 
 class Moments:
@@ -34,10 +36,13 @@ class Moments:
     measure; accumulate over many batches under `torch.no_grad()`.
     """
 
+    second: dict[str, Tensor]
+
     def __init__(self, flatten: Callable[[Tensor], Tensor] = per_location) -> None:
         """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
         self.flatten = flatten
         self.n = 0  # rows seen
+        self.rows: dict[str, Tensor] = {}  # only of `of_rows`
         self.known: dict[str, dict[Any, Any]] = {}  # see `once`
         self._lost: tuple[dict[str, Tensor], ...] = ({}, {}, {}, {})  # by `_take`, of each group
 
@@ -49,6 +54,50 @@ class Moments:
         moments = cls()
         moments.n, moments.shift, moments.first, moments.second = n, shift, first, second
         return moments
+
+    @classmethod
+    def of_rows(
+        cls,
+        x: Tensor,  # (N, D)
+        y: Tensor,  # (N, E)
+    ) -> "Moments":
+        """Moments of all there is, fewer rows than units, which are kept: `rows`, less their shift.
+
+        Sums over pairs of units are made when they are asked for; N rows say the same in less.
+        """
+        moments = cls()
+        moments.n = len(x)
+        moments.shift = {}
+        for side, given in (("x", x), ("y", y)):
+            # About a row first: a unit that does not vary is 0, where its mean may be rounded.
+            rows = given.double() - given[0].detach().double()
+            mean = rows.detach().mean(0)
+            moments.shift[side] = given[0].detach().double() + mean
+            moments.rows[side] = rows - mean
+        return moments._sum_rows()
+
+    def of_side(self, side: str) -> "Moments":
+        """The moments of one side with itself."""
+        own = self.whole()
+        own.known = dict.fromkeys(_SIDES, self.known.get(side, {})) | {"xy": {}}
+        own.shift = dict.fromkeys(_SIDES, self.shift[side])
+        if self.rows:
+            own.rows = dict.fromkeys(_SIDES, self.rows[side])
+            return own._sum_rows()
+        own.first = dict.fromkeys(_SIDES, self.first[side])
+        own.second = dict.fromkeys(("xx", "xy", "yy"), self.second[side + side])
+        own.third = dict.fromkeys(("xx", "xy", "yx", "yy"), self.third[side + side])
+        own.fourth = dict.fromkeys(("xx", "xy", "yy"), self.fourth[side + side])
+        return own
+
+    def whole(self) -> "Moments":
+        """The same, to which no more is added: what follows from them is made once."""
+        whole = copy.copy(self)
+        whole.known = {"x": {}, "y": {}, "xy": {}}
+        if self.n and not self.rows:
+            whole.first, whole.second, whole.third, whole.fourth = map(dict, self._groups())
+        whole._lost = ({}, {}, {}, {})
+        return whole
 
     def update(
         self,
@@ -64,12 +113,13 @@ class Moments:
         same_examples(rows["x"], rows["y"])
         if len(rows["x"]) == 0:
             return self
+        self._sum_up()
         if self.n:
             self._same_units(rows["x"].shape[1], rows["y"].shape[1])
         else:
             self._start({side: rows[side].detach().mean(0, dtype=torch.float64) for side in _SIDES})
         # Parts that stay in a CPU's cache take half the time of large buffers, mapped anew.
-        part = 1 + _PART // max(rows["x"].shape[1], rows["y"].shape[1])
+        part = max(_LEAST, 1 + _PART // max(rows["x"].shape[1], rows["y"].shape[1]))
         part = part if rows["x"].device.type == "cpu" else len(rows["x"])
         batch = Moments()
         batch._start(self.shift)
@@ -98,7 +148,8 @@ class Moments:
         """What follows from one side alone, made once for all pairs of layers that it is in.
 
         Those whose sums are one layer's share what is `known` of it (`CrossMoments.pair`); by
-        themselves moments know nothing, because their sums may grow.
+        themselves moments know nothing, because their sums may grow, unless they are `whole`. What
+        follows from both sides has "xy" for its side.
         """
         known = self.known.get(side, {})
         if what not in known:
@@ -110,7 +161,8 @@ class Moments:
         return (self.second[pair] - torch.outer(self.first[a], self.first[b]) / self.n) / self.n
 
     def _variance(self, side: str) -> Tensor:
-        variance = self.covariance(side + side).diagonal()
+        self._check()
+        variance = (self._squares(side) - self.first[side].square() / self.n) / self.n
         # The rounding of a constant c leaves up to (1e-16 c)² of variance that is not there.
         return variance.where(variance > 1e-24 * self.mean(side).square(), 0)
 
@@ -118,6 +170,7 @@ class Moments:
         """Add the sums of `other`, moved to this one's shift; exact. Returns self."""
         if other.n == 0:
             return self
+        self._sum_up()
         if self.n == 0:
             self._start(other.shift)
         self._same_units(len(other.shift["x"]), len(other.shift["y"]))
@@ -150,17 +203,22 @@ class Moments:
         # The shift is float64, and so is what is less by it: products of float32 activations of
         # 1e-8 underflow, float64 holds them and their squares.
         rows = {side: rows[side] - self.shift[side] for side in _SIDES}
+        self.n += len(rows["x"])
+        self._add_singly(rows)
+        for a, b in _PAIRS:
+            self.second[a + b] = torch.addmm(self.second[a + b], rows[a].T, rows[b])
+
+    def _add_singly(self, rows: dict[str, Tensor]) -> None:
+        """All sums but those over pairs of units."""
         squares = [rows[side].square().sum(1) for side in _SIDES]
         weights = torch.stack([torch.ones_like(squares[0]), *squares])
         sums = {side: weights @ rows[side] for side in _SIDES}  # Σ, Σ k and Σ l of each, at once
         fourth = weights[1:] @ weights[1:].T
-        self.n += len(rows["x"])
         for i, a in enumerate(_SIDES):
             self.first[a] = self.first[a] + sums[a][0]
             for b in _SIDES:
                 self.third[a + b] = self.third[a + b] + sums[b][1 + i]
         for a, b in _PAIRS:
-            self.second[a + b] = torch.addmm(self.second[a + b], rows[a].T, rows[b])
             self.fourth[a + b] = self.fourth[a + b] + fourth[int(a == "y"), int(b == "y")]
 
     def _take(self, other: "Moments") -> None:
@@ -175,12 +233,28 @@ class Moments:
                 mine[key] = total + part
                 lost[key] = part - (mine[key] - total)
 
+    def _sum_rows(self) -> "Moments":
+        self._start(self.shift)
+        self._add_singly(self.rows)
+        self.known = self.known or {"x": {}, "y": {}, "xy": {}}
+        return self
+
+    def _sum_up(self) -> None:
+        """Give rows up for their sums, so that more can be added."""
+        if self.rows:
+            self.second = {a + b: self.second[a + b] for a, b in _PAIRS}
+            self.rows, self.known = {}, {}
+
     def _start(self, shift: dict[str, Tensor]) -> None:
         d, e = shift["x"], shift["y"]
         size = {"x": len(d), "y": len(e)}
         self.shift = dict(shift)
         self.first = {a: d.new_zeros(size[a]) for a in _SIDES}
-        self.second = {a + b: d.new_zeros(size[a], size[b]) for a, b in _PAIRS}
+        self.second = (
+            _Products(self.rows)
+            if self.rows
+            else {a + b: d.new_zeros(size[a], size[b]) for a, b in _PAIRS}
+        )
         self.third = {a + b: d.new_zeros(size[b]) for a in _SIDES for b in _SIDES}
         self.fourth = {a + b: d.new_zeros(()) for a, b in _PAIRS}
 
@@ -189,6 +263,7 @@ class Moments:
 
     def _moved_to(self, shift: dict[str, Tensor]) -> "Moments":
         """The same sums about another shift: every x is replaced by x - δ and multiplied out."""
+        self._sum_up()
         moved = Moments(self.flatten)
         moved._start(shift)
         n = moved.n = self.n
@@ -230,7 +305,12 @@ class Moments:
             raise ShapeError(f"these are sums over {known} units, got {(d, e)}; start new ones")
 
     def _finite(self, side: str) -> bool:
-        return bool(self.second[side + side].diagonal().sum().isfinite())
+        return bool(self._squares(side).sum().isfinite())
+
+    def _squares(self, side: str) -> Tensor:  # (D,)
+        if self.rows:
+            return self.rows[side].square().sum(0)
+        return self.second[side + side].diagonal()
 
     def _check(self) -> None:
         """Reading is where the sums are looked at, so that no batch has to wait for a device."""
@@ -241,6 +321,18 @@ class Moments:
                 raise UserError(
                     f"NaN or Inf in the {name} representation; look at the network that made it"
                 )
+
+
+class _Products(dict[str, Tensor]):
+    """Sums over pairs of units, by "xx", "xy" or "yy", each made when it is first asked for."""
+
+    def __init__(self, rows: dict[str, Tensor]) -> None:
+        super().__init__()
+        self._rows = rows
+
+    def __missing__(self, pair: str) -> Tensor:
+        self[pair] = self._rows[pair[0]].T @ self._rows[pair[1]]
+        return self[pair]
 
 
 def moments_of(

@@ -14,7 +14,8 @@ LEVELS = [
     {"shapes", "files", "signals"},
     {"examples"},
     {"moments", "grams", "labels"},
-    {"linear", "folds", "cross_moments", "few_rows", "buffers"},
+    {"few_rows", "folds", "cross_moments", "buffers"},
+    {"linear"},
     # levels 1 to 5
     {"data", "zoo", "stitches", "dictionaries", "measures", "report"},
     {"surgery", "metrics"},

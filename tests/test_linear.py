@@ -93,3 +93,37 @@ def test_whitened_units_have_unit_covariance_and_the_rank_of_the_data(draw):
     assert white.shape == (6, 4)
     identity = white.T @ moments.covariance("xx") @ white
     torch.testing.assert_close(identity, torch.eye(4, dtype=torch.float64), rtol=0, atol=1e-9)
+
+
+FEW = {
+    "plain": lambda x: x,
+    "of rows that come again": lambda x: np.r_[x[:40], x[:20], x[:1]],
+    "with dead and constant units": lambda x: x * (np.arange(x.shape[1]) % 3 > 0) + 0.1,
+    "with units twice": lambda x: x[:, np.arange(x.shape[1]) // 2],
+    "of units of unlike size": lambda x: x * 10.0 ** (np.arange(x.shape[1]) % 5 - 2),
+    "of one row": lambda x: x[:1],
+    "that do not vary": lambda x: np.full_like(x, 0.1),
+}
+
+
+@pytest.mark.parametrize("kind", FEW)
+def test_fewer_rows_than_units_give_the_map_of_minimum_norm(draw, kind):
+    x = FEW[kind](draw.standard_normal((60, 700)) + 3)
+    y = draw.standard_normal((len(x), 30)) - 7
+    moments = Moments.of_rows(torch.tensor(x), torch.tensor(y))
+    found = [part.numpy() for part in least_squares(moments)]
+    if kind in ("of one row", "that do not vary"):
+        assert np.array_equal(found[0], np.zeros((30, 700)))
+        assert np.allclose(found[1], y.mean(0), rtol=0, atol=1e-12)
+    else:
+        check_close(found, pseudo_inverse(x, y))
+
+
+def test_few_rows_are_whitened_as_their_sums_are(draw):
+    x = torch.tensor(draw.standard_normal((60, 700)) * 10.0 ** (np.arange(700) % 5 - 2))
+    x[:, 3], x[30:40] = 0.1, x[:10]
+    moments = Moments.of_rows(x, x[:, :1])
+    white = whitener(moments, "x")
+    assert white.shape == (700, 49)
+    identity = white.T @ moments.covariance("xx") @ white
+    torch.testing.assert_close(identity, torch.eye(49, dtype=torch.float64), rtol=0, atol=1e-9)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
+from frankenstein.measures.cka import unbiased_hsic
 from frankenstein.moments import Moments
 from frankenstein.shapes import ShapeError, per_location, pooled
 
@@ -174,3 +175,39 @@ def test_thousands_of_batches_lose_no_digit():
         moments.update(batch, batch)
     exact = math.fsum(float(x) ** 2 for x in rows)
     assert float(moments.second["xy"]) == pytest.approx(exact, rel=5e-16, abs=0)
+
+
+def of_rows_and_of_sums():
+    x, y = torch.randn(30, 40, dtype=torch.float64) + 5, torch.randn(30, 20, dtype=torch.float64)
+    return Moments.of_rows(x, y), Moments().update(x, y), (x, y)
+
+
+def check_same(found, expected):
+    for pair in ("xx", "xy", "yy"):
+        torch.testing.assert_close(found.covariance(pair), expected.covariance(pair))
+    for side in "xy":
+        torch.testing.assert_close(found.mean(side), expected.mean(side))
+        torch.testing.assert_close(found.variance(side), expected.variance(side))
+    for pair in ("xx", "xy", "yy"):
+        torch.testing.assert_close(unbiased_hsic(found, pair), unbiased_hsic(expected, pair))
+
+
+def test_moments_that_keep_rows_are_those_of_sums_and_can_grow():
+    kept, sums, (x, y) = of_rows_and_of_sums()
+    check_same(kept, sums)
+    check_same(kept.of_side("y"), Moments().update(y, y))
+    check_same(sums.of_side("x"), Moments().update(x, x))
+    check_same(
+        Moments().update(y, x[:, :20]).merge(Moments.of_rows(y, y)),
+        Moments().update(torch.cat([y, y]), torch.cat([x[:, :20], y])),
+    )
+    check_same(kept.update(x + 1, y - 1), sums.update(x + 1, y - 1))
+    assert not kept.rows
+
+
+def test_whole_moments_stay_as_they_are_and_know_what_was_made():
+    _, sums, (x, y) = of_rows_and_of_sums()
+    whole, expected = sums.whole(), Moments().update(x, y)
+    sums.update(2 * x, y)
+    check_same(whole, expected)
+    assert whole.once("xy", "it", lambda: 1) == whole.once("xy", "it", lambda: 2) == 1

@@ -1,11 +1,13 @@
 """One stitching run, from two files to a folder: solve, train, evaluate, show."""
 
 import copy
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar, draw_stitch
 from frankenstein.cli.checks import check_data, data_for
@@ -76,15 +78,8 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
         task.to(device)
         few = 3 * values["batch_size"] if values["debug"] else None
         solving = data.train_batches(few or values["solve_on"])
-        moments = matching_moments(
-            nn.Sequential(task.sender.front, task.align),
-            task.receiver.front,
-            waiting(solving, f"solving {name}", quiet),
-            device,
-        )
-        start_stitch(stitch, values, moments)
+        ps_inv = _solve(task, values, waiting(solving, f"solving {name}", quiet), device)
         before = copy.deepcopy(stitch)
-        ps_inv = Affine(*units).solve(moments)
         if epochs:
             if values["debug"]:
                 trainer.limit_train_batches = trainer.limit_val_batches = 3
@@ -117,6 +112,19 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
         log_boards(trainer, task, data, values, scores)
         write_stitch_report(run, name, values, stitches, scores)
     return run.path, scores
+
+
+def _solve(
+    task: Stitching,
+    values: dict[str, Any],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device,
+) -> Affine:
+    """Put the task's stitch at its start; returns `ps_inv`. The sums are let go of."""
+    front = nn.Sequential(task.sender.front, task.align)
+    moments = matching_moments(front, task.receiver.front, batches, device)
+    start_stitch(task.stitch, values, moments)
+    return Affine(task.stitch.in_channels, task.stitch.out_channels).solve(moments)
 
 
 def _say(joint: Joint) -> None:

@@ -1,6 +1,5 @@
 """What a stitch is held against: how far would it come without the likeness it is to show?"""
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -8,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.compare.outside import Typical
-from frankenstein.moments import Moments
+from frankenstein.few_rows import Rows
+from frankenstein.shapes import per_location
 from frankenstein.stitches import Affine, Identity, Stitch
 from frankenstein.surgery.fold import fold
 
@@ -52,17 +52,18 @@ def solve_controls(
     - "itself": the receiver's own representation as it is, which must change nothing;
     - "itself_ps_inv": least squares from it to itself, which should.
     """
-    moments, own, typical = Moments(), Moments(), Typical()
+    rows, own, typical = Rows(per_location), Rows(per_location), Typical()
     fronts = fold(untrained), fold(receiver)
     trained = None if sender is None else fold(sender)
     for images, _ in batches:
         images = images.to(device)
         source, target = (front(images) for front in fronts)
-        moments.update(align(source), target)
+        rows.update(align(source), target)
         if trained is not None:
             own.update(align(trained(images)), target)
         typical.update(target)
-    d, e = moments.covariance("xy").shape
+    moments = rows.found
+    d, e = len(moments.mean("x")), len(moments.mean("y"))
     solved = {"untrained": make(d, e).solve(moments)}
     if type(solved["untrained"]) is not Affine:
         solved["untrained_ps_inv"] = Affine(d, e).solve(moments)
@@ -72,21 +73,10 @@ def solve_controls(
             for name, stitch in solved.items()
         },
         "itself": ("receiver", Identity(e, e).to(device)),
-        "itself_ps_inv": ("receiver", Affine(e, e).solve(_of_itself(moments)).to(device)),
+        "itself_ps_inv": ("receiver", Affine(e, e).solve(moments.of_side("y")).to(device)),
     }
     if sender is not None:
-        routes["solved"] = ("sender", nn.Sequential(align, make(d, e).solve(own)).to(device))
+        routes["solved"] = ("sender", nn.Sequential(align, make(d, e).solve(own.found)).to(device))
     if d == e:
         routes["identity"] = ("sender", nn.Sequential(align, Identity(d, e).to(device)))
     return Controls(untrained, routes, typical.solve(), every)
-
-
-def _of_itself(moments: Moments) -> Moments:
-    """The moments of y with itself, which those of x with y hold."""
-    own = copy.copy(moments)
-    own.shift = dict.fromkeys("xy", moments.shift["y"])
-    own.first = dict.fromkeys("xy", moments.first["y"])
-    own.second = dict.fromkeys(("xx", "xy", "yy"), moments.second["yy"])
-    own.third = dict.fromkeys(("xx", "xy", "yx", "yy"), moments.third["yy"])
-    own.fourth = dict.fromkeys(("xx", "xy", "yy"), moments.fourth["yy"])
-    return own

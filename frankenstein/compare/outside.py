@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
-from frankenstein.moments import Moments
+from frankenstein.few_rows import Rows
 
 _FLOOR = 1e-2  # of the mean variance, added to that of every direction
 
@@ -45,31 +45,39 @@ class Typical:
     """How the receiver's representations lie: a mean and a covariance, from one pass."""
 
     def __init__(self) -> None:
-        self._moments = Moments(unit_statistics)
-        self._mean = self._root = torch.zeros(())
+        self._rows = Rows(unit_statistics)
+        self._mean = self._root = self._floor = torch.zeros(())
+        self._basis: Tensor | None = None
 
     def update(self, target: Tensor) -> None:
         """Add a batch of the receiver's representations, before any is scored."""
-        self._moments.update(target, target.new_zeros(len(target), 1))
+        self._rows.update(target, target.new_zeros(len(target), 1))
 
     def solve(self) -> "Typical":
         """Turn the sums into what scores need; returns self."""
-        covariance = self._moments.covariance("xx")
+        moments = self._rows.found
+        self._mean, floor = moments.mean("x"), _FLOOR * moments.variance("x").mean()
+        if moments.rows:  # fewer than units: in a basis of their span, and at the floor beyond it
+            self._basis, small = torch.linalg.qr(moments.rows["x"].T)
+            covariance = small @ small.T / moments.n
+        else:
+            covariance = moments.covariance("xx")
         # So that a unit that is dead in the receiver counts where a stitch revives it, and rounding
         # does not; a receiver that does not vary at all leaves plain distances.
-        floor = _FLOOR * covariance.diagonal().mean()
-        floor = torch.where(floor > 0, floor, 1.0)
+        self._floor = torch.where(floor > 0, floor, 1.0)
         unit = torch.eye(len(covariance)).to(covariance)
-        self._mean, self._root = (
-            self._moments.mean("x"),
-            torch.linalg.cholesky(covariance + floor * unit),
-        )
+        self._root = torch.linalg.cholesky(covariance + self._floor * unit)
         return self
 
     def score(self, z: Tensor) -> Tensor:  # (N,)
         """Squared Mahalanobis distance of every example: larger is further outside."""
         away = (unit_statistics(z) - self._mean).T
-        return torch.linalg.solve_triangular(self._root, away, upper=False).square().sum(0)
+        beyond = away.new_zeros(())
+        if self._basis is not None:
+            within = self._basis.T @ away
+            beyond = (away - self._basis @ within).square().sum(0) / self._floor
+            away = within
+        return beyond + torch.linalg.solve_triangular(self._root, away, upper=False).square().sum(0)
 
 
 class Outside:

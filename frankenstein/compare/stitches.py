@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -116,6 +117,7 @@ class _Group:
             raise UserError("no examples were given; is the data set empty?")
         found = {name: tally.means() for name, tally in self.tallies.items()}
         receivers = found["receiver"]["accuracy"]
+        known: dict[str, dict[Any, Any]] = {}  # of the target, which is the same for all
         for name, scores in found.items():
             accuracy = scores["accuracy"]
             scores["relative_accuracy"] = accuracy / receivers if receivers else float("nan")
@@ -130,7 +132,7 @@ class _Group:
                 scores["agreement"], accuracy, receivers
             )
             if name in self.routes:
-                values = self.similarities[name].values()
+                values = self.similarities[name].values(known)
                 scores |= {measure: float(value) for measure, value in values.items()}
         return {f"{what}/{name}": one for name, row in found.items() for what, one in row.items()}
 

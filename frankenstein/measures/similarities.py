@@ -33,14 +33,13 @@ class Similarities:
         rows = {name: find_measure(name, flattening) for name in measures}
         self.flattenings = {name: flattening or row.flattenings[0] for name, row in rows.items()}
         makers: dict[str, Callable[..., Any]] = {
-            "moments": Moments,
-            "rows": Rows,
+            "moments": Rows,
             "folds": Folds,
             "examples": partial(Examples, limit),
         }
         self._kept: dict[tuple[str, str], Any] = {}
         for name, flat in self.flattenings.items():
-            kind = _kind(name, flat)
+            kind = MEASURES[name].kept
             self._kept.setdefault((kind, flat), makers[kind](flatten=FLATTENINGS[flat]))
         self.needs_inputs = any(row.needs == "inputs" for row in rows.values())
 
@@ -48,14 +47,14 @@ class Similarities:
     def moments(self) -> Moments | None:
         """The sums, if a measure needs them: per location, if one is asked for.
 
-        Of fewer rows than units there are none, unless a measure goes unit by unit.
+        Of whole examples, fewer than units, there are none, unless a measure goes unit by unit.
         """
         sums = {flat: kept for (kind, flat), kept in self._kept.items() if kind == "moments"}
-        rows = [kept for kept in self._kept.values() if isinstance(kept, Rows)]
-        if rows and not sums:
-            by_unit = any("permute" not in MEASURES[one].invariant_to for one in self.flattenings)
-            return rows[0].moments if by_unit or not rows[0].few else None
-        return sums.get("per_location", next(iter(sums.values()), None))
+        flat = "per_location" if "per_location" in sums else next(iter(sums), None)
+        by_unit = any("permute" not in MEASURES[one].invariant_to for one in self.flattenings)
+        if flat is None or (flat == "per_sample" and sums[flat].few and not by_unit):
+            return None
+        return sums[flat].found
 
     def update(
         self,
@@ -77,16 +76,20 @@ class Similarities:
             kept.all_reduce()
         return self
 
-    def values(self) -> dict[str, Tensor]:
-        """Every measure's value, a scalar each."""
+    def values(self, known: dict[str, dict[Any, Any]] | None = None) -> dict[str, Tensor]:
+        """Every measure's value, a scalar each.
+
+        Those that have seen the same y may share what is `known` of it: give them one empty dict.
+        """
+        # An example flattened as a whole may have more units than there are rows.
+        found_of = {
+            key: kept.found if isinstance(kept, Rows) else kept for key, kept in self._kept.items()
+        }
+        for (_, flat), kept in found_of.items():
+            if known is not None and isinstance(kept, Moments):
+                kept.known["y"] = known.setdefault(flat, {})
         found = {}
         for name, flat in self.flattenings.items():
-            kept = self._kept[_kind(name, flat), flat]
-            found[name] = MEASURES[name](kept.found if isinstance(kept, Rows) else kept)
+            kept = found_of[MEASURES[name].kept, flat]
+            found[name] = MEASURES[name](kept)
         return found
-
-
-def _kind(name: str, flattening: str) -> str:
-    """What is kept for a measure: an example flattened as a whole may have more units than rows."""
-    kind = MEASURES[name].kept
-    return "rows" if (kind, flattening) == ("moments", "per_sample") else kind

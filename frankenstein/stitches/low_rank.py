@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from frankenstein.errors import UserError
-from frankenstein.linear import least_squares
+from frankenstein.linear import least_squares, predicted_directions
 from frankenstein.moments import Moments
 from frankenstein.stitches.stitch import Stitch
 
@@ -46,8 +47,8 @@ class LowRank(Stitch):
         """
         self.check_moments(moments)
         weight, _ = least_squares(moments)
-        predicted = weight @ moments.covariance("xx") @ weight.T
-        leading = torch.linalg.eigh(predicted).eigenvectors[:, -self.rank :]  # (E, R)
+        leading = predicted_directions(moments, weight)[:, : self.rank]  # (E, R), or fewer rows'
+        leading = functional.pad(leading, (0, self.rank - leading.shape[1]))
         self.up.copy_(leading)
         self.down.copy_(leading.T @ weight)
         self.bias.copy_(moments.mean("y") - leading @ (leading.T @ (weight @ moments.mean("x"))))

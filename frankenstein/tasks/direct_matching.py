@@ -5,7 +5,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from frankenstein.few_rows import Rows
 from frankenstein.moments import Moments
+from frankenstein.shapes import per_location
 
 _ON_CPU = 50  # images at once: what a layer makes of them stays in the cache for the next
 
@@ -18,9 +20,9 @@ def matching_moments(
     device: torch.device | str = "cpu",
 ) -> Moments:
     """Moments of the two representations, place by place, over all batches."""
-    moments = Moments()
+    rows = Rows(per_location)
     for images, _ in batches:
         images = images.to(device)
         for part in images.split(_ON_CPU if images.device.type == "cpu" else len(images)):
-            moments.update(sender_front(part), receiver_front(part))
-    return moments.all_reduce()
+            rows.update(sender_front(part), receiver_front(part))
+    return rows.all_reduce().found
