@@ -23,6 +23,14 @@ class Interrupted(BaseException):
         self.kept: Path | None = None  # the folder that `--resume` goes on with
 
 
+class AlreadyDone(Exception):  # noqa: N818 - nothing went wrong
+    """The run that `--resume` asks for is finished; no mistake, so a script may loop until then."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} is finished; there was nothing left to do")
+        self.folder = folder
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known ones, or nothing.
 

@@ -29,7 +29,8 @@ from frankenstein.cli import main as command_line
 from frankenstein.files import load_tensors, read_sealed
 from frankenstein.zoo import Card, build_network, save_network
 
-EPOCHS = ("-e", "4", "-b", "64", "-s", "5", "--quiet", "--accelerator", "cpu")
+EPOCHS = ("-e", "4", "-b", "64", "--quiet", "--accelerator", "cpu")
+OFTEN = ("-s", "5")
 ROOT = Path(__file__).parents[1]
 TWO = ("--devices", "2", "--strategy", "ddp", "-e", "20")
 SIGNALLED = "ended by it, none left", "before the first step", "went on to the same bits"
@@ -48,8 +49,8 @@ def main():
         os.chdir(folder)
         pair = networks()
         runs = {
-            "train": ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", *EPOCHS),
-            "stitch": ("stitch", *pair, "pool1", "pool1", *EPOCHS),
+            "train": ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", *EPOCHS, *OFTEN),
+            "stitch": ("stitch", *pair, "pool1", "pool1", *EPOCHS, *OFTEN),
             "stitch, a matrix": ("stitch", *pair, *LISTS, *EPOCHS, "--measures", "linear_cka"),
         }
         print("| run | seconds | kills | before any work | went on to the same bits |")

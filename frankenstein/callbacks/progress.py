@@ -7,15 +7,19 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
+
+_ROOM = 36  # for what is done and its numbers: the rest fits into 80 columns with these
 
 
 def progress_bar() -> Progress:
     """The bar of every long work: what, how far, and the time left."""
     return Progress(
-        TextColumn("{task.description}"),
+        _What("{task.description}"),
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TextColumn("left"),
@@ -25,10 +29,19 @@ def progress_bar() -> Progress:
     )
 
 
+class _What(TextColumn):
+    """What is done; the middle is left out where it is long, for both ends tell more."""
+
+    def render(self, task: Task) -> Text:
+        text, room = task.description, max(9, _ROOM - len(task.fields["numbers"]))
+        half = room // 2
+        return Text(text if len(text) <= room else f"{text[:half]}…{text[half + 1 - room :]}")
+
+
 class TrainingBar(pl.Callback):
     """Steps done of all steps, with the last epoch's numbers beside the bar."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str = "training") -> None:
         self.name = name
         self.bar = progress_bar()
 

@@ -15,6 +15,7 @@ from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.schema import REQUIRED, read_schema
 from frankenstein.cli.score_tables import interval_text
 from frankenstein.cli.stitch import stitch
+from frankenstein.cli.stitch_options import epochs_of
 from frankenstein.cli.stitch_run import run_stitch
 from frankenstein.cli.train import train
 from frankenstein.cli.train_run import run_train
@@ -55,7 +56,8 @@ def run_demo(values: Mapping[str, Any], config: str) -> tuple[Path, Scores]:
     scores = {}
     for kind, special in kinds.items():
         options = _defaults(stitch) | special | common | pair | cuts
-        options["epochs"] = min(options["epochs"], _STITCH_EPOCHS[dataset])
+        if epochs_of(options):
+            options["epochs"] = min(options["epochs"], _STITCH_EPOCHS[dataset])
         scores[kind] = run_stitch(options, dump(stitch, options))[1]
     options = _defaults(compare) | common | pair
     compared = run_compare(options, dump(compare, options))

@@ -12,7 +12,7 @@ from frankenstein.buffers import keep_buffers
 from frankenstein.cli.errors import Outcome, UsageError, one_line
 from frankenstein.cli.help import help_text, table
 from frankenstein.cli.schema import read_schema
-from frankenstein.errors import did_you_mean
+from frankenstein.errors import AlreadyDone, did_you_mean
 from frankenstein.signals import signals_raise
 
 VERBS = {
@@ -78,7 +78,12 @@ def _run(verb: Callable[..., Any], words: list[str], program: str, outcome: Outc
     values = parse(schema, words)
     keep_buffers()
     positional = [values.pop(name) for name, option in schema.options.items() if not option.flags]
-    result = verb(*positional, **values)
+    try:
+        result = verb(*positional, **values)
+    except AlreadyDone as done:
+        from frankenstein.cli.outcome import tell
+
+        result = tell(done.folder, values["quiet"], str(done))
     return result if isinstance(result, int) else 0
 
 

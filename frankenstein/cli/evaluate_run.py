@@ -33,12 +33,23 @@ def run_evaluate(values: dict[str, Any], config: str) -> tuple[Path, list[Render
     if trained.is_file():
         return _network(values | {"subject": str(trained)}, config)
     if Path(values["subject"]).is_dir():
+        _check_run(Path(values["subject"]))
         return _stitches(values, config)
     if values["stitch"]:
         raise UserError(
             f"--stitch chooses among the stitches of a run, and {values['subject']} is no folder"
         )
     return _network(values, config)
+
+
+def _check_run(folder: Path) -> None:
+    """Name a file to someone who names the folder of saved networks."""
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".pt"))
+    if files and not (folder / "config.yaml").is_file():
+        raise UserError(
+            f"{folder} is no run of train.py or stitch.py: there is no {folder / 'config.yaml'}; "
+            f"to evaluate a network in it, name its file, such as {files[0]}"
+        )
 
 
 def _network(values: dict[str, Any], config: str) -> tuple[Path, list[RenderableType]]:
@@ -50,7 +61,8 @@ def _network(values: dict[str, Any], config: str) -> tuple[Path, list[Renderable
     data = data_for(network, dataset, values, batch_size, {"network": card})
     name = values["run_name"] or networks_name([subject], dataset, values["model"])
     with run_folder(values["out_dir"], "evaluate", name, config) as run:
-        batches = waiting(data.val_batches(), f"evaluating {name}", values["quiet"])
+        run.say_name()
+        batches = waiting(data.val_batches(), "evaluating", values["quiet"])
         scores = evaluate_network(network, batches, device)
         run.summary.update(scores)
         run.facts |= {"network": network_sha256(network), "device": str(device)}
@@ -79,11 +91,12 @@ def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Renderabl
     name = values["run_name"] or run_label(values["subject"], values["dataset"])
     measures = options["measures"]
     with run_folder(values["out_dir"], "evaluate", name, config) as run:
+        run.say_name()
         scores = evaluate_stitches(
             pair.joint.sender,
             pair.joint.receiver,
             {kind: made.aligned(kind) for kind in kinds},
-            waiting(data.val_batches(), f"evaluating {name}", values["quiet"]),
+            waiting(data.val_batches(), "evaluating", values["quiet"]),
             measures,
             device,
             controls_for(options, pair, data, device),

@@ -57,8 +57,7 @@ def _invocation(option: Option) -> str:
     if not option.flags:
         return option.name.upper()
     if option.hint is bool:
-        long = option.flags[-1]
-        return f"--no-{long[2:]}" if option.default is True else ", ".join(option.flags)
+        return ", ".join(option.shown)
     kind = "FILE" if option is CONFIG else _kind(option.hint)
     return f"{', '.join(option.flags)} {kind}"
 

@@ -15,7 +15,7 @@ def layers(
     image_size: int | None = None,
     model: Annotated[NetworkName | None, "-m"] = None,
 ) -> None:
-    """List the layers after which a network may be cut, in order, with their shapes.
+    """List the layers after which a network may be cut, in order, with what stitches see there.
 
     Args:
         name: network of the zoo, or a file that holds a trained one (.safetensors, .pt)
@@ -35,7 +35,8 @@ def layers(
     from rich.console import Console
     from rich.table import Table
 
-    from frankenstein.surgery import cut_points, layout_of
+    from frankenstein.surgery import cut, cut_points
+    from frankenstein.surgery.layouts import laid
     from frankenstein.zoo import build_network, load_network
 
     if saved:
@@ -47,9 +48,10 @@ def layers(
     table.add_column("units", justify="right")
     table.add_column("height x width", justify="right")
     for layer, shape in cut_points(network).items():
-        units, places = "", shape  # what has more axes than a map has no axis of units
+        # What has more axes than a map has no axis of units.
+        units, places = "", " x ".join(map(str, shape))
         if len(shape) <= 3:
-            layout = layout_of(shape)
-            units, places = str(layout.units), layout.grid
-        table.add_row(layer, units, " x ".join(map(str, places)))
+            _, layout = laid(cut(network, after=layer), shape)
+            units, places = str(layout.units), layout.places
+        table.add_row(layer, units, places)
     Console().print(table)

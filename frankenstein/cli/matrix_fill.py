@@ -26,7 +26,7 @@ from frankenstein.surgery import join
 from frankenstein.tasks.together import StitchingTogether
 
 
-def fill(work: Work, epochs: int, name: str) -> None:
+def fill(work: Work, epochs: int) -> None:
     """Make every row that is not kept yet."""
     values, cells, names = work.values, work.cells, work.sides[0].names
     keys = [(*kind, s) for kind in kinds(values, epochs) for s in names]
@@ -34,12 +34,11 @@ def fill(work: Work, epochs: int, name: str) -> None:
         return
     quiet, few = values["quiet"], debug_images(values)
     fast = work.sides[0].folded(), work.sides[1].folded()
-    solving = waiting(work.data.train_batches(few or values["solve_on"]), f"solving {name}", quiet)
+    solving = waiting(work.data.train_batches(few or values["solve_on"]), "solving", quiet)
     moments = pair_moments(*fast, solving, work.device)
 
-    def score(stitches: Mapping[Pair, Stitch], what: str) -> StitchingMatrix:
-        held_out = work.data.val_batches(few)
-        batches = waiting(held_out, f"scoring {what}", quiet) if what else held_out
+    def score(stitches: Mapping[Pair, Stitch], quiet: bool = quiet) -> StitchingMatrix:
+        batches = waiting(work.data.val_batches(few), "scoring", quiet)
         return score_stitches(*fast, moments, stitches, batches, work.device)
 
     for kind, seed in kinds(values, epochs):
@@ -55,9 +54,9 @@ def fill(work: Work, epochs: int, name: str) -> None:
             continue
         for pair, stitch in stitches.items():
             stitch.solve(moments.moments(*pair))
-        _keep(cells, (kind, seed), names, _scores(score(stitches, name)))
+        _keep(cells, (kind, seed), names, _scores(score(stitches)))
     if rows := [key for key in keys if key[0] == "trained" and key not in cells]:
-        _train_rows(work, rows, epochs, moments, score, name)
+        _train_rows(work, rows, epochs, moments, score)
 
 
 def _untrained(work: Work) -> dict[Pair, float]:
@@ -82,21 +81,20 @@ def _train_rows(
     rows: list[tuple[str, int, str]],
     epochs: int,
     moments: PairMoments,
-    score: Callable[[Mapping[Pair, Stitch], str], StitchingMatrix],
-    name: str,
+    score: Callable[..., StitchingMatrix],
 ) -> None:
     """Train row after row: the stitches that start at one sender layer share its pass."""
     steps = 3 if work.values["debug"] else len(work.data.train_dataloader())
     with progress_bar() as bar:
         bar.disable = work.values["quiet"]
-        task = bar.add_task(f"training {name}", total=len(rows) * epochs * steps, numbers="")
+        task = bar.add_task("training", total=len(rows) * epochs * steps, numbers="")
         for kind, seed, layer in rows:
             values = {**work.values, "seed": seed}
             stitches = made(values, work, moments, layer)
             for pair, stitch in stitches.items():
                 start_stitch(stitch, values, moments.moments(*pair))
             train_row(work, values, layer, stitches, epochs, moments, lambda: bar.advance(task))
-            _keep(work.cells, (kind, seed), [layer], _scores(score(stitches, "")))
+            _keep(work.cells, (kind, seed), [layer], _scores(score(stitches, quiet=True)))
 
 
 def train_row(

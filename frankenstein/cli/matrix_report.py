@@ -27,6 +27,7 @@ def write_matrix(run: RunFolder, name: str, values: Mapping[str, Any], results: 
         f"{results.whole('sender'):.2%} and {results.whole('receiver'):.2%} of the held-out "
         f"images. Stitches are solved and trained on training images and scored on the "
         f"{results.images['solved']:,} held-out ones.",
+        *(["The run was interrupted: n/a is not made yet."] if run.unfinished else []),
         *_remarks(values, results),
     ]
     for (kind, what), figure in pictures.items():
@@ -35,6 +36,8 @@ def write_matrix(run: RunFolder, name: str, values: Mapping[str, Any], results: 
         blocks.append(Picture(f"{what}-{kind}", figure, _caption(kind, what)))
     blocks.append("Every number is in `matrix.csv`.")
     write_run_report(run, f"All stitches: {name}", blocks)
+    for older in run.path.glob("events.out.tfevents.*"):  # of the same run, before a signal
+        older.unlink()
     with SummaryWriter(str(run.path)) as writer:
         for (kind, what), figure in pictures.items():
             writer.add_figure(f"matrix/{what}-{kind}", figure)

@@ -17,7 +17,13 @@ from frankenstein.cli.matrix_results import Results
 from frankenstein.cli.matrix_work import Work, debug_images, kinds, seeds_of
 from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_names import stitch_name
-from frankenstein.cli.stitch_options import check_numbers, epochs_of, make_stitch, objective_of
+from frankenstein.cli.stitch_options import (
+    check_matrix,
+    check_numbers,
+    epochs_of,
+    make_stitch,
+    objective_of,
+)
 from frankenstein.cli.trainer import device_of, quiet_lightning
 from frankenstein.compare.layer_set import layer_set
 from frankenstein.compare.pair_moments import PairMoments
@@ -60,9 +66,10 @@ def run_matrix(values: dict[str, Any], config: str) -> tuple[Path, Results]:
     name = values["run_name"] or stitch_name(values, dataset)
     folder = run_folder(values["out_dir"], "stitch", name, config, values["resume"], CELLS)
     with folder as run, quiet_lightning():
+        run.say_name()
         work = Work(values, networks, sides, data, device, Cells(run.path), refused)
         try:
-            fill(work, epochs, name)
+            fill(work, epochs)
         except Interrupted:
             run.unfinished = True
             if (so_far := _gathered(work, epochs)).found:
@@ -100,6 +107,7 @@ def _gathered(work: Work, epochs: int) -> Results:
 
 def _check(values: Mapping[str, Any]) -> None:
     check_numbers(values)
+    check_matrix(values)
     if values["devices"] not in ("auto", "1") or values["strategy"] != "auto":
         raise UserError("a matrix of stitches is made on one device; leave out --devices")
     if values["precision"] not in ("32-true", "bf16-mixed"):

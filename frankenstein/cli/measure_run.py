@@ -60,10 +60,11 @@ def run_measures(values: dict[str, Any], config: str) -> tuple[Path, bool, str, 
             size = sum(4 * one(black)[0].numel() for one in (subject.one, subject.other))
         announce(kept, size, images, values["quiet"])
     with run_folder(values["out_dir"], "compare", name, config) as run:
+        run.say_name()
         found = pair_similarities(
             subject.one,
             subject.other,
-            waiting(data.val_batches(), f"comparing {name}", values["quiet"]),
+            waiting(data.val_batches(), "comparing", values["quiet"]),
             measures,
             values["flattening"],
             values["keep"],

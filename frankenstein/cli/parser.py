@@ -41,6 +41,7 @@ def _told(schema: Schema, words: Sequence[str]) -> Iterator[tuple[Option, str, A
         for flag, option in flags.items()
         if option.hint is bool and flag.startswith("--")
     }
+    shown = [flag for option in options for flag in option.shown]
     positionals = iter([option for option in options if not option.flags])
     rest = list(words)
     while rest:
@@ -54,7 +55,7 @@ def _told(schema: Schema, words: Sequence[str]) -> Iterator[tuple[Option, str, A
             continue
         flag, equals, value = word.partition("=")
         if flag not in (known := negations | flags):
-            raise UsageError(f"unknown option {flag}{did_you_mean(flag, known)}")
+            raise UsageError(f"unknown option {flag}{did_you_mean(flag, shown)}")
         option = known[flag]
         if option.hint is bool:
             if equals:

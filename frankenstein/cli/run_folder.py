@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
+from rich.console import Console
 
 from frankenstein.cli.cards import cards_of
 from frankenstein.cli.unfinished import PARTIAL, find_unfinished, forget, hold, let_go, remember
@@ -51,6 +52,11 @@ class RunFolder:
     def final(self) -> Path:
         """Where it will lie once it is whole."""
         return self.path.with_name(self.path.name.removesuffix(PARTIAL))
+
+    def say_name(self) -> None:
+        """Print what the run is called, above its progress bars."""
+        if self.leads and not self.options["quiet"]:
+            Console().out(self.final.name, highlight=False)
 
     @property
     def checkpoint(self) -> Path | None:

@@ -33,6 +33,12 @@ class Option:
     about: str
 
     @property
+    def shown(self) -> tuple[str, ...]:
+        """The flags that `--help` lists: those that change something."""
+        on = self.hint is bool and self.default is True
+        return (f"--no-{self.flags[-1][2:]}",) if on and self.flags else self.flags
+
+    @property
     def is_list(self) -> bool:
         """Whether it takes several words."""
         return list in {get_origin(kind) or kind for kind in alternatives(self.hint)}

@@ -113,7 +113,7 @@ def stitch(
             stitch if absent
         data_root: folder where data sets lie, or are downloaded to; if absent, the one in the
             environment variable FRANKENSTEIN_DATA, or else data
-        resume: go on with the unfinished run of the same name
+        resume: go on with the unfinished run of the same name; if it is finished, only say where
         debug: one epoch of three batches, to see whether it runs
         quiet: no progress bar; print the folder only
         accelerator: cpu, gpu, or auto
@@ -162,8 +162,9 @@ def _is_matrix(values: dict[str, Any]) -> bool:
             )
     if not lists and values["seeds"] != 1:
         raise UsageError(
-            "--seeds belongs to a matrix of stitches: say --all, or --sender-layers and "
-            "--receiver-layers"
+            "--seeds belongs to a matrix of stitches: say --all, or for an interval of this one "
+            f"pair --sender-layers {values['sender_layer']} --receiver-layers "
+            f"{values['receiver_layer']} --seeds {values['seeds']}"
         )
     return bool(lists)
 

@@ -7,6 +7,8 @@ import torch
 
 from frankenstein.catalog import STITCHES
 from frankenstein.cli.checks import at_least
+from frankenstein.cli.schema import REQUIRED, read_schema
+from frankenstein.cli.stitch import stitch
 from frankenstein.errors import UserError
 from frankenstein.moments import Moments
 from frankenstein.stitches import Stitch, start
@@ -28,8 +30,18 @@ _NO_START = {
     ("identity", "perm"),
 }
 
-# Options that act in training, and their values where they do not act.
-_TRAINING = {"cka_reg": 0, "direct": None, "target_type": "hard"}
+# Options that act in training alone.
+_TRAINING = (
+    "cka_reg",
+    "direct",
+    "target_type",
+    "lr",
+    "weight_decay",
+    "optimizer",
+    "augment",
+    "save_frequency",
+    "precision",
+)
 
 
 def check_numbers(values: Mapping[str, Any]) -> None:
@@ -53,6 +65,37 @@ def check_numbers(values: Mapping[str, Any]) -> None:
         seeds=(values["seeds"], 1),
         solve_on=(1 if values["solve_on"] is None else values["solve_on"], 1),
     )
+
+
+def stitch_defaults() -> dict[str, Any]:
+    """The values of stitch.py's options that need not be given."""
+    options = read_schema(stitch).options.values()
+    return {option.name: option.default for option in options if option.default is not REQUIRED}
+
+
+def check_matrix(values: Mapping[str, Any]) -> None:
+    """Refuse options that do nothing where every layer is stitched to every layer.
+
+    Raises:
+        UserError: if there is one.
+    """
+    defaults = stitch_defaults()
+    if values["save_frequency"] != defaults["save_frequency"]:
+        raise UserError(
+            "--save-frequency is of the pictures of one stitch, and a matrix has none; leave it out"
+        )
+    if epochs_of(values):
+        return
+    if values["init"] not in (defaults["init"], "ps_inv"):
+        raise UserError(
+            f"--init {values['init']} is where training starts, and here there is none: every "
+            "stitch is solved; leave it out"
+        )
+    if values["seeds"] > 1 and values["mask"] != "random-permutation":
+        raise UserError(
+            "--seeds repeats what is random, and stitches that are only solved have nothing "
+            "random in them; train them or leave it out"
+        )
 
 
 def family_of(values: Mapping[str, Any]) -> str:
@@ -130,12 +173,8 @@ def objective_of(values: Mapping[str, Any]) -> Objective:
         UserError: if the options contradict each other.
     """
     direct, weight, hard = values["direct"], values["cka_reg"], values["target_type"] == "hard"
-    family = family_of(values)
-    trainable = STITCHES[family].trainable
-    for option, off in _TRAINING.items():
-        if values[option] != off and not (trainable and values["epochs"]):
-            why = "--epochs 0 leaves none" if trainable else f"a stitch of family {family} has none"
-            raise UserError(f"{_flag(option)} acts in training, and {why}")
+    if not epochs_of(values):
+        _check_untrained(values)
     if direct and not hard:
         raise UserError(
             "--direct fits the target representation, where --target-type has no part; "
@@ -151,6 +190,22 @@ def objective_of(values: Mapping[str, Any]) -> Objective:
         "cka": direct_cka,
     }[direct]
     return cka_regularized(objective, weight) if weight else objective
+
+
+def _check_untrained(values: Mapping[str, Any]) -> None:
+    """Refuse what acts in training where there is none; the defaults are as good as not given."""
+    family, defaults = family_of(values), stitch_defaults()
+    trainable = STITCHES[family].trainable
+    if not trainable and values["epochs"] not in (0, defaults["epochs"]):
+        raise UserError(
+            f"--epochs {values['epochs']} asks for training, and a stitch of family {family} has "
+            "no parameters to train; leave it out"
+        )
+    why = "--epochs 0 leaves none" if trainable else f"a stitch of family {family} has none"
+    for option in _TRAINING:
+        if values[option] != defaults[option]:
+            flag = "--no-augment" if option == "augment" else _flag(option)
+            raise UserError(f"{flag} acts in training, and {why}")
 
 
 def _is_used(value: Any) -> bool:

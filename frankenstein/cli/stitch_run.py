@@ -53,6 +53,7 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
     joins = _joins(values, pair)
     folder = run_folder(values["out_dir"], "stitch", name, config, values["resume"])
     with folder as run, quiet_lightning():
+        run.say_name()
         task = Stitching(
             pair.sender,
             pair.receiver,
@@ -67,7 +68,7 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
         )
         frames = Every(values["save_frequency"] * max(1, epochs), draw_stitch)
         callbacks = [RepresentationSimilarity(values["measures"]), frames]
-        bars = [] if quiet else [TrainingBar(f"training {name}")]
+        bars = [] if quiet else [TrainingBar()]
         trainer = make_trainer(run.path, epochs, [*callbacks, *bars], hardware_of(values))
         if not epochs and values["devices"] != "auto" and trainer.num_devices > 1:
             raise UserError(
@@ -78,7 +79,7 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
         task.to(device)
         few = 3 * values["batch_size"] if values["debug"] else None
         solving = data.train_batches(few or values["solve_on"])
-        ps_inv = _solve(task, values, waiting(solving, f"solving {name}", quiet), device)
+        ps_inv = _solve(task, values, waiting(solving, "solving", quiet), device)
         before = copy.deepcopy(stitch)
         if epochs:
             if values["debug"]:
@@ -98,7 +99,7 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
             task.sender,
             task.receiver,
             {kind: nn.Sequential(task.align, one).to(device) for kind, one in stitches.items()},
-            waiting(data.val_batches(few), f"evaluating {name}", quiet),
+            waiting(data.val_batches(few), "evaluating", quiet),
             values["measures"],
             device,
             controls=controls,

@@ -9,8 +9,9 @@ from torch import nn
 
 from frankenstein.cli.config import read_config
 from frankenstein.cli.joint import Pair, load_joint
-from frankenstein.cli.schema import REQUIRED, read_schema
+from frankenstein.cli.schema import read_schema
 from frankenstein.cli.stitch import stitch
+from frankenstein.cli.stitch_options import stitch_defaults
 from frankenstein.errors import UserError
 from frankenstein.stitches import Stitch, load_stitch, stitch_facts
 from frankenstein.zoo import network_sha256
@@ -54,12 +55,6 @@ def read_run(
     for file in () if other_networks else files.values():
         _check_networks(file, values, pair)
     return StitchedRun(values, pair, {kind: load_stitch(file) for kind, file in files.items()})
-
-
-def stitch_defaults() -> dict[str, Any]:
-    """The values of stitch.py's options that need not be given."""
-    options = read_schema(stitch).options.values()
-    return {option.name: option.default for option in options if option.default is not REQUIRED}
 
 
 def _check_networks(file: Path, values: Mapping[str, Any], pair: Pair) -> None:

@@ -11,6 +11,7 @@ from frankenstein.cli.run_folder import RunFolder, claim_folder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.schema import read_schema
 from frankenstein.cli.study_steps import FOLDER, Step
+from frankenstein.errors import AlreadyDone
 from frankenstein.files import write_whole
 from frankenstein.report import markdown_table
 
@@ -48,7 +49,10 @@ def _run(step: Step, folder: Path, shared: Mapping[str, Any]) -> Path:
     schema = read_schema(step.verb)
     positional = [options.pop(name) for name, one in schema.options.items() if not one.flags]
     with redirect_stdout(StringIO()) if shared["quiet"] else nullcontext():
-        return Path(step.verb(*positional, **options))
+        try:
+            return Path(step.verb(*positional, **options))
+        except AlreadyDone as done:
+            return done.folder
 
 
 def _page(folder: Path, done: Sequence[tuple[str, Path]]) -> list[str]:

@@ -52,7 +52,7 @@ def train(
         run_name: folder of this run in OUT_DIR/train; made from model, data set and seeds if absent
         data_root: folder where data sets lie, or are downloaded to; if absent, the one in the
             environment variable FRANKENSTEIN_DATA, or else data
-        resume: go on with the unfinished run of the same name
+        resume: go on with the unfinished run of the same name; if it is finished, only say where
         quiet: no progress bar; print the folder only
         accelerator: cpu, gpu, or auto
         devices: how many devices, or which

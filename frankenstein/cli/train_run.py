@@ -44,7 +44,8 @@ def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, floa
     size = _bytes(network) * (8 + _snapshots(values, data))  # a checkpoint has Adam's two moments
     folder = run_folder(values["out_dir"], "train", name, config, values["resume"], size=size)
     with folder as run, quiet_lightning():
-        bars = [] if values["quiet"] else [TrainingBar(f"training {name}")]
+        run.say_name()
+        bars = [] if values["quiet"] else [TrainingBar()]
         snapshots = Every(values["save_frequency"], _snapshot(run, network, card))
         callbacks = [SeededSteps(values["gradient_noise"]), snapshots, *bars]
         trainer = make_trainer(run.path, values["epochs"], callbacks, hardware_of(values))

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from frankenstein.errors import UserError
+from frankenstein.errors import AlreadyDone, UserError
 from frankenstein.files import UNFINISHED, write_whole
 
 try:
@@ -29,21 +29,30 @@ def find_unfinished(
     """The unfinished run of that name with these options and networks, and the hold on it.
 
     Raises:
-        UserError: if there is none, it has others, or it is running.
+        AlreadyDone: if there is none, but a finished one.
+        UserError: if there is neither, it has others, or it is running.
     """
     reasons: list[str] = []
     for path in _candidates(parent, name):
         lock = hold(path)
         if lock < 0:
             reasons.append(f"{path} is being written by a run that is under way; wait for it")
-        elif difference := _difference(path, config, made_of):
-            reasons.append(difference)
+        elif other := _difference(path, path / _ORIGIN, config, made_of):
+            own = "resume it with its own options, or choose --run-name"
+            reasons.append(f"the unfinished run in {path} has {other}; {own}")
             let_go(lock)
         else:
             _tidy(path)
             return path, lock
-    none = f"nothing to resume: no {parent / name}{PARTIAL}; run without --resume"
-    raise UserError(reasons[0] if reasons else none)
+    none = f"nothing to resume: no {parent / name}{PARTIAL}"
+    for path in _candidates(parent, name, ""):
+        if not (path / "run.json").is_file():
+            continue
+        other = _difference(path, path / "run.json", config, made_of)
+        if other is None:
+            raise AlreadyDone(path)
+        reasons.append(f"{none}, and the finished run in {path} has {other}; run without --resume")
+    raise UserError(reasons[0] if reasons else f"{none}; run without --resume")
 
 
 def remember(path: Path, config: str, made_of: Mapping[str, str]) -> None:
@@ -78,27 +87,26 @@ def let_go(lock: int) -> None:
         os.close(lock)
 
 
-def _candidates(parent: Path, name: str) -> Iterator[Path]:
-    form = re.compile(re.escape(name) + r"(-\d+)?" + re.escape(PARTIAL))
-    found = [path for path in parent.glob(f"*{PARTIAL}") if form.fullmatch(path.name)]
+def _candidates(parent: Path, name: str, suffix: str = PARTIAL) -> Iterator[Path]:
+    form = re.compile(re.escape(name) + r"(-\d+)?" + re.escape(suffix))
+    found = [path for path in parent.glob(f"*{suffix}") if form.fullmatch(path.name)]
     yield from sorted(found, key=lambda path: (len(path.name), path.name))
 
 
-def _difference(path: Path, config: str, made_of: Mapping[str, str]) -> str | None:
+def _difference(path: Path, record: Path, config: str, made_of: Mapping[str, str]) -> str | None:
     """What the run in a folder has that this one has not; None if they are the same."""
     try:
         written = (path / "config.yaml").read_text(encoding="utf-8")
-        before_of = json.loads((path / _ORIGIN).read_text(encoding="utf-8"))
+        before_of = json.loads(record.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None  # it was killed before it wrote anything
+    if "cards" in before_of:  # of a finished run
+        before_of = {whose: card["sha256"] for whose, card in before_of["cards"].items()}
     before: dict[str, Any] = {**(yaml.safe_load(written) or {}), **before_of}
     now: dict[str, Any] = {**(yaml.safe_load(config) or {}), **made_of}
     for key in before.keys() | now.keys():
         if key not in _IDLE and before.get(key) != now.get(key):
-            return (
-                f"the unfinished run in {path} has {key} {before.get(key)!r}, this one "
-                f"{now.get(key)!r}; resume it with its own options, or choose --run-name"
-            )
+            return f"{key} {before.get(key)!r}, this one {now.get(key)!r}"
     return None
 
 

@@ -46,16 +46,19 @@ def wanted(hint: Any) -> str:
     """A type in words.
 
     >>> wanted(int | None), wanted(Literal["sgd", "adam"]), wanted(list[str])
-    ('a whole number or null', 'sgd or adam', 'one or more of text')
+    ('a whole number', 'sgd or adam', 'one or more of text')
     """
     if get_origin(hint) is Literal:
         return _listed([str(word) for word in get_args(hint)])
     if get_origin(hint) is list:
         return f"one or more of {wanted(get_args(hint)[0])}"
-    kinds = alternatives(hint)
+    kinds = [kind for kind in alternatives(hint) if kind is not NoneType]  # said by leaving it out
     if len(kinds) > 1:
         return _listed([wanted(kind) for kind in kinds])
-    return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))
+    kind = kinds[0] if kinds else hint
+    return (
+        wanted(kind) if kind is not hint else _WORDS.get(kind, getattr(kind, "__name__", str(kind)))
+    )
 
 
 def _converted(hint: Any, value: Any) -> Any:

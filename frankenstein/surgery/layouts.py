@@ -19,6 +19,15 @@ class Layout(NamedTuple):
     grid: tuple[int, ...]  # (H, W) of a map, or of the patches among tokens; () of a vector
     extra: int = 0  # tokens in front that are no patch, such as a class token
 
+    @property
+    def places(self) -> str:
+        """Where each unit has a value, in words; nothing of a vector.
+
+        >>> layout_of((197, 768)).places
+        '14 x 14 and a class token'
+        """
+        return " x ".join(map(str, self.grid)) + (" and a class token" if self.extra else "")
+
 
 def layout_of(shape: tuple[int, ...]) -> Layout:
     """The layout of one example of this shape; a map's channels come first or, as in Swin, last.
@@ -152,7 +161,4 @@ def _patches(tokens: int) -> tuple[tuple[int, int], int]:
 def _said(layout: Layout) -> str:
     if layout.kind == "vector":
         return "a vector"
-    places = " x ".join(map(str, layout.grid))
-    if layout.kind == "map":
-        return f"a map of {places}"
-    return f"tokens of {places}" + (" and a class token" if layout.extra else "")
+    return f"{'a map' if layout.kind == 'map' else 'tokens'} of {layout.places}"

@@ -110,7 +110,8 @@ def test_its_tables_are_printed_and_fit_80_columns(stitched, capsys, monkeypatch
     words = ["evaluate", str(stitched), "--stitch", "after", "--accelerator", "cpu"]
     assert main(words) == 0
     said = capsys.readouterr().out
-    for part in ("solving controls", "evaluating made", "outside", "untrained", "both", "interval"):
+    assert said.startswith("made\n")
+    for part in ("solving controls", "evaluating", "outside", "untrained", "both", "interval"):
         assert part in said
     lines = said.splitlines()
     assert max(len(line) for line in lines if not line.startswith("warning: ")) <= 80
@@ -177,6 +178,7 @@ def test_an_old_state_dict_that_is_damaged_once_it_was_stitched_is_refused(few_d
     [
         ("", "missing SUBJECT (file of a network"),
         ("absent.safetensors", "no file absent.safetensors"),
+        ("FOLDER", "to evaluate a network in it, name its file, such as FOLDER/"),
         (".", ". is no run of stitch.py: there is no config.yaml"),
         ("NETWORK --stitch after", "--stitch chooses among the stitches of a run, and"),
         ("NETWORK --stitch aftre", "got 'aftre'; did you mean after"),
@@ -186,7 +188,10 @@ def test_an_old_state_dict_that_is_damaged_once_it_was_stitched_is_refused(few_d
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(mistake, saved, words, expected):
-    assert expected in mistake("evaluate", *words.replace("NETWORK", saved("lenet")).split())
+    network = saved("lenet")
+    folder = str(Path(network).parent)
+    given = words.replace("NETWORK", network).replace("FOLDER", folder)
+    assert expected.replace("FOLDER", folder) in mistake("evaluate", *given.split())
 
 
 def test_a_percentile_out_of_range_is_one_line(stitched, capsys):

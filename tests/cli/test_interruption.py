@@ -22,7 +22,7 @@ from frankenstein.zoo import load_network
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
 TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", "-e", "3", "-b", "64", "-s", "5")
-STITCH = ("-e", "3", "-b", "64", "-s", "5", "-lr", "0.01", "--measures", "linear_cka")
+STITCH = ("-e", "3", "-b", "64", "-lr", "0.01", "--measures", "linear_cka")
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
 
 
@@ -36,7 +36,7 @@ def words(request, pair):
     """A command line of each kind of run that can be resumed."""
     return {
         "train": TRAIN,
-        "stitch": ("stitch", *pair, "pool1", "pool1", *STITCH),
+        "stitch": ("stitch", *pair, "pool1", "pool1", *STITCH, "-s", "5"),
         "matrix": ("stitch", *pair, *LISTS, *STITCH, "-e", "1"),
     }[request.param]
 
@@ -301,6 +301,10 @@ def test_an_interrupted_matrix_shows_the_rows_that_are_done(few_digits, pair, mo
     rows = [line.split(",") for line in (folder / "matrix.csv").read_text().splitlines()]
     assert {row[1] for row in rows if row[0] == "trained"} == {"fc1"}
     assert {row[1] for row in rows if row[0] == "solved"} == {"fc1", "fc2"}
+    assert "The run was interrupted: n/a is not made yet." in report
+    assert main([*words, "--resume"]) == 0
+    (whole,) = Path("results/stitch").iterdir()
+    assert "interrupted" not in (whole / "report.md").read_text()
 
 
 def test_a_run_that_is_under_way_is_not_resumed_by_another(few_digits, monkeypatch, capsys):
@@ -324,6 +328,7 @@ def test_a_run_is_resumed_with_its_own_options_and_networks_only(
     few_digits, killed, words, capsys, pair
 ):
     name = "Classifier" if words[0] == "train" else "Stitching"
+    words = [*words, "--run-name", "own"]
     killed(words, f"frankenstein.tasks.{name}.training_step", 6)
     command = [*words, "--resume", "--quiet", "--accelerator", "cpu", "-lr", "0.3"]
     assert main(command) == 2
@@ -335,6 +340,22 @@ def test_a_run_is_resumed_with_its_own_options_and_networks_only(
         killed([*words, "--run-name", "x"], "frankenstein.tasks.Stitching.training_step", 6)
         assert main([*swapped, "--resume", "--quiet", "--accelerator", "cpu"]) == 2
         assert "has sender" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["train", "stitch", "matrix"], indirect=True)
+def test_resuming_a_finished_run_says_where_it_is_and_does_nothing(run, words, capsys):
+    words = [*words, "--run-name", "whole"]
+    folder = run(*words)
+    before = {path: path.stat().st_mtime_ns for path in folder.parent.rglob("*")}
+    assert run(*words, "--resume") == folder
+    assert main([*words, "--resume", "--accelerator", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert f"{folder} is finished; there was nothing left to do\n" in said
+    assert f"report:     {folder}/report.md\n" in said or words[0] == "stitch"
+    assert {path: path.stat().st_mtime_ns for path in folder.parent.rglob("*")} == before
+    other = [*words, "--resume", "--quiet", "--accelerator", "cpu", "-lr", "0.3"]
+    assert main(other) == 2
+    assert f"and the finished run in {folder} has lr 0.0" in capsys.readouterr().err
 
 
 def test_a_numbered_run_is_found_again(run, killed):

@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from frankenstein.cli import main, matrix_fill
 from frankenstein.cli.matrix_report import warned
 from frankenstein.cli.matrix_results import Results
 from frankenstein.compare.shares import share_interval
+from frankenstein.errors import Interrupted
 
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
 FEW = (*LISTS, "-b", "64", "--measures", "linear_cka")
@@ -68,8 +70,8 @@ def test_what_is_not_trained_has_no_bar_and_what_is_left_out_is_said(few_digits,
     words = ["stitch", *pair, *LISTS, "-e", "0", "--run-name", "a", "--accelerator", "cpu"]
     assert main(words) == 0
     said = capsys.readouterr().out
-    assert "solving a" in said
-    assert "training a" not in said
+    assert "\na\nsolving " in said
+    assert "training " not in said.partition("solved stitches")[0]
     assert "4 solved stitches are clearly above their control" in said
     left_out = "Left out: unbiased_cka, which a matrix of stitches has not"
     assert left_out in said
@@ -96,7 +98,7 @@ def test_an_interrupted_matrix_goes_on_and_ends_as_if_it_had_not_been(
 
     def interrupted(*arguments):
         if len(rows) == 2:
-            raise KeyboardInterrupt
+            raise Interrupted(signal.SIGINT)
         rows.append(arguments[2])
         train(*arguments)
 
@@ -113,6 +115,7 @@ def test_an_interrupted_matrix_goes_on_and_ends_as_if_it_had_not_been(
     assert folder.name == "cut"
     for name in ("matrix.csv", "summary.json"):
         assert (folder / name).read_text() == (whole / name).read_text()
+    assert len(list(folder.glob("events.out.tfevents.*"))) == 1  # none of the unfinished figures
     assert not list(folder.parent.glob("*.partial"))
 
 
@@ -163,7 +166,14 @@ def test_random_partners_are_drawn_anew_for_every_seed(run, pair):
     [
         ("--all relu2", "--all takes no SENDER_LAYER, got 'relu2'; use --sender-layers relu2"),
         ("--sender-layers relu2 --receiver-layers rel2", "LeNet has no layer 'rel2'; did you mean"),
-        ("relu2 relu2 --seeds 2", "say --all, or --sender-layers and --receiver-layers"),
+        (
+            "relu2 relu3 --seeds 2",
+            "say --all, or for an interval of this one pair --sender-layers relu2 "
+            "--receiver-layers relu3 --seeds 2",
+        ),
+        ("--all -s 3", "--save-frequency is of the pictures of one stitch, and a matrix has none"),
+        ("--all -e 0 -i eye", "--init eye is where training starts, and here there is none"),
+        ("--all -e 0 --seeds 3", "stitches that are only solved have nothing random in them"),
         ("relu2 relu2 --resume", "nothing to resume: no results/stitch"),
         ("--all --seeds 0", "--seeds must be at least 1, got 0"),
         ("--all --devices 2", "a matrix of stitches is made on one device; leave out --devices"),

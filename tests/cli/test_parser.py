@@ -202,6 +202,9 @@ def test_a_run_with_a_value_missing_cannot_be_replayed():
     ("line", "expected"),
     [
         ("--modle lenet", "unknown option --modle; did you mean --model? See"),
+        ("--resum", "unknown option --resum; did you mean --resume? See"),
+        ("--bar", "unknown option --bar; did you mean --no-bars"),  # as --help has it
+        ("-d", " or synthetic; see"),  # not: or null
         ("-l 3", "unknown option -l; did you mean -lr or --lr? See"),
         ("--mod lenet", "unknown option --mod; did you mean --model"),
         ("--no-epochs", "unknown option --no-epochs; did you mean"),
@@ -353,6 +356,15 @@ def test_layers_prints_the_cut_points_of_a_network_in_order_with_their_shapes(ca
     assert re.search(r"bn3 .* 32 .* 13 x 13 ", page)
     assert re.search(r"fc .* 7 ", page)
     assert page.index("conv1") < page.index("bn3") < page.index("fc")
+
+
+def test_layers_prints_what_stitches_see_of_tokens(capsys):
+    words = ("torchvision/vit_b_16", "--in-channels", "3", "--image-size", "32")
+    assert main(["layers", *words]) == 0
+    page = capsys.readouterr().out
+    assert re.search(r"reshape .* 768 .* 2 x 2 ", page)  # (768, 4), turned where it is cut
+    assert re.search(r"permute .* 768 .* 2 x 2 ", page)
+    assert re.search(r"cat .* 768 .* 2 x 2 and a class token ", page)
 
 
 def test_layers_of_an_unknown_network_names_the_known_ones(capsys):

@@ -5,7 +5,8 @@ import pytest
 
 from frankenstein.cli.cards import short_name
 from frankenstein.cli.run_folder import CHECKPOINT, claim_folder, run_folder
-from frankenstein.cli.run_names import networks_name
+from frankenstein.cli.run_names import networks_name, stitch_name
+from frankenstein.cli.stitch_options import stitch_defaults
 from frankenstein.errors import UserError
 
 
@@ -129,11 +130,51 @@ def test_runs_are_named_after_the_files_of_networks_or_their_folders():
     )
 
 
+@pytest.mark.parametrize(
+    ("changed", "end"),
+    [
+        ({}, "bn3-bn5-random"),
+        ({"epochs": 2}, "bn3-bn5-random-e2"),
+        ({"epochs": 0, "init": "ps_inv"}, "bn3-bn5-ps_inv-e0"),
+        ({"lr": 1000.0}, "bn3-bn5-random-lr1000"),
+        ({"weight_decay": 1e-4, "batch_size": 64}, "bn3-bn5-random-wd0.0001-b64"),
+        ({"optimizer": "sgd", "seed": 3}, "bn3-bn5-random-sgd-seed3"),
+        ({"family": "identity"}, "bn3-bn5-random-identity"),
+        ({"quiet": True, "measures": ["linear_cka"]}, "bn3-bn5-random"),  # train nothing else
+    ],
+)
+def test_a_name_says_every_option_that_changes_what_is_trained(saved, changed, end):
+    pair = {"sender": saved("lenet", 0), "receiver": saved("lenet", 1)}
+    layers = {"sender_layer": "bn3", "receiver_layer": "bn5"}
+    name = stitch_name(stitch_defaults() | pair | layers | changed, "digits")
+    assert name == f"lenet-10-1-in0-10-1-in1-digits-{end}"
+
+
+@pytest.mark.parametrize(
+    ("changed", "end"),
+    [
+        ({"all": True, "epochs": 0}, "all-solved"),
+        ({"all": True, "epochs": 1, "seeds": 3}, "all-random-e1-seeds3"),
+        ({"sender_layers": ["bn3", "bn5"], "epochs": 0}, "bn3+bn5-all-solved"),
+        ({"receiver_layers": [f"layer{n}" for n in range(9)]}, "all-9layers-random"),
+    ],
+)
+def test_the_name_of_a_matrix_says_its_layers(saved, changed, end):
+    pair = {"sender": saved("lenet", 0), "receiver": saved("lenet", 1)}
+    layers = {"sender_layer": None, "receiver_layer": None}
+    name = stitch_name(stitch_defaults() | pair | layers | changed, "digits")
+    assert name == f"lenet-10-1-in0-10-1-in1-digits-{end}"
+
+
 def test_a_name_says_networks_and_data_each_once(saved, tmp_path):
     pair = saved("lenet", 0), saved("lenet", 1)
     assert networks_name(pair, "digits") == "lenet-10-1-in0-10-1-in1-digits"
     assert networks_name((pair[0], saved("mlp")), "mnist", between="-vs-") == (
         "lenet-10-1-in0-vs-mlp-10-1-in0-mnist"
+    )
+    worn = saved("lenet", 2, dataset="fashion")
+    assert networks_name((pair[0], worn), "digits") == (
+        "lenet-digits-10-1-in0-fashion-10-1-in2-digits"
     )
     trained = tmp_path / "lenet-digits-in0-gn0" / "network.safetensors"
     trained.parent.mkdir()

@@ -25,7 +25,7 @@ def weight(folder, kind):
 
 def test_a_run_leaves_the_folder_of_the_design(run, pair):
     folder = run("stitch", *pair, "pool1", "pool1", "-e", "2", "-b", "25")
-    assert folder.name == "lenet-10-1-in0-10-1-in1-digits-pool1-pool1-random"
+    assert folder.name == "lenet-10-1-in0-10-1-in1-digits-pool1-pool1-random-e2-b25"
     assert [path for path in folder.rglob("*") if path.suffix in (".ckpt", ".partial")] == []
 
     sha = {side: network_sha256(load_network(path)) for side, path in zip(
@@ -115,7 +115,8 @@ def test_what_is_printed_last_is_what_a_person_wants(few_digits, pair, capsys):
     words = [*pair, "pool1", "pool1", "-e", "1", "--run-name", "a", "--accelerator", "cpu"]
     assert main(["stitch", *words]) == 0
     said = capsys.readouterr().out
-    for bar in ("solving a", "training a", "evaluating a"):
+    assert said.startswith("a\n")
+    for bar in ("solving ", "training ", "evaluating "):
         assert bar in said
     *_, report, board = said.strip().splitlines()
     assert report == "report:     results/stitch/a/report.md"

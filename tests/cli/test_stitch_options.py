@@ -54,7 +54,7 @@ def moved(folder):
 @pytest.mark.parametrize("rule", RULES)
 def test_a_mask_keeps_its_partners_while_it_is_trained(quick, mlps, rule):
     folder = quick("stitch", *mlps, "fc2", "fc2", "-m", rule, "-e", "1", *FEW)
-    assert folder.name.endswith(f"-matched-{rule}")
+    assert folder.name.endswith(f"-matched-{rule}-e1")
     made = stitches(folder)
     before, after = made["before"], made["after"]
     assert isinstance(after, Matched)
@@ -112,7 +112,7 @@ def test_every_teacher_and_temperature_leads_elsewhere_from_the_same_start(quick
     ]
     kinds += [(), ("--target-type", "soft_2"), ("--direct", "mse")]
     folders = [quick("stitch", *mlps, *words, *more) for more in kinds]
-    assert folders[0].name.endswith("-random-soft_1-t2.0")
+    assert folders[0].name.endswith("-random-soft_1-t2.0-e1-lr0.01-seed1")
     found = [weights(folder) for folder in folders]
     for i, (before, after, _) in enumerate(found):
         assert torch.equal(before, found[0][0])
@@ -141,7 +141,7 @@ def test_direct_matching_can_be_rewarded_for_likeness(quick, mlps):
 )
 def test_flattened_maps_are_stitched_from_place_to_place(quick, pair, layers, shape):
     folder = quick("stitch", *pair, *layers, "-f", "-e", "1", "--debug", *FEW)
-    assert folder.name.endswith("-flat")
+    assert folder.name.endswith("-flat-e1-debug")
     assert all(weight.shape == shape for weight in weights(folder))
 
 
@@ -225,7 +225,7 @@ SOFT = "--target-type soft_1"
         (f"--temperature inf {SOFT}", "--temperature takes a number, got 'inf'"),
         ("--cka-reg nan", "--cka-reg takes a number, got 'nan'"),
         ("--target-type soft_3", "--target-type takes hard, soft_1, soft_2, soft_12 or soft_1_plu"),
-        ("--direct l2", "--direct takes mse or cka or null, got 'l2'"),
+        ("--direct l2", "--direct takes mse or cka, got 'l2'"),
         # What acts in training, where there is none.
         ("--direct mse --family permutation", "--direct acts in training, and a stitch of family"),
         ("--direct cka --family identity", "acts in training, and a stitch of family identity has"),
@@ -233,6 +233,15 @@ SOFT = "--target-type soft_1"
         ("--direct mse -e 0", "--direct acts in training, and --epochs 0 leaves none"),
         (f"{SOFT} -e 0", "--target-type acts in training, and --epochs 0 leaves none"),
         ("--cka-reg 1 -e 0", "--cka-reg acts in training, and --epochs 0 leaves none"),
+        ("--family identity -e 5", "--epochs 5 asks for training, and a stitch of family identity"),
+        ("--family permutation -e 3", "permutation has no parameters to train; leave it out"),
+        ("--family permutation -lr 0.1", "--lr acts in training, and a stitch of family permutat"),
+        ("-lr 0.1 -e 0", "--lr acts in training, and --epochs 0 leaves none"),
+        ("-wd 0.1 -e 0", "--weight-decay acts in training, and --epochs 0 leaves none"),
+        ("-opt sgd -e 0", "--optimizer acts in training, and --epochs 0 leaves none"),
+        ("-s 3 -e 0", "--save-frequency acts in training, and --epochs 0 leaves none"),
+        ("--no-augment -e 0", "--no-augment acts in training, and --epochs 0 leaves none"),
+        ("--precision bf16-mixed -e 0", "--precision acts in training, and --epochs 0 leaves"),
         # Starts that say nothing.
         ("--orthogonal -i ones-zeros", "--init ones-zeros singles out no orthogonal stitch"),
         ("--family permutation -i ones-zeros", "--init ones-zeros singles out no permutation"),

@@ -105,7 +105,8 @@ def test_a_run_that_fails_leaves_nothing(run, monkeypatch, tmp_path):
 def test_what_is_printed_last_is_what_a_person_wants(few_digits, capsys):
     assert main([*TRAIN, "-e", "1", "--accelerator", "cpu"]) == 0
     said = capsys.readouterr().out
-    assert "training lenet-digits-in0-gn0" in said
+    assert said.startswith("lenet-digits-in0-gn0\n")
+    assert "\ntraining " in said
     *_, network, report, board = said.strip().splitlines()
     assert report == "report:     results/train/lenet-digits-in0-gn0/report.md"
     assert network == "network:    results/train/lenet-digits-in0-gn0/network.safetensors"
