@@ -69,7 +69,7 @@ def most_frequent(
     if several(labels):
         share = labels.double().mean(0)
         return float(share.maximum(1 - share).mean())
-    return float(labels.bincount().max() / len(labels))
+    return float(labels.bincount().max()) / len(labels)
 
 
 def several(labels: Tensor) -> bool:

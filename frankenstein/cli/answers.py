@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from frankenstein.cli.doubts import unlearned
 from frankenstein.cli.label_checks import answers_to
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare.tally import Tally
 from frankenstein.data import ImageData
+from frankenstein.labels import most_frequent
 from frankenstein.report import format_value
 
 
@@ -23,6 +25,8 @@ def accuracies(
     most: int | None = None,  # images
 ) -> dict[str, float]:
     """{"accuracy/sender": ...} on held-out images, all networks in one pass of their own.
+
+    And "accuracy/most_frequent", of the best answer to all held-out images that is always the same.
 
     Networks that tell other classes apart than the data have, or answer with one class where these
     have several labels, or the other way round, are left out: they cannot be right.
@@ -42,11 +46,13 @@ def accuracies(
             images, labels = images.to(device), labels.to(device)
             for whose, network in asked.items():
                 tallies[whose].update(network(images), labels)
-    return {f"accuracy/{whose}": tally.means()["accuracy"] for whose, tally in tallies.items()}
+    found = {whose: tally.means()["accuracy"] for whose, tally in tallies.items()}
+    found["most_frequent"] = most_frequent(data.val_labels)
+    return {f"accuracy/{whose}": value for whose, value in found.items()}
 
 
 def accuracy_line(scores: Mapping[str, float], examples: int, dataset: str | None) -> str:
-    """What the terminal shows of them.
+    """What the terminal shows of them, and a line on each network that learned nothing.
 
     >>> accuracy_line({"accuracy/sender": 0.5, "cka": 0.1}, 60, "digits")
     'accuracy, measured on 60 held-out images of digits: sender 50.00 %'
@@ -54,7 +60,8 @@ def accuracy_line(scores: Mapping[str, float], examples: int, dataset: str | Non
     found = [
         f"{key.removeprefix('accuracy/')} {format_value(value, percent=True)}"
         for key, value in scores.items()
-        if key.startswith("accuracy/")
+        if key.startswith("accuracy/") and key != "accuracy/most_frequent"
     ]
     measured = f"measured on {examples} held-out images of {dataset}"
-    return f"accuracy, {measured}: {', '.join(found) or 'n/a, for its classes are others'}"
+    said = f"accuracy, {measured}: {', '.join(found) or 'n/a, for its classes are others'}"
+    return "\n".join([said, *(f"warning: {line}" for line in unlearned(scores, examples))])

@@ -11,6 +11,7 @@ from frankenstein.cli.joint import Pair
 from frankenstein.cli.stitch_options import family_of, make_stitch
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import Controls, solve_controls
+from frankenstein.compare.outside import FLOOR
 from frankenstein.data import ImageData
 from frankenstein.surgery import join
 from frankenstein.zoo import read_card, untrained
@@ -27,11 +28,13 @@ def controls_for(
     data: ImageData,
     device: torch.device,
     few: int | None = None,
+    floor: float = FLOOR,
 ) -> Controls:
     """Controls for stitches between a pair that lies on the device; `few` limits the images.
 
-    The stitch from the untrained sender is of the family, rank and seed of the run's own; so is
-    the solved one, which is left out where `ps_inv` or `before` is that.
+    `floor` is that of `compare.outside`. The stitch from the untrained sender is of the family,
+    rank and seed of the run's own; so is the solved one, which is left out where `ps_inv` or
+    `before` is that.
     """
     known = family_of(values) == "affine" or values["init"] == "ps_inv"
     joint = join(
@@ -51,6 +54,7 @@ def controls_for(
         every=max(1, len(data.val_labels) // SCORED_ON),
         make=partial(make_stitch, values),
         sender=None if known else pair.joint.sender.front,
+        floor=floor,
     )
 
 

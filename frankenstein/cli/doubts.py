@@ -31,14 +31,32 @@ def untaught(
     accuracy: float,
     most_frequent: float,  # accuracy of the best answer that is always the same
     n: int,  # images
+    whose: str = "network",
 ) -> list[str]:
     """A line if a network is not clearly above an answer that is always the same."""
     if share_interval(accuracy, n)[0] > most_frequent:
         return []
     network, always = (format_value(one, percent=True) for one in (accuracy, most_frequent))
     return [
-        f"the network ({network}) is not clearly above the most frequent answer ({always}): it "
-        "has learned nothing that shows; try more epochs, or another -lr"
+        f"the {whose} ({network}) is not clearly above the most frequent answer ({always}): it "
+        "has learned nothing that shows; in train.py try more epochs, another -lr, or -opt adam"
+    ]
+
+
+def unlearned(scores: Mapping[str, float], images: int) -> list[str]:
+    """A line for a sender and for a receiver that learned nothing.
+
+    `scores` have "accuracy/sender" and so on, and "accuracy/most_frequent" of the best answer that
+    is always the same; of what is not there nothing is said.
+    """
+    if "accuracy/most_frequent" not in scores:
+        return []
+    chance = scores["accuracy/most_frequent"]
+    there = [whose for whose in ("sender", "receiver") if f"accuracy/{whose}" in scores]
+    return [
+        line
+        for whose in there
+        for line in untaught(scores[f"accuracy/{whose}"], chance, images, whose)
     ]
 
 

@@ -14,6 +14,7 @@ def evaluate(
     model: NetworkName | None = None,
     measures: list[MeasureName] | None = None,
     percentile: float = 95.0,
+    floor: float = 0.01,
     other_networks: bool = False,
     batch_size: Annotated[int, "-b"] = 250,
     out_dir: Annotated[str, "-o"] = "results",
@@ -37,6 +38,8 @@ def evaluate(
         model: network in a .pt file, which its shapes tell if absent
         measures: similarity of stitched to target; those of the run if absent
         percentile: of the receiver's own scores, above which a representation is outside
+        floor: of the variance in any direction, as a share of the mean one, where outside is told
+            (docs/stitching.md): how far its shares hang on directions of little variance
         other_networks: take a run's networks though they are not those it was made for
         batch_size: images a step
         out_dir: folder of results

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from frankenstein.cli.cards import cards_of
 from frankenstein.cli.checks import at_least, data_for
 from frankenstein.cli.controls import controls_for
-from frankenstein.cli.doubts import doubts
+from frankenstein.cli.doubts import doubts, untaught
 from frankenstein.cli.joint import check_model
 from frankenstein.cli.run_folder import run_folder
 from frankenstein.cli.run_names import networks_name, run_label
@@ -20,6 +20,7 @@ from frankenstein.cli.trainer import device_of
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import evaluate_network, evaluate_stitches
 from frankenstein.errors import UserError
+from frankenstein.labels import most_frequent
 from frankenstein.report import markdown_table, rich_table
 from frankenstein.zoo import load_network, network_sha256, read_card
 
@@ -74,9 +75,12 @@ def _network(values: dict[str, Any], config: str) -> tuple[Path, list[Renderable
             f"`{subject}` on the {len(data.val_labels)} held-out images of {dataset}. The interval "
             "is Wilson's, in %; the loss is cross entropy in nats."
         )
+        told = untaught(scores["accuracy"], most_frequent(data.val_labels), len(data.val_labels))
+        warned = [f"**Warning:** {line}." for line in told]
         table = markdown_table(rows, header, percent=["accuracy"])
-        write_run_report(run, f"Evaluation of {name}", [about, table])
-    return run.path, [rich_table(rows, header, percent=["accuracy"])]
+        write_run_report(run, f"Evaluation of {name}", [about, *warned, table])
+    shown_ = [rich_table(rows, header, percent=["accuracy"])]
+    return run.path, [*shown_, *(f"warning: {line}" for line in told)]
 
 
 def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[RenderableType]]:
@@ -92,6 +96,7 @@ def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Renderabl
     measures = options["measures"]
     with run_folder(values["out_dir"], "evaluate", name, config) as run:
         run.say_name()
+        controls = controls_for(options, pair, data, device, floor=values["floor"])
         scores = evaluate_stitches(
             pair.joint.sender,
             pair.joint.receiver,
@@ -99,16 +104,18 @@ def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[Renderabl
             waiting(data.val_batches(), "evaluating", values["quiet"]),
             measures,
             device,
-            controls_for(options, pair, data, device),
+            controls,
             values["percentile"],
         )
+        scores["accuracy/most_frequent"] = most_frequent(data.val_labels)
         run.summary.update(scores)
         run.facts |= {"device": str(device), "dataset": dataset, "examples": len(data.val_labels)}
         about = (
             f"The stitches of `{folder}` on the {len(data.val_labels)} held-out images of "
-            f"{dataset}; outside is beyond percentile {values['percentile']:g}."
+            f"{dataset}."
         )
-        tables = score_blocks(scores, measures, family_in_words(options))
+        family, percentile = family_in_words(options), values["percentile"]
+        tables = score_blocks(scores, measures, family, controls, percentile)
         warned = [f"**Warning:** {line}." for line in doubts(scores, options)]
         title, blocks = f"Evaluation of {name}", [about, *warned, *tables]
         write_run_report(run, title, blocks, cards_of(options))

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.catalog import MEASURES
+from frankenstein.cli.doubts import unlearned
 from frankenstein.cli.matrix_results import SHARES, Results
 from frankenstein.cli.run_folder import RunFolder
 from frankenstein.cli.run_report import write_run_report
@@ -68,17 +69,21 @@ def beside_control(results: Results) -> list[str]:
 
 
 def warned(values: Mapping[str, Any], results: Results) -> list[str]:
-    """A line if training fell short of what is solved; nothing if it did not."""
+    """Lines on networks that learned nothing, and on training short of what is solved."""
+    whose = {f"accuracy/{side}": results.whole(side) for side in ("sender", "receiver")}
+    whose["accuracy/most_frequent"] = results.most_frequent
+    told = unlearned(whose, results.images["solved"])
     if not (short := results.clearly_below("trained", "solved")):
-        return []
+        return told
     pair, count = short[0], len(results.found["trained"]["accuracy"])
     means = [results.mean(kind, "accuracy", pair) for kind in ("trained", "solved")]
     trained, solved = (format_value(mean, percent=True) for mean in means)
     tried = "a smaller -lr" if values["init"] == "ps_inv" else "-i ps_inv"
     return [
+        *told,
         f"training fell clearly short of what is solved in {len(short)} of {count} "
         f"stitches, as from {pair[0]} to {pair[1]} ({trained} where {solved} is solved); "
-        f"try {tried}"
+        f"try {tried}",
     ]
 
 

@@ -26,6 +26,7 @@ class Results:
     found: dict[str, dict[str, dict[Pair, list[float]]]]  # a value for each seed
     refused: dict[Pair, str]
     images: dict[str, int]  # held-out ones, that stitches of a kind are scored on
+    most_frequent: float = 0.0  # accuracy of the best answer that is always the same
 
     def table(self, kind: str, what: str) -> Tensor:  # (L, M), NaN where there is no stitch
         """Means over the seeds."""

@@ -29,6 +29,7 @@ from frankenstein.compare.layer_set import layer_set
 from frankenstein.compare.pair_moments import PairMoments
 from frankenstein.compare.stitching_matrix import Pair, make_stitches
 from frankenstein.errors import Interrupted, UserError
+from frankenstein.labels import most_frequent
 from frankenstein.zoo import network_sha256
 
 # Larger batches of maps do not stay in a CPU's cache, and every step of a pass waits for memory.
@@ -102,7 +103,8 @@ def _gathered(work: Work, epochs: int) -> Results:
         "untrained": min(few or SCORED_ON, every),
         **dict.fromkeys(("solved", "trained"), min(few or every, every)),
     }
-    return Results(work.sides[0].names, work.sides[1].names, found, work.refused, images)
+    chance = most_frequent(work.data.val_labels)
+    return Results(work.sides[0].names, work.sides[1].names, found, work.refused, images, chance)
 
 
 def _check(values: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from frankenstein.cli.config import dump
+from frankenstein.cli.doubts import unlearned
 from frankenstein.cli.entry import VERBS, verb_function
 from frankenstein.cli.run_folder import RunFolder
 from frankenstein.cli.schema import read_schema
@@ -95,6 +96,9 @@ def _asked(run: RunFolder, cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if {"examples", "dataset"} <= set(run.facts):
             images = f"{run.facts['examples']} held-out images of {run.facts['dataset']}"
         blocks.append(f"The networks' own accuracy was measured by this run, on {images}.")
+    if "examples" in run.facts:
+        told = unlearned(run.summary, run.facts["examples"])
+        blocks += [f"**Warning:** {line}." for line in told]
     return blocks
 
 

@@ -7,8 +7,9 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from frankenstein.catalog import MEASURES
-from frankenstein.cli.doubts import doubts
-from frankenstein.compare import CONTROLS
+from frankenstein.cli.doubts import doubts, unlearned
+from frankenstein.compare import CONTROLS, Controls
+from frankenstein.compare.stitches import BY_DIRECTION
 from frankenstein.report import markdown_table, rich_table
 
 KINDS = ("before", "after", "ps_inv")
@@ -37,6 +38,7 @@ _CALLED = {  # where it is not the key
     "only_it_right": "only it",
     "only_receiver_right": "only receiver",
 }
+_FEW = "a mean over few says nothing of the others"
 Scores = Mapping[str, float]
 
 
@@ -46,8 +48,10 @@ def shown(
     """What the terminal shows of the stitches of a run with these options."""
     if not scores:  # one process of several, which the first speaks for
         return []
-    warned = [f"warning: {line}" for line in doubts(scores, values)]
-    return [score_table(scores, measures, title), *answer_tables(scores), *apart(scores), *warned]
+    told = [*unlearned(scores, int(scores["n/receiver"])), *doubts(scores, values)]
+    warned = [f"warning: {line}" for line in told]
+    table, few = score_table(scores, measures, title), few_directions(scores, measures)
+    return [table, *few, *answer_tables(scores), *apart(scores), *warned]
 
 
 def score_table(scores: Scores, measures: Sequence[str], title: str) -> Table:
@@ -55,7 +59,29 @@ def score_table(scores: Scores, measures: Sequence[str], title: str) -> Table:
     counts = {scores[f"n/{whose}"] for whose in _there(scores)} - {scores["n/receiver"]}
     said = f"{scores['n/receiver']:,} held-out images"
     said += "".join(f", {n:,} of them for controls" for n in counts)
+    said += f"; measures {flattening_text(measures)}" if measures else ""
     return _table(scores, ["accuracy", "accuracy_ends", *measures], f"{title}\n{said}")
+
+
+def flattening_text(measures: Sequence[str]) -> str:
+    """How these measures flatten stitched and target, each its own way.
+
+    >>> flattening_text(["linear_cka", "mean_cca"]), flattening_text(["linear_cka", "mutual_knn"])
+    ('per_location', 'per_location, mutual_knn per_sample')
+    """
+    how = {measure: MEASURES[measure].flattenings[0] for measure in measures}
+    first = how[measures[0]]
+    return ", ".join([first, *(f"{name} {one}" for name, one in how.items() if one != first)])
+
+
+def few_directions(scores: Scores, measures: Sequence[str]) -> list[str]:
+    """A line if a CCA of some rows is over fewer directions than that of others."""
+    keys = {whose: f"directions/{whose}" for whose in _there(scores)}
+    found = {whose: int(scores[key]) for whose, key in keys.items() if key in scores}
+    most = max(found.values(), default=0)
+    fewer = ", ".join(f"{n} of {whose}" for whose, n in found.items() if n < most)
+    called = " and ".join(_words(measure) for measure in measures if measure in BY_DIRECTION)
+    return [f"{called}: of {most} directions, but {fewer}: {_FEW}"] if fewer else []
 
 
 def answer_tables(scores: Scores) -> list[Table]:
@@ -85,16 +111,26 @@ def interval_text(low: float, high: float, signed: bool = False) -> str:
     return " to ".join(f"{100 * end:{'+' if signed else ''}.2f}" for end in (low, high))
 
 
-def score_blocks(scores: Scores, measures: Sequence[str], family: str) -> list[str]:
-    """All tables for a report, with a line on every row and column.
-
-    `family` is that of the stitches, in words.
-    """
+def score_blocks(
+    scores: Scores,
+    measures: Sequence[str],
+    family: str,  # of the stitches, in words
+    controls: Controls,
+    percentile: float = 95.0,  # of `compare.outside`
+) -> list[str]:
+    """All tables for a report, with a line on every row and column."""
+    typical = controls.typical
+    known = {
+        "family": family,
+        "images": f"{typical.examples:,}",
+        "floor": f"{typical.floor:g}",
+        "percentile": f"{percentile:g}",
+    }
     rows = [_ROWS[whose] for whose in _there(scores) if whose in _ROWS]
-    blocks = ["The rows of every table:\n\n" + "\n".join(rows).format(family=family)]
-    for columns in ((*_ACCURACY, *measures), _ANSWERS, _TOGETHER):
+    blocks = ["The rows of every table:\n\n" + "\n".join(rows).format_map(known)]
+    for columns in ((*_ACCURACY, *measures, "directions"), _ANSWERS, _TOGETHER):
         there = [column for column in columns if _present(scores, column)]
-        lines = [_COLUMNS[c] if c in _COLUMNS else _measured(c) for c in there]
+        lines = [_COLUMNS[c].format_map(known) if c in _COLUMNS else _measured(c) for c in there]
         blocks += [_markdown(scores, there), "\n".join(filter(None, lines))]
     if lines := apart(scores):
         blocks.insert(3, f"{_APART}\n\n" + "\n".join(f"- {line}" for line in lines))
@@ -158,7 +194,8 @@ def _words(column: str) -> str:
 
 
 def _measured(measure: str) -> str:
-    return f"- *{_words(measure)}*: of stitched with target: {MEASURES[measure].about}."
+    about, flattening = MEASURES[measure].about, flattening_text([measure])
+    return f"- *{_words(measure)}*: of stitched with target, `{flattening}`: {about}."
 
 
 _ROWS = {
@@ -179,8 +216,8 @@ _ROWS = {
     "itself": "- `itself`, a control: the receiver stitched to itself as it is, which loses "
     "nothing.",
     "itself_ps_inv": "- `itself_ps_inv`, a control: the same by least squares, which should not. "
-    "Controls are solved on some of the training images, and scored on a sample of the held-out "
-    "ones where there are thousands; they are not trained.",
+    "Controls are solved on {images} training images, and scored on a sample of the held-out ones "
+    "where there are thousands; they are not trained.",
 }
 _APART = (
     "How far apart the accuracies of two stitches are, on the same images (of which those count "
@@ -199,12 +236,21 @@ _COLUMNS = {
     "stitching_penalty_ends": "- *its 95 % interval* in %: of a difference on the same images, "
     "from those that one of the two alone tells right (Bonett & Price 2012). Without 0 in it "
     "the two differ for sure.",
+    "directions": "- *directions*: how many a CCA averages over, of stitched or target as fewer "
+    "vary. A mean over few says nothing of the others: rows of unlike numbers are not to be held "
+    "against each other.",
     "outside": "- *outside*: share of images whose representation at the cut the receiver would "
-    "not have made: the means and standard deviations of its units over places lie further "
-    "(Mahalanobis) from those of training images than nearly all of the receiver's own do on "
-    "held-out images. The receiver's own share tells how exact that is. An accuracy that is "
-    "reached outside is the receiver's end used on something new, and no sign that the two "
-    "representations are alike (Balogh & Jelasity 2025, https://arxiv.org/abs/2412.11299).",
+    "not have made. The score of one is the squared Mahalanobis distance of the means and standard "
+    "deviations of its units over places from the receiver's own on {images} training images, with "
+    "{floor} of the mean variance added in every direction. The receiver's own scores on every "
+    "other held-out image set the threshold, their percentile {percentile}, and the images between "
+    "are scored: the receiver's own share tells how exact that is. An accuracy that is reached "
+    "outside is the receiver's end used on something new, and no sign that the two representations "
+    "are alike (Balogh & Jelasity 2025, https://arxiv.org/abs/2412.11299). Task loss may bring "
+    "`after` to 100 % where its CKA is 0.99: it moves the means of units, which a CKA does not "
+    "feel, and directions in which the receiver hardly varies, which a CKA hardly weighs. How far "
+    "the shares move with what is added, `frankenstein evaluate RUN --floor` says; the definition "
+    "in full is in docs/stitching.md.",
     "loss": "- *loss*: cross entropy to the labels, mean over images, in nats; chance among ten "
     "classes costs 2.303.",
     "cross_entropy": "- *cross entropy*: of the receiver's answers with these, in nats; least in "

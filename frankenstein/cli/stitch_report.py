@@ -12,6 +12,7 @@ from frankenstein.cli.run_folder import RunFolder
 from frankenstein.cli.run_report import write_run_report
 from frankenstein.cli.score_tables import KINDS, score_blocks
 from frankenstein.cli.stitch_options import epochs_of, family_in_words
+from frankenstein.compare import Controls
 from frankenstein.data import ImageData
 from frankenstein.report import (
     Picture,
@@ -91,6 +92,7 @@ def write_stitch_report(
     values: Mapping[str, Any],
     stitches: Mapping[str, Stitch],
     scores: Mapping[str, float],
+    controls: Controls,
 ) -> None:
     """The report of one run."""
     heights = {kind: scores[f"accuracy/{kind}"] for kind in KINDS}
@@ -104,10 +106,9 @@ def write_stitch_report(
             f"The stitch is of the family {family_in_words(values)}. It starts {_start(values)} "
             f"and is trained for {epochs_of(values)} epochs (with 0, `after` is `before`). What "
             "is solved is solved on training images; everything below is measured on held-out "
-            "ones. Measures compare stitched with target, place by place (`per_location`), over "
-            "as many directions as both sides vary in: few for a stitch of low rank.",
+            "ones. Measures compare stitched with target, flattened as is said of each below.",
             *(f"**Warning:** {line}." for line in doubts(scores, values)),
-            *score_blocks(scores, values["measures"], family_in_words(values)),
+            *score_blocks(scores, values["measures"], family_in_words(values), controls),
             Picture(
                 "accuracy",
                 bars({kind: {"accuracy": height} for kind, height in heights.items()}, lines=lines),

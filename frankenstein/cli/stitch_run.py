@@ -29,6 +29,7 @@ from frankenstein.cli.trainer import hardware_of, make_trainer, quiet_lightning
 from frankenstein.cli.waiting import waiting
 from frankenstein.compare import evaluate_stitches
 from frankenstein.errors import UserError
+from frankenstein.labels import most_frequent
 from frankenstein.stitches import Affine, save_stitch
 from frankenstein.surgery import Joint
 from frankenstein.tasks import Stitching, Unaugmented, matching_moments
@@ -104,6 +105,7 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
             device,
             controls=controls,
         )
+        scores["accuracy/most_frequent"] = most_frequent(data.val_labels)
         run.summary.update(scores)
         seeds = {"stitch": values["seed"]}
         run.facts |= {"joins": joins, "seeds": seeds, "device": str(device), "dataset": dataset}
@@ -111,7 +113,7 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
         for kind, one in stitches.items():
             save_stitch(run.path / f"{kind}.safetensors", one, joins)
         log_boards(trainer, task, data, values, scores)
-        write_stitch_report(run, name, values, stitches, scores)
+        write_stitch_report(run, name, values, stitches, scores, controls)
     return run.path, scores
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from frankenstein.compare.outside import Typical
+from frankenstein.compare.outside import FLOOR, Typical
 from frankenstein.few_rows import Rows
 from frankenstein.shapes import per_location
 from frankenstein.stitches import Affine, Identity, Stitch
@@ -36,11 +36,13 @@ def solve_controls(
     every: int = 1,
     make: Callable[[int, int], Stitch] = Affine,
     sender: nn.Module | None = None,
+    floor: float = FLOOR,
 ) -> Controls:
     """Controls from one pass over training examples, to be scored on one example in `every`.
 
     `untrained`, `receiver` and `sender` are fronts: images to a representation. `align` lays the
     source like the target (see `surgery.join`); everything lies on `device`, in evaluation mode.
+    `floor` is that of `compare.outside`.
 
     - "solved": a stitch of the family that `make` makes, in its closed form: what one of that
       family that is trained should reach; only if a `sender` is given;
@@ -79,4 +81,4 @@ def solve_controls(
         routes["solved"] = ("sender", nn.Sequential(align, make(d, e).solve(own.found)).to(device))
     if d == e:
         routes["identity"] = ("sender", nn.Sequential(align, Identity(d, e).to(device)))
-    return Controls(untrained, routes, typical.solve(), every)
+    return Controls(untrained, routes, typical.solve(floor), every)

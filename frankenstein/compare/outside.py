@@ -1,9 +1,19 @@
 """Is a stitched representation one that the receiver could have made?
 
-Task loss matching can reach a high accuracy by representations that no image gives the receiver. At
-the cut an example is summed up by the mean and the standard deviation over places of every unit.
-Its score is the squared Mahalanobis distance of these to the receiver's own on training images. It
-is outside if its score is above the 95th percentile of the receiver's own on held-out images.
+Task loss matching can reach a high accuracy by representations that no image gives the receiver. In
+full, where `docs/stitching.md` says why, and how far the numbers move with the floor:
+
+- At the cut an example is summed up by s: the mean and the standard deviation (over n, not n - 1)
+  over places of every unit; by its units as they are where there are no places.
+- m and C are mean and covariance (over n) of the receiver's own s on training images: for the
+  command line on those that controls are solved on, `cli.controls.solved_on` of them.
+- The score of an example is (s - m)ᵀ (C + λ 1)⁻¹ (s - m), its squared Mahalanobis distance, where
+  the floor λ is 0.01 of the mean of C's diagonal: a deviation under a tenth of the statistics'
+  typical standard deviation counts for little in any direction.
+- The threshold comes from the receiver's own scores on held-out images 0, 2, 4, ...: of K scores
+  the ⌈0.95 (K + 1)⌉-th smallest, or the largest if there are fewer.
+- The share outside is that of images 1, 3, 5, ... above the threshold; of a control, which is
+  scored on images 0, k, 2k, ... of every batch, that of the 2nd, 4th, 6th, ... of these in order.
 
 Source: the question is that of Balogh & Jelasity 2025, https://arxiv.org/abs/2412.11299; they
 train a classifier of representations for every layer, on images of two data sets, and take its
@@ -21,7 +31,7 @@ from torch import Tensor
 from frankenstein.errors import UserError
 from frankenstein.few_rows import Rows
 
-_FLOOR = 1e-2  # of the mean variance, added to that of every direction
+FLOOR = 1e-2  # of the mean variance, added to that of every direction
 
 
 def unit_statistics(
@@ -46,17 +56,25 @@ class Typical:
 
     def __init__(self) -> None:
         self._rows = Rows(unit_statistics)
-        self._mean = self._root = self._floor = torch.zeros(())
+        self._mean = self._root = self._added = torch.zeros(())
         self._basis: Tensor | None = None
+        self.floor, self.examples = FLOOR, 0
 
     def update(self, target: Tensor) -> None:
         """Add a batch of the receiver's representations, before any is scored."""
         self._rows.update(target, target.new_zeros(len(target), 1))
 
-    def solve(self) -> "Typical":
-        """Turn the sums into what scores need; returns self."""
+    def solve(self, floor: float = FLOOR) -> "Typical":
+        """Turn the sums into what scores need; returns self.
+
+        Raises:
+            UserError: for a floor of 0 or less.
+        """
+        if not floor > 0:
+            raise UserError(f"a floor is a share of the mean variance, above 0, got {floor:g}")
         moments = self._rows.found
-        self._mean, floor = moments.mean("x"), _FLOOR * moments.variance("x").mean()
+        self.floor, self.examples = floor, moments.n
+        self._mean, added = moments.mean("x"), floor * moments.variance("x").mean()
         if moments.rows:  # fewer than units: in a basis of their span, and at the floor beyond it
             self._basis, small = torch.linalg.qr(moments.rows["x"].T)
             covariance = small @ small.T / moments.n
@@ -64,9 +82,9 @@ class Typical:
             covariance = moments.covariance("xx")
         # So that a unit that is dead in the receiver counts where a stitch revives it, and rounding
         # does not; a receiver that does not vary at all leaves plain distances.
-        self._floor = torch.where(floor > 0, floor, 1.0)
+        self._added = torch.where(added > 0, added, 1.0)
         unit = torch.eye(len(covariance)).to(covariance)
-        self._root = torch.linalg.cholesky(covariance + self._floor * unit)
+        self._root = torch.linalg.cholesky(covariance + self._added * unit)
         return self
 
     def score(self, z: Tensor) -> Tensor:  # (N,)
@@ -75,7 +93,7 @@ class Typical:
         beyond = away.new_zeros(())
         if self._basis is not None:
             within = self._basis.T @ away
-            beyond = (away - self._basis @ within).square().sum(0) / self._floor
+            beyond = (away - self._basis @ within).square().sum(0) / self._added
             away = within
         return beyond + torch.linalg.solve_triangular(self._root, away, upper=False).square().sum(0)
 

@@ -16,6 +16,8 @@ from frankenstein.measures import Similarities, normalized_disagreement
 from frankenstein.surgery import Cut
 from frankenstein.surgery.fold import fold
 
+BY_DIRECTION = {"mean_cca", "mean_squared_cca", "pwcca"}  # each a mean over canonical directions
+
 
 @torch.no_grad()
 def evaluate_stitches(
@@ -44,7 +46,8 @@ def evaluate_stitches(
     the accuracy of b less that of a, with "difference_low" and "difference_high" likewise.
     Where images have several labels, each counts by itself. For every stitch there is each measure
     of stitched against target, flattened as the measure does by default: place by place if it
-    follows from sums, else per example, of at most 2,000.
+    follows from sums, else per example, of at most 2,000; and where there is a measure
+    `BY_DIRECTION`, "directions": how many it averages over, of the side that varies in fewer.
 
     With controls, these are scored like stitches, and "outside" of every stitch and the receiver
     is the share of examples whose representation lies beyond the percentile of the receiver's own
@@ -134,6 +137,8 @@ class _Group:
             if name in self.routes:
                 values = self.similarities[name].values(known)
                 scores |= {measure: float(value) for measure, value in values.items()}
+                for measure in [one for one in values if one in BY_DIRECTION][:1]:
+                    scores["directions"] = self.similarities[name].directions(measure)
         return {f"{what}/{name}": one for name, row in found.items() for what, one in row.items()}
 
     def differences(self) -> dict[str, float]:

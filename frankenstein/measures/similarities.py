@@ -8,8 +8,9 @@ from torch import Tensor
 
 from frankenstein.catalog import MEASURES, find_measure
 from frankenstein.examples import Examples
-from frankenstein.few_rows import Rows
+from frankenstein.few_rows import Rows, ranked_moments
 from frankenstein.folds import Folds
+from frankenstein.linear import rank_of
 from frankenstein.moments import Moments
 from frankenstein.shapes import FLATTENINGS
 
@@ -41,6 +42,7 @@ class Similarities:
         for name, flat in self.flattenings.items():
             kind = MEASURES[name].kept
             self._kept.setdefault((kind, flat), makers[kind](flatten=FLATTENINGS[flat]))
+        self._last: dict[tuple[str, str], Any] = {}
         self.needs_inputs = any(row.needs == "inputs" for row in rows.values())
 
     @property
@@ -85,6 +87,7 @@ class Similarities:
         found_of = {
             key: kept.found if isinstance(kept, Rows) else kept for key, kept in self._kept.items()
         }
+        self._last = found_of  # with what was made of them on the way
         for (_, flat), kept in found_of.items():
             if known is not None and isinstance(kept, Moments):
                 kept.known["y"] = known.setdefault(flat, {})
@@ -93,3 +96,11 @@ class Similarities:
             kept = found_of[MEASURES[name].kept, flat]
             found[name] = MEASURES[name](kept)
         return found
+
+    def directions(self, measure: str) -> int:
+        """How many a canonical correlation among the last `values` is over: of the side with fewer.
+
+        It takes next to nothing, for the measure has counted them.
+        """
+        moments = ranked_moments(self._last["moments", self.flattenings[measure]])
+        return min(rank_of(moments, side) for side in "xy")

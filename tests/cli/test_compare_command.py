@@ -42,6 +42,7 @@ def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair):
     assert list(everything) == [(row, column) for row in layers for column in layers]
     summary = json.loads((folder / "summary.json").read_text())
     accuracies = {whose: summary.pop(f"accuracy/{whose}") for whose in ("sender", "receiver")}
+    assert summary.pop("accuracy/most_frequent") == 10 / 60
     assert summary == {f"unbiased_cka/{r}/{c}": value for (r, c), value in everything.items()}
     batches = list(few().val_batches())
     for whose, path in zip(accuracies, pair, strict=True):

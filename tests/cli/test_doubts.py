@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from frankenstein.cli import main
-from frankenstein.cli.doubts import doubts, untaught
+from frankenstein.cli.doubts import doubts, unlearned, untaught
 from frankenstein.cli.score_tables import shown
 from frankenstein.compare.shares import share_interval
 
@@ -99,7 +101,50 @@ def test_a_network_that_has_learned_nothing_is_told_of():
 
 def test_a_run_that_taught_nothing_warns_in_the_terminal_and_in_the_report(run, capsys):
     path = run("train", "-m", "nbn_tiny10", "-d", "digits", "-e", "1")
-    assert "learned nothing that shows; try more epochs" in (path / "report.md").read_text()
+    report = (path / "report.md").read_text()
+    assert "learned nothing that shows; in train.py try more epochs" in report
     words = ["-m", "nbn_tiny10", "-d", "digits", "-e", "0", "--accelerator", "cpu"]
     assert main(["train", *words, "--run-name", "b"]) == 0
     assert "warning: the network (" in capsys.readouterr().out
+
+
+def test_a_sender_or_a_receiver_that_learned_nothing_is_named():
+    scores = {"accuracy/sender": 0.1, "accuracy/receiver": 0.9, "accuracy/most_frequent": 0.1}
+    (line,) = unlearned(scores, 1000)
+    assert line == (
+        "the sender (10.00 %) is not clearly above the most frequent answer (10.00 %): it has "
+        "learned nothing that shows; in train.py try more epochs, another -lr, or -opt adam"
+    )
+    assert unlearned({**scores, "accuracy/sender": 0.8}, 1000) == []
+    assert unlearned({"accuracy/sender": 0.1}, 1000) == []  # nobody knows what chance is
+    assert len(unlearned({**scores, "accuracy/receiver": 0.1}, 1000)) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "stitch A B fc2 fc2 -e 0 --measures linear_cka",
+        "stitch A B --sender-layers fc2 --receiver-layers fc2 -e 0",
+        "compare A B fc2 fc2",
+        "compare A B fc2 fc2 linear_cka",
+        "analyze A B fc2 --activations",
+    ],
+)
+def test_networks_that_learned_nothing_are_told_of_wherever_their_accuracy_is(
+    words, saved, few_digits, capsys
+):
+    paths = {"A": saved("lenet", 0), "B": saved("lenet", 1)}
+    words = [paths.get(word, word) for word in words.split()]
+    assert main([*words, "--run-name", "a", "--accelerator", "cpu"]) == 0
+    said = capsys.readouterr().out
+    report = Path(f"results/{words[0]}/a/report.md").read_text()
+    for whose in ("sender", "receiver"):
+        assert said.count(f"warning: the {whose} (") == 1
+        assert report.count(f"**Warning:** the {whose} (") == 1
+
+
+def test_an_evaluated_network_that_learned_nothing_is_told_of(saved, few_digits, capsys):
+    words = ["evaluate", saved("lenet"), "--run-name", "a", "--accelerator", "cpu"]
+    assert main(words) == 0
+    assert "warning: the network (" in capsys.readouterr().out
+    assert "**Warning:** the network (" in Path("results/evaluate/a/report.md").read_text()

@@ -86,7 +86,7 @@ def test_a_run_is_evaluated_as_it_was_with_controls(run, stitched):
     # Of an affine stitch `untrained` and `ps_inv` are these.
     controls = {*CONTROLS} - {"untrained_ps_inv", "solved"}
     pairs = {"after-before", "ps_inv-before", "ps_inv-after"}
-    whose = {"sender", "receiver", *KINDS, *controls, *pairs}
+    whose = {"sender", "receiver", "most_frequent", *KINDS, *controls, *pairs}
     assert {key.partition("/")[2] for key in scores} == whose
     assert scores["accuracy/itself"] == scores["accuracy/receiver"]
     report = (folder / "report.md").read_text()

@@ -1,6 +1,7 @@
 import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -185,3 +186,32 @@ def test_a_stitch_is_no_network(run, mistake, pair, tmp_path):
     folder = run("stitch", *pair, "pool1", "pool1", "-e", "0", "-o", "out")
     said = mistake("stitch", folder / "after.safetensors", pair[1], "relu2", "relu2")
     assert "holds no network but something else; give a file that train.py wrote" in said
+
+
+def test_a_stitch_of_low_rank_says_over_how_many_directions_its_cca_is(
+    saved, few_digits, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["stitch", saved("lenet", 0), saved("lenet", 1), "conv1", "conv1", "-r", "2"]
+    words += ["-i", "ps_inv", "-e", "0", "--run-name", "a", "--accelerator", "cpu"]
+    words += ["--measures", "linear_cka", "mean_cca", "mutual_knn"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "60 held-out images; measures per_location, mutual_knn per_sample" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("mean cca: ")]
+    assert "2 of before, 2 of after" in line
+    assert "ps_inv," not in line
+    report = Path("results/stitch/a/report.md").read_text()
+    for part in ("| directions |", "`per_location`", "outside", "docs/stitching.md"):
+        assert part in report
+    assert re.search(r"Controls are solved on \d+ training images", report)
+    assert "`solved`, a control" not in report  # `before` is the closed form
+    assert "accuracy/solved" not in Path("results/stitch/a/summary.json").read_text()
+    floors = {}
+    for floor in ("0.5", "0.0001"):
+        words = ["evaluate", "results/stitch/a", "--floor", floor, "--run-name", f"f{floor}"]
+        assert main([*words, "--accelerator", "cpu", "--quiet"]) == 0
+        folder = Path(f"results/evaluate/f{floor}")
+        assert f"with {floor} of the mean variance" in (folder / "report.md").read_text()
+        floors[floor] = json.loads((folder / "summary.json").read_text())["outside/before"]
+    assert floors["0.5"] < floors["0.0001"]

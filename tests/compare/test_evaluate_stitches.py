@@ -14,7 +14,9 @@ from frankenstein.measures import (
     hits_table,
     jensen_shannon,
 )
-from frankenstein.stitches import Affine, Identity
+from frankenstein.moments import Moments
+from frankenstein.shapes import per_location
+from frankenstein.stitches import Affine, Identity, LowRank
 from frankenstein.surgery import cut, graft
 
 
@@ -238,3 +240,16 @@ def test_each_half_network_runs_once_a_batch_whatever_the_number_of_stitches(pai
     happened = calls(sender=pair[0].conv1, receiver=pair[1].conv1)
     evaluate_stitches(sender, receiver, {str(i): Affine(4, 4) for i in range(3)}, iter(batches))
     assert happened.count("sender") == happened.count("receiver") == len(batches)
+
+
+def test_a_cca_says_over_how_many_directions_it_is(pair, batches):
+    stitches = {"one": LowRank(4, 4, rank=1), "all": Affine(4, 4)}
+    with torch.no_grad():
+        for stitch in stitches.values():
+            stitch.solve(Moments().update(torch.randn(50, 4), torch.randn(50, 4)))
+    found = evaluate_stitches(*cuts(pair), stitches, batches, ["linear_cka", "mean_cca"])
+    rows = [per_location(one.front(whole(batches)[0])).double() for one in cuts(pair)]
+    ranks = [torch.linalg.matrix_rank(one - one.mean(0)) for one in rows]
+    assert found["directions/one"] == 1 < min(ranks) == found["directions/all"]
+    without = evaluate_stitches(*cuts(pair), stitches, batches, ["linear_cka"])
+    assert not any(key.startswith("directions") for key in without)

@@ -118,3 +118,54 @@ def test_representations_that_do_not_vary_have_a_score():
 def test_a_percentile_outside_of_its_range_is_refused(percentile):
     with pytest.raises(UserError, match="a percentile lies between 0 and 100, got"):
         Outside(typical(maps(10)), percentile)
+
+
+def test_a_share_is_what_the_definition_gives_in_numpy():
+    train, held_out = maps(300).double(), maps(201).double()
+    stitched = 1.2 * held_out + 0.5 * maps(201).double()
+    known = Outside(typical(train, size=100))
+    for name, z in (("receiver", held_out), ("it", stitched)):
+        for batch in z.split(64):
+            known.update(name, batch)
+
+    def statistics(z):
+        places = z.flatten(2).numpy()
+        return np.concatenate([places.mean(2), places.std(2)], 1)
+
+    s = statistics(train)
+    covariance = np.cov(s.T, bias=True)
+    floor = 0.01 * np.diag(covariance).mean()
+    inverse = np.linalg.inv(covariance + floor * np.eye(len(covariance)))
+    scores = {}
+    for name, z in (("receiver", held_out), ("it", stitched)):
+        away = statistics(z) - s.mean(0)
+        scores[name] = ((away @ inverse) * away).sum(1)
+    setting = np.sort(scores["receiver"][0::2])
+    threshold = setting[math.ceil(0.95 * (len(setting) + 1)) - 1]
+    found = known.shares()
+    for name, values in scores.items():
+        assert found[name] == pytest.approx((values[1::2] > threshold).mean()), name
+    assert 0.1 < found["it"] < 0.9
+
+
+def test_a_lower_floor_puts_more_of_what_strays_in_small_directions_outside():
+    small = torch.tensor([1.0, 1e-3, 1e-3, 1e-3, 1e-3])
+    target = torch.randn(1000, 5) * small
+    known, found = Typical(), []
+    known.update(target)
+    for floor in (1e-1, 1e-4, 1e-8):
+        outside = Outside(known.solve(floor))
+        outside.update("receiver", target)
+        outside.update("it", target + 0.02 * torch.randn(1000, 5))
+        found.append(outside.shares()["it"])
+    assert found[0] < 0.1 < found[1] < found[2]
+    assert known.floor == 1e-8
+    assert known.examples == 1000
+
+
+@pytest.mark.parametrize("floor", [0, -1, math.nan])
+def test_a_floor_that_is_none_is_refused(floor):
+    known = Typical()
+    known.update(maps(10))
+    with pytest.raises(UserError, match="a floor is a share of the mean variance, above 0, got"):
+        known.solve(floor)
