@@ -15,6 +15,7 @@ from frankenstein.moments import Moments, moments_of
 from frankenstein.shapes import ShapeError, per_location, per_sample, same_examples
 
 _WIDE = 512  # units whose sums are cheap
+_AT_ONCE = 1024  # rows of more units that are summed together: sums take longer to add than to make
 
 
 class Rows:
@@ -23,7 +24,7 @@ class Rows:
     def __init__(self, flatten: Callable[[Tensor], Tensor] = per_sample) -> None:
         """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
         self.flatten = flatten
-        self._held: list[tuple[Tensor, Tensor]] = []  # only while all there are are few
+        self._held: list[tuple[Tensor, Tensor]] = []  # all if they are few, else the last ones
         self._moments = Moments()
 
     def update(self, source: Tensor, target: Tensor) -> "Rows":
@@ -34,18 +35,16 @@ class Rows:
         """
         x, y = self.flatten(source), self.flatten(target)
         same_examples(x, y)
-        if self._held and (known := [z.shape[1] for z in self._held[0]]) != [
-            x.shape[1],
-            y.shape[1],
-        ]:
-            raise ShapeError(
-                f"these are rows of {known} units, got {[x.shape[1], y.shape[1]]}; start new ones"
-            )
-        held = sum(len(rows) for rows, _ in self._held)
-        if self._moments.n or not _are_few(held + len(x), x, y):
-            self.moments.update(x, y)
-        elif len(x):
+        units = x.shape[1], y.shape[1]
+        known = [tuple(z.shape[1] for z in rows) for rows in self._held[:1]]
+        if known and known[0] != units:
+            raise ShapeError(f"these are rows of {known[0]} units, got {units}; start new ones")
+        if len(x):
             self._held.append((x, y))
+        held = sum(len(rows) for rows, _ in self._held)
+        waits = held < _AT_ONCE and max(units) > _WIDE if self._moments.n else _are_few(held, x, y)
+        if not waits:
+            self._sum_up()
         return self
 
     def all_reduce(self) -> "Rows":
@@ -57,22 +56,26 @@ class Rows:
     @property
     def few(self) -> bool:
         """Whether there are fewer rows than units, so far."""
-        return bool(self._held)
+        return bool(self._held) and not self._moments.n
 
     @property
     def moments(self) -> Moments:
         """The sums over all rows, of which none are held any more."""
-        held, self._held = self._held, []
-        if held:
-            self._moments.update(*map(torch.cat, zip(*held, strict=True)))
+        self._sum_up()
         return self._moments
 
     @property
     def found(self) -> Moments:
         """What measures and stitches take: moments, that keep the rows if they are few."""
-        if not self._held:
-            return self._moments.whole()
-        return Moments.of_rows(*map(torch.cat, zip(*self._held, strict=True)))
+        if self.few:
+            return Moments.of_rows(*map(torch.cat, zip(*self._held, strict=True)))
+        return self.moments.whole()
+
+    def _sum_up(self) -> None:
+        held, self._held = self._held, []
+        if held:
+            x, y = held[0] if len(held) == 1 else map(torch.cat, zip(*held, strict=True))
+            self._moments.update(x, y)
 
 
 def few_rows(

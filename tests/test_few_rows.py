@@ -14,7 +14,7 @@ from frankenstein.measures import (
     mean_cca,
 )
 from frankenstein.moments import Moments
-from frankenstein.shapes import per_sample
+from frankenstein.shapes import ShapeError, per_sample
 
 FREE_OF_ROTATION = [
     name
@@ -96,3 +96,18 @@ def test_nan_among_few_rows_is_refused_with_its_side(name):
     with pytest.raises(UserError, match="NaN or Inf in the second representation"):
         maps.values()
     assert per_sample(y).shape == (10, 600)
+
+
+def test_rows_of_many_units_are_summed_many_at_a_time():
+    x, y = wide(n=900)
+    rows = Rows()
+    for some in range(0, 900, 20):
+        rows.update(x[some : some + 20], y[some : some + 20])
+    expected = Moments().update(x, y)
+    for pair in ("xx", "xy", "yy"):
+        torch.testing.assert_close(rows.found.covariance(pair), expected.covariance(pair))
+    assert not rows.few
+    with pytest.raises(ShapeError, match=r"over \(700, 600\) units, got \(700, 599\)"):
+        rows.update(x, y[:, 1:]).moments  # noqa: B018
+    with pytest.raises(ShapeError, match=r"rows of \(700, 600\) units, got \(700, 599\)"):
+        Rows().update(x[:9], y[:9]).update(x[:9], y[:9, 1:])

@@ -12,6 +12,7 @@ from torch import Tensor, distributed, nn
 from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar, draw_stitch
 from frankenstein.cli.checks import check_data, data_for
 from frankenstein.cli.controls import controls_for
+from frankenstein.cli.costs import cost_of
 from frankenstein.cli.joint import Pair, load_joint
 from frankenstein.cli.partial_report import telling_how_far
 from frankenstein.cli.processes import all_processes
@@ -47,10 +48,12 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
     data = data_for(pair.receiver, dataset, values, cards=cards)
     name, quiet = values["run_name"] or stitch_name(values, dataset), values["quiet"]
     epochs = epochs_of(values)
-    if not quiet:
-        _say(pair.joint)
     if epochs:
         check_data(data, quiet)
+    few = 3 * values["batch_size"] if values["debug"] else None
+    solving = data.train_batches(few or values["solve_on"])
+    if not quiet:
+        _say(pair.joint, solving.examples, len(data.train_labels), data.val_batches(few).examples)
     joins = _joins(values, pair)
     folder = run_folder(values["out_dir"], "stitch", name, config, values["resume"])
     with folder as run, quiet_lightning():
@@ -78,8 +81,6 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
             )
         device = trainer.strategy.root_device
         task.to(device)
-        few = 3 * values["batch_size"] if values["debug"] else None
-        solving = data.train_batches(few or values["solve_on"])
         ps_inv = _solve(task, values, waiting(solving, "solving", quiet), device)
         before = copy.deepcopy(stitch)
         if epochs:
@@ -130,15 +131,11 @@ def _solve(
     return Affine(task.stitch.in_channels, task.stitch.out_channels).solve(moments)
 
 
-def _say(joint: Joint) -> None:
-    """Tell what is done to the source, and what sums over very many units cost."""
-    console = Console()
-    if joint.said:
-        console.out(joint.said, highlight=False)
-    d, e = joint.source.units, joint.target.units
-    size = 8 * (d * d + d * e + e * e) / 2**20
-    if size > 100:
-        console.out(f"the moments of {d} and {e} units take {size:,.0f} MiB", highlight=False)
+def _say(joint: Joint, *images: int) -> None:
+    """Tell what is done to the source, and what very many units cost."""
+    for line in (joint.said, cost_of(joint, *images)):
+        if line:
+            Console().out(line, highlight=False)
 
 
 def _joins(values: dict[str, Any], pair: Pair) -> dict[str, str]:

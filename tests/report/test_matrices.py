@@ -106,3 +106,16 @@ def test_wrong_shapes_are_refused():
         ShapeError, match=r"a weight matrix is \(out, in\), got shape \(2, 2, 1, 1\)"
     ):
         weight_matrix(torch.ones(2, 2, 1, 1))
+
+
+def test_weights_finer_than_the_dots_show_the_largest_of_each_block():
+    weight = torch.zeros(2500, 2200)
+    weight[1234, 77], weight[2499, 2199], weight[0, 0] = -3.0, 2.0, torch.nan
+    figure = weight_matrix(weight)
+    shown = image(figure)
+    assert max(shown.get_array().shape) <= 1000
+    assert shown.get_clim() == (-3, 3)
+    assert tuple(shown.get_extent()) == (-0.5, 2199.5, 2499.5, -0.5)
+    values = shown.get_array()
+    assert (values.min(), values.max(), values.mask.sum()) == (-3, 2, 1)
+    assert values[1234 // 3, 77 // 3] == -3
