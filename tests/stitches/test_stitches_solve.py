@@ -144,3 +144,16 @@ def test_moments_of_other_numbers_of_units_are_refused(family):
     stitch = family(D, D)
     with pytest.raises(ShapeError, match="goes from 6 to 6 units, got moments of 6 and 5"):
         stitch.solve(Moments().update(normal(9, D), normal(9, 5)))
+
+
+@pytest.mark.parametrize("d", [40, 20])
+def test_few_rows_are_solved_as_their_sums_are(d):
+    x = normal(15, d)
+    x[:, 3], x[10:] = 0.1, x[:5]  # a dead unit, and rows that come again
+    y = x @ normal(d, 30) + normal(15, 30)
+    makers = (lambda: Affine(d, 30), lambda: LowRank(d, 30, 4), lambda: LowRank(d, 30, 18))
+    for make in makers:
+        one = make().double().solve(Moments.of_rows(x, y))
+        other = make().double().solve(Moments().update(x, y))
+        for a, b in zip(one.affine_map(), other.affine_map(), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
