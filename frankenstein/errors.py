@@ -9,6 +9,8 @@ from pathlib import Path
 class UserError(ValueError):
     """Something a user can mend; the message says what was wanted, what came and what to do."""
 
+    kept: Path | None = None  # the folder that `--resume` goes on with
+
 
 class Interrupted(BaseException):
     """Ctrl-C or SIGTERM. No Exception, which something might catch to go on.

@@ -32,7 +32,7 @@ def read_config(schema: Schema, path: str) -> dict[str, Any]:
         UsageError: if there is no such file, or it says something that the verb does not know.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise UsageError(f"--config {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -50,6 +50,18 @@ def read_config(schema: Schema, path: str) -> dict[str, Any]:
             f"--config {path} must be lines of `name: value`, got a {type(content).__name__}"
         )
     return {key: _value(schema, key, value, path) for key, value in content.items()}
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML takes the last of several keys of one name, and says nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if names.count(key.value) > 1:
+                problem = f"{key.value} is there {names.count(key.value)} times"
+                raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def _value(schema: Schema, key: Any, value: Any, path: str) -> Any:

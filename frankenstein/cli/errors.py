@@ -3,8 +3,9 @@
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from frankenstein.errors import Interrupted, UserError
@@ -35,9 +36,12 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
         _say(f"{name}: {error}; see {program} --help".replace("?; see", "? See"))
         outcome.code = MISTAKE
     except UserError as error:
-        _say(f"{name}: {error}")
+        traceback.clear_frames(error.__traceback__)
+        go_on = outcome.again and error.kept
+        _say(f"{name}: {error}" + (f"; then go on with: {outcome.again}" if go_on else ""))
         outcome.code = MISTAKE
     except (Interrupted, KeyboardInterrupt) as error:
+        traceback.clear_frames(error.__traceback__)  # ends progress bars, so that this comes last
         hint = ""
         if outcome.again:
             kept = getattr(error, "kept", None)
@@ -51,4 +55,5 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
 def _say(text: str) -> None:
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return  # one process of several speaks for all
-    sys.stderr.write(" ".join(text.split()) + "\n")
+    with suppress(OSError):  # the disk that is full may hold the log, too
+        sys.stderr.write(" ".join(text.split()) + "\n")

@@ -28,6 +28,9 @@ def parse(schema: Schema, words: Sequence[str]) -> dict[str, Any]:
     if missing := [name for name, value in values.items() if value is REQUIRED]:
         about = ", ".join(f"{name.upper()} ({schema.options[name].about})" for name in missing)
         raise UsageError(f"missing {about}")
+    name = values.get("run_name")
+    if name is not None and (not name.strip(".") or set(name) & set("/\\")):
+        raise UsageError(f"--run-name is that of one folder in --out-dir, got {name!r}")
     return values
 
 

@@ -126,10 +126,13 @@ def run_folder(
     except BaseException as error:
         if not (path / goes_on_from).exists():
             shutil.rmtree(path, ignore_errors=True)
-        elif isinstance(error, Interrupted):
-            error.kept = path
+        kept = path if path.exists() else None
+        if isinstance(error, Interrupted):
+            error.kept = kept
         if isinstance(error, OSError) and error.errno in _NO_WRITING:
-            raise cannot_write(error.filename or path, error) from error
+            told = cannot_write(error.filename or path, error)
+            told.kept = kept
+            raise told from error
         raise
     finally:
         let_go(lock)

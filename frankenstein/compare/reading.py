@@ -134,7 +134,7 @@ def _chosen(source: Source, wanted: list[str]) -> dict[str, bool]:
         else:
             several = _matching(source.known, one)
         if not several:
-            hint = did_you_mean(one, source.known)
+            hint = did_you_mean(one, source.known) or "; `frankenstein layers NETWORK` lists them"
             raise LayerError(f"{source.title} has no layer {one!r}{hint}")
         for name in several:
             chosen.setdefault(name, False)

@@ -1,6 +1,7 @@
 """Disks that are full or cannot be written to, and names that two runs want at a time."""
 
 import errno
+import io
 import resource
 import shutil
 import threading
@@ -63,6 +64,7 @@ def test_a_disk_that_is_full_for_a_logger_is_one_line(earlier, capsys, monkeypat
     assert main([*TRAIN, *QUIET]) == 2
     said = capsys.readouterr().err
     assert "cannot write somewhere/metrics.csv: No space left on device; make room" in said
+    assert "go on with" not in said  # there was no checkpoint yet
 
 
 def test_too_little_room_is_told_before_training(earlier, capsys, monkeypatch, trained):
@@ -105,3 +107,25 @@ def test_of_runs_that_want_one_name_at_a_time_each_gets_a_folder_of_its_own(tmp_
             thread.join()
     assert len(set(found)) == 20
     assert all(path.is_dir() for path in found)
+
+
+def test_a_disk_that_fills_up_in_training_leaves_what_goes_on(earlier, capsys, monkeypatch):
+    def no_room(self, *args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr("frankenstein.cli.train_run.write_train_report", no_room)
+        assert main([*TRAIN, *QUIET, "--run-name", "a"]) == 2
+    said = capsys.readouterr().err
+    assert "choose another folder; then go on with: frankenstein train " in said
+    assert said.endswith("--run-name a --resume\n")
+    assert main([*TRAIN, *QUIET, "--run-name", "a", "--resume"]) == 0
+
+
+def test_where_the_line_itself_cannot_be_written_the_exit_code_says_it(monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sys.stderr", Full())
+    assert main(["train", "-m", "tiny1"]) == 2

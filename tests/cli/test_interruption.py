@@ -184,8 +184,10 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_trained_from_it(killed, ca
     said = capsys.readouterr().err
     assert said.startswith("frankenstein train: results/train/a.partial/last.ckpt is damaged: its")
     assert said.count("\n") == 1
+    assert f"; or delete {path}: --resume then begins anew\n" in said
     assert steps == []
-    assert path.exists()
+    path.unlink()
+    assert main(words) == 0
 
 
 def test_a_run_that_is_killed_under_its_final_name_is_whole(killed):

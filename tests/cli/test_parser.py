@@ -257,6 +257,7 @@ def test_a_mistake_on_the_command_line_is_one_line_and_code_2(capsys, line, expe
         ("a: !!python/name:os.system", "--config FILE is not YAML at line 1: "),
         (b"\xff\xfe\xff", "--config FILE is not YAML: it is not text; see"),
         ("a: \x00", "--config FILE is not YAML: "),
+        ("epochs: 1\nepochs: 2", "FILE is not YAML at line 1: epochs is there 2 times"),
     ],
 )
 def test_a_mistake_in_yaml_is_one_line_and_code_2(capsys, config, text, expected):

@@ -25,6 +25,8 @@ MISSPELT = [  # words, what they should have been
     (["train", "--epoch", "3"], "--epochs"),
     (["train", "-opt", "sdg"], "sgd"),
     (["train", "-e", "many"], "a whole number"),
+    (["train", "--run-name", "a/b"], "one folder"),
+    (["stitch", *PAIR, "bn3", "bn3", "--run-name", ".."], "one folder"),
     (["train", "--config", "CONFIG"], "epochs"),
     (["stitch", *PAIR, "bn3", "bn3", "--family", "afine"], "affine"),
     (["stitch", *PAIR, "bn3", "bn3", "--lowrank", "3"], "--low-rank"),
