@@ -9,7 +9,8 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("networks")
 
     def make(architecture="lenet", seed=0, num_classes=10, in_channels=1, dataset="digits"):
-        path = folder / f"{architecture}-{num_classes}-{in_channels}-in{seed}.safetensors"
+        label = "" if dataset == "digits" else f"{dataset}-"
+        path = folder / f"{architecture}-{label}{num_classes}-{in_channels}-in{seed}.safetensors"
         if not path.exists():
             network = build_network(architecture, num_classes, in_channels, init_seed=seed)
             card = Card(architecture, num_classes, in_channels, dataset, seed, seed, epochs=0)
