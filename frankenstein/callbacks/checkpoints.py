@@ -39,11 +39,7 @@ class WholeCheckpoints(CheckpointIO):
         Raises:
             FileError: if it is absent, damaged, or holds anything else.
         """
-        try:
-            content = read_sealed(path)
-        except FileError as error:
-            begin = f"; or delete {path}: --resume then begins anew" if Path(path).is_file() else ""
-            raise FileError(f"{str(error).removesuffix('; make it anew')}{begin}") from None
+        content = read_sealed(path)
         try:
             return torch.load(io.BytesIO(content), map_location, weights_only=True)
         except Exception as error:  # a pickle can fail in any way

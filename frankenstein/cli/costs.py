@@ -16,7 +16,7 @@ def cost_of(joint: Joint, solve_on: int, train: int, held_out: int) -> str | Non
     """Memory and time of a run's algebra on so many images in a line, None if they are small.
 
     Memory is that of sums over all pairs of units, or, of images fewer than units, of their rows;
-    time that of decompositions, during which no bar moves. Both are right within a factor of two.
+    time that of decompositions, during which no bar moves. Both are rough: fitted to few runs.
     """
     d, e = joint.source.units, joint.target.units
     places = math.prod(joint.target.grid) + joint.target.extra

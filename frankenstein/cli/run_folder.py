@@ -124,9 +124,9 @@ def run_folder(
         forget(run.path)
         _remove(run.path / goes_on_from)  # only now: until its name is final, the run may go on
     except BaseException as error:
-        if not (path / goes_on_from).exists():
+        kept = path if (path / goes_on_from).exists() else None
+        if kept is None:
             shutil.rmtree(path, ignore_errors=True)
-        kept = path if path.exists() else None
         if isinstance(error, Interrupted):
             error.kept = kept
         if isinstance(error, OSError) and error.errno in _NO_WRITING:

@@ -100,6 +100,8 @@ def _difference(path: Path, record: Path, config: str, made_of: Mapping[str, str
         before_of = json.loads(record.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None  # it was killed before it wrote anything
+    except ValueError:  # of JSON, or of text
+        return f"a damaged {record.name}"
     if "cards" in before_of:  # of a finished run
         before_of = {whose: card["sha256"] for whose, card in before_of["cards"].items()}
     before: dict[str, Any] = {**(yaml.safe_load(written) or {}), **before_of}

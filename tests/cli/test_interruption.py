@@ -184,7 +184,7 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_trained_from_it(killed, ca
     said = capsys.readouterr().err
     assert said.startswith("frankenstein train: results/train/a.partial/last.ckpt is damaged: its")
     assert said.count("\n") == 1
-    assert f"; or delete {path}: --resume then begins anew\n" in said
+    assert said.endswith("; delete it: --resume then makes it anew\n")
     assert steps == []
     path.unlink()
     assert main(words) == 0
@@ -358,6 +358,13 @@ def test_resuming_a_finished_run_says_where_it_is_and_does_nothing(run, words, c
     other = [*words, "--resume", "--quiet", "--accelerator", "cpu", "-lr", "0.3"]
     assert main(other) == 2
     assert f"and the finished run in {folder} has lr 0.0" in capsys.readouterr().err
+    (folder / "run.json").write_text("{")
+    assert main(other) == 2
+    said = capsys.readouterr().err
+    assert said.endswith(
+        f"the finished run in {folder} has a damaged run.json; run without --resume\n"
+    )
+    assert said.count("\n") == 1
 
 
 def test_a_numbered_run_is_found_again(run, killed):
