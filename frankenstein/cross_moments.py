@@ -63,12 +63,13 @@ class CrossMoments:
         self._known = {"x": {}, "y": {}}
         self.n += n
         for places, product in self.cross.items():
+            ends = {a: _Lengthened(self.shift[a], self._group(a, places)) for a in "xy"}
             for part in _parts(n * places, max(product.shape)):
-                x, y = (self._lengthened(a, places, rows[a], part) for a in "xy")
-                product.addmm_(torch.cat(list(x.values()), 1).T, torch.cat(list(y.values()), 1))
+                x, y = (ends[a].of(rows[a], part) for a in "xy")
+                product.addmm_(x.T, y)
                 for a, side in (("x", x), ("y", y)):
-                    for s, z in side.items():
-                        self.own[a][s].addmm_(z.T, z)
+                    for s, span in ends[a].spans.items():
+                        self.own[a][s].addmm_(side[:, span].T, side[:, span])
         return self
 
     def pair(self, x: str, y: str) -> Moments:
@@ -87,7 +88,7 @@ class CrossMoments:
                 "such as pooled, compares them"
             )
         for a, s, name in (("x", x, "first"), ("y", y, "second")):
-            if not self.own[a][s][-2, -1].isfinite():
+            if not self.finite(a, s):
                 raise UserError(f"NaN or Inf in the {name} network's layer {s!r}")
         one, other = self.own["x"][x], self.own["y"][y]
         both = self.cross[places][self._span("x", x), self._span("y", y)]
@@ -112,6 +113,10 @@ class CrossMoments:
         moments.known = {"x": self._known["x"].setdefault(x, {})}
         moments.known["y"] = self._known["y"].setdefault(y, {})
         return moments
+
+    def finite(self, side: str, layer: str) -> bool:
+        """Whether a layer of side "x" or "y" has held neither NaN nor Inf."""
+        return bool(self.own[side][layer][-2, -1].isfinite())
 
     def merge(self, other: "CrossMoments") -> "CrossMoments":
         """Add the sums of `other`, moved to this one's shifts; exact. Returns self."""
@@ -191,18 +196,34 @@ class CrossMoments:
     def _span(self, a: str, layer: str) -> slice:
         if (a, layer) not in self._spans:
             group = self._group(a, self.places[a][layer])
-            edges = accumulate((len(self.shift[a][s]) + 2 for s in group), initial=0)
-            for s, edge in zip(group, pairwise(edges), strict=True):
-                self._spans[a, s] = slice(*edge)
+            self._spans |= {(a, s): one for s, one in _side_by_side(self.shift[a], group).items()}
         return self._spans[a, layer]
 
-    def _lengthened(self, a: str, places: int, rows: Side, part: slice) -> Side:
-        found = {}
-        for s in self._group(a, places):
-            z = rows[s][part] - self.shift[a][s]  # float64, as the shift: nothing underflows
-            k = z.square().sum(1, keepdim=True)
-            found[s] = torch.cat([z, k, torch.ones_like(k)], 1)
-        return found
+
+class _Lengthened:
+    """Rows of some layers side by side, each less its shift and followed by |x|² and 1."""
+
+    def __init__(self, shift: Side, layers: Sequence[str]) -> None:
+        self.shift = shift
+        self.spans = _side_by_side(shift, layers)
+        self._room = next(iter(shift.values())).new_empty(0, 0)
+
+    def of(self, rows: Side, part: slice) -> Tensor:  # (rows of the part, Σ (D + 2)), overwritten
+        """The part of the rows; float64, as the shift is, so that nothing underflows."""
+        n = len(rows[next(iter(self.spans))][part])
+        if len(self._room) < n:
+            self._room = self._room.new_ones(n, max(span.stop for span in self.spans.values()))
+        for s, span in self.spans.items():
+            lengthened = self._room[:n, span]
+            z, square = lengthened[:, :-2], lengthened[:, -2]
+            torch.sub(rows[s][part], self.shift[s], out=z)
+            torch.sum(z.square(), 1, out=square)
+        return self._room[:n]
+
+
+def _side_by_side(shift: Side, layers: Sequence[str]) -> dict[str, slice]:
+    edges = accumulate((len(shift[s]) + 2 for s in layers), initial=0)
+    return {s: slice(*edge) for s, edge in zip(layers, pairwise(edges), strict=True)}
 
 
 def _parts(rows: int, width: int) -> list[slice]:

@@ -14,7 +14,7 @@ from frankenstein.examples import Examples
 from frankenstein.moments import Moments, moments_of
 from frankenstein.shapes import ShapeError, per_location, per_sample, same_examples
 
-_WIDE = 512  # units whose sums are cheap
+WIDE = 512  # units whose sums are cheap
 _AT_ONCE = 1024  # rows of more units that are summed together: sums take longer to add than to make
 
 
@@ -42,7 +42,7 @@ class Rows:
         if len(x):
             self._held.append((x, y))
         held = sum(len(rows) for rows, _ in self._held)
-        waits = held < _AT_ONCE and max(units) > _WIDE if self._moments.n else _are_few(held, x, y)
+        waits = held < _AT_ONCE and max(units) > WIDE if self._moments.n else _are_few(held, x, y)
         if not waits:
             self._sum_up()
         return self
@@ -162,4 +162,4 @@ def centred_rows(rows: Tensor) -> Tensor:  # (N, D) float64
 
 def _are_few(n: int, x: Tensor, y: Tensor) -> bool:
     units = max(x.shape[1], y.shape[1])
-    return n <= units and units > _WIDE
+    return n <= units and units > WIDE

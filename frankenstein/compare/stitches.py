@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from frankenstein.compare.outside import Outside
 from frankenstein.compare.shares import difference_interval, share_interval
 from frankenstein.compare.tally import Tally
 from frankenstein.errors import UserError
-from frankenstein.measures import Similarities, normalized_disagreement
+from frankenstein.measures import SimilaritiesToOne, normalized_disagreement
 from frankenstein.surgery import Cut
 from frankenstein.surgery.fold import fold
 
@@ -93,7 +92,7 @@ class _Group:
         self.receiver, self.routes, self.outside = receiver, routes, outside
         self.tallies: dict[str, Tally] = {}
         self.alone: Tensor = torch.zeros(())  # (K, K) of K tallies: how often i is right, j not
-        self.similarities = {name: Similarities(measures) for name in routes}
+        self.similarities = SimilaritiesToOne(measures)
 
     def update(
         self,
@@ -105,12 +104,12 @@ class _Group:
         """Add a batch: representations, what whole networks make of them, and labels."""
         reference, target = answers["receiver"], sources["receiver"]
         right = [self._tally(name, answer, labels, reference) for name, answer in answers.items()]
-        for name, (whose, stitch) in self.routes.items():
-            stitched = stitch(sources[whose])
-            right.append(self._tally(name, self.receiver.end(stitched), labels, reference))
-            self.similarities[name].update(stitched, target, images)
+        stitched = {name: stitch(sources[whose]) for name, (whose, stitch) in self.routes.items()}
+        self.similarities.update(stitched, target, images)
+        for name, representation in stitched.items():
+            right.append(self._tally(name, self.receiver.end(representation), labels, reference))
             if self.outside:
-                self.outside.update(name, stitched)
+                self.outside.update(name, representation)
         hits = torch.stack(right).flatten(1).double()
         self.alone = self.alone + hits @ (1 - hits).T
 
@@ -120,7 +119,7 @@ class _Group:
             raise UserError("no examples were given; is the data set empty?")
         found = {name: tally.means() for name, tally in self.tallies.items()}
         receivers = found["receiver"]["accuracy"]
-        known: dict[str, dict[Any, Any]] = {}  # of the target, which is the same for all
+        similarities = self.similarities.values()
         for name, scores in found.items():
             accuracy = scores["accuracy"]
             scores["relative_accuracy"] = accuracy / receivers if receivers else float("nan")
@@ -135,10 +134,10 @@ class _Group:
                 scores["agreement"], accuracy, receivers
             )
             if name in self.routes:
-                values = self.similarities[name].values(known)
+                values = similarities[name]
                 scores |= {measure: float(value) for measure, value in values.items()}
                 for measure in [one for one in values if one in BY_DIRECTION][:1]:
-                    scores["directions"] = self.similarities[name].directions(measure)
+                    scores["directions"] = self.similarities.directions(name, measure)
         return {f"{what}/{name}": one for name, row in found.items() for what, one in row.items()}
 
     def differences(self) -> dict[str, float]:
