@@ -39,6 +39,7 @@ from frankenstein.zoo import load_network
 
 FILES = [f"model_weights/tiny10/fashion/in{i}-gn{i}.safetensors" for i in (0, 1)]
 BATCH = _BATCH["cpu"]
+STEPS = 6  # of training; what is done once for each layer weighs less in hundreds
 Batches = list[tuple[Tensor, Tensor]]
 Networks = tuple[nn.Module, nn.Module]
 
@@ -134,7 +135,7 @@ def parts(
 
 
 def train(networks: Networks, data: Synthetic, together: bool) -> None:
-    """Two steps of stitches from every layer to every layer, as `stitch.py --all` takes them."""
+    """A few steps of stitches from every layer to every layer, as `stitch.py --all` takes them."""
     layers = key_layers(networks[0])
     for s in layers:
         joints = {t: join_once(networks, s, t) for t in layers}
@@ -150,7 +151,7 @@ def train(networks: Networks, data: Synthetic, together: bool) -> None:
             nn.Identity(),
         )
         for group in [layers] if together else [(t,) for t in layers]:
-            for step, (images, labels) in enumerate(islice(data.train_dataloader(), 2)):
+            for step, (images, labels) in enumerate(islice(data.train_dataloader(), STEPS)):
                 seen = data.prepare(data.augment(images, seeded(0, 1, step, 0)))
                 for t, now in shared.passes((seen, labels)):
                     if t in group:
@@ -188,11 +189,13 @@ def table(seconds: dict[str, list[float]], images: int) -> str:
         ]
         shown = " | ".join("" if "training" in name else f"{ratio:.2f}x" for ratio in ratios)
         lines.append(f"| {name} | {statistics.median(times):.2f} | {shown} |")
-    pays = statistics.median(
-        a / b
-        for a, b in zip(seconds["training one by one"], seconds["training together"], strict=True)
-    )
-    lines += ["", f"Training together pays {pays:.2f}x over one by one."]
+    alone, together = seconds["training one by one"], seconds["training together"]
+    pays = [a / b for a, b in zip(alone, together, strict=True)]
+    lines += [
+        "",
+        f"Training together pays {statistics.median(pays):.2f}x ({min(pays):.2f} to "
+        f"{max(pays):.2f}) over one by one.",
+    ]
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 class Resize(nn.Module):
     """(N, C, H, W) to (N, C, H', W') by a matrix over rows of places and one over columns.
 
-    What `surgery.layouts` does to maps, up to float32's rounding; several times as fast on a CPU.
+    What `surgery.layouts` does to maps, up to float32's rounding; faster on a CPU where it narrows.
     """
 
     rows: Tensor  # (H', H)
