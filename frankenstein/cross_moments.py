@@ -13,7 +13,7 @@ from frankenstein.shapes import ShapeError, pooled
 
 Side = dict[str, Tensor]  # by layer
 
-_PART = 2**17  # numbers of all layers' rows that are worked on at once
+_PART = 2**18  # numbers of all layers' rows that are worked on at once
 _LEAST = 256  # rows at once, so that adding up costs less than the product
 _LIMIT = 2**29  # numbers in the sums of all pairs: 4 GB
 

@@ -37,6 +37,7 @@ _TRAINING = (
     "target_type",
     "lr",
     "weight_decay",
+    "batch_size",
     "optimizer",
     "augment",
     "save_frequency",
@@ -203,7 +204,8 @@ def _check_untrained(values: Mapping[str, Any]) -> None:
         )
     why = "--epochs 0 leaves none" if trainable else f"a stitch of family {family} has none"
     for option in _TRAINING:
-        if values[option] != defaults[option]:
+        sets_how_few = option == "batch_size" and values["debug"]
+        if values[option] != defaults[option] and not sets_how_few:
             flag = "--no-augment" if option == "augment" else _flag(option)
             raise UserError(f"{flag} acts in training, and {why}")
 

@@ -53,11 +53,12 @@ def evaluate_stitches(
     (see `compare.outside`).
     """
     sender, receiver = (Cut(*map(fold, halves)) for halves in (sender, receiver))
-    untrained = fold(controls.untrained) if controls else None
+    untrained = fold(controls.untrained) if controls else nn.Identity()
     outside = Outside(controls.typical, percentile) if controls else None
     routes = {name: ("sender", stitch) for name, stitch in stitches.items()}
     ours = _Group(receiver, routes, measures, outside)
     others = _Group(receiver, controls.routes, measures, outside) if controls else None
+    sample = _Sample(controls.every if controls else 1)
     for images, labels in batches:
         images, labels = images.to(device), labels.to(device)
         sources = {"sender": sender.front(images), "receiver": receiver.front(images)}
@@ -68,15 +69,35 @@ def evaluate_stitches(
         ours.update(images, sources, answers, labels)
         if outside:
             outside.update("receiver", sources["receiver"])
-        if controls and others and untrained:
-            some = slice(None, None, controls.every)
-            sources = {whose: source[some] for whose, source in sources.items()}
-            sources["untrained"] = untrained(images[some])
-            reference = {"receiver": answers["receiver"][some]}
-            others.update(images[some], sources, reference, labels[some])
+        if others:
+            sample.add(images=images, labels=labels, answer=answers["receiver"], **sources)
+            if sample.n >= len(images):
+                others.add_sample(sample.take(), untrained)
+    if others and sample.n:
+        others.add_sample(sample.take(), untrained)
     scores = (others.scores() if others else {}) | ours.scores() | ours.differences()
     shares = outside.shares() if outside else {}
     return scores | {f"outside/{name}": share for name, share in shares.items()}
+
+
+class _Sample:
+    """Every k-th example of each batch, until they are as many as a batch: small ones cost more."""
+
+    def __init__(self, every: int) -> None:
+        self.every, self.n = every, 0
+        self._kept: list[dict[str, Tensor]] = []
+
+    def add(self, **tensors: Tensor) -> None:
+        """Keep some of a batch; each tensor (N, ...) by name."""
+        # Copies: views would keep the whole batch.
+        some = {name: tensor[:: self.every].clone() for name, tensor in tensors.items()}
+        self._kept.append(some)
+        self.n += len(next(iter(some.values())))
+
+    def take(self) -> dict[str, Tensor]:
+        """All that are kept, which are forgotten."""
+        kept, self._kept, self.n = self._kept, [], 0
+        return {name: torch.cat([one[name] for one in kept]) for name in kept[0]}
 
 
 class _Group:
@@ -112,6 +133,12 @@ class _Group:
                 self.outside.update(name, representation)
         hits = torch.stack(right).flatten(1).double()
         self.alone = self.alone + hits @ (1 - hits).T
+
+    def add_sample(self, some: dict[str, Tensor], untrained: nn.Module) -> None:
+        """Add what `_Sample` kept, and what the untrained sender makes of it."""
+        images, labels, answer = (some.pop(name) for name in ("images", "labels", "answer"))
+        sources = {**some, "untrained": untrained(images)}
+        self.update(images, sources, {"receiver": answer}, labels)
 
     def scores(self) -> dict[str, float]:
         """All scores, by `<what>/<whose>`."""

@@ -237,6 +237,8 @@ SOFT = "--target-type soft_1"
         ("--family permutation -e 3", "permutation has no parameters to train; leave it out"),
         ("--family permutation -lr 0.1", "--lr acts in training, and a stitch of family permutat"),
         ("-lr 0.1 -e 0", "--lr acts in training, and --epochs 0 leaves none"),
+        ("-b 64 -e 0", "--batch-size acts in training, and --epochs 0 leaves none"),
+        ("-b 64 --family identity", "--batch-size acts in training, and a stitch of family id"),
         ("-wd 0.1 -e 0", "--weight-decay acts in training, and --epochs 0 leaves none"),
         ("-opt sgd -e 0", "--optimizer acts in training, and --epochs 0 leaves none"),
         ("-s 3 -e 0", "--save-frequency acts in training, and --epochs 0 leaves none"),
