@@ -86,11 +86,11 @@ def _check(values: Mapping[str, Any], is_run: bool) -> None:
         )
     if is_run:
         return
-    if receiver is None:
-        raise UsageError("missing RECEIVER (file of the second network)")
     for option in ("stitch", "layer"):
         if values[option] is not None:
             raise UsageError(f"--{option} is for the folder of a run, and {sender} is none")
+    if receiver is None:
+        raise UsageError("missing RECEIVER (file of the second network)")
     if "l2" in values["measures"] and not is_table(values):
         raise UsageError(
             "l2 is of two single layers: name SENDER_LAYER and RECEIVER_LAYER, or take "

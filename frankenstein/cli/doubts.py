@@ -6,6 +6,8 @@ from typing import Any
 from frankenstein.compare.shares import share_interval
 from frankenstein.report import format_value
 
+_TRAIN = "in train.py try more epochs, another -lr, or -opt adam"
+
 
 def doubts(scores: Mapping[str, float], values: Mapping[str, Any]) -> list[str]:
     """A line if training fell short of what is solved, or a sender that learned nothing does too.
@@ -32,6 +34,7 @@ def untaught(
     most_frequent: float,  # accuracy of the best answer that is always the same
     n: int,  # images
     whose: str = "network",
+    advice: str = _TRAIN,
 ) -> list[str]:
     """A line if a network is not clearly above an answer that is always the same."""
     if share_interval(accuracy, n)[0] > most_frequent:
@@ -39,7 +42,7 @@ def untaught(
     network, always = (format_value(one, percent=True) for one in (accuracy, most_frequent))
     return [
         f"the {whose} ({network}) is not clearly above the most frequent answer ({always}): it "
-        "has learned nothing that shows; in train.py try more epochs, another -lr, or -opt adam"
+        f"has learned nothing that shows; {advice}"
     ]
 
 
@@ -53,10 +56,11 @@ def unlearned(scores: Mapping[str, float], images: int) -> list[str]:
         return []
     chance = scores["accuracy/most_frequent"]
     there = [whose for whose in ("sender", "receiver") if f"accuracy/{whose}" in scores]
+    advice = f"take the data that it was trained on (-d), or {_TRAIN}"
     return [
         line
         for whose in there
-        for line in untaught(scores[f"accuracy/{whose}"], chance, images, whose)
+        for line in untaught(scores[f"accuracy/{whose}"], chance, images, whose, advice)
     ]
 
 

@@ -47,6 +47,11 @@ def read_run(
     """
     path = Path(folder)
     config, files = path / "config.yaml", {kind: path / f"{kind}.safetensors" for kind in kinds}
+    if (path / "matrix.csv").is_file():
+        raise UserError(
+            f"{folder} is a matrix of stitches, which saves none; run stitch.py for one pair of "
+            "its layers, SENDER_LAYER RECEIVER_LAYER"
+        )
     for file in (config, *files.values()):
         if not file.is_file():
             raise UserError(f"{folder} is no run of stitch.py: there is no {file}")

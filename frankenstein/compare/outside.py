@@ -13,7 +13,7 @@ full, where `docs/stitching.md` says why, and how far the numbers move with the 
 - The threshold comes from the receiver's own scores on held-out images 0, 2, 4, ...: of K scores
   the ⌈0.95 (K + 1)⌉-th smallest, or the largest if there are fewer.
 - The share outside is that of images 1, 3, 5, ... above the threshold; of a control, which is
-  scored on images 0, k, 2k, ... of every batch, that of the 2nd, 4th, 6th, ... of these in order.
+  scored on images 0, k, 2k, ..., that of the 2nd, 4th, 6th, ... of these in order.
 
 Source: the question is that of Balogh & Jelasity 2025, https://arxiv.org/abs/2412.11299; they
 train a classifier of representations for every layer, on images of two data sets, and take its

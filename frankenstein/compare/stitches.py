@@ -81,18 +81,20 @@ def evaluate_stitches(
 
 
 class _Sample:
-    """Every k-th example of each batch, until they are as many as a batch: small ones cost more."""
+    """Every k-th example, kept until they are as many as a batch: small ones cost more."""
 
     def __init__(self, every: int) -> None:
-        self.every, self.n = every, 0
+        self.every, self.n, self._seen = every, 0, 0
         self._kept: list[dict[str, Tensor]] = []
 
     def add(self, **tensors: Tensor) -> None:
         """Keep some of a batch; each tensor (N, ...) by name."""
+        first = -self._seen % self.every
         # Copies: views would keep the whole batch.
-        some = {name: tensor[:: self.every].clone() for name, tensor in tensors.items()}
+        some = {name: tensor[first :: self.every].clone() for name, tensor in tensors.items()}
         self._kept.append(some)
         self.n += len(next(iter(some.values())))
+        self._seen += len(next(iter(tensors.values())))
 
     def take(self) -> dict[str, Tensor]:
         """All that are kept, which are forgotten."""

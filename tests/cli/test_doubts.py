@@ -113,7 +113,8 @@ def test_a_sender_or_a_receiver_that_learned_nothing_is_named():
     (line,) = unlearned(scores, 1000)
     assert line == (
         "the sender (10.00 %) is not clearly above the most frequent answer (10.00 %): it has "
-        "learned nothing that shows; in train.py try more epochs, another -lr, or -opt adam"
+        "learned nothing that shows; take the data that it was trained on (-d), or in train.py try "
+        "more epochs, another -lr, or -opt adam"
     )
     assert unlearned({**scores, "accuracy/sender": 0.8}, 1000) == []
     assert unlearned({"accuracy/sender": 0.1}, 1000) == []  # nobody knows what chance is

@@ -173,6 +173,13 @@ def test_an_old_state_dict_that_is_damaged_once_it_was_stitched_is_refused(few_d
             read_run("results/stitch/made", ["after"], {})
 
 
+def test_of_a_matrix_of_stitches_it_is_said_that_none_is_saved(run, pair):
+    layers = ("--sender-layers", "fc1", "--receiver-layers", "fc1", "--measures", "linear_cka")
+    folder = run("stitch", *pair, *layers, "-e", "0")
+    with pytest.raises(UserError, match=r"is a matrix of stitches, which saves none; run stitch"):
+        read_run(str(folder), ["after"], {})
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
