@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from frankenstein.catalog import MEASURES, find_measure
+from frankenstein.catalog import MEASURES
 from frankenstein.cross_moments import CrossMoments
 from frankenstein.errors import UserError
 from frankenstein.few_rows import WIDE
@@ -31,7 +31,7 @@ class SimilaritiesToOne:
             UserError: for an unknown measure.
         """
         self.measures = tuple(measures)
-        self._flats = {name: find_measure(name).flattenings[0] for name in measures}
+        self._flats = Similarities(measures).flattenings
         self._sums: dict[str, CrossMoments] = {}  # by flattening
         self._each: dict[str, Similarities] = {}  # by representation
 

@@ -92,8 +92,14 @@ def test_the_source_is_laid_like_the_target_and_keeps_its_units(source, target):
     assert list(align.parameters()) == []
 
 
-@pytest.mark.parametrize("grid", [(3, 3), (12, 12), (6, 9), (9, 5), (5, 8), (9, 3)])
+@pytest.mark.parametrize("grid", [(3, 3), (5, 8), (9, 3)])
 def test_maps_are_resized_bilinearly_with_antialiasing(grid):
+    z = torch.randn(N, 5, 6, 4)
+    assert torch.equal(lay(z, (5, 6, 4), (7, *grid)), resized(z, grid))
+
+
+@pytest.mark.parametrize("grid", [(12, 12), (6, 9), (9, 5)])
+def test_a_map_that_is_widened_is_the_same_without_antialiasing(grid):
     z = torch.randn(N, 5, 6, 4, dtype=torch.float64)
     laid = lay(z, (5, 6, 4), (7, *grid))
     torch.testing.assert_close(laid, resized(z, grid), rtol=1e-12, atol=1e-12)
