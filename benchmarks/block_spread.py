@@ -11,8 +11,8 @@ import argparse
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.grams import Grams
 from frankenstein.data import Digits
-from frankenstein.grams import Grams
 from frankenstein.measures import unbiased_cka
 from frankenstein.shapes import per_sample
 from frankenstein.surgery import capture

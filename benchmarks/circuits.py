@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from frankenstein.compare.circuits import find_circuits
+from frankenstein.questions.circuits.find import find_circuits
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from frankenstein.compare import evaluate_stitches
 from frankenstein.data import Fashion
 from frankenstein.stitches import Affine, load_stitch
+from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.surgery import cut
 from frankenstein.zoo import load_network
 

@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from frankenstein.buffers import keep_buffers
-from frankenstein.compare import evaluate_stitches, solve_controls
 from frankenstein.data import DataError, Fashion, ImageData, Synthetic
 from frankenstein.data.seeded import seeded
 from frankenstein.stitches import Affine
+from frankenstein.stitching.controls import solve_controls
+from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.surgery import cut
 from frankenstein.tasks import Stitching
 from frankenstein.tasks.optimizers import make_optimizer

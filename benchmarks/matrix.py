@@ -19,20 +19,20 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.buffers import keep_buffers
-from frankenstein.cli.matrix_run import _BATCH
-from frankenstein.compare.layer_set import layer_set
-from frankenstein.compare.stitching_matrix import (
+from frankenstein.data import Synthetic
+from frankenstein.data.seeded import seeded
+from frankenstein.stitches import Affine
+from frankenstein.stitching.matrix.run import _BATCH
+from frankenstein.stitching.matrix.solve import (
     make_stitches,
     measure_pairs,
     pair_moments,
     score_stitches,
     stitching_matrix,
 )
-from frankenstein.data import Synthetic
-from frankenstein.data.seeded import seeded
-from frankenstein.stitches import Affine
 from frankenstein.surgery import Joint, join
 from frankenstein.surgery.key_layers import key_layers
+from frankenstein.surgery.layer_set import layer_set
 from frankenstein.tasks import StitchingTogether, task_loss
 from frankenstein.tasks.optimizers import make_optimizer
 from frankenstein.zoo import load_network

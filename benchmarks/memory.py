@@ -21,8 +21,8 @@ from torch import Tensor
 
 from frankenstein.catalog import DATASETS, Dataset
 from frankenstein.cli import main as command_line
-from frankenstein.compare import similarity_matrix
 from frankenstein.data import ImageData
+from frankenstein.similarity.matrices import similarity_matrix
 from frankenstein.stitches import Affine
 from frankenstein.surgery import cut
 from frankenstein.tasks import Classifier, Stitching, matching_moments

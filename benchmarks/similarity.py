@@ -26,9 +26,9 @@ import torchvision
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from frankenstein.compare import similarity_matrix
+from frankenstein.accumulators.grams import Grams
 from frankenstein.data import DataError, Fashion
-from frankenstein.grams import Grams
+from frankenstein.similarity.matrices import similarity_matrix
 from frankenstein.surgery import capture
 
 PEERS = ("pytorch-cka", "cka-pytorch", "torch-cka", "simtorch")

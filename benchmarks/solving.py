@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from frankenstein.accumulators.linear import least_squares
 from frankenstein.buffers import keep_buffers
-from frankenstein.compare import evaluate_stitches
 from frankenstein.data import DataError, Fashion, ImageData, Synthetic
 from frankenstein.data.batches import Batches
-from frankenstein.linear import least_squares
 from frankenstein.shapes import per_location
 from frankenstein.stitches import Affine
+from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.surgery import cut
 from frankenstein.tasks import matching_moments
 from frankenstein.zoo import load_network

@@ -23,11 +23,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from frankenstein.callbacks import Every, TrainingBar
-from frankenstein.cli.trainer import make_trainer, quiet_lightning
 from frankenstein.data import DataError, Fashion
 from frankenstein.data.seeded import seeded
 from frankenstein.tasks import Classifier
 from frankenstein.tasks.optimizers import make_optimizer
+from frankenstein.training.trainer import make_trainer, quiet_lightning
 from frankenstein.zoo import build_network
 
 STACK, BARE, FED = "train.py", "bare loop", "bare loop that prepares and augments"

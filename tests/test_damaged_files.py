@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from frankenstein.callbacks import WholeCheckpoints
-from frankenstein.cli.matrix_cells import Cells
 from frankenstein.dictionaries import Dictionary, load_dictionary, save_dictionary
 from frankenstein.errors import UserError
 from frankenstein.files import FileError, save_tensors, tensors_sha256
 from frankenstein.stitches import Affine, load_stitch, save_stitch
+from frankenstein.stitching.matrix.cells import Cells
 from frankenstein.zoo import Card, build_network, load_network, save_network
 
 CARD = Card("mlp", 10, 1, "digits", 0, 0, 1)

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from frankenstein.callbacks import WholeCheckpoints
-from frankenstein.cli.config import read_config
 from frankenstein.cli.errors import UsageError
-from frankenstein.cli.matrix_cells import Cells
-from frankenstein.cli.schema import read_schema
-from frankenstein.cli.stitch import stitch
-from frankenstein.cli.train import train
+from frankenstein.cli.verbs.stitch import stitch
+from frankenstein.cli.verbs.train import train
 from frankenstein.dictionaries import dictionary_facts, load_dictionary
 from frankenstein.errors import UserError
 from frankenstein.files import load_tensors, read_sealed, write_sealed
+from frankenstein.runs.config import read_config
+from frankenstein.runs.schema import read_schema
 from frankenstein.stitches import load_stitch, stitch_facts
+from frankenstein.stitching.matrix.cells import Cells
 from frankenstein.zoo import load_network, read_card
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from frankenstein import catalog
-from frankenstein.moments import Moments
+from frankenstein.accumulators.moments import Moments
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 from frankenstein.callbacks.boards import writers
 from frankenstein.callbacks.checkpoints import Resumable, WholeCheckpoints
 from frankenstein.callbacks.every import Every, draw_stitch
-from frankenstein.callbacks.progress import TrainingBar, progress_bar
+from frankenstein.callbacks.progress import TrainingBar
 from frankenstein.callbacks.seeded_steps import SeededSteps
 from frankenstein.callbacks.similarity import RepresentationSimilarity
 
@@ -15,6 +15,5 @@ __all__ = [
     "TrainingBar",
     "WholeCheckpoints",
     "draw_stitch",
-    "progress_bar",
     "writers",
 ]

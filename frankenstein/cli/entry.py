@@ -11,20 +11,20 @@ from frankenstein import __version__
 from frankenstein.buffers import keep_buffers
 from frankenstein.cli.errors import Outcome, UsageError, one_line
 from frankenstein.cli.help import help_text, table
-from frankenstein.cli.schema import read_schema
 from frankenstein.errors import AlreadyDone, did_you_mean
+from frankenstein.runs.schema import read_schema
 from frankenstein.signals import signals_raise
 
 VERBS = {
-    "demo": "frankenstein.cli.demo:demo",
-    "train": "frankenstein.cli.train:train",
-    "stitch": "frankenstein.cli.stitch:stitch",
-    "evaluate": "frankenstein.cli.evaluate:evaluate",
-    "compare": "frankenstein.cli.compare:compare",
-    "analyze": "frankenstein.cli.analyze:analyze",
-    "study": "frankenstein.cli.study:study",
-    "layers": "frankenstein.cli.layers:layers",
-    "report": "frankenstein.cli.report:report",
+    "demo": "frankenstein.cli.verbs.demo:demo",
+    "train": "frankenstein.cli.verbs.train:train",
+    "stitch": "frankenstein.cli.verbs.stitch:stitch",
+    "evaluate": "frankenstein.cli.verbs.evaluate:evaluate",
+    "compare": "frankenstein.cli.verbs.compare:compare",
+    "analyze": "frankenstein.cli.verbs.analyze:analyze",
+    "study": "frankenstein.cli.verbs.study:study",
+    "layers": "frankenstein.cli.verbs.layers:layers",
+    "report": "frankenstein.cli.verbs.report:report",
 }
 
 
@@ -81,7 +81,7 @@ def _run(verb: Callable[..., Any], words: list[str], program: str, outcome: Outc
     try:
         result = verb(*positional, **values)
     except AlreadyDone as done:
-        from frankenstein.cli.outcome import tell
+        from frankenstein.cli.print_result import tell
 
         result = tell(done.folder, values["quiet"], str(done))
     return result if isinstance(result, int) else 0

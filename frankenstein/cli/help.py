@@ -7,7 +7,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin
 
-from frankenstein.cli.schema import CONFIG, REQUIRED, Option, Schema, alternatives, choices
+from frankenstein.runs.schema import CONFIG, REQUIRED, Option, Schema, alternatives, choices
 
 _COLUMN = 26  # where the texts beside the options begin
 _HELP = ("-h, --help", "this page")

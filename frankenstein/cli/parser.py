@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from frankenstein.cli.config import read_config
 from frankenstein.cli.errors import UsageError
-from frankenstein.cli.schema import CONFIG, REQUIRED, Option, Schema
-from frankenstein.cli.values import typed, wanted
 from frankenstein.errors import did_you_mean
+from frankenstein.runs.config import read_config
+from frankenstein.runs.schema import CONFIG, REQUIRED, Option, Schema
+from frankenstein.runs.values import typed, wanted
 
 
 def parse(schema: Schema, words: Sequence[str]) -> dict[str, Any]:

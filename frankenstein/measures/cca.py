@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.linear import rank_of, ridge_whitener, whitener
+from frankenstein.accumulators.moments import Moments, moments_of
+from frankenstein.accumulators.small_sample import few_rows, ranked_moments, smaller, spanned
 from frankenstein.errors import UserError
-from frankenstein.few_rows import few_rows, ranked_moments, smaller, spanned
-from frankenstein.linear import rank_of, ridge_whitener, whitener
 from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
-from frankenstein.moments import Moments, moments_of
 
 
 def canonical_correlations(

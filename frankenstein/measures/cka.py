@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
-from frankenstein.examples import examples_of
-from frankenstein.few_rows import few_rows
+from frankenstein.accumulators.moments import Moments, moments_of
+from frankenstein.accumulators.reservoir import examples_of
+from frankenstein.accumulators.small_sample import few_rows
 from frankenstein.measures.kernels import (
     centred,
     centred_without_diagonal,
@@ -11,7 +12,6 @@ from frankenstein.measures.kernels import (
     linear_gram,
 )
 from frankenstein.measures.undefined import nothing_to_compare, undefined
-from frankenstein.moments import Moments, moments_of
 
 
 def linear_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()

@@ -4,11 +4,11 @@ from functools import partial
 
 from torch import Tensor
 
+from frankenstein.accumulators.linear import ridge_whitener, whitener
+from frankenstein.accumulators.moments import Moments, moments_of
+from frankenstein.accumulators.small_sample import ranked_moments, smaller, spanned
 from frankenstein.errors import UserError
-from frankenstein.few_rows import ranked_moments, smaller, spanned
-from frankenstein.linear import ridge_whitener, whitener
 from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
-from frankenstein.moments import Moments, moments_of
 
 
 def decoding_agreement(

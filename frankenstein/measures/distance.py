@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.measures.units import same_units
-from frankenstein.moments import Moments, moments_of
 
 
 def mean_squared_distance(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()

@@ -6,9 +6,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.reservoir import Examples, examples_of
+from frankenstein.accumulators.small_sample import centred_rows
 from frankenstein.errors import UserError
-from frankenstein.examples import Examples, examples_of
-from frankenstein.few_rows import centred_rows
 from frankenstein.measures.dissimilarities import squared_distances
 from frankenstein.measures.undefined import nothing_to_compare, undefined
 

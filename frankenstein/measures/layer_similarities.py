@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.grams import Grams
+from frankenstein.accumulators.kept_layers import LayerExamples, LayerFolds
+from frankenstein.accumulators.layer_moments import CrossMoments
 from frankenstein.catalog import MEASURES, find_measure
-from frankenstein.cross_moments import CrossMoments
 from frankenstein.errors import UserError
-from frankenstein.grams import Grams
 from frankenstein.measures.every_pair import every_pair, warn_undefined
-from frankenstein.measures.kept_layers import LayerExamples, LayerFolds
 from frankenstein.shapes import FLATTENINGS
 
 Layers = Mapping[str, Tensor]  # representations (N, ...) of the same examples, by layer

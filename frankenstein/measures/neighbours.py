@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.reservoir import Examples, examples_of
 from frankenstein.errors import UserError
-from frankenstein.examples import Examples, examples_of
 from frankenstein.measures.dissimilarities import cosine_distances
 from frankenstein.measures.undefined import nothing_to_compare, undefined
 

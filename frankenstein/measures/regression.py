@@ -5,12 +5,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from frankenstein.examples import Examples
-from frankenstein.few_rows import smaller, spanned, turned
-from frankenstein.folds import Folds, folds_of
-from frankenstein.linear import least_squares, whitener
+from frankenstein.accumulators.folds import Folds, folds_of
+from frankenstein.accumulators.linear import least_squares, whitener
+from frankenstein.accumulators.moments import Moments, moments_of
+from frankenstein.accumulators.reservoir import Examples
+from frankenstein.accumulators.small_sample import smaller, spanned, turned
 from frankenstein.measures.undefined import nothing_to_compare, undefined
-from frankenstein.moments import Moments, moments_of
 
 
 def r_squared(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()

@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.reservoir import Examples, examples_of
 from frankenstein.errors import UserError
-from frankenstein.examples import Examples, examples_of
 from frankenstein.measures.dissimilarities import cosine_distances, patterns, squared_distances
 from frankenstein.measures.undefined import nothing_to_compare, undefined
 

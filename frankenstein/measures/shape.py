@@ -5,11 +5,11 @@ import math
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.linear import whitener
+from frankenstein.accumulators.moments import Moments, moments_of
+from frankenstein.accumulators.small_sample import smaller
 from frankenstein.errors import UserError
-from frankenstein.few_rows import smaller
-from frankenstein.linear import whitener
 from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
-from frankenstein.moments import Moments, moments_of
 
 
 def procrustes_similarity(

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
+from frankenstein.accumulators.folds import Folds
+from frankenstein.accumulators.linear import rank_of
+from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.reservoir import Examples
+from frankenstein.accumulators.small_sample import Rows, ranked_moments
 from frankenstein.catalog import MEASURES, find_measure
-from frankenstein.examples import Examples
-from frankenstein.few_rows import Rows, ranked_moments
-from frankenstein.folds import Folds
-from frankenstein.linear import rank_of
-from frankenstein.moments import Moments
 from frankenstein.shapes import FLATTENINGS
 
 

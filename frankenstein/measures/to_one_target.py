@@ -5,13 +5,13 @@ from typing import Any
 
 from torch import Tensor
 
+from frankenstein.accumulators.layer_moments import CrossMoments
+from frankenstein.accumulators.linear import rank_of
+from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.small_sample import WIDE
 from frankenstein.catalog import MEASURES
-from frankenstein.cross_moments import CrossMoments
 from frankenstein.errors import UserError
-from frankenstein.few_rows import WIDE
-from frankenstein.linear import rank_of
 from frankenstein.measures.similarities import Similarities
-from frankenstein.moments import Moments
 from frankenstein.shapes import FLATTENINGS
 
 _TARGET = "target"

@@ -4,8 +4,8 @@ import warnings
 
 from torch import Tensor
 
-from frankenstein.examples import Examples
-from frankenstein.moments import Moments
+from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.reservoir import Examples
 
 
 class UndefinedSimilarityWarning(UserWarning):

@@ -4,8 +4,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.measures.undefined import nothing_to_compare, undefined
-from frankenstein.moments import Moments, moments_of
 from frankenstein.shapes import ShapeError
 
 

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from frankenstein.cross_moments import CrossMoments
+from frankenstein.accumulators.grams import Grams
+from frankenstein.accumulators.layer_moments import CrossMoments
 from frankenstein.errors import UserError
-from frankenstein.grams import Grams
 from frankenstein.measures import every_pair, warn_undefined
 from frankenstein.metrics.packed import (
     Packed,

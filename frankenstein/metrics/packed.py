@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from frankenstein.cross_moments import CrossMoments
+from frankenstein.accumulators.grams import Grams
+from frankenstein.accumulators.layer_moments import CrossMoments
 from frankenstein.errors import UserError
-from frankenstein.grams import Grams
 
 
 class Packed(Metric):

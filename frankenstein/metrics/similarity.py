@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor
 
+from frankenstein.accumulators.layer_moments import CrossMoments
 from frankenstein.catalog import MEASURES, find_measure
-from frankenstein.cross_moments import CrossMoments
 from frankenstein.errors import UserError
 from frankenstein.metrics.packed import Packed, pack_moments, unpack_moments
 from frankenstein.shapes import FLATTENINGS

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from frankenstein.linear import least_squares
-from frankenstein.moments import Moments
+from frankenstein.accumulators.linear import least_squares
+from frankenstein.accumulators.moments import Moments
 from frankenstein.stitches.stitch import Stitch
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from frankenstein.moments import Moments
+from frankenstein.accumulators.moments import Moments
 from frankenstein.stitches.stitch import Stitch, same_number_of_units
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from frankenstein.accumulators.linear import least_squares, predicted_directions
+from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
-from frankenstein.linear import least_squares, predicted_directions
-from frankenstein.moments import Moments
 from frankenstein.stitches.stitch import Stitch
 
 

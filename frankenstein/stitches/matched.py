@@ -6,8 +6,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError, did_you_mean
-from frankenstein.moments import Moments
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches.stitch import Stitch
 

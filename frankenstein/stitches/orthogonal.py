@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from frankenstein.moments import Moments
+from frankenstein.accumulators.moments import Moments
 from frankenstein.stitches.stitch import Stitch, same_number_of_units
 
 

@@ -4,7 +4,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from frankenstein.moments import Moments
+from frankenstein.accumulators.moments import Moments
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches.stitch import Stitch
 

@@ -8,8 +8,8 @@ from sklearn.linear_model import Lasso
 from torch import Tensor
 from torch.optim import Optimizer
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
-from frankenstein.moments import Moments
 from frankenstein.stitches.affine import Affine
 
 

@@ -2,8 +2,8 @@
 
 import torch
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError, did_you_mean
-from frankenstein.moments import Moments
 from frankenstein.stitches.stitch import Stitch
 
 STARTS = ("random", "eye", "perm", "ones-zeros", "solved")

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from frankenstein.moments import Moments
+from frankenstein.accumulators.moments import Moments
 from frankenstein.shapes import ShapeError, num_units
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from frankenstein.few_rows import Rows
-from frankenstein.moments import Moments
+from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.small_sample import Rows
 from frankenstein.shapes import per_location
 
 _ON_CPU = 50  # images at once: what a layer makes of them stays in the cache for the next

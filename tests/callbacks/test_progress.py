@@ -5,7 +5,7 @@ import re
 import pytest
 from rich.console import Console
 
-from frankenstein.callbacks import progress_bar
+from frankenstein.report.progress import progress_bar
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
+from frankenstein.accumulators.folds import Folds
+from frankenstein.accumulators.grams import Grams
 from frankenstein.callbacks import RepresentationSimilarity
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
-from frankenstein.folds import Folds
-from frankenstein.grams import Grams
 from frankenstein.shapes import FLATTENINGS
 from frankenstein.stitches import Affine
 from frankenstein.tasks import Classifier, Stitching, cka_regularized, task_loss

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import distributed, multiprocessing
 
+from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.reservoir import Examples
 from frankenstein.catalog import MEASURES
-from frankenstein.examples import Examples
 from frankenstein.measures import Similarities
-from frankenstein.moments import Moments
 
 BATCHES = [(torch.arange(n * 5).view(n, 5) * 7 % 11 + 0.1 * n) / 3 for n in (6, 4, 9)]
 SHARES = {  # which batches each of two processes sees

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from frankenstein.cli import circuit_effects
-from frankenstein.cli.analyze import analyze
-from frankenstein.cli.schema import choices, read_schema
-from frankenstein.compare.circuits import METHODS, SIMILARITIES, find_circuits
+from frankenstein.cli.verbs.analyze import analyze
 from frankenstein.data import Digits
+from frankenstein.questions.circuits import effects as circuit_effects
+from frankenstein.questions.circuits.find import METHODS, SIMILARITIES, find_circuits
+from frankenstein.runs.schema import choices, read_schema
 from frankenstein.shapes import pooled
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network

@@ -6,16 +6,16 @@ import pytest
 import torch
 import yaml
 
-from frankenstein.cli import analyze_study
-from frankenstein.cli.analyze import analyze
-from frankenstein.cli.questions import QUESTIONS
-from frankenstein.cli.schema import read_schema
-from frankenstein.compare.activation_facts import (
+from frankenstein.cli.verbs.analyze import analyze
+from frankenstein.data import Digits
+from frankenstein.questions import subject as analyze_study
+from frankenstein.questions.activations.facts import (
     class_selectivity,
     class_variance,
     participation_ratio,
 )
-from frankenstein.data import Digits
+from frankenstein.questions.table import QUESTIONS
+from frankenstein.runs.schema import read_schema
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network, network_sha256
 
@@ -126,13 +126,13 @@ def test_networks_without_layers_of_one_name_are_asked_for_some(mistake, saved):
 
 
 def test_what_does_not_fit_in_memory_is_refused(mistake, pair, monkeypatch):
-    monkeypatch.setattr("frankenstein.cli.analyze_study.free_memory", lambda device: 10)
+    monkeypatch.setattr("frankenstein.questions.subject.free_memory", lambda device: 10)
     said = mistake("analyze", *pair, "--units")
     assert "but 0.0 MB are free; choose fewer --examples" in said
 
 
 def test_the_pictures_of_a_sample_are_those_behind_its_rows(few_digits, pair):
-    from frankenstein.cli.analyze_study import make_study
+    from frankenstein.questions.subject import make_study
 
     values = {name: option.default for name, option in read_schema(analyze).options.items()}
     values |= {"sender": pair[0], "receiver": pair[1], "examples": 30, "quiet": True}

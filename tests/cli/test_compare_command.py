@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.cli import main
-from frankenstein.compare import evaluate_network
 from frankenstein.data import Digits
 from frankenstein.measures import (
     linear_cka,
@@ -14,7 +14,7 @@ from frankenstein.measures import (
     r_squared,
     unit_correlation,
 )
-from frankenstein.moments import Moments
+from frankenstein.networks.tally import evaluate_network
 from frankenstein.stitches import load_stitch
 from frankenstein.surgery import capture, cut, cut_points
 from frankenstein.zoo import load_network, network_sha256

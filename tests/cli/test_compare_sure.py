@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from frankenstein.cli import how_sure, main
+from frankenstein.cli import main
+from frankenstein.similarity import how_sure
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def verb_of(path):
 
 def shortened(step):
     """A step of a study, of one layer in place of all, once it is sure that it is one as it is."""
-    from frankenstein.cli.study_steps import read_step
+    from frankenstein.cli.verbs.study_steps import read_step
 
     read_step(step)
     verb = step.split()[0]

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from frankenstein.cli import main
-from frankenstein.cli.demo_run import KINDS
+from frankenstein.studies.demo import KINDS
 
 
 # A penalty meant for trained networks leaves nothing of a stitch between two that know nothing yet.

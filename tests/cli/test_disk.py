@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from frankenstein.cli import main
-from frankenstein.cli.run_folder import claim_folder
 from frankenstein.files import load_tensors
+from frankenstein.runs.folder import claim_folder
 from frankenstein.tasks import Classifier
 
 TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", "-e", "2", "-b", "128")
@@ -114,7 +114,7 @@ def test_a_disk_that_fills_up_in_training_leaves_what_goes_on(earlier, capsys, m
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr("frankenstein.cli.train_run.write_train_report", no_room)
+        full.setattr("frankenstein.training.run.write_train_report", no_room)
         assert main([*TRAIN, *QUIET, "--run-name", "a"]) == 2
     said = capsys.readouterr().err
     assert "choose another folder; then go on with: frankenstein train " in said

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from frankenstein.cli import main
-from frankenstein.cli.doubts import doubts, unlearned, untaught
-from frankenstein.cli.score_tables import shown
-from frankenstein.compare.shares import share_interval
+from frankenstein.intervals import share_interval
+from frankenstein.networks.doubts import doubts, unlearned, untaught
+from frankenstein.stitching.score_tables import shown
 
 
 def scores_of(**accuracies):

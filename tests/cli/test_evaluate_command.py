@@ -9,9 +9,10 @@ import torch
 import yaml
 
 from frankenstein.cli import main
-from frankenstein.cli.stitched_run import read_run
-from frankenstein.compare import CONTROLS, HITS
 from frankenstein.errors import UserError
+from frankenstein.networks.tally import HITS
+from frankenstein.stitching.controls import CONTROLS
+from frankenstein.stitching.saved import read_run
 from frankenstein.zoo import (
     Card,
     build_network,

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from frankenstein.callbacks import WholeCheckpoints
 from frankenstein.cli import main
-from frankenstein.cli.stitch_report import log_boards
 from frankenstein.files import load_tensors, read_sealed
+from frankenstein.stitching.page import log_boards
 from frankenstein.tasks import Classifier, Stitching
 from frankenstein.zoo import load_network
 
@@ -53,12 +53,12 @@ def _heard():
 def _no_pictures(monkeypatch):
     """Most of a short run's time goes to figures, and to controls, which other tests look at."""
     for name in ("draw_stitch", "log_boards", "write_stitch_report"):
-        monkeypatch.setattr(f"frankenstein.cli.stitch_run.{name}", lambda *_: None)
-    monkeypatch.setattr("frankenstein.cli.stitch_run.controls_for", lambda *_: None)
+        monkeypatch.setattr(f"frankenstein.stitching.run.{name}", lambda *_: None)
+    monkeypatch.setattr("frankenstein.stitching.run.controls_for", lambda *_: None)
     monkeypatch.setattr("frankenstein.callbacks.similarity.add_figure", lambda *_: None)
     monkeypatch.setattr("frankenstein.report.document.png", lambda *_: b"")
-    monkeypatch.setattr("frankenstein.cli.matrix_report._figure", lambda *_: Figure())
-    monkeypatch.setattr("frankenstein.cli.matrix_report.SummaryWriter", MagicMock())
+    monkeypatch.setattr("frankenstein.stitching.matrix.page._figure", lambda *_: Figure())
+    monkeypatch.setattr("frankenstein.stitching.matrix.page.SummaryWriter", MagicMock())
 
 
 def call_at(where, number, act, patch=setattr):
@@ -116,12 +116,12 @@ POINTS = {  # of runs of 12 steps in 3 epochs, and of 2 rows of 4 steps; each li
     ],
     "stitch": [
         [("frankenstein.tasks.Stitching.training_step", 11)],
-        [("os.fsync", 4), ("frankenstein.cli.stitch_run.save_stitch", 2)],
+        [("os.fsync", 4), ("frankenstein.stitching.run.save_stitch", 2)],
     ],
     "matrix": [
         [
             ("frankenstein.tasks.together.StitchingTogether.training_step", 6),
-            ("frankenstein.cli.matrix_run.write_matrix", 1),
+            ("frankenstein.stitching.matrix.run.write_matrix", 1),
         ],
     ],
 }
@@ -161,9 +161,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_bits_of_one_that_was_not(
 
 
 def test_a_run_that_is_killed_while_it_is_shown_shows_it_anew(run, killed, pair, monkeypatch):
-    monkeypatch.setattr("frankenstein.cli.stitch_run.log_boards", log_boards)
+    monkeypatch.setattr("frankenstein.stitching.run.log_boards", log_boards)
     words = ["stitch", *pair, "pool1", "pool1", *STITCH, "-e", "1", "--run-name", "a"]
-    killed(words, "frankenstein.cli.stitch_run.write_stitch_report", 1)
+    killed(words, "frankenstein.stitching.run.write_stitch_report", 1)
     folder = run(*words, "--resume")
     assert list(folder.rglob("projector_config.pbtxt"))
 
@@ -191,7 +191,7 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_trained_from_it(killed, ca
 
 
 def test_a_run_that_is_killed_under_its_final_name_is_whole(killed):
-    killed([*TRAIN, "--run-name", "a"], "frankenstein.cli.run_folder._remove", 1)
+    killed([*TRAIN, "--run-name", "a"], "frankenstein.runs.folder._remove", 1)
     load_network(Path("results/train/a/network.safetensors"))
     assert (Path("results/train/a/summary.json")).exists()
 
@@ -246,7 +246,7 @@ def test_a_signal_ends_a_run_with_a_checkpoint_a_report_and_the_line_that_resume
 
 
 def test_a_signal_before_training_leaves_nothing(few_digits, pair, monkeypatch, capsys):
-    where = "frankenstein.cli.stitch_run.matching_moments"
+    where = "frankenstein.stitching.run.matching_moments"
     call_at(where, 1, lambda: os.kill(os.getpid(), signal.SIGTERM), monkeypatch.setattr)
     words = ["stitch", *pair, "pool1", "pool1", "--quiet", "--accelerator", "cpu"]
     assert main(words) == 143
@@ -260,8 +260,8 @@ def test_a_signal_before_training_leaves_nothing(few_digits, pair, monkeypatch, 
     ("words", "where"),
     [
         (("analyze", "--autoencoder"), "frankenstein.tasks.SparseAutoencoder.training_step"),
-        (("compare", "pool1", "pool1"), "frankenstein.cli.measure_run.pair_similarities"),
-        (("evaluate",), "frankenstein.cli.evaluate_run.evaluate_network"),
+        (("compare", "pool1", "pool1"), "frankenstein.similarity.two_layers.pair_similarities"),
+        (("evaluate",), "frankenstein.stitching.evaluate_run.evaluate_network"),
     ],
 )
 def test_a_signal_to_what_has_nothing_to_go_on_from_leaves_nothing(

@@ -15,10 +15,12 @@ from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from torch import distributed
 
 from frankenstein import tasks
-from frankenstein.cli import main, stitch_run, train_run
-from frankenstein.cli.processes import all_processes
-from frankenstein.cli.run_folder import CHECKPOINT
+from frankenstein.cli import main
 from frankenstein.files import read_sealed
+from frankenstein.runs.folder import CHECKPOINT
+from frankenstein.stitching import run as stitch_run
+from frankenstein.training import run as train_run
+from frankenstein.training.processes import all_processes
 
 TWO = ("-e", "2", "-b", "64", "--quiet", "--accelerator", "cpu", "--devices", "2")
 TWO = (*TWO, "--strategy", "ddp")

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from frankenstein.cli import main, matrix_fill
-from frankenstein.cli.matrix_report import warned
-from frankenstein.cli.matrix_results import Results
-from frankenstein.compare.shares import share_interval
+from frankenstein.cli import main
 from frankenstein.errors import Interrupted
+from frankenstein.intervals import share_interval
+from frankenstein.stitching.matrix import fill as matrix_fill
+from frankenstein.stitching.matrix.page import warned
+from frankenstein.stitching.matrix.results import Results
 
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
 FEW = (*LISTS, "-b", "64", "--measures", "linear_cka")

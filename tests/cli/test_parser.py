@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from frankenstein import __version__
 from frankenstein.cli import entry, main
-from frankenstein.cli.config import dump
-from frankenstein.cli.names import DatasetName, MeasureName, NetworkName
-from frankenstein.cli.schema import read_schema
 from frankenstein.errors import UserError
+from frankenstein.runs.config import dump
+from frankenstein.runs.schema import read_schema
+from frankenstein.runs.types import DatasetName, MeasureName, NetworkName
 
 ran = {}
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from frankenstein.cli import main
-from frankenstein.cli.config import dump
 from frankenstein.cli.entry import verb_function
-from frankenstein.cli.finished import Finished, groups, read_finished
 from frankenstein.cli.parser import parse
-from frankenstein.cli.run_folder import run_folder
-from frankenstein.cli.run_report import write_run_report
-from frankenstein.cli.schema import read_schema
-from frankenstein.cli.sweep import find_sweep
-from frankenstein.compare.repeats import mean_and_margin
+from frankenstein.intervals import mean_and_margin
+from frankenstein.runs.config import dump
+from frankenstein.runs.folder import run_folder
+from frankenstein.runs.page import write_run_report
+from frankenstein.runs.schema import read_schema
+from frankenstein.studies.finished import Finished, groups, read_finished
+from frankenstein.studies.sweep import find_sweep
 
 
 @pytest.fixture

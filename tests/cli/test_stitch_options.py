@@ -29,7 +29,7 @@ def mlps(saved):
 def quick(run, monkeypatch):
     """Runs a command line without its pictures, which take most of the time of a short run."""
     for picture in ("draw_stitch", "log_boards", "write_stitch_report"):
-        monkeypatch.setattr(f"frankenstein.cli.stitch_run.{picture}", lambda *_, **__: None)
+        monkeypatch.setattr(f"frankenstein.stitching.run.{picture}", lambda *_, **__: None)
     monkeypatch.setattr(RepresentationSimilarity, "on_fit_end", lambda *_: None)
     return run
 

@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 
+from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.reservoir import Examples
 from frankenstein.catalog import MEASURES
-from frankenstein.examples import Examples
 from frankenstein.measures import (
     angular_shape_distance,
     decoding_agreement,
@@ -23,7 +24,6 @@ from frankenstein.measures import (
     unbiased_cka,
     unbiased_rbf_cka,
 )
-from frankenstein.moments import Moments
 from frankenstein.shapes import FLATTENINGS
 
 UNITS = 5

@@ -1,12 +1,13 @@
 import pytest
 import torch
 
+from frankenstein.accumulators.folds import Folds
+from frankenstein.accumulators.moments import Moments
 from frankenstein.callbacks import RepresentationSimilarity
 from frankenstein.catalog import MEASURES
-from frankenstein.compare import Kept, certainties
-from frankenstein.folds import Folds
 from frankenstein.measures import LayerSimilarities, Similarities
-from frankenstein.moments import Moments
+from frankenstein.similarity.kept import Kept
+from frankenstein.similarity.resampled_layers import certainties
 
 WHITENED = ("mean_cca", "mean_squared_cca", "svcca", "pwcca", "decoding_agreement", "r_squared")
 

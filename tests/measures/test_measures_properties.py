@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frankenstein.accumulators.folds import Folds
+from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.reservoir import Examples
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
-from frankenstein.examples import Examples
-from frankenstein.folds import Folds
 from frankenstein.measures import UndefinedSimilarityWarning
-from frankenstein.moments import Moments
 
 # tests/cases.py counts what comes of it.
 CASES = int(os.environ.get("FRANKENSTEIN_CASES", 170))

@@ -13,6 +13,7 @@ from scipy.spatial.distance import pdist, squareform
 from sklearn.datasets import load_digits
 from torch.nn.functional import interpolate
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import MEASURES
 from frankenstein.measures import (
     canonical_correlations,
@@ -28,7 +29,6 @@ from frankenstein.measures import (
     rsa_spearman,
     svcca,
 )
-from frankenstein.moments import Moments
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network
 

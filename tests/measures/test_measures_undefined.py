@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
 from frankenstein.measures import (
@@ -24,7 +25,6 @@ from frankenstein.measures import (
     unbiased_rbf_cka,
     unit_correlation,
 )
-from frankenstein.moments import Moments
 from frankenstein.shapes import ShapeError
 
 OF_UNITS = ("unit_correlation", "mean_squared_distance")

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torchmetrics import MetricCollection
 
+from frankenstein.accumulators.grams import Grams
+from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
-from frankenstein.grams import Grams
 from frankenstein.measures import UndefinedSimilarityWarning
 from frankenstein.metrics import Similarity, SimilarityMatrix
-from frankenstein.moments import Moments
 from frankenstein.shapes import FLATTENINGS
 
 OF_SUMS = [name for name, row in MEASURES.items() if row.needs == "moments"]

@@ -8,9 +8,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import STITCHES
 from frankenstein.errors import UserError
-from frankenstein.moments import Moments
 
 # Coordinate descent may not get to its tolerance where source units are dependent.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
-from frankenstein.moments import Moments
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches import (
     RULES,

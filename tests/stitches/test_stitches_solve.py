@@ -3,8 +3,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from frankenstein.linear import least_squares
-from frankenstein.moments import Moments
+from frankenstein.accumulators.linear import least_squares
+from frankenstein.accumulators.moments import Moments
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches import Affine, Identity, LowRank, Orthogonal, Permutation
 

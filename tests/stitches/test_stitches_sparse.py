@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
-from frankenstein.moments import Moments
+from frankenstein.accumulators.moments import Moments
 from frankenstein.stitches import Affine, Sparse
 
 D, E = 6, 4

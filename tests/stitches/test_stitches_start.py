@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
-from frankenstein.moments import Moments
 from frankenstein.stitches import STARTS, Affine, Orthogonal, Permutation, start
 
 D = 6

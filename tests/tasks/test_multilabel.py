@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from frankenstein.compare import evaluate_stitches
 from frankenstein.data import ImageData
 from frankenstein.stitches import Affine, Identity
+from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.surgery import cut
 from frankenstein.tasks import Classifier, Pass, Stitching, task_loss
 from frankenstein.tasks.soft_targets import target_objective

@@ -2,8 +2,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
-from frankenstein.moments import Moments
 from frankenstein.stitches import Affine, Identity, LowRank, Orthogonal, Permutation, Sparse
 from frankenstein.tasks import (
     Stitching,

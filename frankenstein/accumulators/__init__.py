@@ -1,0 +1,1 @@
+"""What one pass keeps of representations, and the algebra on it."""

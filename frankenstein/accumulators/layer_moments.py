@@ -1,0 +1,244 @@
+"""The moments of every layer of one network with every layer of another, each sum made once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from frankenstein.accumulators.moments import Moments
+from frankenstein.errors import UserError
+from frankenstein.shapes import ShapeError, pooled
+
+Side = dict[str, Tensor]  # by layer
+
+_PART = 2**18  # numbers of all layers' rows that are worked on at once
+_LEAST = 256  # rows at once, so that adding up costs less than the product
+_LIMIT = 2**29  # numbers in the sums of all pairs: 4 GB
+
+
+class CrossMoments:
+    """Sums over the rows of all layers, from which the `Moments` of any pair follow.
+
+    Each row x, less its layer's first mean, is lengthened by |x|² and 1. The products of such rows
+    with one another are all that Moments hold; one matrix product makes them for all pairs of
+    layers, and one more for each layer by itself. Pairs whose layers have different numbers of rows
+    an example, as maps per location on different grids, have no moments.
+    """
+
+    def __init__(self, flatten: Callable[[Tensor], Tensor] = pooled) -> None:
+        """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
+        self.flatten = flatten
+        self.n = 0  # examples seen
+        self.places: dict[str, dict[str, int]] = {"x": {}, "y": {}}  # rows an example
+        self.shift: dict[str, Side] = {"x": {}, "y": {}}  # (D,)
+        self.own: dict[str, Side] = {"x": {}, "y": {}}  # (D + 2, D + 2)
+        self.cross: dict[int, Tensor] = {}  # by places: Σ (D + 2) of x by that of y
+        self._spans: dict[tuple[str, str], slice] = {}  # of layers in the product of their places
+        self._known: dict[str, dict[str, dict[Any, Any]]] = {"x": {}, "y": {}}  # see Moments.once
+
+    @torch.no_grad()
+    def update(self, xs: Mapping[str, Tensor], ys: Mapping[str, Tensor]) -> "CrossMoments":
+        """Add a batch (N, ...) of every layer; returns self.
+
+        Raises:
+            ShapeError: if the layers hold different examples, or other units than before.
+            UserError: if sums of so many units take more memory than a machine has.
+        """
+        layers = {"x": xs, "y": ys}
+        rows = {a: {s: self.flatten(z) for s, z in layers[a].items()} for a in layers}
+        lengths = {len(z) for side in layers.values() for z in side.values()}
+        if len(lengths) != 1:
+            raise ShapeError(
+                f"all layers must hold the same examples, got {sorted(lengths)} rows; "
+                "use one loader for both"
+            )
+        n = lengths.pop()
+        if n == 0:
+            return self
+        if self.n == 0:
+            self._start(n, rows)
+        self._same_units(rows)
+        self._known = {"x": {}, "y": {}}
+        self.n += n
+        for places, product in self.cross.items():
+            ends = {a: _Lengthened(self.shift[a], self._group(a, places)) for a in "xy"}
+            for part in _parts(n * places, max(product.shape)):
+                x, y = (ends[a].of(rows[a], part) for a in "xy")
+                product.addmm_(x.T, y)
+                for a, side in (("x", x), ("y", y)):
+                    for s, span in ends[a].spans.items():
+                        self.own[a][s].addmm_(side[:, span].T, side[:, span])
+        return self
+
+    def pair(self, x: str, y: str) -> Moments:
+        """The moments of one layer with another; views of the sums, not copies.
+
+        Raises:
+            UserError: if there are no examples, or NaN or Inf in the layer that is named.
+            ShapeError: if the two have different numbers of rows.
+        """
+        if self.n == 0:
+            raise UserError("no examples were given; is the data set empty?")
+        places, others = self.places["x"][x], self.places["y"][y]
+        if places != others:
+            raise ShapeError(
+                f"{x!r} has {places} rows an example and {y!r} has {others}: another flattening, "
+                "such as pooled, compares them"
+            )
+        for a, s, name in (("x", x, "first"), ("y", y, "second")):
+            if not self.finite(a, s):
+                raise UserError(f"NaN or Inf in the {name} network's layer {s!r}")
+        one, other = self.own["x"][x], self.own["y"][y]
+        both = self.cross[places][self._span("x", x), self._span("y", y)]
+        units, square, unit = slice(-2), -2, -1  # x itself, |x|² and 1
+        moments = Moments.of_sums(
+            self.n * places,
+            {"x": self.shift["x"][x], "y": self.shift["y"][y]},
+            {"x": one[unit, units], "y": other[unit, units]},
+            {"xx": one[units, units], "xy": both[units, units], "yy": other[units, units]},
+        )
+        moments.third = {
+            "xx": one[square, units],
+            "xy": both[square, units],
+            "yx": both[units, square],
+            "yy": other[square, units],
+        }
+        moments.fourth = {
+            "xx": one[square, square],
+            "xy": both[square, square],
+            "yy": other[square, square],
+        }
+        moments.known = {"x": self._known["x"].setdefault(x, {})}
+        moments.known["y"] = self._known["y"].setdefault(y, {})
+        return moments
+
+    def finite(self, side: str, layer: str) -> bool:
+        """Whether a layer of side "x" or "y" has held neither NaN nor Inf."""
+        return bool(self.own[side][layer][-2, -1].isfinite())
+
+    def merge(self, other: "CrossMoments") -> "CrossMoments":
+        """Add the sums of `other`, moved to this one's shifts; exact. Returns self."""
+        if other.n == 0:
+            return self
+        if self.n == 0:
+            self.__dict__.update(vars(other.moved_to(other.shift)))
+            return self
+        if {a: {s: len(z) for s, z in self.shift[a].items()} for a in "xy"} != {
+            a: {s: len(z) for s, z in other.shift[a].items()} for a in "xy"
+        }:
+            raise ShapeError("these are sums over other layers or units; start new ones")
+        moved = other.moved_to(self.shift)
+        self._known = {"x": {}, "y": {}}
+        self.n += moved.n
+        for a in "xy":
+            for s in self.own[a]:
+                self.own[a][s] = self.own[a][s] + moved.own[a][s]
+        for places in self.cross:
+            self.cross[places] = self.cross[places] + moved.cross[places]
+        return self
+
+    def moved_to(self, shift: dict[str, Side]) -> "CrossMoments":
+        """A copy about other shifts: lengthened rows change by a matrix, and so do their sums."""
+        moved = CrossMoments(self.flatten)
+        moved.n, moved.shift = self.n, shift
+        moved.places = {a: dict(self.places[a]) for a in "xy"}
+        delta = {a: {s: shift[a][s] - self.shift[a][s] for s in shift[a]} for a in "xy"}
+        for a in "xy":
+            for s, sums in self.own[a].items():
+                moved.own[a][s] = _moved(_moved(sums, [delta[a][s]]).T, [delta[a][s]])
+        for places, sums in self.cross.items():
+            x, y = ([delta[a][s] for s in self._group(a, places)] for a in "xy")
+            moved.cross[places] = _moved(_moved(sums, x).T, y).T
+        return moved
+
+    def shapes(self) -> dict[int, tuple[int, int]]:
+        """Of the products of all layers with so many places."""
+        found = {}
+        for places in sorted(set(self.places["x"].values()) & set(self.places["y"].values())):
+            sizes = [sum(len(self.shift[a][s]) + 2 for s in self._group(a, places)) for a in "xy"]
+            found[places] = (sizes[0], sizes[1])
+        return found
+
+    def _start(self, n: int, rows: dict[str, Side]) -> None:
+        for a, side in rows.items():
+            self.places[a] = {s: len(z) // n for s, z in side.items()}
+            self.shift[a] = {s: z.mean(0, dtype=torch.float64) for s, z in side.items()}
+        sizes = {a: {s: len(z) + 2 for s, z in self.shift[a].items()} for a in rows}
+        shapes = self.shapes()
+        numbers = sum(x * y for x, y in shapes.values())
+        numbers += sum(size**2 for side in sizes.values() for size in side.values())
+        if numbers > _LIMIT:
+            most, name = max((size - 2, s) for side in sizes.values() for s, size in side.items())
+            raise UserError(
+                f"sums over so many units take {8 * numbers / 1e9:.0f} GB ({name!r} has {most:,}); "
+                "take pooled for the flattening, fewer layers, or unbiased_cka, which needs none"
+            )
+        new = next(iter(self.shift["x"].values())).new_zeros
+        self.own = {a: {s: new(size, size) for s, size in sizes[a].items()} for a in rows}
+        self.cross = {places: new(*shape) for places, shape in shapes.items()}
+
+    def _same_units(self, rows: dict[str, Side]) -> None:
+        for a, side in rows.items():
+            if list(side) != list(self.shift[a]):
+                raise UserError("every batch holds the same layers in the same order")
+            for s, z in side.items():
+                if z.shape[1] != len(known := self.shift[a][s]):
+                    raise ShapeError(
+                        f"these are sums over {len(known)} units of {s!r}, got {z.shape[1]}; "
+                        "start new ones"
+                    )
+
+    def _group(self, a: str, places: int) -> list[str]:
+        return [s for s, own in self.places[a].items() if own == places]
+
+    def _span(self, a: str, layer: str) -> slice:
+        if (a, layer) not in self._spans:
+            group = self._group(a, self.places[a][layer])
+            self._spans |= {(a, s): one for s, one in _side_by_side(self.shift[a], group).items()}
+        return self._spans[a, layer]
+
+
+class _Lengthened:
+    """Rows of some layers side by side, each less its shift and followed by |x|² and 1."""
+
+    def __init__(self, shift: Side, layers: Sequence[str]) -> None:
+        self.shift = shift
+        self.spans = _side_by_side(shift, layers)
+        self._room = next(iter(shift.values())).new_empty(0, 0)
+
+    def of(self, rows: Side, part: slice) -> Tensor:  # (rows of the part, Σ (D + 2)), overwritten
+        """The part of the rows; float64, as the shift is, so that nothing underflows."""
+        n = len(rows[next(iter(self.spans))][part])
+        if len(self._room) < n:
+            self._room = self._room.new_ones(n, max(span.stop for span in self.spans.values()))
+        for s, span in self.spans.items():
+            lengthened = self._room[:n, span]
+            z, square = lengthened[:, :-2], lengthened[:, -2]
+            torch.sub(rows[s][part], self.shift[s], out=z)
+            torch.sum(z.square(), 1, out=square)
+        return self._room[:n]
+
+
+def _side_by_side(shift: Side, layers: Sequence[str]) -> dict[str, slice]:
+    edges = accumulate((len(shift[s]) + 2 for s in layers), initial=0)
+    return {s: slice(*edge) for s, edge in zip(layers, pairwise(edges), strict=True)}
+
+
+def _parts(rows: int, width: int) -> list[slice]:
+    size = max(_LEAST, _PART // width)
+    return [slice(start, start + size) for start in range(0, rows, size)]
+
+
+def _moved(
+    sums: Tensor,  # (Σ (D + 2), E)
+    deltas: Sequence[Tensor],  # (D,) each
+) -> Tensor:  # (Σ (D + 2), E)
+    """Each x among the rows replaced by x - δ, and with it |x|²."""
+    blocks = []
+    for block, delta in zip(sums.split([len(d) + 2 for d in deltas]), deltas, strict=True):
+        x, square, one = block[:-2], block[-2], block[-1]
+        square = square - 2 * delta @ x + delta @ delta * one
+        blocks += [x - torch.outer(delta, one), square[None], one[None]]
+    return torch.cat(blocks)

@@ -1,0 +1,110 @@
+"""Least squares from covariances: right where units are dead, dependent or of unlike size too."""
+
+import math
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.small_sample import directions
+
+
+def whitener(
+    moments: Moments,
+    side: str,  # "x" or "y"
+) -> Tensor:  # (D, rank)
+    """Columns V with Vᵀ C V = 1, spanning all that varies; rank is C's numerical rank.
+
+    C is brought to unit diagonal first, so a unit of size 1e-8 counts like one of size 1, and
+    directions under (D + √n)·2⁻⁵² of the largest eigenvalue are taken for rounding: sums over n
+    rows leave some 0.2·√n·2⁻⁵² where units are linearly dependent.
+    """
+    return moments.once(side, "whitener", lambda: _whitener(moments, side))
+
+
+def _whitener(moments: Moments, side: str) -> Tensor:
+    variance = moments.variance(side)
+    scale = torch.where(variance > 0, variance, torch.inf).rsqrt()
+    if _few(moments, side):
+        rows = moments.rows[side] * scale
+        among, squares = directions(rows)
+        return scale[:, None] * (rows.T @ (among * math.sqrt(moments.n) / squares))
+    covariance = moments.covariance(side + side)
+    eigenvalues, vectors = torch.linalg.eigh(scale[:, None] * covariance * scale)
+    rounding = (len(scale) + math.sqrt(moments.n)) * torch.finfo(covariance.dtype).eps
+    floor = rounding * eigenvalues[-1:].clamp(min=0)
+    kept = eigenvalues > floor
+    return scale[:, None] * (vectors[:, kept] * eigenvalues[kept].rsqrt())
+
+
+def rank_of(moments: Moments, side: str) -> int:
+    """Directions in which a side varies, as `whitener` counts them."""
+    return moments.once(side, "rank", lambda: whitener(moments, side).shape[1])
+
+
+def ridge_whitener(
+    moments: Moments,
+    side: str,  # "x" or "y"
+    ridge: float,  # of the mean variance of the directions that vary
+) -> Tensor:  # (D, D)
+    """Columns V with Vᵀ (C + λ 1) V = 1, where λ is `ridge` times C's trace over its rank."""
+    return moments.once(side, ("ridge", ridge), lambda: _ridge_whitener(moments, side, ridge))
+
+
+def _ridge_whitener(moments: Moments, side: str, ridge: float) -> Tensor:
+    covariance = moments.covariance(side + side)
+    penalty = ridge * moments.variance(side).sum() / max(rank_of(moments, side), 1)
+    eigenvalues, vectors = torch.linalg.eigh(covariance)
+    return vectors * (eigenvalues.clamp(min=0) + penalty).rsqrt()
+
+
+def least_squares(
+    moments: Moments,
+) -> tuple[Tensor, Tensor]:  # weight (E, D), bias (E,)
+    """The affine map of least squared error from x to y; the one of minimum norm if many are.
+
+    Equal to `numpy.linalg.lstsq` on the centred rows, in float64. (torch's own `lstsq` is not
+    used: its default driver is silently wrong where rows do not determine the answer.)
+    Cost: O(D³ + D² E) after the sums; of N < D rows O(N² (D + E) + N D E).
+    """
+    made = _by_rows if _few(moments, "x") else _by_sums
+    weight = moments.once("xy", "least squares", partial(made, moments))
+    return weight, moments.mean("y") - weight @ moments.mean("x")
+
+
+def predicted_directions(
+    moments: Moments,
+    weight: Tensor,  # (E, D)
+) -> Tensor:  # (E, E), or (E, min(N, E))
+    """Principal directions of what a map predicts of y, the leading ones first."""
+    if _few(moments, "y"):
+        basis, small = torch.linalg.qr(weight @ moments.rows["x"].T)
+        return basis @ torch.linalg.svd(small).U
+    predicted = weight @ moments.covariance("xx") @ weight.T
+    return torch.linalg.eigh(predicted).eigenvectors.flip(1)
+
+
+def _few(moments: Moments, side: str) -> bool:
+    return bool(moments.rows) and moments.n < moments.rows[side].shape[1]
+
+
+def _by_rows(moments: Moments) -> Tensor:  # (E, D)
+    """Least squares among combinations of rows, in which the map of minimum norm lies."""
+    x, y = moments.rows["x"], moments.rows["y"]
+    among, _ = directions(x)
+    basis, small = torch.linalg.qr(x.T @ among)  # (D, rank), (rank, rank)
+    answers = torch.linalg.solve_triangular(small.T, among.T @ y, upper=False)
+    return (basis @ answers).T
+
+
+def _by_sums(moments: Moments) -> Tensor:  # (E, D)
+    variance = moments.variance("x")
+    white = whitener(moments, "x")
+    weight = (white @ (white.T @ moments.covariance("xy"))).T
+    if white.shape[1] < len(variance):
+        # The minimum norm is that of the units as they are, not as scaled: keep the part of W in
+        # the span of the data, which is what C's range spans.
+        basis = torch.linalg.qr(variance[:, None] * white).Q
+        weight = weight @ basis @ basis.T
+    return weight

@@ -1,0 +1,349 @@
+"""One pass, then algebra: sums over pairs of representations, and what follows from them.
+
+The sums are held in float64 and shifted by the first batch's mean, so that neither a large common
+offset nor the number of examples costs digits; memory is O(D² + D·E + E²) whatever the data's size.
+"""
+
+import copy
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+from frankenstein.accumulators.reservoir import Examples
+from frankenstein.errors import UserError
+from frankenstein.shapes import ShapeError, per_location, same_examples
+
+T = TypeVar("T")
+
+_SIDES = ("x", "y")
+_PAIRS = (("x", "x"), ("x", "y"), ("y", "y"))
+_PART = 2**17  # numbers of a representation that are worked on at once
+_LEAST = 256  # rows at once, so that adding up costs less than the product
+
+
+class Moments:
+    """Sums over the rows of two representations of the same examples.
+
+    With rows x_i (D) and y_i (E), each minus a fixed shift, and k_i = |x_i|², l_i = |y_i|²:
+    `first` holds Σx, Σy; `second` holds Σxxᵀ, Σxyᵀ, Σyyᵀ; `third` holds Σ k x ("xx"), Σ k y ("xy"),
+    Σ l x ("yx"), Σ l y ("yy"); `fourth` holds Σ k², Σ k l, Σ l². The last two are what unbiased
+    HSIC needs beyond covariances.
+
+    Gradients flow through the sums, so one batch under autograd gives an exact gradient of any
+    measure; accumulate over many batches under `torch.no_grad()`.
+    """
+
+    second: dict[str, Tensor]
+
+    def __init__(self, flatten: Callable[[Tensor], Tensor] = per_location) -> None:
+        """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
+        self.flatten = flatten
+        self.n = 0  # rows seen
+        self.rows: dict[str, Tensor] = {}  # only of `of_rows`
+        self.known: dict[str, dict[Any, Any]] = {}  # see `once`
+        self._lost: tuple[dict[str, Tensor], ...] = ({}, {}, {}, {})  # by `_take`, of each group
+
+    @classmethod
+    def of_sums(
+        cls, n: int, shift: dict[str, Tensor], first: dict[str, Tensor], second: dict[str, Tensor]
+    ) -> "Moments":
+        """Moments from sums that were made elsewhere; without those that unbiased HSIC needs."""
+        moments = cls()
+        moments.n, moments.shift, moments.first, moments.second = n, shift, first, second
+        return moments
+
+    @classmethod
+    def of_rows(
+        cls,
+        x: Tensor,  # (N, D)
+        y: Tensor,  # (N, E)
+    ) -> "Moments":
+        """Moments of all there is, fewer rows than units, which are kept: `rows`, less their shift.
+
+        Sums over pairs of units are made when they are asked for; N rows say the same in less.
+        """
+        moments = cls()
+        moments.n = len(x)
+        moments.shift = {}
+        for side, given in (("x", x), ("y", y)):
+            # About a row first: a unit that does not vary is 0, where its mean may be rounded.
+            rows = given.double() - given[0].detach().double()
+            mean = rows.detach().mean(0)
+            moments.shift[side] = given[0].detach().double() + mean
+            moments.rows[side] = rows - mean
+        return moments._sum_rows()
+
+    def of_side(self, side: str) -> "Moments":
+        """The moments of one side with itself."""
+        own = self.whole()
+        own.known = dict.fromkeys(_SIDES, self.known.get(side, {})) | {"xy": {}}
+        own.shift = dict.fromkeys(_SIDES, self.shift[side])
+        if self.rows:
+            own.rows = dict.fromkeys(_SIDES, self.rows[side])
+            return own._sum_rows()
+        own.first = dict.fromkeys(_SIDES, self.first[side])
+        own.second = dict.fromkeys(("xx", "xy", "yy"), self.second[side + side])
+        own.third = dict.fromkeys(("xx", "xy", "yx", "yy"), self.third[side + side])
+        own.fourth = dict.fromkeys(("xx", "xy", "yy"), self.fourth[side + side])
+        return own
+
+    def whole(self) -> "Moments":
+        """The same, to which no more is added: what follows from them is made once."""
+        whole = copy.copy(self)
+        whole.known = {"x": {}, "y": {}, "xy": {}}
+        if self.n and not self.rows:
+            whole.first, whole.second, whole.third, whole.fourth = map(dict, self._groups())
+        whole._lost = ({}, {}, {}, {})
+        return whole
+
+    def update(
+        self,
+        source: Tensor,  # (N, ...)
+        target: Tensor,  # (N, ...)
+    ) -> "Moments":
+        """Add a batch of both representations; returns self.
+
+        Raises:
+            ShapeError: if the two hold a different number of rows once flattened.
+        """
+        rows = {"x": self.flatten(source), "y": self.flatten(target)}
+        same_examples(rows["x"], rows["y"])
+        if len(rows["x"]) == 0:
+            return self
+        self._sum_up()
+        if self.n:
+            self._same_units(rows["x"].shape[1], rows["y"].shape[1])
+        else:
+            self._start({side: rows[side].detach().mean(0, dtype=torch.float64) for side in _SIDES})
+        # Parts that stay in a CPU's cache take half the time of large buffers, mapped anew.
+        part = max(_LEAST, 1 + _PART // max(rows["x"].shape[1], rows["y"].shape[1]))
+        part = part if rows["x"].device.type == "cpu" else len(rows["x"])
+        batch = Moments()
+        batch._start(self.shift)
+        for x, y in zip(rows["x"].split(part), rows["y"].split(part), strict=True):
+            batch._add({"x": x, "y": y})
+        self._take(batch)
+        return self
+
+    def mean(self, side: str) -> Tensor:  # (D,)
+        """Mean row of side "x" or "y"."""
+        self._check()
+        return self.shift[side] + self.first[side] / self.n
+
+    def covariance(self, pair: str) -> Tensor:  # (D, E)
+        """Covariance (divided by n) of the pair "xx", "xy" or "yy"."""
+        self._check()
+        if pair == "xy":
+            return self._covariance(pair)
+        return self.once(pair[0], "covariance", lambda: self._covariance(pair))
+
+    def variance(self, side: str) -> Tensor:  # (D,)
+        """Variance of every unit; exactly 0 for one that is constant up to float64's rounding."""
+        return self.once(side, "variance", lambda: self._variance(side))
+
+    def once(self, side: str, what: Hashable, make: Callable[[], T]) -> T:
+        """What follows from one side alone, made once for all pairs of layers that it is in.
+
+        Those whose sums are one layer's share what is `known` of it (`CrossMoments.pair`); by
+        themselves moments know nothing, because their sums may grow, unless they are `whole`. What
+        follows from both sides has "xy" for its side.
+        """
+        known = self.known.get(side, {})
+        if what not in known:
+            known[what] = make()
+        return known[what]
+
+    def _covariance(self, pair: str) -> Tensor:
+        a, b = pair[0], pair[1]
+        return (self.second[pair] - torch.outer(self.first[a], self.first[b]) / self.n) / self.n
+
+    def _variance(self, side: str) -> Tensor:
+        self._check()
+        variance = (self._squares(side) - self.first[side].square() / self.n) / self.n
+        # The rounding of a constant c leaves up to (1e-16 c)² of variance that is not there.
+        return variance.where(variance > 1e-24 * self.mean(side).square(), 0)
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Add the sums of `other`, moved to this one's shift; exact. Returns self."""
+        if other.n == 0:
+            return self
+        self._sum_up()
+        if self.n == 0:
+            self._start(other.shift)
+        self._same_units(len(other.shift["x"]), len(other.shift["y"]))
+        self._take(other._moved_to(self.shift))
+        return self
+
+    def all_reduce(self) -> "Moments":
+        """Become the moments of all processes' rows together, on each of them; returns self."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return self
+        everyone: list = [None] * distributed.get_world_size()
+        shift = {a: self.shift[a].cpu() for a in _SIDES} if self.n else None
+        distributed.all_gather_object(everyone, (self.n, shift))
+        common = next((shift for n, shift in everyone if n), None)
+        if common is None:
+            return self
+        device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+        common = {a: common[a].to(device) for a in _SIDES}
+        if self.n == 0:
+            self._start(common)
+        moved = self._moved_to(common)
+        for group in moved._groups():
+            for total in group.values():
+                distributed.all_reduce(total)
+        moved.n = sum(n for n, _ in everyone)
+        self.__dict__.update(moved.__dict__)
+        return self
+
+    def _add(self, rows: dict[str, Tensor]) -> None:
+        # The shift is float64, and so is what is less by it: products of float32 activations of
+        # 1e-8 underflow, float64 holds them and their squares.
+        rows = {side: rows[side] - self.shift[side] for side in _SIDES}
+        self.n += len(rows["x"])
+        self._add_singly(rows)
+        for a, b in _PAIRS:
+            self.second[a + b] = torch.addmm(self.second[a + b], rows[a].T, rows[b])
+
+    def _add_singly(self, rows: dict[str, Tensor]) -> None:
+        """All sums but those over pairs of units."""
+        squares = [rows[side].square().sum(1) for side in _SIDES]
+        weights = torch.stack([torch.ones_like(squares[0]), *squares])
+        sums = {side: weights @ rows[side] for side in _SIDES}  # Σ, Σ k and Σ l of each, at once
+        fourth = weights[1:] @ weights[1:].T
+        for i, a in enumerate(_SIDES):
+            self.first[a] = self.first[a] + sums[a][0]
+            for b in _SIDES:
+                self.third[a + b] = self.third[a + b] + sums[b][1 + i]
+        for a, b in _PAIRS:
+            self.fourth[a + b] = self.fourth[a + b] + fourth[int(a == "y"), int(b == "y")]
+
+    def _take(self, other: "Moments") -> None:
+        """Add sums about the same shift; what rounding loses is carried to the next (Kahan 1965).
+
+        Without it a million rows cost least squares two of its digits.
+        """
+        self.n += other.n
+        for mine, theirs, lost in zip(self._groups(), other._groups(), self._lost, strict=True):
+            for key, total in mine.items():
+                part = theirs[key] + lost[key] if key in lost else theirs[key]
+                mine[key] = total + part
+                lost[key] = part - (mine[key] - total)
+
+    def _sum_rows(self) -> "Moments":
+        self._start(self.shift)
+        self._add_singly(self.rows)
+        self.known = self.known or {"x": {}, "y": {}, "xy": {}}
+        return self
+
+    def _sum_up(self) -> None:
+        """Give rows up for their sums, so that more can be added."""
+        if self.rows:
+            self.second = {a + b: self.second[a + b] for a, b in _PAIRS}
+            self.rows, self.known = {}, {}
+
+    def _start(self, shift: dict[str, Tensor]) -> None:
+        d, e = shift["x"], shift["y"]
+        size = {"x": len(d), "y": len(e)}
+        self.shift = dict(shift)
+        self.first = {a: d.new_zeros(size[a]) for a in _SIDES}
+        self.second = (
+            _Products(self.rows)
+            if self.rows
+            else {a + b: d.new_zeros(size[a], size[b]) for a, b in _PAIRS}
+        )
+        self.third = {a + b: d.new_zeros(size[b]) for a in _SIDES for b in _SIDES}
+        self.fourth = {a + b: d.new_zeros(()) for a, b in _PAIRS}
+
+    def _groups(self) -> tuple[dict[str, Tensor], ...]:
+        return self.first, self.second, self.third, self.fourth
+
+    def _moved_to(self, shift: dict[str, Tensor]) -> "Moments":
+        """The same sums about another shift: every x is replaced by x - δ and multiplied out."""
+        self._sum_up()
+        moved = Moments(self.flatten)
+        moved._start(shift)
+        n = moved.n = self.n
+        delta = {a: shift[a] - self.shift[a] for a in _SIDES}
+        size = {a: delta[a] @ delta[a] for a in _SIDES}
+        trace = {a: self.second[a + a].trace() for a in _SIDES}
+        dot = {a: delta[a] @ self.first[a] for a in _SIDES}
+        second = {**self.second, "yx": self.second["xy"].T}
+        for a in _SIDES:
+            moved.first[a] = self.first[a] - n * delta[a]
+            for b in _SIDES:
+                moved.third[a + b] = (
+                    self.third[a + b]
+                    - 2 * delta[a] @ second[a + b]
+                    + size[a] * self.first[b]
+                    - delta[b] * (trace[a] - 2 * dot[a] + n * size[a])
+                )
+        for a, b in _PAIRS:
+            moved.second[a + b] = (
+                second[a + b]
+                - torch.outer(self.first[a], delta[b])
+                - torch.outer(delta[a], self.first[b])
+                + n * torch.outer(delta[a], delta[b])
+            )
+            moved.fourth[a + b] = (
+                self.fourth[a + b]
+                - 2 * delta[b] @ self.third[a + b]
+                - 2 * delta[a] @ self.third[b + a]
+                + 4 * delta[a] @ second[a + b] @ delta[b]
+                + size[b] * (trace[a] - 2 * dot[a])
+                + size[a] * (trace[b] - 2 * dot[b])
+                + n * size[a] * size[b]
+            )
+        return moved
+
+    def _same_units(self, d: int, e: int) -> None:
+        known = len(self.shift["x"]), len(self.shift["y"])
+        if (d, e) != known:
+            raise ShapeError(f"these are sums over {known} units, got {(d, e)}; start new ones")
+
+    def _finite(self, side: str) -> bool:
+        return bool(self._squares(side).sum().isfinite())
+
+    def _squares(self, side: str) -> Tensor:  # (D,)
+        if self.rows:
+            return self.rows[side].square().sum(0)
+        return self.second[side + side].diagonal()
+
+    def _check(self) -> None:
+        """Reading is where the sums are looked at, so that no batch has to wait for a device."""
+        if self.n == 0:
+            raise UserError("no examples were given; is the data set empty?")
+        for side, name in (("x", "first"), ("y", "second")):
+            if not self.once(side, "finite", partial(self._finite, side)):
+                raise UserError(
+                    f"NaN or Inf in the {name} representation; look at the network that made it"
+                )
+
+
+class _Products(dict[str, Tensor]):
+    """Sums over pairs of units, by "xx", "xy" or "yy", each made when it is first asked for."""
+
+    def __init__(self, rows: dict[str, Tensor]) -> None:
+        super().__init__()
+        self._rows = rows
+
+    def __missing__(self, pair: str) -> Tensor:
+        self[pair] = self._rows[pair[0]].T @ self._rows[pair[1]]
+        return self[pair]
+
+
+def moments_of(
+    x: "Tensor | Moments | Examples",  # (N, D), or both already
+    y: Tensor | None = None,  # (N, E)
+) -> Moments:
+    """What measures of sums take: moments as they are, or those of two representations."""
+    if isinstance(x, Moments):
+        return x
+    if isinstance(x, Examples):
+        return Moments().update(x.x, x.y)
+    if y is None:
+        raise UserError("a measure takes Moments, or two representations; got one representation")
+    return Moments().update(x, y)

@@ -1,0 +1,165 @@
+"""Representations of fewer rows than units: what is held of them, and smaller ones in their place.
+
+Sums over D units take D² numbers, of which N rows fill N directions only.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, distributed
+
+from frankenstein.accumulators.moments import Moments, moments_of
+from frankenstein.accumulators.reservoir import Examples
+from frankenstein.errors import UserError
+from frankenstein.shapes import ShapeError, per_location, per_sample, same_examples
+
+WIDE = 512  # units whose sums are cheap
+_AT_ONCE = 1024  # rows of more units that are summed together: sums take longer to add than to make
+
+
+class Rows:
+    """The rows of two representations while they are fewer than units, then their Moments."""
+
+    def __init__(self, flatten: Callable[[Tensor], Tensor] = per_sample) -> None:
+        """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
+        self.flatten = flatten
+        self._held: list[tuple[Tensor, Tensor]] = []  # all if they are few, else the last ones
+        self._moments = Moments()
+
+    def update(self, source: Tensor, target: Tensor) -> "Rows":
+        """Add a batch of both representations (N, ...); returns self.
+
+        Raises:
+            ShapeError: if the two hold a different number of rows, or other units than before.
+        """
+        x, y = self.flatten(source), self.flatten(target)
+        same_examples(x, y)
+        units = x.shape[1], y.shape[1]
+        known = [tuple(z.shape[1] for z in rows) for rows in self._held[:1]]
+        if known and known[0] != units:
+            raise ShapeError(f"these are rows of {known[0]} units, got {units}; start new ones")
+        if len(x):
+            self._held.append((x, y))
+        held = sum(len(rows) for rows, _ in self._held)
+        waits = held < _AT_ONCE and max(units) > WIDE if self._moments.n else _are_few(held, x, y)
+        if not waits:
+            self._sum_up()
+        return self
+
+    def all_reduce(self) -> "Rows":
+        """Become the rows of all processes together, on each of them; returns self."""
+        if distributed.is_available() and distributed.is_initialized():
+            self.moments.all_reduce()
+        return self
+
+    @property
+    def few(self) -> bool:
+        """Whether there are fewer rows than units, so far."""
+        return bool(self._held) and not self._moments.n
+
+    @property
+    def moments(self) -> Moments:
+        """The sums over all rows, of which none are held any more."""
+        self._sum_up()
+        return self._moments
+
+    @property
+    def found(self) -> Moments:
+        """What measures and stitches take: moments, that keep the rows if they are few."""
+        if self.few:
+            return Moments.of_rows(*map(torch.cat, zip(*self._held, strict=True)))
+        return self.moments.whole()
+
+    def _sum_up(self) -> None:
+        held, self._held = self._held, []
+        if held:
+            x, y = held[0] if len(held) == 1 else map(torch.cat, zip(*held, strict=True))
+            self._moments.update(x, y)
+
+
+def few_rows(
+    x: Tensor | Moments | Examples, y: Tensor | None = None
+) -> tuple[Tensor, Tensor] | None:  # (N, D), (N, E)
+    """Two representations if they are at hand and have fewer rows than units, else None."""
+    if isinstance(x, Examples):
+        return few_rows(x.x, x.y)
+    if isinstance(x, Moments):
+        return (x.rows["x"], x.rows["y"]) if x.rows else None
+    if y is None:
+        return None
+    rows = per_location(x), per_location(y)
+    same_examples(*rows)
+    return rows if len(rows[0]) and _are_few(len(rows[0]), *rows) else None
+
+
+def turned(rows: Tensor) -> Tensor:  # (N, min(N, D)) float64, from (N, D)
+    """Centred rows in a basis of their span: what no rotation changes is the same of them."""
+    rows = centred_rows(rows)
+    if rows.shape[1] <= len(rows):
+        return rows
+    found = torch.linalg.qr(rows.T).R.T
+    sizes = found.norm(dim=0)
+    return torch.where(sizes > 1e-13 * sizes.max(), found, 0)  # a direction of rounding is none
+
+
+def spanned(rows: Tensor) -> Tensor:  # (N, rank) float64, from (N, D)
+    """Principal coordinates of the units at variance 1: what no invertible map changes is the same.
+
+    Directions are those that `linear.whitener` counts.
+    """
+    vectors, eigenvalues = directions(rows)
+    return vectors * eigenvalues.sqrt()
+
+
+def directions(rows: Tensor) -> tuple[Tensor, Tensor]:  # (N, rank), (rank,), float64, from (N, D)
+    """Orthonormal directions among rows in which the units vary, at variance 1; sums of squares."""
+    rows = centred_rows(rows)
+    sizes = rows.square().mean(0).sqrt()
+    rows = rows / torch.where(sizes > 0, sizes, torch.inf)
+    eigenvalues, vectors = torch.linalg.eigh(rows @ rows.T)
+    rounding = (rows.shape[1] + math.sqrt(len(rows))) * torch.finfo(rows.dtype).eps
+    kept = eigenvalues > rounding * eigenvalues[-1:].clamp(min=0)
+    return vectors[:, kept], eigenvalues[kept]
+
+
+def smaller(
+    x: Tensor | Moments | Examples,
+    y: Tensor | None = None,
+    as_x: Callable[[Tensor], Tensor] = turned,
+    as_y: Callable[[Tensor], Tensor] = turned,
+) -> tuple[Tensor | Moments | Examples, Tensor | None]:
+    """Both in fewer units if they have few rows, else as they are.
+
+    Raises:
+        UserError: for NaN or Inf among few rows.
+    """
+    few = few_rows(x, y)
+    if few is None:
+        return x, y
+    for rows, side in zip(few, ("first", "second"), strict=True):
+        if not rows.isfinite().all():
+            raise UserError(
+                f"NaN or Inf in the {side} representation; look at the network that made it"
+            )
+    return as_x(few[0]), as_y(few[1])
+
+
+def ranked_moments(x: Tensor | Moments | Examples, y: Tensor | None = None) -> Moments:
+    """Moments, of few rows turned: with the ranks of the units as they are, which ridges go by."""
+    moments, few = moments_of(*smaller(x, y)), few_rows(x, y)
+    if few is not None:
+        moments.known = {a: {"rank": spanned(z).shape[1]} for a, z in zip("xy", few, strict=True)}
+    return moments
+
+
+def centred_rows(rows: Tensor) -> Tensor:  # (N, D) float64
+    """Rows less their mean."""
+    rows = rows.double()
+    rows = rows - rows[0]  # so that a unit that does not vary is 0, where its mean may be rounded
+    return rows - rows.mean(0)
+
+
+def _are_few(n: int, x: Tensor, y: Tensor) -> bool:
+    units = max(x.shape[1], y.shape[1])
+    return n <= units and units > WIDE

@@ -1,0 +1,1 @@
+"""One file a verb: the words of its options."""

@@ -1,0 +1,1 @@
+"""Questions about networks: each asks and computes, and shows what it found."""

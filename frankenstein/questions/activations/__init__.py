@@ -1,0 +1,1 @@
+"""What do the units of each layer do?"""

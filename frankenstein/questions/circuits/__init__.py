@@ -1,0 +1,1 @@
+"""Which units are active together, and are they the same in both networks?"""

@@ -1,0 +1,1 @@
+"""Which sparse features make up a layer?"""

@@ -1,0 +1,1 @@
+"""Can the weights of two networks be averaged?"""

@@ -1,0 +1,138 @@
+"""One network out of two: their weights averaged, and its activations given their size back."""
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from frankenstein.accumulators.moments import Moments
+from frankenstein.questions.merging.same_architecture import same_architecture
+from frankenstein.similarity.representations import layers_moments
+from frankenstein.surgery import find_streams
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+_NORMS: dict[type, Any] = {
+    nn.Conv1d: nn.BatchNorm1d,
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Linear: nn.BatchNorm1d,
+}
+
+
+@torch.no_grad()
+def interpolate(one: nn.Module, other: nn.Module, share: float = 0.5) -> nn.Module:
+    """A new network with weights (1 - share) · one + share · other, statistics included.
+
+    Two networks that do the same with units in another order have first to be brought into one:
+    `permute(one, orders_by_activations(one, other, batches))`.
+
+    Raises:
+        UserError: if the two are not of one architecture.
+    """
+    same_architecture(one, other)
+    merged = copy.deepcopy(one)
+    theirs = other.state_dict()
+    for name, tensor in merged.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.lerp_(theirs[name], share)
+    return merged
+
+
+def renormalize(
+    merged: nn.Module,
+    moments: Mapping[str, Moments],  # of `parent_moments`
+    share: float,
+    batches: Batches,
+    device: torch.device | str = "cpu",
+) -> nn.Module:
+    """The merged network with activations as large as those of the two that it is made of.
+
+    The mean of two weights that agree in part is smaller than either, and what it makes dies out
+    from layer to layer. Where there is BatchNorm its statistics are counted anew; where there is
+    none, every layer is scaled and shifted so that each of its units has the mean and the standard
+    deviation between those in the two networks. One pass over training images either way. `merged`
+    itself changes.
+
+    Source: Jordan et al. 2022 (REPAIR), https://arxiv.org/abs/2211.08403.
+    """
+    if _normalizes(merged):
+        return reestimate(merged, batches, device)
+    return _repair(merged, moments, share, batches, device)
+
+
+@torch.no_grad()
+def parent_moments(
+    one: nn.Module, other: nn.Module, batches: Batches, device: torch.device | str = "cpu"
+) -> dict[str, Moments]:
+    """What `renormalize` takes of two networks, whatever the share: none where there is BatchNorm.
+
+    Moments of every layer whose units can be reordered, in one pass over training images.
+    """
+    if _normalizes(one):
+        return {}
+    streams = find_streams(one)
+    hidden = [
+        axis.tensor.removesuffix(".weight")
+        for axis in streams.axes
+        if axis.axis == 0 and axis.tensor.endswith(".weight") and axis.streams[0] in streams.movable
+    ]
+    return layers_moments(one, other, hidden, batches, device)
+
+
+@torch.no_grad()
+def reestimate(
+    network: nn.Module, batches: Batches, device: torch.device | str = "cpu"
+) -> nn.Module:
+    """Count the statistics of every BatchNorm anew, in one pass; the network itself changes.
+
+    As in training each batch is normalised by its own statistics, and what is kept is the mean over
+    batches of their means and variances. Everything else stays in evaluation mode.
+    """
+    norms = [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
+    ]
+    network.eval()
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum, norm.training = None, True  # None: every batch counts alike
+    if norms:
+        for images, _ in batches:
+            network(images.to(device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum, norm.training = momentum, False
+    return network
+
+
+@torch.no_grad()
+def _repair(
+    merged: nn.Module,
+    moments: Mapping[str, Moments],
+    share: float,
+    batches: Batches,
+    device: torch.device | str,
+) -> nn.Module:
+    """Put a BatchNorm with the wanted mean and deviation behind every layer, and fold it in."""
+    for path, found in moments.items():
+        module: Any = merged.get_submodule(path)
+        norm = _NORMS[type(module)](len(found.mean("x"))).to(device)
+        norm.bias.copy_(torch.lerp(found.mean("x"), found.mean("y"), share))
+        norm.weight.copy_(torch.lerp(found.variance("x").sqrt(), found.variance("y").sqrt(), share))
+        merged.set_submodule(path, nn.Sequential(module, norm))
+    reestimate(merged, batches, device)
+    for path in moments:
+        merged.set_submodule(path, _folded(*merged.get_submodule(path).children()))
+    return merged.requires_grad_(False)
+
+
+def _normalizes(network: nn.Module) -> bool:
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
+
+
+def _folded(layer: Any, norm: Any) -> nn.Module:
+    fuse = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
+    return fuse(layer, norm)

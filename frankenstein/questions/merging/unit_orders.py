@@ -1,0 +1,127 @@
+"""In what order do one network's units do what another's do: by activations or by weights."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+
+from frankenstein.measures import correlation_matrix
+from frankenstein.questions.merging.same_architecture import same_architecture
+from frankenstein.similarity.representations import layers_moments
+from frankenstein.surgery import Streams, find_streams
+
+Orders = dict[str, Tensor]  # by stream: (units,), for `permute`
+_SWEEPS = 100  # weight matching ends by itself, mostly after fewer than ten
+
+
+@torch.no_grad()
+def orders_by_activations(
+    sender: nn.Module,
+    receiver: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device | str = "cpu",
+) -> Orders:
+    """Orders of the sender's units in which they are most alike the receiver's, one to one.
+
+    For each stream the assignment of largest total correlation, place by place and added up over
+    the layers that weights read it at; one pass for all. Dead units correlate 0 and take what is
+    left. `permute(sender, orders)` is the same function as the sender.
+
+    Source: activation matching of Ainsworth et al. 2022, section 3.1,
+    https://arxiv.org/abs/2209.04836, with the correlations of Li et al. 2016,
+    https://arxiv.org/abs/1511.07543, and Jordan et al. 2022, https://arxiv.org/abs/2211.08403,
+    in place of inner products: a unit of large size counts no more than others.
+
+    Raises:
+        LayerError: if it is not known what a step of the networks does to units.
+        UserError: if the two are not of one architecture.
+    """
+    same_architecture(sender, receiver)
+    streams = find_streams(sender)
+    places = {layer: stream for stream, found in streams.layers.items() for layer in found}
+    moments = layers_moments(sender, receiver, places, batches, device)
+    gains: dict[str, Tensor] = {}
+    for layer, stream in places.items():
+        gain = correlation_matrix(moments[layer]).T.nan_to_num(0)
+        gains[stream] = gains[stream] + gain if stream in gains else gain
+    return {stream: assign(gain) for stream, gain in gains.items()}
+
+
+@torch.no_grad()
+def orders_by_weights(sender: nn.Module, receiver: nn.Module, seed: int = 0) -> Orders:
+    """Orders of the sender's units in which its weights are nearest to the receiver's.
+
+    No data: stream after stream, in random order, takes the assignment of largest inner product of
+    all weights and biases that its units have, the others' orders being what they are, until no
+    stream gains. A local optimum; the distance of the weights never grows on the way.
+
+    Source: Ainsworth et al. 2022, algorithm 1, https://arxiv.org/abs/2209.04836.
+
+    Raises:
+        LayerError: if it is not known what a step of the networks does to units.
+        UserError: if the two are not of one architecture.
+    """
+    same_architecture(sender, receiver)
+    streams = find_streams(sender)
+    ours, theirs = (
+        {k: v.double().cpu() for k, v in n.named_parameters()} for n in (sender, receiver)
+    )
+    orders = {stream: torch.arange(streams.units[stream]) for stream in streams.movable}
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(_SWEEPS):
+        gained = False
+        for i in torch.randperm(len(streams.movable), generator=generator).tolist():
+            stream = streams.movable[i]
+            gain = _inner_products(streams, stream, orders, ours, theirs)
+            order = assign(gain)
+            rows = torch.arange(len(order))
+            if gain[rows, order].sum() > gain[rows, orders[stream]].sum() * (1 + 1e-12):
+                orders[stream], gained = order, True
+        if not gained:
+            break
+    return orders
+
+
+def assign(
+    gain: Tensor,  # (E, D), E <= D
+) -> Tensor:  # (E,) int64
+    """For every row a column of its own, of largest sum.
+
+    >>> assign(torch.tensor([[1.0, 3.0], [2.0, 3.5]]))
+    tensor([1, 0])
+    """
+    return torch.as_tensor(linear_sum_assignment(gain.cpu().numpy(), maximize=True)[1])
+
+
+def _inner_products(
+    streams: Streams,
+    stream: str,
+    orders: Mapping[str, Tensor],
+    ours: Mapping[str, Tensor],
+    theirs: Mapping[str, Tensor],
+) -> Tensor:  # (units, units): receiver's unit by sender's unit
+    """Of all that the units of one stream are connected by, the others being in their order."""
+    units = streams.units[stream]
+    total = torch.zeros(units, units, dtype=torch.float64)
+    for axis in streams.axes:
+        if stream not in axis.streams or axis.tensor not in ours:
+            continue
+        mine, yours = ours[axis.tensor], theirs[axis.tensor]
+        for other in streams.axes:
+            if other.tensor == axis.tensor and other.axis != axis.axis:
+                index = streams.entries(other, mine.shape[other.axis], orders)
+                mine = mine.index_select(other.axis, index)
+        mine, yours = mine.movedim(axis.axis, 0), yours.movedim(axis.axis, 0)
+        places = len(mine) // sum(streams.units[part] for part in axis.streams)
+        start = 0
+        for part in axis.streams:
+            size = streams.units[part]
+            if part == stream:
+                one, other_ = (
+                    tensor[start * places : (start + size) * places].reshape(size, -1)
+                    for tensor in (yours, mine)
+                )
+                total += one @ other_.T
+            start += size
+    return total

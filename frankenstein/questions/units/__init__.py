@@ -1,0 +1,1 @@
+"""Are the activations of an image alike, as they stand and sorted?"""

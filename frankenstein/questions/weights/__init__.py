@@ -1,0 +1,1 @@
+"""How are the weights of each layer spread, and how far apart?"""

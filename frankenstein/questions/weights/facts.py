@@ -1,0 +1,134 @@
+"""What can be said of networks from their weights alone, layer by layer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA, KernelPCA
+from torch import Tensor, nn
+
+from frankenstein.errors import UserError
+from frankenstein.questions.merging.unit_orders import assign, orders_by_weights
+from frankenstein.shapes import ShapeError
+from frankenstein.surgery import permute
+
+Weights = Mapping[str, Tensor]  # {layer: (units, numbers of each)}, float64 on the CPU
+
+
+def weight_matrices(network: nn.Module) -> dict[str, Tensor]:
+    """Every weight of two or more axes, one row per output unit, in order; no biases or norms."""
+    return {
+        name.removesuffix(".weight"): weight.detach().flatten(1).double().cpu()
+        for name, weight in network.named_parameters()
+        if weight.ndim >= 2
+    }
+
+
+@dataclass(frozen=True)
+class WeightFacts:
+    """Numbers of one weight matrix."""
+
+    norm: float  # Frobenius: the root of the sum of squares
+    deviation: float  # standard deviation of its entries
+    zeros: float  # share of entries that are exactly 0
+    sparsity: float  # Hoyer's: 0 if all entries are of one size, 1 if one alone is not 0
+    effective_rank: float  # 1 to the number of singular values
+    spectrum: Tensor  # singular values, largest first
+
+
+def weight_facts(
+    weight: Tensor,  # (E, D)
+) -> WeightFacts:
+    """Norm, spread, sparsity and spectrum of a matrix; NaN where all of it is 0.
+
+    Sources: Hoyer 2004, https://jmlr.org/papers/v5/hoyer04a.html, section 3.1; effective rank: Roy
+    & Vetterli 2007, https://infoscience.epfl.ch/record/110188, definition 1: the exponential of
+    the entropy of the singular values as shares of their sum.
+
+    >>> facts = weight_facts(torch.eye(3))
+    >>> round(facts.effective_rank, 3), round(facts.norm, 3)
+    (3.0, 1.732)
+    """
+    weight = weight.double()
+    norm, size, root = weight.norm(), weight.abs().sum(), weight.numel() ** 0.5
+    spectrum = torch.linalg.svdvals(weight)
+    shares = spectrum / spectrum.sum()
+    sparsity = (root - size / norm) / (root - 1) if weight.numel() > 1 else torch.tensor(torch.nan)
+    return WeightFacts(
+        norm=float(norm),
+        deviation=float(weight.std(correction=0)),
+        zeros=float((weight == 0).double().mean()),
+        sparsity=float(sparsity),
+        effective_rank=float(torch.special.entr(shares).sum().exp()),
+        spectrum=spectrum,
+    )
+
+
+def weight_distance(a: Tensor, b: Tensor) -> float:
+    """|a - b| over the root of |a|² + |b|²: 0 if equal, 1 if unrelated, the root of 2 if opposite.
+
+    Raises:
+        ShapeError: if they differ in shape.
+
+    >>> weight_distance(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 5.0]]))
+    1.0
+    """
+    if a.shape != b.shape:
+        raise ShapeError(
+            f"a distance is between weights of one shape, got {tuple(a.shape)} and "
+            f"{tuple(b.shape)}; compare their spectra"
+        )
+    a, b = a.double(), b.double()
+    return float((a - b).norm() / (a.square().sum() + b.square().sum()).sqrt())
+
+
+def matched_rows(a: Tensor, b: Tensor) -> Tensor:
+    """The rows of a in the order in which they are nearest to those of b, one to one.
+
+    The assignment of least sum of squared distances, solved by scipy.
+    """
+    return a[assign(b.double() @ a.double().T)]
+
+
+def matched_weights(sender: nn.Module, receiver: nn.Module, seed: int = 0) -> tuple[Weights, bool]:
+    """The sender's matrices with its units in the receiver's order, and whether it is one order.
+
+    Networks of one architecture are matched as a whole (`orders_by_weights`): what comes back are
+    the weights of a network that computes what the sender does. Others are matched layer by layer,
+    rows alone, where the shapes are the same; the order of the last layer's, the classes, is kept.
+    """
+    mine, theirs = weight_matrices(sender), weight_matrices(receiver)
+    try:
+        return weight_matrices(permute(sender, orders_by_weights(sender, receiver, seed))), True
+    except UserError:  # another architecture, or steps of which it is not known what they permute
+        last = list(mine)[-1:]
+    return {
+        layer: matched_rows(weight, theirs[layer])
+        if layer not in last and layer in theirs and theirs[layer].shape == weight.shape
+        else weight
+        for layer, weight in mine.items()
+    }, False
+
+
+def common_axes(
+    rows: Sequence[Tensor],  # each (N, D): the rows of one network's matrix
+) -> tuple[list[Tensor], float]:  # each (N, 2); share of the variance that these axes hold
+    """All rows as points on their first two principal axes, which they share.
+
+    Raises:
+        ShapeError: if they differ in length.
+    """
+    if len({z.shape[1] for z in rows}) != 1:
+        lengths = ", ".join(str(z.shape[1]) for z in rows)
+        raise ShapeError(f"common axes need rows of one length, got {lengths}")
+    together = torch.cat([z.double() for z in rows]).numpy()
+    axes = min(2, *together.shape)
+    # Of long rows the products with each other are fewer than those of their numbers.
+    wide = together.shape[1] > len(together)
+    pca = KernelPCA(axes, eigen_solver="dense") if wide else PCA(axes, svd_solver="full")
+    points = torch.from_numpy(np.ascontiguousarray(pca.fit_transform(together)))
+    points = nn.functional.pad(points, (0, 2 - points.shape[1]))
+    total = np.square(together - together.mean(0)).sum()
+    share = float(points.square().sum() / total) if total > 0 else float("nan")
+    return list(points.split([len(z) for z in rows])), share

@@ -1,0 +1,1 @@
+"""One run's folder, whatever the verb: its plan, its record, its numbers, its page."""

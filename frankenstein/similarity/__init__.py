@@ -1,0 +1,1 @@
+"""Layers against layers: matrices of measures, their intervals and nulls, and their pages."""

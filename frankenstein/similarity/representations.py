@@ -1,0 +1,40 @@
+"""Representations of the same images in two networks, and how they lie."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.accumulators.moments import Moments
+from frankenstein.surgery import capture
+from frankenstein.surgery.layouts import is_channels_last
+
+Representation = Callable[[Tensor], Tensor]  # images to what a layer makes of them
+
+
+@torch.no_grad()
+def layers_moments(
+    one: nn.Module,
+    other: nn.Module,
+    layers: Iterable[str],  # that both networks have by the same name
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device | str = "cpu",
+) -> dict[str, Moments]:
+    """Moments of every layer in the one and in the other, place by place, in one pass."""
+    moments = {layer: Moments() for layer in layers}
+    readers = capture(one, moments), capture(other, moments)
+    for images, _ in batches:
+        x, y = (reader(images.to(device)) for reader in readers)
+        for layer, kept in moments.items():
+            kept.update(x[layer], y[layer])
+    return moments
+
+
+def units_first(z: Tensor) -> Tensor:
+    """Maps whose channels come last with their channels first; all else as it is."""
+    return z.movedim(-1, 1) if is_channels_last(z.shape[1:]) else z
+
+
+def places(z: Tensor) -> tuple[int, ...]:
+    """The grid that a representation lies on, as (H, W) or (T,); () for vectors."""
+    return z.shape[2:] if z.ndim == 4 else z.shape[1:-1]

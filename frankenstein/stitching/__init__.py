@@ -1,0 +1,1 @@
+"""Stitches between two frozen networks: solved, trained, scored beside controls."""

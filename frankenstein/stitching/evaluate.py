@@ -1,0 +1,188 @@
+"""How well grafted networks do, and how like the receiver they are in deed and inside."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.errors import UserError
+from frankenstein.intervals import difference_interval, share_interval
+from frankenstein.measures import SimilaritiesToOne, normalized_disagreement
+from frankenstein.networks.tally import Tally
+from frankenstein.stitching.controls import Controls, Route
+from frankenstein.stitching.off_distribution import Outside
+from frankenstein.surgery import Cut
+from frankenstein.surgery.fold import fold
+
+BY_DIRECTION = {"mean_cca", "mean_squared_cca", "pwcca"}  # each a mean over canonical directions
+
+
+@torch.no_grad()
+def evaluate_stitches(
+    sender: Cut,
+    receiver: Cut,
+    stitches: Mapping[str, nn.Module],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    measures: Sequence[str] = ("unbiased_cka", "linear_cka", "mean_cca"),
+    device: torch.device | str = "cpu",
+    controls: Controls | None = None,
+    percentile: float = 95.0,
+) -> dict[str, float]:
+    """Sender, receiver and every stitch between them, on the same examples, in one pass.
+
+    Each half network runs once a batch. The keys of the answer are `<what>/<whose>`. For "sender",
+    "receiver" and every stitch there are its "accuracy" and "loss" (cross entropy, nats), and how
+    it answers beside the receiver: "relative_accuracy" (over the receiver's), "stitching_penalty"
+    (error above the receiver's), "agreement" (share of equal predictions),
+    "normalized_disagreement" (how far the two error rates would have let them disagree), the mean
+    "cross_entropy" of the receiver's distributions with its own and the mean "jensen_shannon"
+    divergence of the two (nats), and the shares "both_right", "only_it_right",
+    "only_receiver_right" and "both_wrong".
+    "n" is the number of images, "accuracy_low" to "accuracy_high" a 95 % interval of the accuracy,
+    and "stitching_penalty_low" to "stitching_penalty_high" one that knows that both networks were
+    asked the same images (see `compare.shares`). Of every two stitches there is "difference/b-a",
+    the accuracy of b less that of a, with "difference_low" and "difference_high" likewise.
+    Where images have several labels, each counts by itself. For every stitch there is each measure
+    of stitched against target, flattened as the measure does by default: place by place if it
+    follows from sums, else per example, of at most 2,000; and where there is a measure
+    `BY_DIRECTION`, "directions": how many it averages over, of the side that varies in fewer.
+
+    With controls, these are scored like stitches, and "outside" of every stitch and the receiver
+    is the share of examples whose representation lies beyond the percentile of the receiver's own
+    (see `compare.outside`).
+    """
+    sender, receiver = (Cut(*map(fold, halves)) for halves in (sender, receiver))
+    untrained = fold(controls.untrained) if controls else nn.Identity()
+    outside = Outside(controls.typical, percentile) if controls else None
+    routes = {name: ("sender", stitch) for name, stitch in stitches.items()}
+    ours = _Group(receiver, routes, measures, outside)
+    others = _Group(receiver, controls.routes, measures, outside) if controls else None
+    sample = _Sample(controls.every if controls else 1)
+    for images, labels in batches:
+        images, labels = images.to(device), labels.to(device)
+        sources = {"sender": sender.front(images), "receiver": receiver.front(images)}
+        answers = {
+            "sender": sender.end(sources["sender"]),
+            "receiver": receiver.end(sources["receiver"]),
+        }
+        ours.update(images, sources, answers, labels)
+        if outside:
+            outside.update("receiver", sources["receiver"])
+        if others:
+            sample.add(images=images, labels=labels, answer=answers["receiver"], **sources)
+            if sample.n >= len(images):
+                others.add_sample(sample.take(), untrained)
+    if others and sample.n:
+        others.add_sample(sample.take(), untrained)
+    scores = (others.scores() if others else {}) | ours.scores() | ours.differences()
+    shares = outside.shares() if outside else {}
+    return scores | {f"outside/{name}": share for name, share in shares.items()}
+
+
+class _Sample:
+    """Every k-th example, kept until they are as many as a batch: small ones cost more."""
+
+    def __init__(self, every: int) -> None:
+        self.every, self.n, self._seen = every, 0, 0
+        self._kept: list[dict[str, Tensor]] = []
+
+    def add(self, **tensors: Tensor) -> None:
+        """Keep some of a batch; each tensor (N, ...) by name."""
+        first = -self._seen % self.every
+        # Copies: views would keep the whole batch.
+        some = {name: tensor[first :: self.every].clone() for name, tensor in tensors.items()}
+        self._kept.append(some)
+        self.n += len(next(iter(some.values())))
+        self._seen += len(next(iter(tensors.values())))
+
+    def take(self) -> dict[str, Tensor]:
+        """All that are kept, which are forgotten."""
+        kept, self._kept, self.n = self._kept, [], 0
+        return {name: torch.cat([one[name] for one in kept]) for name in kept[0]}
+
+
+class _Group:
+    """Running sums of stitches that are scored on the same examples."""
+
+    def __init__(
+        self,
+        receiver: Cut,
+        routes: Mapping[str, Route],
+        measures: Sequence[str],
+        outside: Outside | None,
+    ) -> None:
+        self.receiver, self.routes, self.outside = receiver, routes, outside
+        self.tallies: dict[str, Tally] = {}
+        self.alone: Tensor = torch.zeros(())  # (K, K) of K tallies: how often i is right, j not
+        self.similarities = SimilaritiesToOne(measures)
+
+    def update(
+        self,
+        images: Tensor,
+        sources: Mapping[str, Tensor],
+        answers: Mapping[str, Tensor],
+        labels: Tensor,
+    ) -> None:
+        """Add a batch: representations, what whole networks make of them, and labels."""
+        reference, target = answers["receiver"], sources["receiver"]
+        right = [self._tally(name, answer, labels, reference) for name, answer in answers.items()]
+        stitched = {name: stitch(sources[whose]) for name, (whose, stitch) in self.routes.items()}
+        self.similarities.update(stitched, target, images)
+        for name, representation in stitched.items():
+            right.append(self._tally(name, self.receiver.end(representation), labels, reference))
+            if self.outside:
+                self.outside.update(name, representation)
+        hits = torch.stack(right).flatten(1).double()
+        self.alone = self.alone + hits @ (1 - hits).T
+
+    def add_sample(self, some: dict[str, Tensor], untrained: nn.Module) -> None:
+        """Add what `_Sample` kept, and what the untrained sender makes of it."""
+        images, labels, answer = (some.pop(name) for name in ("images", "labels", "answer"))
+        sources = {**some, "untrained": untrained(images)}
+        self.update(images, sources, {"receiver": answer}, labels)
+
+    def scores(self) -> dict[str, float]:
+        """All scores, by `<what>/<whose>`."""
+        if not self.tallies:
+            raise UserError("no examples were given; is the data set empty?")
+        found = {name: tally.means() for name, tally in self.tallies.items()}
+        receivers = found["receiver"]["accuracy"]
+        similarities = self.similarities.values()
+        for name, scores in found.items():
+            accuracy = scores["accuracy"]
+            scores["relative_accuracy"] = accuracy / receivers if receivers else float("nan")
+            scores["stitching_penalty"] = receivers - accuracy
+            scores["n"] = self.tallies[name].images
+            low, high = share_interval(accuracy, self.tallies[name].images)
+            scores |= {"accuracy_low": low, "accuracy_high": high}
+            if name != "receiver":
+                _, low, high = self._difference("receiver", name)
+                scores |= {"stitching_penalty_low": low, "stitching_penalty_high": high}
+            scores["normalized_disagreement"] = normalized_disagreement(
+                scores["agreement"], accuracy, receivers
+            )
+            if name in self.routes:
+                values = similarities[name]
+                scores |= {measure: float(value) for measure, value in values.items()}
+                for measure in [one for one in values if one in BY_DIRECTION][:1]:
+                    scores["directions"] = self.similarities.directions(name, measure)
+        return {f"{what}/{name}": one for name, row in found.items() for what, one in row.items()}
+
+    def differences(self) -> dict[str, float]:
+        """Accuracies of any two stitches, the later less the earlier, by `<what>/<b>-<a>`."""
+        found = {}
+        for a, b in combinations(self.routes, 2):
+            for what, value in zip(("", "_low", "_high"), self._difference(b, a), strict=True):
+                found[f"difference{what}/{b}-{a}"] = value
+        return found
+
+    def _difference(self, first: str, second: str) -> tuple[float, float, float]:
+        """One accuracy less another, and the ends of its interval."""
+        i, j = ([*self.tallies].index(name) for name in (first, second))
+        tally = self.tallies[first]
+        one, other = float(self.alone[i, j]) / tally.n, float(self.alone[j, i]) / tally.n
+        return one - other, *difference_interval(one, other, tally.images)
+
+    def _tally(self, name: str, answer: Tensor, labels: Tensor, reference: Tensor) -> Tensor:
+        return self.tallies.setdefault(name, Tally()).update(answer, labels, reference)

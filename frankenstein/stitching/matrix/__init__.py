@@ -1,0 +1,1 @@
+"""Every layer of one network stitched to every layer of another."""

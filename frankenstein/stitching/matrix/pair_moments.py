@@ -1,0 +1,154 @@
+"""The moments of every layer of one network with every layer of another, each sum made once."""
+
+from collections.abc import Mapping
+from itertools import accumulate, pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.accumulators.moments import Moments
+from frankenstein.errors import UserError
+from frankenstein.shapes import ShapeError
+from frankenstein.surgery import Layout
+from frankenstein.surgery.layouts import alignment
+from frankenstein.surgery.resize import Resize
+
+Grid = tuple[str, tuple[int, ...], int]  # a layout without its units
+
+
+class PairMoments:
+    """What a stitch from any source layer to any target layer is solved from, in one pass.
+
+    Place by place, each source laid like each target, in float64 about the layer's first mean. A
+    source is laid once on each grid of targets, and one product gives its sums with all of them.
+    One with fewer places stays where it is: with x = A z at each image, Σxyᵀ is Σz(Aᵀy)ᵀ and Σxxᵀ
+    is Σz(AᵀAz)ᵀ, the same sums over fewer rows.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Layout],
+        targets: Mapping[str, Layout],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.sources, self.targets = dict(sources), dict(targets)
+        self.n = 0  # examples seen
+        self._device = device
+        self._lays: dict[tuple[Grid, Grid], nn.Module | ShapeError] = {}
+        self._shifts: dict[tuple[str, str], Tensor] = {}
+        self._sums: dict[Any, Tensor] = {}
+
+    def lay(self, source: str, target: str) -> nn.Module:
+        """What lays a source like a target, without parameters.
+
+        Raises:
+            ShapeError: if the source cannot be laid like the target.
+        """
+        one, other = self.sources[source], self.targets[target]
+        key = _grid(one), _grid(other)
+        if key not in self._lays:
+            try:
+                resized = one.kind == other.kind == "map" and one.grid != other.grid
+                lay = Resize.between(one.grid, other.grid) if resized else alignment(one, other)[0]
+                self._lays[key] = lay.to(self._device)
+            except ShapeError as error:
+                self._lays[key] = error
+        found = self._lays[key]
+        if isinstance(found, ShapeError):
+            raise found
+        return found
+
+    def fits(self, source: str, target: str) -> bool:
+        """Whether a source can be laid like a target."""
+        try:
+            return isinstance(self.lay(source, target), nn.Module)
+        except ShapeError:
+            return False
+
+    def widens(self, source: str, target: str) -> bool:
+        """Whether a source is resized to more places than it has."""
+        more = _places(self.targets[target]) > _places(self.sources[source])
+        return more and isinstance(self.lay(source, target), Resize)
+
+    @torch.no_grad()
+    def update(self, sources: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> "PairMoments":
+        """Add a batch of all representations; returns self."""
+        x = {s: self._centred(("x", s), sources[s]) for s in self.sources}
+        y = {t: self._centred(("y", t), targets[t]) for t in self.targets}
+        self.n += next(iter(y.values())).shape[-2]
+        for t in self.targets:
+            self._add(("y", t), y[t], y[t])
+        by_grid: dict[Grid, list[str]] = {}
+        for t, layout in self.targets.items():
+            by_grid.setdefault(_grid(layout), []).append(t)
+        for grid, members in by_grid.items():
+            one = y[members[0]].new_ones(()).expand(*y[members[0]].shape[:-1], 1)
+            theirs = torch.cat([one, *(y[t] for t in members)], -1)
+            self._add(grid, theirs, theirs[..., :1])
+            under: dict[Grid, Tensor] = {}  # the targets brought to the grid of a source
+            for s, layout in self.sources.items():
+                if not self.fits(s, members[0]):
+                    continue
+                lay = self.lay(s, members[0])
+                if isinstance(lay, Resize) and self.widens(s, members[0]):
+                    if (place := _grid(layout)) not in under:
+                        under[place] = lay.adjoint.places(theirs)
+                    self._add((s, grid), x[s], under[place])
+                    self._add((s, grid, s), x[s], lay.gram.places(x[s]))
+                    continue
+                kept = isinstance(lay, nn.Identity)
+                laid = x[s] if kept else self._centred(("x", s), lay(sources[s]))
+                self._add((s, grid), laid, theirs)
+                self._add((s, grid, s), laid, laid)
+        return self
+
+    def moments(self, source: str, target: str) -> Moments:
+        """The moments of one pair; every measure can be had from them but unbiased CKA."""
+        if self.n == 0:
+            raise UserError("no examples were given; is the data set empty?")
+        grid = _grid(self.targets[target])
+        members = [t for t, layout in self.targets.items() if _grid(layout) == grid]
+        edges = dict(zip(members, pairwise(self._columns(members)), strict=True))
+        mine = slice(*edges[target])
+        both, ones = self._sums[source, grid], self._sums[grid]
+        return Moments.of_sums(
+            self.n * _places(self.targets[target]),
+            {"x": self._shifts["x", source], "y": self._shifts["y", target]},
+            {"x": both[:, 0], "y": ones[mine, 0]},
+            {
+                "xx": self._sums[source, grid, source],
+                "xy": both[:, mine],
+                "yy": self._sums["y", target],
+            },
+        )
+
+    def _columns(self, members: list[str]) -> accumulate:
+        """Where each of the targets that share a grid begins, behind the column of ones."""
+        return accumulate((self.targets[t].units for t in members), initial=1)
+
+    def _add(
+        self,
+        key: Any,
+        left: Tensor,  # (*places, N, C)
+        right: Tensor,  # (*places, N, D)
+    ) -> None:
+        """Add leftᵀ right, summed over examples and places."""
+        part = left.flatten(0, -2).T @ right.flatten(0, -2)
+        self._sums[key] = self._sums[key].add_(part) if key in self._sums else part
+
+    def _centred(self, key: tuple[str, str], z: Tensor) -> Tensor:  # (*places, N, C), float64
+        """Places first and units last, minus the first batch's mean: offsets cost no digits."""
+        z = z.permute(2, 3, 0, 1) if z.ndim == 4 else z.movedim(0, -2)
+        z = z.to(torch.float64, memory_format=torch.contiguous_format)
+        if key not in self._shifts:
+            self._shifts[key] = z.flatten(0, -2).mean(0)
+        return z - self._shifts[key]
+
+
+def _grid(layout: Layout) -> Grid:
+    return layout.kind, layout.grid, layout.extra
+
+
+def _places(layout: Layout) -> int:
+    return torch.Size(layout.grid).numel() + layout.extra

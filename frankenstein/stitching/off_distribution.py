@@ -1,0 +1,128 @@
+"""Is a stitched representation one that the receiver could have made?
+
+Task loss matching can reach a high accuracy by representations that no image gives the receiver. In
+full, where `docs/stitching.md` says why, and how far the numbers move with the floor:
+
+- At the cut an example is summed up by s: the mean and the standard deviation (over n, not n - 1)
+  over places of every unit; by its units as they are where there are no places.
+- m and C are mean and covariance (over n) of the receiver's own s on training images: for the
+  command line on those that controls are solved on, `cli.controls.solved_on` of them.
+- The score of an example is (s - m)ᵀ (C + λ 1)⁻¹ (s - m), its squared Mahalanobis distance, where
+  the floor λ is 0.01 of the mean of C's diagonal: a deviation under a tenth of the statistics'
+  typical standard deviation counts for little in any direction.
+- The threshold comes from the receiver's own scores on held-out images 0, 2, 4, ...: of K scores
+  the ⌈0.95 (K + 1)⌉-th smallest, or the largest if there are fewer.
+- The share outside is that of images 1, 3, 5, ... above the threshold; of a control, which is
+  scored on images 0, k, 2k, ..., that of the 2nd, 4th, 6th, ... of these in order.
+
+Source: the question is that of Balogh & Jelasity 2025, https://arxiv.org/abs/2412.11299; they
+train a classifier of representations for every layer, on images of two data sets, and take its
+energy. The score here is that of Lee et al. 2018, https://arxiv.org/abs/1807.03888, which they take
+of the means of units, around those of a class. Here it is without classes, so that labels do not
+enter, and with standard deviations, so that patterns do; it needs no training and no other images.
+"""
+
+import math
+from collections import defaultdict
+
+import torch
+from torch import Tensor
+
+from frankenstein.accumulators.small_sample import Rows
+from frankenstein.errors import UserError
+
+FLOOR = 1e-2  # of the mean variance, added to that of every direction
+
+
+def unit_statistics(
+    z: Tensor,  # (N, C, H, W), (N, T, C) or (N, C)
+) -> Tensor:  # (N, 2 C), or (N, C) where there are no places
+    """Mean and standard deviation over places of every unit.
+
+    >>> unit_statistics(torch.ones(5, 3, 2, 2)).shape
+    torch.Size([5, 6])
+    """
+    if z.ndim == 2:
+        return z.double()
+    places = z.flatten(2) if z.ndim == 4 else z.flatten(1, -2).transpose(1, 2)
+    mean = places.mean(2)
+    # Not torch.std_mean, which takes ten times as long on a CPU.
+    std = (places - mean[:, :, None]).square().mean(2).sqrt()
+    return torch.cat([mean, std], 1).double()
+
+
+class Typical:
+    """How the receiver's representations lie: a mean and a covariance, from one pass."""
+
+    def __init__(self) -> None:
+        self._rows = Rows(unit_statistics)
+        self._mean = self._root = self._added = torch.zeros(())
+        self._basis: Tensor | None = None
+        self.floor, self.examples = FLOOR, 0
+
+    def update(self, target: Tensor) -> None:
+        """Add a batch of the receiver's representations, before any is scored."""
+        self._rows.update(target, target.new_zeros(len(target), 1))
+
+    def solve(self, floor: float = FLOOR) -> "Typical":
+        """Turn the sums into what scores need; returns self.
+
+        Raises:
+            UserError: for a floor of 0 or less.
+        """
+        if not floor > 0:
+            raise UserError(f"a floor is a share of the mean variance, above 0, got {floor:g}")
+        moments = self._rows.found
+        self.floor, self.examples = floor, moments.n
+        self._mean, added = moments.mean("x"), floor * moments.variance("x").mean()
+        if moments.rows:  # fewer than units: in a basis of their span, and at the floor beyond it
+            self._basis, small = torch.linalg.qr(moments.rows["x"].T)
+            covariance = small @ small.T / moments.n
+        else:
+            covariance = moments.covariance("xx")
+        # So that a unit that is dead in the receiver counts where a stitch revives it, and rounding
+        # does not; a receiver that does not vary at all leaves plain distances.
+        self._added = torch.where(added > 0, added, 1.0)
+        unit = torch.eye(len(covariance)).to(covariance)
+        self._root = torch.linalg.cholesky(covariance + self._added * unit)
+        return self
+
+    def score(self, z: Tensor) -> Tensor:  # (N,)
+        """Squared Mahalanobis distance of every example: larger is further outside."""
+        away = (unit_statistics(z) - self._mean).T
+        beyond = away.new_zeros(())
+        if self._basis is not None:
+            within = self._basis.T @ away
+            beyond = (away - self._basis @ within).square().sum(0) / self._added
+            away = within
+        return beyond + torch.linalg.solve_triangular(self._root, away, upper=False).square().sum(0)
+
+
+class Outside:
+    """Shares of examples outside; one score per example and representation is all that is kept."""
+
+    def __init__(self, typical: Typical, percentile: float = 95.0) -> None:
+        if not 0 < percentile < 100:
+            raise UserError(f"a percentile lies between 0 and 100, got {percentile}")
+        self.typical, self.percentile = typical, percentile
+        self._scores: dict[str, list[Tensor]] = defaultdict(list)
+
+    def update(self, name: str, z: Tensor) -> None:
+        """Add a batch of one representation; "receiver" is that of the receiver itself."""
+        self._scores[name].append(self.typical.score(z))
+
+    def shares(self) -> dict[str, float]:
+        """Share outside of every representation, the receiver's own among them.
+
+        Its scores on every other example set the threshold, and all shares are of the examples
+        between; the receiver's own, about 5 % for the 95th percentile, tells how exact they are.
+        """
+        scores = {name: torch.cat(parts) for name, parts in self._scores.items()}
+        known = scores["receiver"][::2]
+        rank = min(len(known), math.ceil(self.percentile / 100 * (len(known) + 1)))
+        threshold = known.kthvalue(rank).values
+        # A score that is NaN is outside, too.
+        return {
+            name: 1 - float((all_[1::2] <= threshold).double().mean())
+            for name, all_ in scores.items()
+        }

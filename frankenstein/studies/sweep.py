@@ -1,0 +1,115 @@
+"""What a report of many runs draws of a sweep: scores over layers, or over a number such as a rank.
+
+layers bn1, bn3, bn5 x ranks 2, 8 x three seeds   ->   a line for each rank, over the layers
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from frankenstein.report import Picture, curves
+from frankenstein.studies.finished import Finished, said_of
+from frankenstein.surgery.trace import trace
+from frankenstein.zoo import build_network
+
+_LAYERS = ("sender_layer", "receiver_layer")
+_CONTROLS = ("untrained", "untrained_ps_inv", "identity")  # of stitches
+
+
+class Sweep(NamedTuple):
+    """Where each group of runs stands on the axis, and on which line."""
+
+    axis: str
+    ticks: Sequence[str]  # what x = 0, 1, ... are called; none where x is a number
+    places: Mapping[str, tuple[float, str]]  # group: x, name of the line
+
+
+def find_sweep(groups: Mapping[str, Sequence[Finished]]) -> Sweep | None:
+    """The sweep that groups of runs are, over layers if these vary; None if they are none."""
+    asked = {group: runs[0].asked for group, runs in groups.items()}
+    varying = {
+        key: {name: one.get(key) for name, one in asked.items()}
+        for key in dict.fromkeys(key for one in asked.values() for key in one)
+        if len({repr(one.get(key)) for one in asked.values()}) > 1
+    }
+    labels = {name: _layers(one) for name, one in asked.items()}
+    if all(labels.values()) and len(set(labels.values())) > 1:
+        runs = [found[0] for found in groups.values()]
+        ticks = sorted(set(labels.values()), key=_depths(runs).__getitem__)
+        xs: dict[str, float] = {name: ticks.index(label) for name, label in labels.items()}
+        axis, gone = "layer", set(_LAYERS)
+    else:
+        numbers = [key for key, values in varying.items() if all(map(_is_number, values.values()))]
+        if not numbers:
+            return None
+        axis = max(numbers, key=lambda key: len(set(varying[key].values())))
+        ticks, gone, xs = [], {axis}, {name: float(one[axis]) for name, one in asked.items()}
+    others = {name: {k: v[name] for k, v in varying.items() if k not in gone} for name in asked}
+    lines = {name: said_of(said) if said else "" for name, said in others.items()}
+    if len(set(lines.values())) == len(lines):
+        return None  # every line would be a point
+    return Sweep(axis, ticks, {name: (xs[name], lines[name]) for name in asked})
+
+
+def sweep_pictures(
+    sweep: Sweep,
+    means: Mapping[str, Mapping[str, tuple[float, float]]],  # score: {group: mean and margin}
+) -> Iterator[Picture]:
+    """A figure for each measure: a line for each score of it, and for each line of the sweep."""
+    measures = dict.fromkeys(score.partition("/")[0] for score in means)
+    for measure in measures:
+        points: dict[str, list[tuple[float, float, float]]] = {}
+        controls = set()
+        for score, found in means.items():
+            start, _, rest = score.partition("/")
+            if start != measure:
+                continue
+            for group, (mean, margin) in found.items():
+                x, line = sweep.places[group]
+                name = ", ".join(filter(None, (rest.replace("_", " "), line))) or measure
+                points.setdefault(name, []).append((x, mean, margin))
+                controls |= {name} if rest in _CONTROLS else set()
+        lines = {name: list(zip(*sorted(found), strict=True)) for name, found in points.items()}
+        figure = curves(
+            {name: (xs, ys) for name, (xs, ys, _) in lines.items()},
+            x_label=sweep.axis.replace("_", " "),
+            y_label=measure.replace("_", " "),
+            margins={name: found[2] for name, found in lines.items()},
+            ticks=sweep.ticks,
+            controls=controls,
+        )
+        said = "in the order of the network, " if sweep.ticks else ""
+        yield Picture(
+            f"sweep-{measure}",
+            figure,
+            f"`{measure}` over the {sweep.axis.replace('_', ' ')}, {said}mean of each group of "
+            "runs. Bands are 95 % intervals over seeds, where there are several; grey dashes are "
+            "controls.",
+        )
+
+
+def _layers(asked: Mapping[str, Any]) -> str:
+    one, other = (asked.get(key) for key in _LAYERS)
+    return f"{one} → {other}" if one != other else one or ""
+
+
+def _depths(runs: Sequence[Finished]) -> dict[str, tuple[int, int]]:
+    """Where each pair of layers lies in its networks."""
+    known: dict[str, list[str]] = {}
+
+    def place(run: Finished, side: str) -> int:
+        card, layer = run.cards.get(side), run.asked[f"{side}_layer"]
+        if card is None:  # of a run of runs: in the order given
+            return 0
+        name = card["architecture"]
+        if name not in known:
+            network = build_network(
+                name, card["num_classes"], card["in_channels"], 0, card["image_size"]
+            )
+            known[name] = [*trace(network).names.values()]
+        return known[name].index(layer) if layer in known[name] else len(known[name])
+
+    return {_layers(run.asked): (place(run, "sender"), place(run, "receiver")) for run in runs}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,1 @@
+"""Networks and stitches are trained: the Trainer, its devices, and the plan of `train`."""

@@ -1,0 +1,118 @@
+"""The Trainer of every verb: where it logs, and what it keeps quiet about."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.plugins.environments import LightningEnvironment, SLURMEnvironment
+
+from frankenstein.callbacks import Resumable, WholeCheckpoints
+from frankenstein.errors import UserError
+from frankenstein.runs.folder import CHECKPOINT
+
+
+def make_trainer(
+    folder: Path, epochs: int, callbacks: Sequence[pl.Callback], hardware: dict[str, Any]
+) -> pl.Trainer:
+    """A Trainer that logs into a run's folder and keeps a checkpoint there to go on from.
+
+    `hardware` holds the Trainer's own accelerator, devices, strategy and precision.
+
+    Raises:
+        UserError: if this machine does not have that hardware.
+    """
+    # Determinism also fills new memory with NaN, to find who reads it unwritten: 4 % of a step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    plugins: list[Any] = [WholeCheckpoints()]
+    if SLURMEnvironment.detect():  # else it would save, load and requeue by itself
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    try:
+        trainer = pl.Trainer(
+            **hardware,
+            max_epochs=epochs,
+            logger=[
+                TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
+                CSVLogger(folder, name="", version=""),
+            ],
+            plugins=plugins,
+            default_root_dir=folder,
+            # Last, so that what is saved is what the others have seen.
+            callbacks=[*callbacks, Resumable(folder / CHECKPOINT)],
+            enable_checkpointing=False,
+            log_every_n_steps=10,
+            num_sanity_val_steps=0,
+            deterministic="warn",
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,  # our loaders split over processes without repeating
+        )
+    except (ValueError, RuntimeError, pl.utilities.exceptions.MisconfigurationException) as error:
+        raise UserError(f"the Trainer refuses {hardware}: {error}") from None
+    # Lightning would answer SIGTERM by a broadcast in the middle of whatever is under way, and
+    # several processes hang.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
+
+
+def bare_trainer(device: torch.device, **settings: Any) -> pl.Trainer:
+    """A Trainer on one device that validates, logs and keeps nothing, for work inside a run."""
+    return pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        plugins=[LightningEnvironment()],  # a scheduler's would save, load and requeue unasked
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        deterministic="warn",
+        use_distributed_sampler=False,
+        **settings,
+    )
+
+
+def hardware_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The Trainer's own settings among a verb's values."""
+    return {key: values[key] for key in ("accelerator", "devices", "strategy", "precision")}
+
+
+def device_of(accelerator: str) -> torch.device:
+    """Where a run without a Trainer computes.
+
+    Raises:
+        UserError: if this machine does not have that hardware, or there is no such word.
+    """
+    if accelerator not in ("auto", "cpu", "gpu"):
+        raise UserError(f"--accelerator takes cpu, gpu or auto here, got {accelerator!r}")
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("--accelerator gpu: this machine has no GPU that torch can use; choose cpu")
+    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's notes on hardware and on loader workers, which tensors in memory lack."""
+    names = "pytorch_lightning", "lightning.pytorch", "lightning_fabric.utilities.distributed"
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*Experiment logs directory.*exists.*")
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists.*")
+        warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
+        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # Lightning's own
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,100 @@
+import pytest
+import torch
+
+from frankenstein.accumulators import layer_moments as cross_moments
+from frankenstein.accumulators.layer_moments import CrossMoments
+from frankenstein.accumulators.moments import Moments
+from frankenstein.errors import UserError
+from frankenstein.measures import mean_cca, unbiased_cka
+from frankenstein.shapes import FLATTENINGS, ShapeError
+
+
+def layers(n, offset=0.0):
+    """Two networks: maps on two grids, tokens and vectors."""
+    causes = torch.randn(n, 6, dtype=torch.float64)
+
+    def layer(*shape):
+        size = torch.Size(shape).numel()
+        seen = causes @ torch.randn(6, size).double() + torch.randn(n, size)
+        return (offset + seen).view(n, *shape)
+
+    torch.manual_seed(1)
+    return (
+        {"map": layer(3, 4, 4), "small": layer(2, 2, 2), "vector": layer(5)},
+        {"other": layer(2, 4, 4), "tokens": layer(16, 3), "vector": layer(4)},
+    )
+
+
+def sums(moments):
+    groups = moments.first, moments.second, moments.third, moments.fourth
+    return [group[key] for group in groups for key in sorted(group)]
+
+
+@pytest.mark.parametrize("flattening", FLATTENINGS)
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_a_pairs_moments_are_those_that_moments_makes(flattening, offset):
+    flatten = FLATTENINGS[flattening]
+    batches = [layers(n, offset) for n in (20, 0, 7, 300)]
+    crossed = CrossMoments(flatten)
+    for xs, ys in batches:
+        crossed.update(xs, ys)
+    for x, y in [("map", "other"), ("vector", "vector"), ("map", "tokens")]:
+        expected = Moments(flatten)
+        for xs, ys in batches:
+            expected.update(xs[x], ys[y])
+        found = crossed.pair(x, y)
+        assert found.n == expected.n
+        for one, other in zip(sums(found), sums(expected), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-8)
+        for measure in (unbiased_cka, mean_cca):
+            torch.testing.assert_close(measure(found), measure(expected), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("offsets", [(0.0, 3.0), (1e4, 1e4)])
+def test_sums_made_apart_add_up_to_those_made_together(offsets):
+    batches = [layers(n, offset) for n, offset in zip((9, 25), offsets, strict=True)]
+    together = CrossMoments()
+    apart = CrossMoments()
+    for xs, ys in batches:
+        together.update(xs, ys)
+        apart.merge(CrossMoments().update(xs, ys))
+    assert apart.n == together.n
+    for x in batches[0][0]:
+        for y in batches[0][1]:
+            one, other = unbiased_cka(apart.pair(x, y)), unbiased_cka(together.pair(x, y))
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11)
+
+
+def test_pairs_on_different_grids_have_no_moments_per_location():
+    crossed = CrossMoments(FLATTENINGS["per_location"]).update(*layers(8))
+    with pytest.raises(ShapeError, match="'small' has 4 rows an example and 'other' has 16"):
+        crossed.pair("small", "other")
+
+
+@pytest.mark.parametrize(("side", "name"), [(0, "first"), (1, "second")])
+def test_nan_and_inf_are_refused_with_the_layer_that_holds_them(side, name):
+    both = layers(8)
+    both[side]["vector"][3, 1] = torch.inf
+    crossed = CrossMoments().update(*both)
+    with pytest.raises(UserError, match=f"NaN or Inf in the {name} network's layer 'vector'"):
+        crossed.pair("vector", "vector")
+    crossed.pair(*[("map", "vector"), ("vector", "other")][side])
+
+
+def test_other_layers_units_or_examples_are_refused():
+    xs, ys = layers(8)
+    with pytest.raises(ShapeError, match=r"must hold the same examples, got \[7, 8\] rows"):
+        CrossMoments().update(xs, {s: y[1:] for s, y in ys.items()})
+    crossed = CrossMoments().update(xs, ys)
+    with pytest.raises(ShapeError, match="sums over 5 units of 'vector', got 4"):
+        crossed.update({**xs, "vector": xs["vector"][:, 1:]}, ys)
+    with pytest.raises(UserError, match="the same layers in the same order"):
+        crossed.update({"map": xs["map"]}, ys)
+    with pytest.raises(UserError, match="no examples were given"):
+        CrossMoments().pair("map", "other")
+
+
+def test_sums_that_no_machine_holds_are_refused_before_they_are_made(monkeypatch):
+    monkeypatch.setattr(cross_moments, "_LIMIT", 1000)
+    with pytest.raises(UserError, match=r"\('tokens' has 48\); take pooled for the flattening"):
+        CrossMoments(FLATTENINGS["per_sample"]).update(*layers(8))

@@ -1,0 +1,134 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from frankenstein.questions.units.raw_and_sorted import (
+    KINDS,
+    in_other_orders,
+    mean_and_spread,
+    raw_and_sorted,
+)
+from frankenstein.shapes import ShapeError
+
+
+@pytest.fixture
+def pair():
+    generator = torch.Generator().manual_seed(3)
+    return [torch.randn(1, 40, 12, generator=generator, dtype=torch.float64) for _ in "xy"]
+
+
+def reference(x, y):
+    """Row by row, from the definitions; x and y are (N, D) arrays."""
+    found = {kind: [] for kind in KINDS}
+    for a, b in zip(x, y, strict=True):
+        for name, (u, v) in {"raw": (a, b), "sorted": (np.sort(a), np.sort(b))}.items():
+            found[f"{name}_cosine"].append(u @ v / np.sqrt((u @ u) * (v @ v)))
+            found[f"{name}_pearson"].append(np.corrcoef(u, v)[0, 1])
+    return found
+
+
+def test_equals_numpy_row_by_row(pair):
+    x, y = pair
+    expected = reference(x[0].numpy(), y[0].numpy())
+    for values in raw_and_sorted(x.float(), y.float()).values():
+        assert values.dtype == torch.float64
+    for kind, values in raw_and_sorted(x, y).items():
+        np.testing.assert_allclose(values[0, 0], expected[kind], atol=1e-12)
+
+
+def test_many_networks_at_once_are_the_pairs_one_by_one():
+    networks = torch.randn(3, 20, 7)
+    together = raw_and_sorted(networks, networks)
+    for i, j in itertools.product(range(3), repeat=2):
+        alone = raw_and_sorted(networks[i][None], networks[j][None])
+        for kind in KINDS:
+            torch.testing.assert_close(together[kind][i, j], alone[kind][0, 0])
+
+
+def test_sorted_is_the_largest_of_all_pairings_of_units(pair):
+    x, y = (z[:, :4, :5] for z in pair)
+    found = raw_and_sorted(x, y)
+    orders = torch.tensor([*itertools.permutations(range(5))])
+    pairings = raw_and_sorted(x, y[0][:, orders].movedim(1, 0))
+    for name in ("cosine", "pearson"):
+        best = pairings[f"raw_{name}"].amax(1)
+        torch.testing.assert_close(found[f"sorted_{name}"][:, 0], best)
+
+
+def test_order_of_units_is_felt_raw_only_and_scale_and_shift_as_the_kind_says(pair):
+    x, y = pair
+    found = raw_and_sorted(x, y)
+    permuted = raw_and_sorted(x, y[:, :, torch.randperm(12)])
+    scaled, shifted = raw_and_sorted(x, 3 * y), raw_and_sorted(x, y + 5)
+    for kind in KINDS:
+        same = torch.allclose(found[kind], permuted[kind])
+        assert same == kind.startswith("sorted")
+        torch.testing.assert_close(found[kind], scaled[kind])
+        assert torch.allclose(found[kind], shifted[kind]) == kind.endswith("pearson")
+
+
+def test_a_network_with_itself_is_one(pair):
+    for values in raw_and_sorted(pair[0], pair[0]).values():
+        torch.testing.assert_close(values, torch.ones_like(values))
+
+
+def test_networks_of_unlike_width_compare_quantile_functions_and_have_no_raw_number(pair):
+    x, y = pair[0], pair[1][:, :, :5]
+    found = raw_and_sorted(x, y)
+    levels = np.linspace(0, 1, 12)
+    stretched = np.quantile(y[0].numpy(), levels, axis=1).T
+    expected = reference(x[0].numpy(), stretched)
+    for kind in ("sorted_cosine", "sorted_pearson"):
+        np.testing.assert_allclose(found[kind][0, 0], expected[kind], atol=1e-12)
+    for kind in ("raw_cosine", "raw_pearson"):
+        assert found[kind].isnan().all()
+        torch.testing.assert_close(raw_and_sorted(y, x)[kind], found[kind], equal_nan=True)
+    one = raw_and_sorted(x, y[:, :, :1])  # a constant quantile function
+    assert one["sorted_pearson"].isnan().all()
+
+
+def test_rows_without_a_direction_have_no_number_and_are_left_out_of_the_mean(pair):
+    x, y = pair[0].clone(), pair[1]
+    x[0, 0] = 0  # no cosine, no correlation
+    x[0, 1] = 0.1  # a cosine, no correlation
+    found = raw_and_sorted(x, y)
+    for kind, values in found.items():
+        undefined = [True, kind.endswith("pearson"), False]
+        assert values[0, 0, :3].isnan().tolist() == undefined
+        mean, spread = mean_and_spread(values)
+        known = values[0, 0][~values[0, 0].isnan()].numpy()
+        np.testing.assert_allclose([mean[0, 0], spread[0, 0]], [known.mean(), known.std()])
+    mean, spread = mean_and_spread(torch.full((2,), torch.nan))
+    assert mean.isnan()
+    assert spread.isnan()
+
+
+def test_activations_of_other_examples_are_refused(pair):
+    x, y = pair
+    with pytest.raises(ShapeError, match=r"got \(1, 40, 12\) and \(1, 39, 12\)"):
+        raw_and_sorted(x, y[:, :39])
+    with pytest.raises(ShapeError, match=r"use unsqueeze\(0\) for one network"):
+        raw_and_sorted(x[0], y[0])
+
+
+def test_other_orders_of_units_give_what_the_permuted_network_gives(pair):
+    x, y = pair[0][0].clone(), pair[1][0]
+    x[0], x[1] = 0, 0.1
+    orders = torch.rand(6, 12).argsort(1)
+    found = in_other_orders(x, y, orders)
+    permuted = raw_and_sorted(x[None], y[:, orders].movedim(1, 0))
+    for kind, values in found.items():
+        torch.testing.assert_close(values, mean_and_spread(permuted[kind])[0][0])
+
+
+def test_over_all_orders_the_correlation_is_nothing_and_the_cosine_what_the_means_give(pair):
+    x, y = (z[0, :, :5] + 1 for z in pair)
+    orders = torch.tensor([*itertools.permutations(range(5))])
+    found = in_other_orders(x, y, orders)
+    assert found["raw_pearson"].mean().item() == pytest.approx(0, abs=1e-12)
+    expected = 5 * x.mean(1) * y.mean(1) / (x.norm(dim=1) * y.norm(dim=1))
+    torch.testing.assert_close(found["raw_cosine"].mean(), expected.mean())
+    with pytest.raises(ShapeError, match=r"need rows of one length, got \(40, 5\) and \(40, 4\)"):
+        in_other_orders(x, y[:, :4], orders)
