@@ -97,7 +97,7 @@ GUARDS = [
     Guard("processes count examples exactly", "tasks/mean.py", "self.examples + examples",
           "self.examples + examples // 2 * 2", "tasks/test_processes.py"),
     Guard("NaN and Inf are refused", "moments.py",
-          'if not self.once(side, "finite", partial(self._finite, side)):', "if False:",
+          'if not self.cached(side, "finite", partial(self._finite, side)):', "if False:",
           "stitches/test_stitches_hard_cases.py", "not_finite"),
     Guard("a signal saves", "callbacks/checkpoints.py",
           "            self._save(trainer)\n            self._perhaps_stop",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from frankenstein.accumulators.moments import Moments
-from frankenstein.accumulators.reservoir import Examples
+from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.errors import UserError
 from frankenstein.shapes import as_tensor, per_location, same_examples
 
@@ -24,7 +24,7 @@ class Folds:
             raise UserError(f"cross-validation takes two parts or more, got {count}")
         self.parts = [Moments(flatten) for _ in range(count)]
         self.n_seen = 0  # examples
-        self.known: dict[str, dict[int, dict]] = {}  # by side and part: see `Moments.once`
+        self.cache: dict[str, dict[int, dict]] = {}  # by side and part: see `Moments.cached`
 
     def update(
         self,
@@ -77,12 +77,12 @@ class Folds:
             for a in "xy":
                 first[a] += part.first[a] + part.n * away[a]
         moments = Moments.of_sums(n, shift, first, second)
-        moments.known = {side: parts.setdefault(left_out, {}) for side, parts in self.known.items()}
+        moments.cache = {side: parts.setdefault(left_out, {}) for side, parts in self.cache.items()}
         return moments
 
 
 def folds_of(
-    x: "Tensor | Folds | Examples",  # (N, D), or both already
+    x: "Tensor | Folds | Reservoir",  # (N, D), or both already
     y: Tensor | None = None,  # (N, E)
     count: int = 5,
 ) -> Folds:
@@ -93,7 +93,7 @@ def folds_of(
     """
     if isinstance(x, Folds):
         return x
-    if isinstance(x, Examples):
+    if isinstance(x, Reservoir):
         return Folds(count).update(x.x, x.y)
     if y is None:
         sums = hasattr(x, "merge")

@@ -18,7 +18,7 @@ _LEAST = 256  # rows at once, so that adding up costs less than the product
 _LIMIT = 2**29  # numbers in the sums of all pairs: 4 GB
 
 
-class CrossMoments:
+class LayerMoments:
     """Sums over the rows of all layers, from which the `Moments` of any pair follow.
 
     Each row x, less its layer's first mean, is lengthened by |x|² and 1. The products of such rows
@@ -36,10 +36,10 @@ class CrossMoments:
         self.own: dict[str, Side] = {"x": {}, "y": {}}  # (D + 2, D + 2)
         self.cross: dict[int, Tensor] = {}  # by places: Σ (D + 2) of x by that of y
         self._spans: dict[tuple[str, str], slice] = {}  # of layers in the product of their places
-        self._known: dict[str, dict[str, dict[Any, Any]]] = {"x": {}, "y": {}}  # see Moments.once
+        self._cache: dict[str, dict[str, dict[Any, Any]]] = {"x": {}, "y": {}}  # see Moments.cached
 
     @torch.no_grad()
-    def update(self, xs: Mapping[str, Tensor], ys: Mapping[str, Tensor]) -> "CrossMoments":
+    def update(self, xs: Mapping[str, Tensor], ys: Mapping[str, Tensor]) -> "LayerMoments":
         """Add a batch (N, ...) of every layer; returns self.
 
         Raises:
@@ -60,7 +60,7 @@ class CrossMoments:
         if self.n == 0:
             self._start(n, rows)
         self._same_units(rows)
-        self._known = {"x": {}, "y": {}}
+        self._cache = {"x": {}, "y": {}}
         self.n += n
         for places, product in self.cross.items():
             ends = {a: _Lengthened(self.shift[a], self._group(a, places)) for a in "xy"}
@@ -110,15 +110,15 @@ class CrossMoments:
             "xy": both[square, square],
             "yy": other[square, square],
         }
-        moments.known = {"x": self._known["x"].setdefault(x, {})}
-        moments.known["y"] = self._known["y"].setdefault(y, {})
+        moments.cache = {"x": self._cache["x"].setdefault(x, {})}
+        moments.cache["y"] = self._cache["y"].setdefault(y, {})
         return moments
 
     def finite(self, side: str, layer: str) -> bool:
         """Whether a layer of side "x" or "y" has held neither NaN nor Inf."""
         return bool(self.own[side][layer][-2, -1].isfinite())
 
-    def merge(self, other: "CrossMoments") -> "CrossMoments":
+    def merge(self, other: "LayerMoments") -> "LayerMoments":
         """Add the sums of `other`, moved to this one's shifts; exact. Returns self."""
         if other.n == 0:
             return self
@@ -130,7 +130,7 @@ class CrossMoments:
         }:
             raise ShapeError("these are sums over other layers or units; start new ones")
         moved = other.moved_to(self.shift)
-        self._known = {"x": {}, "y": {}}
+        self._cache = {"x": {}, "y": {}}
         self.n += moved.n
         for a in "xy":
             for s in self.own[a]:
@@ -139,9 +139,9 @@ class CrossMoments:
             self.cross[places] = self.cross[places] + moved.cross[places]
         return self
 
-    def moved_to(self, shift: dict[str, Side]) -> "CrossMoments":
+    def moved_to(self, shift: dict[str, Side]) -> "LayerMoments":
         """A copy about other shifts: lengthened rows change by a matrix, and so do their sums."""
-        moved = CrossMoments(self.flatten)
+        moved = LayerMoments(self.flatten)
         moved.n, moved.shift = self.n, shift
         moved.places = {a: dict(self.places[a]) for a in "xy"}
         delta = {a: {s: shift[a][s] - self.shift[a][s] for s in shift[a]} for a in "xy"}

@@ -20,7 +20,7 @@ def whitener(
     directions under (D + √n)·2⁻⁵² of the largest eigenvalue are taken for rounding: sums over n
     rows leave some 0.2·√n·2⁻⁵² where units are linearly dependent.
     """
-    return moments.once(side, "whitener", lambda: _whitener(moments, side))
+    return moments.cached(side, "whitener", lambda: _whitener(moments, side))
 
 
 def _whitener(moments: Moments, side: str) -> Tensor:
@@ -40,7 +40,7 @@ def _whitener(moments: Moments, side: str) -> Tensor:
 
 def rank_of(moments: Moments, side: str) -> int:
     """Directions in which a side varies, as `whitener` counts them."""
-    return moments.once(side, "rank", lambda: whitener(moments, side).shape[1])
+    return moments.cached(side, "rank", lambda: whitener(moments, side).shape[1])
 
 
 def ridge_whitener(
@@ -49,7 +49,7 @@ def ridge_whitener(
     ridge: float,  # of the mean variance of the directions that vary
 ) -> Tensor:  # (D, D)
     """Columns V with Vᵀ (C + λ 1) V = 1, where λ is `ridge` times C's trace over its rank."""
-    return moments.once(side, ("ridge", ridge), lambda: _ridge_whitener(moments, side, ridge))
+    return moments.cached(side, ("ridge", ridge), lambda: _ridge_whitener(moments, side, ridge))
 
 
 def _ridge_whitener(moments: Moments, side: str, ridge: float) -> Tensor:
@@ -69,7 +69,7 @@ def least_squares(
     Cost: O(D³ + D² E) after the sums; of N < D rows O(N² (D + E) + N D E).
     """
     made = _by_rows if _few(moments, "x") else _by_sums
-    weight = moments.once("xy", "least squares", partial(made, moments))
+    weight = moments.cached("xy", "least squares", partial(made, moments))
     return weight, moments.mean("y") - weight @ moments.mean("x")
 
 

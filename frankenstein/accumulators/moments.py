@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed
 
-from frankenstein.accumulators.reservoir import Examples
+from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, per_location, same_examples
 
@@ -43,7 +43,7 @@ class Moments:
         self.flatten = flatten
         self.n = 0  # rows seen
         self.rows: dict[str, Tensor] = {}  # only of `of_rows`
-        self.known: dict[str, dict[Any, Any]] = {}  # see `once`
+        self.cache: dict[str, dict[Any, Any]] = {}  # see `cached`
         self._lost: tuple[dict[str, Tensor], ...] = ({}, {}, {}, {})  # by `_take`, of each group
 
     @classmethod
@@ -78,8 +78,8 @@ class Moments:
 
     def of_side(self, side: str) -> "Moments":
         """The moments of one side with itself."""
-        own = self.whole()
-        own.known = dict.fromkeys(_SIDES, self.known.get(side, {})) | {"xy": {}}
+        own = self.frozen()
+        own.cache = dict.fromkeys(_SIDES, self.cache.get(side, {})) | {"xy": {}}
         own.shift = dict.fromkeys(_SIDES, self.shift[side])
         if self.rows:
             own.rows = dict.fromkeys(_SIDES, self.rows[side])
@@ -90,14 +90,14 @@ class Moments:
         own.fourth = dict.fromkeys(("xx", "xy", "yy"), self.fourth[side + side])
         return own
 
-    def whole(self) -> "Moments":
+    def frozen(self) -> "Moments":
         """The same, to which no more is added: what follows from them is made once."""
-        whole = copy.copy(self)
-        whole.known = {"x": {}, "y": {}, "xy": {}}
+        frozen = copy.copy(self)
+        frozen.cache = {"x": {}, "y": {}, "xy": {}}
         if self.n and not self.rows:
-            whole.first, whole.second, whole.third, whole.fourth = map(dict, self._groups())
-        whole._lost = ({}, {}, {}, {})
-        return whole
+            frozen.first, frozen.second, frozen.third, frozen.fourth = map(dict, self._groups())
+        frozen._lost = ({}, {}, {}, {})
+        return frozen
 
     def update(
         self,
@@ -138,20 +138,20 @@ class Moments:
         self._check()
         if pair == "xy":
             return self._covariance(pair)
-        return self.once(pair[0], "covariance", lambda: self._covariance(pair))
+        return self.cached(pair[0], "covariance", lambda: self._covariance(pair))
 
     def variance(self, side: str) -> Tensor:  # (D,)
         """Variance of every unit; exactly 0 for one that is constant up to float64's rounding."""
-        return self.once(side, "variance", lambda: self._variance(side))
+        return self.cached(side, "variance", lambda: self._variance(side))
 
-    def once(self, side: str, what: Hashable, make: Callable[[], T]) -> T:
+    def cached(self, side: str, what: Hashable, make: Callable[[], T]) -> T:
         """What follows from one side alone, made once for all pairs of layers that it is in.
 
-        Those whose sums are one layer's share what is `known` of it (`CrossMoments.pair`); by
-        themselves moments know nothing, because their sums may grow, unless they are `whole`. What
+        Those whose sums are one layer's share what is `known` of it (`LayerMoments.pair`); by
+        themselves moments know nothing, because their sums may grow, unless they are `frozen`. What
         follows from both sides has "xy" for its side.
         """
-        known = self.known.get(side, {})
+        known = self.cache.get(side, {})
         if what not in known:
             known[what] = make()
         return known[what]
@@ -236,14 +236,14 @@ class Moments:
     def _sum_rows(self) -> "Moments":
         self._start(self.shift)
         self._add_singly(self.rows)
-        self.known = self.known or {"x": {}, "y": {}, "xy": {}}
+        self.cache = self.cache or {"x": {}, "y": {}, "xy": {}}
         return self
 
     def _sum_up(self) -> None:
         """Give rows up for their sums, so that more can be added."""
         if self.rows:
             self.second = {a + b: self.second[a + b] for a, b in _PAIRS}
-            self.rows, self.known = {}, {}
+            self.rows, self.cache = {}, {}
 
     def _start(self, shift: dict[str, Tensor]) -> None:
         d, e = shift["x"], shift["y"]
@@ -317,7 +317,7 @@ class Moments:
         if self.n == 0:
             raise UserError("no examples were given; is the data set empty?")
         for side, name in (("x", "first"), ("y", "second")):
-            if not self.once(side, "finite", partial(self._finite, side)):
+            if not self.cached(side, "finite", partial(self._finite, side)):
                 raise UserError(
                     f"NaN or Inf in the {name} representation; look at the network that made it"
                 )
@@ -336,13 +336,13 @@ class _Products(dict[str, Tensor]):
 
 
 def moments_of(
-    x: "Tensor | Moments | Examples",  # (N, D), or both already
+    x: "Tensor | Moments | Reservoir",  # (N, D), or both already
     y: Tensor | None = None,  # (N, E)
 ) -> Moments:
     """What measures of sums take: moments as they are, or those of two representations."""
     if isinstance(x, Moments):
         return x
-    if isinstance(x, Examples):
+    if isinstance(x, Reservoir):
         return Moments().update(x.x, x.y)
     if y is None:
         raise UserError("a measure takes Moments, or two representations; got one representation")

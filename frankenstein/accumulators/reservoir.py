@@ -13,7 +13,7 @@ from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, as_tensor, per_sample, same_examples
 
 
-class Examples:
+class Reservoir:
     """Two representations of the same examples, and what they were made of if it is given.
 
     Exact up to `limit` rows, whatever the batches and their order. Above it those whose random
@@ -77,7 +77,7 @@ class Examples:
         x: Tensor,  # (N, ...)
         y: Tensor,  # (N, ...)
         inputs: Tensor | None = None,  # (N, ...)
-    ) -> "Examples":
+    ) -> "Reservoir":
         """Add a batch of both representations; returns self.
 
         Raises:
@@ -96,22 +96,22 @@ class Examples:
             self.n_seen += n
         return self
 
-    def of_units(self, x: slice, y: slice) -> "Examples":
+    def of_units(self, x: slice, y: slice) -> "Reservoir":
         """The same examples with some of the units of each side; views, not copies."""
-        some = Examples(self.limit, self.flatten, self.seed)
+        some = Reservoir(self.limit, self.flatten, self.seed)
         some.n_seen, some.priorities = self.n_seen, self.priorities
         spans = {"x": x, "y": y, "inputs": slice(None)}
         some._rows = {a: rows[:, spans[a]] for a, rows in self._rows.items()}
         return some
 
-    def merge(self, other: "Examples") -> "Examples":
+    def merge(self, other: "Reservoir") -> "Reservoir":
         """Add what `other` has kept and seen; returns self."""
         if other.n_kept:
             self._add(other.priorities, {a: other._kept(a) for a in other._rows})
             self.n_seen += other.n_seen
         return self
 
-    def all_reduce(self) -> "Examples":
+    def all_reduce(self) -> "Reservoir":
         """Become the examples of all processes together, on each of them; returns self."""
         if not (distributed.is_available() and distributed.is_initialized()):
             return self
@@ -172,6 +172,10 @@ class Examples:
     def _kept(self, a: str) -> Tensor:
         return self._rows[a][: self.n_kept]
 
+    def finite(self, side: str) -> bool:
+        """Whether the kept rows of side "x" or "y" hold neither NaN nor Inf."""
+        return bool(self._kept(side).isfinite().all())
+
     def _some(self) -> None:
         if self.n_kept == 0:
             raise UserError("no examples were given; is the data set empty?")
@@ -179,32 +183,31 @@ class Examples:
     def _side(self, a: str, called: str) -> Tensor:
         """Reading is where rows are looked at, so that no batch has to wait for a device."""
         self._some()
-        rows = self._kept(a)
-        if not rows.isfinite().all():
+        if not self.finite(a):
             raise UserError(f"NaN or Inf in the {called}; look at the network that made it")
-        return rows
+        return self._kept(a)
 
 
-def examples_of(
-    x: "Tensor | Examples",  # (N, D), or both already
+def reservoir_of(
+    x: "Tensor | Reservoir",  # (N, D), or both already
     y: Tensor | None = None,  # (N, E)
     inputs: Tensor | None = None,  # (N, ...)
-) -> Examples:
+) -> Reservoir:
     """What measures of examples take: examples as they are, or two representations.
 
     Raises:
         UserError: for sums, from which these measures do not follow.
     """
-    if isinstance(x, Examples):
+    if isinstance(x, Reservoir):
         return x
     if y is None:
         sums = hasattr(x, "merge")
         raise UserError(
-            "this measure needs the examples themselves, which sums do not hold: Examples, or two "
+            "this measure needs the examples themselves, which sums do not hold: Reservoir, or two "
             f"representations; got {type(x).__name__ if sums else 'one representation'}"
         )
     x = as_tensor(x)
-    return Examples(limit=max(1, len(x))).update(x, y, inputs)
+    return Reservoir(limit=max(1, len(x))).update(x, y, inputs)
 
 
 def _rank() -> int:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed
 
 from frankenstein.accumulators.moments import Moments, moments_of
-from frankenstein.accumulators.reservoir import Examples
+from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, per_location, per_sample, same_examples
 
@@ -18,7 +18,7 @@ WIDE = 512  # units whose sums are cheap
 _AT_ONCE = 1024  # rows of more units that are summed together: sums take longer to add than to make
 
 
-class Rows:
+class AdaptiveMoments:
     """The rows of two representations while they are fewer than units, then their Moments."""
 
     def __init__(self, flatten: Callable[[Tensor], Tensor] = per_sample) -> None:
@@ -27,7 +27,7 @@ class Rows:
         self._held: list[tuple[Tensor, Tensor]] = []  # all if they are few, else the last ones
         self._moments = Moments()
 
-    def update(self, source: Tensor, target: Tensor) -> "Rows":
+    def update(self, source: Tensor, target: Tensor) -> "AdaptiveMoments":
         """Add a batch of both representations (N, ...); returns self.
 
         Raises:
@@ -47,7 +47,7 @@ class Rows:
             self._sum_up()
         return self
 
-    def all_reduce(self) -> "Rows":
+    def all_reduce(self) -> "AdaptiveMoments":
         """Become the rows of all processes together, on each of them; returns self."""
         if distributed.is_available() and distributed.is_initialized():
             self.moments.all_reduce()
@@ -64,12 +64,11 @@ class Rows:
         self._sum_up()
         return self._moments
 
-    @property
-    def found(self) -> Moments:
-        """What measures and stitches take: moments, that keep the rows if they are few."""
+    def frozen(self) -> Moments:
+        """What measures and stitches take: moments, which keep the rows if they are few."""
         if self.few:
             return Moments.of_rows(*map(torch.cat, zip(*self._held, strict=True)))
-        return self.moments.whole()
+        return self.moments.frozen()
 
     def _sum_up(self) -> None:
         held, self._held = self._held, []
@@ -79,10 +78,10 @@ class Rows:
 
 
 def few_rows(
-    x: Tensor | Moments | Examples, y: Tensor | None = None
+    x: Tensor | Moments | Reservoir, y: Tensor | None = None
 ) -> tuple[Tensor, Tensor] | None:  # (N, D), (N, E)
     """Two representations if they are at hand and have fewer rows than units, else None."""
-    if isinstance(x, Examples):
+    if isinstance(x, Reservoir):
         return few_rows(x.x, x.y)
     if isinstance(x, Moments):
         return (x.rows["x"], x.rows["y"]) if x.rows else None
@@ -93,17 +92,17 @@ def few_rows(
     return rows if len(rows[0]) and _are_few(len(rows[0]), *rows) else None
 
 
-def turned(rows: Tensor) -> Tensor:  # (N, min(N, D)) float64, from (N, D)
+def rotate_to_span(rows: Tensor) -> Tensor:  # (N, min(N, D)) float64, from (N, D)
     """Centred rows in a basis of their span: what no rotation changes is the same of them."""
     rows = centred_rows(rows)
     if rows.shape[1] <= len(rows):
         return rows
-    found = torch.linalg.qr(rows.T).R.T
-    sizes = found.norm(dim=0)
-    return torch.where(sizes > 1e-13 * sizes.max(), found, 0)  # a direction of rounding is none
+    rotated = torch.linalg.qr(rows.T).R.T
+    sizes = rotated.norm(dim=0)
+    return torch.where(sizes > 1e-13 * sizes.max(), rotated, 0)  # a direction of rounding is none
 
 
-def spanned(rows: Tensor) -> Tensor:  # (N, rank) float64, from (N, D)
+def whiten_rows(rows: Tensor) -> Tensor:  # (N, rank) float64, from (N, D)
     """Principal coordinates of the units at variance 1: what no invertible map changes is the same.
 
     Directions are those that `linear.whitener` counts.
@@ -123,12 +122,12 @@ def directions(rows: Tensor) -> tuple[Tensor, Tensor]:  # (N, rank), (rank,), fl
     return vectors[:, kept], eigenvalues[kept]
 
 
-def smaller(
-    x: Tensor | Moments | Examples,
+def reduce_to_span(
+    x: Tensor | Moments | Reservoir,
     y: Tensor | None = None,
-    as_x: Callable[[Tensor], Tensor] = turned,
-    as_y: Callable[[Tensor], Tensor] = turned,
-) -> tuple[Tensor | Moments | Examples, Tensor | None]:
+    as_x: Callable[[Tensor], Tensor] = rotate_to_span,
+    as_y: Callable[[Tensor], Tensor] = rotate_to_span,
+) -> tuple[Tensor | Moments | Reservoir, Tensor | None]:
     """Both in fewer units if they have few rows, else as they are.
 
     Raises:
@@ -145,11 +144,13 @@ def smaller(
     return as_x(few[0]), as_y(few[1])
 
 
-def ranked_moments(x: Tensor | Moments | Examples, y: Tensor | None = None) -> Moments:
+def ranked_moments(x: Tensor | Moments | Reservoir, y: Tensor | None = None) -> Moments:
     """Moments, of few rows turned: with the ranks of the units as they are, which ridges go by."""
-    moments, few = moments_of(*smaller(x, y)), few_rows(x, y)
+    moments, few = moments_of(*reduce_to_span(x, y)), few_rows(x, y)
     if few is not None:
-        moments.known = {a: {"rank": spanned(z).shape[1]} for a, z in zip("xy", few, strict=True)}
+        moments.cache = {
+            a: {"rank": whiten_rows(z).shape[1]} for a, z in zip("xy", few, strict=True)
+        }
     return moments
 
 

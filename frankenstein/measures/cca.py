@@ -5,7 +5,12 @@ from torch import Tensor
 
 from frankenstein.accumulators.linear import rank_of, ridge_whitener, whitener
 from frankenstein.accumulators.moments import Moments, moments_of
-from frankenstein.accumulators.small_sample import few_rows, ranked_moments, smaller, spanned
+from frankenstein.accumulators.small_sample import (
+    few_rows,
+    ranked_moments,
+    reduce_to_span,
+    whiten_rows,
+)
 from frankenstein.errors import UserError
 from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
 
@@ -88,7 +93,7 @@ def svcca(
     """
     if not 0 < share <= 1:
         raise UserError(f"the share of variance kept lies in (0, 1], got {share:g}")
-    moments = moments_of(*smaller(x, y))
+    moments = moments_of(*reduce_to_span(x, y))
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), "svcca", reason)
     white_x, white_y = (_leading(moments, side, share) for side in "xy")
@@ -109,7 +114,7 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, or NaN or Inf among them.
     """
-    moments = moments_of(*smaller(x, y, spanned, spanned))
+    moments = moments_of(*reduce_to_span(x, y, whiten_rows, whiten_rows))
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), "pwcca", reason)
     white_x, white_y = (whitener(moments, side) for side in "xy")
@@ -125,7 +130,11 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
 
 
 def _mean(x: Tensor | Moments, y: Tensor | None, name: str, ridge: float, power: int) -> Tensor:
-    moments = ranked_moments(x, y) if ridge else moments_of(*smaller(x, y, spanned, spanned))
+    moments = (
+        ranked_moments(x, y)
+        if ridge
+        else moments_of(*reduce_to_span(x, y, whiten_rows, whiten_rows))
+    )
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), name, reason)
     if ridge:
@@ -138,7 +147,7 @@ def _mean(x: Tensor | Moments, y: Tensor | None, name: str, ridge: float, power:
 
 def _leading(moments: Moments, side: str, share: float) -> Tensor:  # (D, kept)
     """The whitened principal directions that hold a share of the variance."""
-    return moments.once(side, ("leading", share), lambda: _whitened(moments, side, share))
+    return moments.cached(side, ("leading", share), lambda: _whitened(moments, side, share))
 
 
 def _whitened(moments: Moments, side: str, share: float) -> Tensor:

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from frankenstein.accumulators.moments import Moments, moments_of
-from frankenstein.accumulators.reservoir import examples_of
+from frankenstein.accumulators.reservoir import reservoir_of
 from frankenstein.accumulators.small_sample import few_rows
 from frankenstein.measures.kernels import (
     centred,
@@ -33,7 +33,7 @@ def linear_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     tensor(1., dtype=torch.float64)
     """
     if (few := few_rows(x, y)) is not None:
-        return kernel_cka(examples_of(*few), "linear_cka", linear_gram, centred)
+        return kernel_cka(reservoir_of(*few), "linear_cka", linear_gram, centred)
     moments = moments_of(x, y)
     cross = moments.covariance("xy")
     if reason := nothing_to_compare(moments):
@@ -57,7 +57,7 @@ def unbiased_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         UserError: if there are no examples, or NaN or Inf among them.
     """
     if (few := few_rows(x, y)) is not None:
-        return kernel_cka(examples_of(*few), "unbiased_cka", linear_gram, centred_without_diagonal)
+        return kernel_cka(reservoir_of(*few), "unbiased_cka", linear_gram, centred_without_diagonal)
     moments = moments_of(x, y)
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), "unbiased_cka", reason)

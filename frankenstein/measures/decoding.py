@@ -6,7 +6,7 @@ from torch import Tensor
 
 from frankenstein.accumulators.linear import ridge_whitener, whitener
 from frankenstein.accumulators.moments import Moments, moments_of
-from frankenstein.accumulators.small_sample import ranked_moments, smaller, spanned
+from frankenstein.accumulators.small_sample import ranked_moments, reduce_to_span, whiten_rows
 from frankenstein.errors import UserError
 from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
 
@@ -33,7 +33,11 @@ def decoding_agreement(
     """
     if ridge < 0:
         raise UserError(f"a ridge is a share of the variance, 0 or more, got {ridge:g}")
-    moments = ranked_moments(x, y) if ridge else moments_of(*smaller(x, y, spanned, spanned))
+    moments = (
+        ranked_moments(x, y)
+        if ridge
+        else moments_of(*reduce_to_span(x, y, whiten_rows, whiten_rows))
+    )
     reason = nothing_to_compare(moments)
     if not reason and not ridge:
         reason = too_few(moments, *(whitener(moments, side).shape[1] for side in "xy"))
@@ -48,6 +52,6 @@ def decoding_agreement(
         return (read[pair[0]].T @ moments.covariance(pair) @ read[pair[1]]).norm()
 
     own_x, own_y = (
-        moments.once(side, ("answers", ridge), partial(answers, side + side)) for side in "xy"
+        moments.cached(side, ("answers", ridge), partial(answers, side + side)) for side in "xy"
     )
     return answers("xy").square() / (own_x * own_y)

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from frankenstein.accumulators.reservoir import Examples, examples_of
+from frankenstein.accumulators.reservoir import Reservoir, reservoir_of
 from frankenstein.accumulators.small_sample import centred_rows
 from frankenstein.errors import UserError
 from frankenstein.measures.dissimilarities import squared_distances
@@ -14,7 +14,7 @@ from frankenstein.measures.undefined import nothing_to_compare, undefined
 
 
 def rbf_cka(
-    x: Tensor | Examples,
+    x: Tensor | Reservoir,
     y: Tensor | None = None,
     bandwidth: float = 1.0,  # of the median distance
 ) -> Tensor:  # ()
@@ -33,11 +33,11 @@ def rbf_cka(
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, NaN or Inf among them, or only sums of them.
     """
-    return kernel_cka(examples_of(x, y), "rbf_cka", _gaussian(bandwidth), centred)
+    return kernel_cka(reservoir_of(x, y), "rbf_cka", _gaussian(bandwidth), centred)
 
 
 def unbiased_rbf_cka(
-    x: Tensor | Examples,
+    x: Tensor | Reservoir,
     y: Tensor | None = None,
     bandwidth: float = 1.0,  # of the median distance
 ) -> Tensor:  # ()
@@ -49,11 +49,11 @@ def unbiased_rbf_cka(
     Source: Song et al. 2012, eq. 5, https://jmlr.org/papers/v13/song12a.html.
     """
     kernel = _gaussian(bandwidth)
-    return kernel_cka(examples_of(x, y), "unbiased_rbf_cka", kernel, centred_without_diagonal)
+    return kernel_cka(reservoir_of(x, y), "unbiased_rbf_cka", kernel, centred_without_diagonal)
 
 
 def deconfounded_cka(
-    x: Tensor | Examples,  # (N, D), or all three already
+    x: Tensor | Reservoir,  # (N, D), or all three already
     y: Tensor | None = None,  # (N, E)
     inputs: Tensor | None = None,  # (N, ...), what both representations are made of
 ) -> Tensor:  # ()
@@ -74,7 +74,7 @@ def deconfounded_cka(
         ShapeError: if x, y and inputs hold different numbers of examples.
         UserError: if there are no examples, NaN or Inf among them, or no inputs.
     """
-    examples = examples_of(x, y, inputs)
+    examples = reservoir_of(x, y, inputs)
     confounder = linear_gram(examples.inputs)
     if reason := nothing_to_compare(examples):
         return undefined(confounder, "deconfounded_cka", reason)
@@ -90,7 +90,7 @@ def deconfounded_cka(
 
 
 def kernel_cka(
-    examples: Examples,
+    examples: Reservoir,
     name: str,  # of the measure, in warnings
     kernel: Callable[[Tensor], Tensor],  # rows to (N, N)
     centred: Callable[[Tensor], Tensor],  # without diagonal for the unbiased HSIC

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from frankenstein.accumulators.grams import Grams
-from frankenstein.accumulators.kept_layers import LayerExamples, LayerFolds
-from frankenstein.accumulators.layer_moments import CrossMoments
+from frankenstein.accumulators.layer_folds import LayerFolds
+from frankenstein.accumulators.layer_moments import LayerMoments
+from frankenstein.accumulators.layer_reservoir import LayerReservoir
 from frankenstein.catalog import MEASURES, find_measure
 from frankenstein.errors import UserError
 from frankenstein.measures.every_pair import every_pair, warn_undefined
@@ -21,7 +22,7 @@ class LayerSimilarities:
     """Keeps of all layers what the named measures need, each once, in one pass.
 
     Unbiased CKA per sample comes from Gram matrices of `block` examples each (see `Grams`); other
-    measures of sums from one matrix product a batch (`CrossMoments`); the rest from at most
+    measures of sums from one matrix product a batch (`LayerMoments`); the rest from at most
     `limit` kept examples. Memory does not grow with the number of examples.
     """
 
@@ -42,18 +43,18 @@ class LayerSimilarities:
         """
         measures = [measures] if isinstance(measures, str) else measures
         self.flattenings = {name: _flattening(name, flattening) for name in measures}
+        self.needs_inputs = any(MEASURES[name].needs == "inputs" for name in measures)
         makers: dict[str, Callable[[str], Any]] = {
             "grams": lambda _: Grams(block),
-            "moments": lambda flat: CrossMoments(FLATTENINGS[flat]),
+            "moments": lambda flat: LayerMoments(FLATTENINGS[flat]),
             "folds": lambda flat: LayerFolds(FLATTENINGS[flat]),
-            "examples": lambda flat: LayerExamples(FLATTENINGS[flat], limit),
+            "examples": lambda flat: LayerReservoir(limit, self.needs_inputs, FLATTENINGS[flat]),
         }
         self._kept: dict[tuple[str, str], Any] = {}
         for name, flat in self.flattenings.items():
             key = _kind(name, flat), flat
             if key not in self._kept:
                 self._kept[key] = makers[key[0]](flat)
-        self.needs_inputs = any(MEASURES[name].needs == "inputs" for name in measures)
         self.rows: tuple[str, ...] = ()
         self.columns: tuple[str, ...] = ()
 
@@ -72,7 +73,7 @@ class LayerSimilarities:
         if any(kind != "grams" for kind, _ in self._kept):
             xs, ys = _whole(xs), _whole(ys)
         for kept in self._kept.values():
-            if isinstance(kept, LayerExamples) and self.needs_inputs:
+            if isinstance(kept, LayerReservoir):
                 kept.update(xs, ys, inputs)
             else:
                 kept.update(xs, ys)

@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from frankenstein.accumulators.reservoir import Examples, examples_of
+from frankenstein.accumulators.reservoir import Reservoir, reservoir_of
 from frankenstein.errors import UserError
 from frankenstein.measures.dissimilarities import cosine_distances
 from frankenstein.measures.undefined import nothing_to_compare, undefined
 
 
 def mutual_knn(
-    x: Tensor | Examples,
+    x: Tensor | Reservoir,
     y: Tensor | None = None,
     k: int = 10,
 ) -> Tensor:  # ()
@@ -29,7 +29,7 @@ def mutual_knn(
     """
     if k < 1:
         raise UserError(f"k is how many neighbours count, 1 or more, got {k}")
-    examples = examples_of(x, y)
+    examples = reservoir_of(x, y)
     reason = nothing_to_compare(examples)
     if not reason and examples.n_kept - 1 <= k:
         reason = f"all other examples of {examples.n_kept} are among the {k} nearest"

@@ -8,8 +8,8 @@ from torch import Tensor
 from frankenstein.accumulators.folds import Folds, folds_of
 from frankenstein.accumulators.linear import least_squares, whitener
 from frankenstein.accumulators.moments import Moments, moments_of
-from frankenstein.accumulators.reservoir import Examples
-from frankenstein.accumulators.small_sample import smaller, spanned, turned
+from frankenstein.accumulators.reservoir import Reservoir
+from frankenstein.accumulators.small_sample import reduce_to_span, rotate_to_span, whiten_rows
 from frankenstein.measures.undefined import nothing_to_compare, undefined
 
 
@@ -27,17 +27,19 @@ def r_squared(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, or NaN or Inf among them.
     """
-    return _explained(moments_of(*smaller(x, y, spanned, turned)), "r_squared", by="x", of="y")
+    return _explained(
+        moments_of(*reduce_to_span(x, y, whiten_rows, rotate_to_span)), "r_squared", by="x", of="y"
+    )
 
 
 def reverse_r_squared(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     """Share in [0, 1] of x's variance that y explains: `r_squared` the other way round."""
-    moments = moments_of(*smaller(x, y, turned, spanned))
+    moments = moments_of(*reduce_to_span(x, y, rotate_to_span, whiten_rows))
     return _explained(moments, "reverse_r_squared", by="y", of="x")
 
 
 def cross_validated_r_squared(
-    x: Tensor | Folds | Examples,
+    x: Tensor | Folds | Reservoir,
     y: Tensor | None = None,
     count: int = 5,  # parts, of two matrices; Folds are made of as many as they are
 ) -> Tensor:  # ()
@@ -57,7 +59,7 @@ def cross_validated_r_squared(
         UserError: if there are no examples, or NaN or Inf among them.
     """
     if not isinstance(x, Folds):
-        x, y = smaller(x, y, partial(_basis, count), turned)  # type: ignore[assignment]
+        x, y = reduce_to_span(x, y, partial(_basis, count), rotate_to_span)  # type: ignore[assignment]
     folds = folds_of(x, y, count)
     everything = folds.without(-1)
     like = everything.covariance("xy")
@@ -88,8 +90,8 @@ def _basis(count: int, rows: Tensor) -> Tensor:
     Where examples do not determine the map the one of minimum norm counts, which a rotation alone
     does not change; where they do, rounding must not add a direction.
     """
-    span = spanned(rows)
-    return span if span.shape[1] < len(rows) * (count - 1) // count - 1 else turned(rows)
+    span = whiten_rows(rows)
+    return span if span.shape[1] < len(rows) * (count - 1) // count - 1 else rotate_to_span(rows)
 
 
 def _explained(moments: Moments, name: str, by: str, of: str) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from frankenstein.accumulators.reservoir import Examples, examples_of
+from frankenstein.accumulators.reservoir import Reservoir, reservoir_of
 from frankenstein.errors import UserError
 from frankenstein.measures.dissimilarities import cosine_distances, patterns, squared_distances
 from frankenstein.measures.undefined import nothing_to_compare, undefined
@@ -15,7 +15,7 @@ Dissimilarity = Literal["correlation", "euclidean"]
 
 
 def rsa_pearson(
-    x: Tensor | Examples,
+    x: Tensor | Reservoir,
     y: Tensor | None = None,
     dissimilarity: Dissimilarity = "correlation",
 ) -> Tensor:  # ()
@@ -33,11 +33,11 @@ def rsa_pearson(
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, NaN or Inf among them, or only sums of them.
     """
-    return _rsa(examples_of(x, y), "rsa_pearson", dissimilarity, lambda values: values)
+    return _rsa(reservoir_of(x, y), "rsa_pearson", dissimilarity, lambda values: values)
 
 
 def rsa_spearman(
-    x: Tensor | Examples,
+    x: Tensor | Reservoir,
     y: Tensor | None = None,
     dissimilarity: Dissimilarity = "correlation",
 ) -> Tensor:  # ()
@@ -45,11 +45,11 @@ def rsa_spearman(
 
     Equal dissimilarities share the mean of their ranks.
     """
-    return _rsa(examples_of(x, y), "rsa_spearman", dissimilarity, _ranks)
+    return _rsa(reservoir_of(x, y), "rsa_spearman", dissimilarity, _ranks)
 
 
 def _rsa(
-    examples: Examples, name: str, dissimilarity: str, read: Callable[[Tensor], Tensor]
+    examples: Reservoir, name: str, dissimilarity: str, read: Callable[[Tensor], Tensor]
 ) -> Tensor:
     if dissimilarity not in ("correlation", "euclidean"):
         raise UserError(f"a dissimilarity is correlation or euclidean, got {dissimilarity!r}")

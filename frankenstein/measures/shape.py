@@ -7,7 +7,7 @@ from torch import Tensor
 
 from frankenstein.accumulators.linear import whitener
 from frankenstein.accumulators.moments import Moments, moments_of
-from frankenstein.accumulators.small_sample import smaller
+from frankenstein.accumulators.small_sample import reduce_to_span
 from frankenstein.errors import UserError
 from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
 
@@ -31,7 +31,7 @@ def procrustes_similarity(
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, NaN or Inf among them, or for no alpha in [0, 1].
     """
-    return _cosine(moments_of(*smaller(x, y)), "procrustes_similarity", alpha)
+    return _cosine(moments_of(*reduce_to_span(x, y)), "procrustes_similarity", alpha)
 
 
 def angular_shape_distance(
@@ -46,7 +46,7 @@ def angular_shape_distance(
 
     Source: Williams et al. 2021, eq. 8, https://arxiv.org/abs/2110.14739.
     """
-    cosine = _cosine(moments_of(*smaller(x, y)), "angular_shape_distance", alpha)
+    cosine = _cosine(moments_of(*reduce_to_span(x, y)), "angular_shape_distance", alpha)
     return torch.where(cosine > 1 - 1e-13, 1, cosine).arccos()
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.linear import rank_of
 from frankenstein.accumulators.moments import Moments
-from frankenstein.accumulators.reservoir import Examples
-from frankenstein.accumulators.small_sample import Rows, ranked_moments
+from frankenstein.accumulators.reservoir import Reservoir
+from frankenstein.accumulators.small_sample import AdaptiveMoments, ranked_moments
 from frankenstein.catalog import MEASURES, find_measure
 from frankenstein.shapes import FLATTENINGS
 
@@ -34,9 +34,9 @@ class Similarities:
         rows = {name: find_measure(name, flattening) for name in measures}
         self.flattenings = {name: flattening or row.flattenings[0] for name, row in rows.items()}
         makers: dict[str, Callable[..., Any]] = {
-            "moments": Rows,
+            "moments": AdaptiveMoments,
             "folds": Folds,
-            "examples": partial(Examples, limit),
+            "examples": partial(Reservoir, limit),
         }
         self._kept: dict[tuple[str, str], Any] = {}
         for name, flat in self.flattenings.items():
@@ -56,7 +56,7 @@ class Similarities:
         by_unit = any("permute" not in MEASURES[one].invariant_to for one in self.flattenings)
         if flat is None or (flat == "per_sample" and sums[flat].few and not by_unit):
             return None
-        return sums[flat].found
+        return sums[flat].frozen()
 
     def update(
         self,
@@ -66,7 +66,7 @@ class Similarities:
     ) -> "Similarities":
         """Add a batch; returns self. Inputs are kept only if `needs_inputs`."""
         for kept in self._kept.values():
-            if isinstance(kept, Examples) and self.needs_inputs:
+            if isinstance(kept, Reservoir) and self.needs_inputs:
                 kept.update(x, y, inputs)
             else:
                 kept.update(x, y)
@@ -85,12 +85,13 @@ class Similarities:
         """
         # An example flattened as a whole may have more units than there are rows.
         found_of = {
-            key: kept.found if isinstance(kept, Rows) else kept for key, kept in self._kept.items()
+            key: kept.frozen() if isinstance(kept, AdaptiveMoments) else kept
+            for key, kept in self._kept.items()
         }
         self._last = found_of  # with what was made of them on the way
         for (_, flat), kept in found_of.items():
             if known is not None and isinstance(kept, Moments):
-                kept.known["y"] = known.setdefault(flat, {})
+                kept.cache["y"] = known.setdefault(flat, {})
         found = {}
         for name, flat in self.flattenings.items():
             kept = found_of[MEASURES[name].kept, flat]

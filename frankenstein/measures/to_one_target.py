@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from frankenstein.accumulators.layer_moments import CrossMoments
+from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.linear import rank_of
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.small_sample import WIDE
@@ -32,7 +32,7 @@ class SimilaritiesToOne:
         """
         self.measures = tuple(measures)
         self._flats = Similarities(measures).flattenings
-        self._sums: dict[str, CrossMoments] = {}  # by flattening
+        self._sums: dict[str, LayerMoments] = {}  # by flattening
         self._each: dict[str, Similarities] = {}  # by representation
 
     def update(self, xs: Mapping[str, Tensor], y: Tensor, inputs: Tensor | None = None) -> None:
@@ -86,6 +86,6 @@ class SimilaritiesToOne:
         for flat in flats:
             flatten = FLATTENINGS[flat]
             if all(flatten(z[:1]).shape[1] <= WIDE for z in (*xs.values(), y)):
-                self._sums[flat] = CrossMoments(flatten)
+                self._sums[flat] = LayerMoments(flatten)
         rest = [name for name in self.measures if name not in self._summed()]
         self._each = {name: Similarities(rest) for name in xs}

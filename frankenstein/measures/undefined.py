@@ -5,7 +5,7 @@ import warnings
 from torch import Tensor
 
 from frankenstein.accumulators.moments import Moments
-from frankenstein.accumulators.reservoir import Examples
+from frankenstein.accumulators.reservoir import Reservoir
 
 
 class UndefinedSimilarityWarning(UserWarning):
@@ -18,7 +18,7 @@ def undefined(like: Tensor, measure: str, reason: str) -> Tensor:  # ()
     return like.new_full((), float("nan"))
 
 
-def nothing_to_compare(seen: Moments | Examples) -> str | None:
+def nothing_to_compare(seen: Moments | Reservoir) -> str | None:
     """Why nothing can be said of these representations, or None if something can.
 
     They must vary, and over three examples or more: any two pairs of points look alike.
@@ -27,7 +27,7 @@ def nothing_to_compare(seen: Moments | Examples) -> str | None:
     for name, units in zip(("first", "second"), varying, strict=True):
         if not units.any():
             return f"the {name} representation is the same for every example"
-    n = seen.n_kept if isinstance(seen, Examples) else seen.n
+    n = seen.n_kept if isinstance(seen, Reservoir) else seen.n
     return f"{n} examples always look alike; it takes 3 or more" if n < 3 else None
 
 
@@ -44,7 +44,7 @@ def too_few(moments: Moments, rank_x: int, rank_y: int) -> str | None:
     )
 
 
-def _varying(seen: Moments | Examples, side: str) -> Tensor:  # (D,)
+def _varying(seen: Moments | Reservoir, side: str) -> Tensor:  # (D,)
     if isinstance(seen, Moments):
         return seen.variance(side) > 0
     rows = seen.x if side == "x" else seen.y

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from frankenstein.accumulators.grams import Grams
-from frankenstein.accumulators.layer_moments import CrossMoments
+from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.errors import UserError
 from frankenstein.measures import every_pair, warn_undefined
 from frankenstein.metrics.packed import (
@@ -28,7 +28,7 @@ class SimilarityMatrix(Packed):
 
     Unbiased CKA flattens per sample unless told otherwise, and comes from Gram matrices of `block`
     examples within a batch (see `Grams`); everything else is exact over the whole data and pools
-    over places (see `CrossMoments`). Sums are in float64.
+    over places (see `LayerMoments`). Sums are in float64.
 
     >>> import torch
     >>> metric = SimilarityMatrix("unbiased_cka", ["bn1", "bn2"], ["fc"])
@@ -83,7 +83,7 @@ class SimilarityMatrix(Packed):
             if new.n:
                 self.sums = [pack_grams(kept.merge(new) if kept else new)]
         elif len(next(iter(xs.values()))):
-            moments = self._kept() or CrossMoments(FLATTENINGS[self.flattening])
+            moments = self._kept() or LayerMoments(FLATTENINGS[self.flattening])
             self.sums = [pack_moments(moments.update(xs, ys))]
 
     def compute(self) -> Tensor:  # (L, M), but () of one pair: torchmetrics makes it a scalar
@@ -96,7 +96,7 @@ class SimilarityMatrix(Packed):
         if self.from_grams:
             values, reasons = (kept or Grams()).unbiased_cka(), {"it does not vary"}
         else:
-            pair = (kept or CrossMoments()).pair
+            pair = (kept or LayerMoments()).pair
             values, reasons = every_pair(self.measure, pair, self.rows, self.columns)
         warn_undefined(self.measure, values, self.rows, self.columns, reasons)
         return values

@@ -8,7 +8,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from frankenstein.accumulators.grams import Grams
-from frankenstein.accumulators.layer_moments import CrossMoments
+from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.errors import UserError
 
 
@@ -60,7 +60,7 @@ class Packed(Metric):
         raise NotImplementedError(f"{type(self).__name__} does not say how its sums are unpacked")
 
 
-def pack_moments(moments: CrossMoments) -> Tensor:  # (P,) float64
+def pack_moments(moments: LayerMoments) -> Tensor:  # (P,) float64
     """Sums in a row, behind the sizes that tell them apart."""
     shifts = [z for a in "xy" for z in moments.shift[a].values()]
     places = [p for a in "xy" for p in moments.places[a].values()]
@@ -74,7 +74,7 @@ def unpack_moments(
     rows: Sequence[str],
     columns: Sequence[str],
     flatten: Callable[[Tensor], Tensor],
-) -> CrossMoments | None:
+) -> LayerMoments | None:
     """The sums of all processes about one shift; None if there are none."""
     total = None
     layers = [*(("x", s) for s in rows), *(("y", s) for s in columns)]
@@ -83,7 +83,7 @@ def unpack_moments(
         head = [int(number) for number in taking((1 + 2 * len(layers),)).tolist()]
         units = dict(zip(layers, head[1 : 1 + len(layers)], strict=True))
         places = dict(zip(layers, head[1 + len(layers) :], strict=True))
-        one = CrossMoments(flatten)
+        one = LayerMoments(flatten)
         one.n = head[0]
         for a, s in layers:
             one.places[a][s] = places[a, s]

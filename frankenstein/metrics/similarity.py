@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from frankenstein.accumulators.layer_moments import CrossMoments
+from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.catalog import MEASURES, find_measure
 from frankenstein.errors import UserError
 from frankenstein.metrics.packed import Packed, pack_moments, unpack_moments
@@ -45,7 +45,7 @@ class Similarity(Packed):
 
     def update(self, x: Tensor, y: Tensor) -> None:
         """Add a batch of both representations (N, ...)."""
-        kept = self._kept() or CrossMoments(FLATTENINGS[self.flattening])
+        kept = self._kept() or LayerMoments(FLATTENINGS[self.flattening])
         self.sums = [pack_moments(kept.update({"x": x}, {"y": y}))] if len(x) else self.sums
 
     def compute(self) -> Tensor:  # ()
@@ -54,14 +54,14 @@ class Similarity(Packed):
         Raises:
             UserError: if there were no examples, or NaN or Inf among them.
         """
-        kept = self._kept() or CrossMoments()
+        kept = self._kept() or LayerMoments()
         return MEASURES[self.measure](kept.pair("x", "y"))
 
     def plot(self, val: Any = None, ax: Any = None) -> Any:
         """The value, or several in a row, as torchmetrics plots them: figure and axes."""
         return self._plot(val, ax)
 
-    def _unpacked(self, flat: Tensor) -> CrossMoments | None:
+    def _unpacked(self, flat: Tensor) -> LayerMoments | None:
         return unpack_moments(flat, *_SIDES, FLATTENINGS[self.flattening])
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from frankenstein.accumulators.layer_reservoir import LayerReservoir
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
 from frankenstein.networks.checks import at_least
 from frankenstein.report.progress import progress_bar
-from frankenstein.similarity.kept import Kept
 from frankenstein.similarity.resampled_layers import certainties
 from frankenstein.similarity.resampling import Certainty
 
@@ -33,15 +33,15 @@ def check_options(values: Mapping[str, Any]) -> None:
         )
 
 
-def kept_for(values: Mapping[str, Any], measures: list[str]) -> Kept | None:
+def kept_for(values: Mapping[str, Any], measures: list[str]) -> LayerReservoir | None:
     """What keeps examples in the one pass, if an interval or a null is asked for."""
     if not (values["bootstrap"] or values["permutations"]):
         return None
     inputs = any(MEASURES[name].needs == "inputs" for name in measures)
-    return Kept(values["keep"], inputs)
+    return LayerReservoir(values["keep"], inputs)
 
 
-def announce(kept: Kept | None, bytes_of_one: int, images: int, quiet: bool) -> None:
+def announce(kept: LayerReservoir | None, bytes_of_one: int, images: int, quiet: bool) -> None:
     """Say first how much is going to be kept."""
     if kept is None or quiet:
         return
@@ -54,7 +54,7 @@ def announce(kept: Kept | None, bytes_of_one: int, images: int, quiet: bool) -> 
 
 
 def drawn(
-    kept: Kept, flattenings: Mapping[str, str], values: Mapping[str, Any]
+    kept: LayerReservoir, flattenings: Mapping[str, str], values: Mapping[str, Any]
 ) -> dict[str, Certainty]:
     """Intervals and nulls of these measures, with a bar; if long, first how long."""
     counts = values["bootstrap"], values["permutations"], values["seed"]

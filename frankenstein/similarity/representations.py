@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from frankenstein.accumulators.moments import Moments
 from frankenstein.surgery import capture
 from frankenstein.surgery.layouts import is_channels_last
+from frankenstein.surgery.read import Wanted, reading
 
 Representation = Callable[[Tensor], Tensor]  # images to what a layer makes of them
 
@@ -38,3 +39,10 @@ def units_first(z: Tensor) -> Tensor:
 def places(z: Tensor) -> tuple[int, ...]:
     """The grid that a representation lies on, as (H, W) or (T,); () for vectors."""
     return z.shape[2:] if z.ndim == 4 else z.shape[1:-1]
+
+
+def bytes_of_one(network: nn.Module, layers: Wanted | None = None) -> int:
+    """What one example's layers take, in float32, from a look at two black images."""
+    shape = tuple(network.input_shape)  # type: ignore[arg-type]
+    with reading(network, layers) as read:
+        return sum(4 * z[0].numel() for z in read(torch.zeros(2, *shape)).values())

@@ -7,7 +7,8 @@ from time import perf_counter
 
 from torch import Tensor
 
-from frankenstein.accumulators.small_sample import spanned, turned
+from frankenstein.accumulators.layer_reservoir import LayerReservoir, Layers
+from frankenstein.accumulators.small_sample import rotate_to_span, whiten_rows
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
 from frankenstein.measures import LayerSimilarities, UndefinedSimilarityWarning
@@ -16,12 +17,11 @@ from frankenstein.measures.resampled_cka import all_pairs_cka, gram_stack, scale
 from frankenstein.measures.resampled_knn import all_pairs_knn
 from frankenstein.measures.resampled_rsa import all_pairs_rsa
 from frankenstein.shapes import FLATTENINGS
-from frankenstein.similarity.kept import Kept, Layers
 from frankenstein.similarity.resampling import Certainty, Draw, Drawn, certainty, halves, shuffles
 
 
 def certainties(
-    kept: Kept,
+    kept: LayerReservoir,
     measures: Sequence[str] | Mapping[str, str],  # names, or {name: flattening}
     bootstrap: int = 0,
     permutations: int = 0,
@@ -46,7 +46,9 @@ def certainties(
     given = names if isinstance(names, Mapping) else dict.fromkeys(names)
     flattenings = {name: LayerSimilarities([name], given[name]).flattenings[name] for name in given}
     if kept.inputs is None and (needy := [m for m in given if MEASURES[m].needs == "inputs"]):
-        raise UserError(f"{needy[0]} needs the inputs: Kept(inputs=True).update(xs, ys, inputs)")
+        raise UserError(
+            f"{needy[0]} needs the inputs: LayerReservoir(inputs=True).update(xs, ys, inputs)"
+        )
     draws = {name: _draws(kept, name, flattening) for name, flattening in flattenings.items()}
     if before is not None:
         counts = {halves: bootstrap, shuffles: permutations}
@@ -65,7 +67,7 @@ def certainties(
     }
 
 
-def _draws(kept: Kept, measure: str, flattening: str) -> Drawn:
+def _draws(kept: LayerReservoir, measure: str, flattening: str) -> Drawn:
     flat = FLATTENINGS[flattening]
     xs, ys, inputs = kept.x, kept.y, kept.inputs
     if flattening != "per_location":
@@ -130,7 +132,7 @@ _OF_DISTANCES: dict[str, Callable[[Iterable[Tensor], Iterable[Tensor]], Drawn]] 
 def _turned(rows: Tensor) -> Tensor:  # (N, min(N, D))
     """Rows in a basis of their span, unless they are of a lower rank, which rounding would hide."""
     few = rows.shape[1] > len(rows)
-    return turned(rows) if few and spanned(rows).shape[1] >= len(rows) - 1 else rows
+    return rotate_to_span(rows) if few and whiten_rows(rows).shape[1] >= len(rows) - 1 else rows
 
 
 def _of(layers: Layers, index: Tensor) -> Layers:

@@ -12,9 +12,9 @@ from frankenstein.report.progress import progress
 from frankenstein.runs.folder import run_folder
 from frankenstein.runs.names import networks_name
 from frankenstein.similarity.how_sure import announce, check_options, drawn, kept_for
-from frankenstein.similarity.kept import bytes_of_one
 from frankenstein.similarity.matrices import similarity_matrices
 from frankenstein.similarity.page import write_comparison
+from frankenstein.similarity.representations import bytes_of_one
 from frankenstein.similarity.resampling import Certainty
 from frankenstein.stitching.pair import check_model, load_pair
 from frankenstein.training.trainer import device_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from frankenstein.accumulators.small_sample import Rows
+from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.shapes import per_location
 from frankenstein.stitches import Affine, Identity, Stitch
 from frankenstein.stitching.off_distribution import FLOOR, Typical
@@ -54,7 +54,7 @@ def solve_controls(
     - "itself": the receiver's own representation as it is, which must change nothing;
     - "itself_ps_inv": least squares from it to itself, which should.
     """
-    rows, own, typical = Rows(per_location), Rows(per_location), Typical()
+    rows, own, typical = AdaptiveMoments(per_location), AdaptiveMoments(per_location), Typical()
     fronts = fold(untrained), fold(receiver)
     trained = None if sender is None else fold(sender)
     for images, _ in batches:
@@ -64,7 +64,7 @@ def solve_controls(
         if trained is not None:
             own.update(align(trained(images)), target)
         typical.update(target)
-    moments = rows.found
+    moments = rows.frozen()
     d, e = len(moments.mean("x")), len(moments.mean("y"))
     solved = {"untrained": make(d, e).solve(moments)}
     if type(solved["untrained"]) is not Affine:
@@ -78,7 +78,10 @@ def solve_controls(
         "itself_ps_inv": ("receiver", Affine(e, e).solve(moments.of_side("y")).to(device)),
     }
     if sender is not None:
-        routes["solved"] = ("sender", nn.Sequential(align, make(d, e).solve(own.found)).to(device))
+        routes["solved"] = (
+            "sender",
+            nn.Sequential(align, make(d, e).solve(own.frozen())).to(device),
+        )
     if d == e:
         routes["identity"] = ("sender", nn.Sequential(align, Identity(d, e).to(device)))
     return Controls(untrained, routes, typical.solve(floor), every)

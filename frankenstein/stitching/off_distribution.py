@@ -28,7 +28,7 @@ from collections import defaultdict
 import torch
 from torch import Tensor
 
-from frankenstein.accumulators.small_sample import Rows
+from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.errors import UserError
 
 FLOOR = 1e-2  # of the mean variance, added to that of every direction
@@ -55,7 +55,7 @@ class Typical:
     """How the receiver's representations lie: a mean and a covariance, from one pass."""
 
     def __init__(self) -> None:
-        self._rows = Rows(unit_statistics)
+        self._rows = AdaptiveMoments(unit_statistics)
         self._mean = self._root = self._added = torch.zeros(())
         self._basis: Tensor | None = None
         self.floor, self.examples = FLOOR, 0
@@ -72,7 +72,7 @@ class Typical:
         """
         if not floor > 0:
             raise UserError(f"a floor is a share of the mean variance, above 0, got {floor:g}")
-        moments = self._rows.found
+        moments = self._rows.frozen()
         self.floor, self.examples = floor, moments.n
         self._mean, added = moments.mean("x"), floor * moments.variance("x").mean()
         if moments.rows:  # fewer than units: in a basis of their span, and at the floor beyond it

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from frankenstein.accumulators import layer_moments as cross_moments
-from frankenstein.accumulators.layer_moments import CrossMoments
+from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.measures import mean_cca, unbiased_cka
@@ -35,7 +35,7 @@ def sums(moments):
 def test_a_pairs_moments_are_those_that_moments_makes(flattening, offset):
     flatten = FLATTENINGS[flattening]
     batches = [layers(n, offset) for n in (20, 0, 7, 300)]
-    crossed = CrossMoments(flatten)
+    crossed = LayerMoments(flatten)
     for xs, ys in batches:
         crossed.update(xs, ys)
     for x, y in [("map", "other"), ("vector", "vector"), ("map", "tokens")]:
@@ -53,11 +53,11 @@ def test_a_pairs_moments_are_those_that_moments_makes(flattening, offset):
 @pytest.mark.parametrize("offsets", [(0.0, 3.0), (1e4, 1e4)])
 def test_sums_made_apart_add_up_to_those_made_together(offsets):
     batches = [layers(n, offset) for n, offset in zip((9, 25), offsets, strict=True)]
-    together = CrossMoments()
-    apart = CrossMoments()
+    together = LayerMoments()
+    apart = LayerMoments()
     for xs, ys in batches:
         together.update(xs, ys)
-        apart.merge(CrossMoments().update(xs, ys))
+        apart.merge(LayerMoments().update(xs, ys))
     assert apart.n == together.n
     for x in batches[0][0]:
         for y in batches[0][1]:
@@ -66,7 +66,7 @@ def test_sums_made_apart_add_up_to_those_made_together(offsets):
 
 
 def test_pairs_on_different_grids_have_no_moments_per_location():
-    crossed = CrossMoments(FLATTENINGS["per_location"]).update(*layers(8))
+    crossed = LayerMoments(FLATTENINGS["per_location"]).update(*layers(8))
     with pytest.raises(ShapeError, match="'small' has 4 rows an example and 'other' has 16"):
         crossed.pair("small", "other")
 
@@ -75,7 +75,7 @@ def test_pairs_on_different_grids_have_no_moments_per_location():
 def test_nan_and_inf_are_refused_with_the_layer_that_holds_them(side, name):
     both = layers(8)
     both[side]["vector"][3, 1] = torch.inf
-    crossed = CrossMoments().update(*both)
+    crossed = LayerMoments().update(*both)
     with pytest.raises(UserError, match=f"NaN or Inf in the {name} network's layer 'vector'"):
         crossed.pair("vector", "vector")
     crossed.pair(*[("map", "vector"), ("vector", "other")][side])
@@ -84,17 +84,17 @@ def test_nan_and_inf_are_refused_with_the_layer_that_holds_them(side, name):
 def test_other_layers_units_or_examples_are_refused():
     xs, ys = layers(8)
     with pytest.raises(ShapeError, match=r"must hold the same examples, got \[7, 8\] rows"):
-        CrossMoments().update(xs, {s: y[1:] for s, y in ys.items()})
-    crossed = CrossMoments().update(xs, ys)
+        LayerMoments().update(xs, {s: y[1:] for s, y in ys.items()})
+    crossed = LayerMoments().update(xs, ys)
     with pytest.raises(ShapeError, match="sums over 5 units of 'vector', got 4"):
         crossed.update({**xs, "vector": xs["vector"][:, 1:]}, ys)
     with pytest.raises(UserError, match="the same layers in the same order"):
         crossed.update({"map": xs["map"]}, ys)
     with pytest.raises(UserError, match="no examples were given"):
-        CrossMoments().pair("map", "other")
+        LayerMoments().pair("map", "other")
 
 
 def test_sums_that_no_machine_holds_are_refused_before_they_are_made(monkeypatch):
     monkeypatch.setattr(cross_moments, "_LIMIT", 1000)
     with pytest.raises(UserError, match=r"\('tokens' has 48\); take pooled for the flattening"):
-        CrossMoments(FLATTENINGS["per_sample"]).update(*layers(8))
+        LayerMoments(FLATTENINGS["per_sample"]).update(*layers(8))

@@ -205,9 +205,9 @@ def test_moments_that_keep_rows_are_those_of_sums_and_can_grow():
     assert not kept.rows
 
 
-def test_whole_moments_stay_as_they_are_and_know_what_was_made():
+def test_frozen_moments_stay_as_they_are_and_know_what_was_made():
     _, sums, (x, y) = of_rows_and_of_sums()
-    whole, expected = sums.whole(), Moments().update(x, y)
+    frozen, expected = sums.frozen(), Moments().update(x, y)
     sums.update(2 * x, y)
-    check_same(whole, expected)
-    assert whole.once("xy", "it", lambda: 1) == whole.once("xy", "it", lambda: 2) == 1
+    check_same(frozen, expected)
+    assert frozen.cached("xy", "it", lambda: 1) == frozen.cached("xy", "it", lambda: 2) == 1

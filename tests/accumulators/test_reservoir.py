@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from frankenstein.accumulators.moments import Moments
-from frankenstein.accumulators.reservoir import Examples, examples_of
+from frankenstein.accumulators.reservoir import Reservoir, reservoir_of
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, pooled
 
@@ -19,7 +19,7 @@ def kept(examples):
 
 
 def in_batches(pair, size, **options):
-    examples = Examples(**options)
+    examples = Reservoir(**options)
     for x, y in zip(pair[0].split(size), pair[1].split(size), strict=True):
         examples.update(x, y)
     return examples
@@ -66,11 +66,11 @@ def test_another_seed_keeps_other_examples(pair):
 
 @pytest.mark.parametrize("limit", [5, 30, 1000])
 def test_merged_accumulators_hold_the_smallest_priorities_of_both(pair, limit):
-    parts = [Examples(limit, seed=seed) for seed in range(3)]
+    parts = [Reservoir(limit, seed=seed) for seed in range(3)]
     for part, x, y in zip(parts, pair[0].split(40), pair[1].split(40), strict=True):
         part.update(x, y)
     priorities = torch.cat([part.priorities for part in parts])
-    merged = Examples(limit).merge(parts[0]).merge(Examples()).merge(parts[1]).merge(parts[2])
+    merged = Reservoir(limit).merge(parts[0]).merge(Reservoir()).merge(parts[1]).merge(parts[2])
     assert (merged.n_seen, merged.n_kept) == (100, min(limit, 100))
     expected = priorities.sort().values[:limit]
     assert torch.equal(merged.priorities.sort().values, expected)
@@ -79,48 +79,48 @@ def test_merged_accumulators_hold_the_smallest_priorities_of_both(pair, limit):
 
 
 def test_memory_is_told_in_advance_and_does_not_grow(pair):
-    examples = Examples(limit=64).update(*pair)
+    examples = Reservoir(limit=64).update(*pair)
     told = examples.bytes
     assert told == 64 * 5 * 4
     for _ in range(20):
         examples.update(*pair)
     assert sum(rows.nbytes for rows in examples._rows.values()) == told == examples.bytes
-    few = Examples(limit=10**9).update(*pair)
+    few = Reservoir(limit=10**9).update(*pair)
     assert sum(rows.nbytes for rows in few._rows.values()) == 100 * 5 * 4
 
 
 def test_maps_are_flattened_as_asked():
     x, y = torch.randn(6, 3, 4, 5), torch.randn(6, 2, 2, 2)
-    assert Examples().update(x, y).x.shape == (6, 60)
-    assert Examples(flatten=pooled).update(x, y).y.shape == (6, 2)
+    assert Reservoir().update(x, y).x.shape == (6, 60)
+    assert Reservoir(flatten=pooled).update(x, y).y.shape == (6, 2)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_rows_are_kept_in_the_precision_they_come_in(dtype):
     x = torch.randn(10, 3).to(dtype)
-    assert torch.equal(Examples(limit=10).update(x, x).x, x)
+    assert torch.equal(Reservoir(limit=10).update(x, x).x, x)
 
 
 def test_inputs_are_kept_beside_if_they_are_given(pair):
-    examples = Examples(limit=20).update(*pair, pair[0].view(100, 3, 1, 1) + 1)
+    examples = Reservoir(limit=20).update(*pair, pair[0].view(100, 3, 1, 1) + 1)
     assert torch.equal(examples.inputs, examples.x + 1)
     with pytest.raises(UserError, match="inputs came with some batches only"):
         examples.update(*pair)
     with pytest.raises(UserError, match=r"the inputs were not kept; give them: update\(x, y, inp"):
-        _ = Examples().update(*pair).inputs
+        _ = Reservoir().update(*pair).inputs
 
 
 def test_what_does_not_fit_is_refused(pair):
     with pytest.raises(ShapeError, match="got 100 and 99 rows"):
-        Examples().update(pair[0], pair[1][1:])
+        Reservoir().update(pair[0], pair[1][1:])
     with pytest.raises(ShapeError, match="rows of 2 units, got 3 in y"):
-        Examples().update(*pair).update(pair[0], pair[0])
+        Reservoir().update(*pair).update(pair[0], pair[0])
     with pytest.raises(UserError, match="got 0; give 1 or more"):
-        Examples(limit=0)
+        Reservoir(limit=0)
 
 
 def test_no_rows_are_no_examples():
-    for examples in (Examples(), Examples().update(torch.zeros(0, 3), torch.zeros(0, 2))):
+    for examples in (Reservoir(), Reservoir().update(torch.zeros(0, 3), torch.zeros(0, 2))):
         assert (examples.n_seen, examples.n_kept) == (0, 0)
         with pytest.raises(UserError, match="no examples were given; is the data set empty"):
             _ = examples.x
@@ -129,17 +129,17 @@ def test_no_rows_are_no_examples():
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_nan_and_inf_are_refused_when_the_rows_are_read(pair, value):
     pair[1][17, 1] = value
-    examples = Examples().update(*pair, pair[0])
+    examples = Reservoir().update(*pair, pair[0])
     assert examples.x.isfinite().all()
     with pytest.raises(UserError, match="NaN or Inf in the second representation"):
         _ = examples.y
 
 
 def test_examples_are_what_a_measure_makes_of_two_matrices(pair):
-    assert torch.equal(examples_of(*pair).x, pair[0])
-    examples = Examples()
-    assert examples_of(examples) is examples
+    assert torch.equal(reservoir_of(*pair).x, pair[0])
+    examples = Reservoir()
+    assert reservoir_of(examples) is examples
     with pytest.raises(UserError, match="needs the examples themselves, which sums do not hold"):
-        examples_of(Moments().update(*pair))
+        reservoir_of(Moments().update(*pair))
     with pytest.raises(UserError, match="or two representations; got one representation"):
-        examples_of(pair[0])
+        reservoir_of(pair[0])

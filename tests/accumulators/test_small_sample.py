@@ -4,7 +4,7 @@ import torch
 
 from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.moments import Moments
-from frankenstein.accumulators.small_sample import Rows, few_rows
+from frankenstein.accumulators.small_sample import AdaptiveMoments, few_rows
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
 from frankenstein.measures import (
@@ -66,12 +66,12 @@ def test_many_units_take_no_sums_over_all_of_them():
 
 def test_rows_become_sums_when_they_are_no_longer_few():
     x, y = wide(n=900)
-    rows = Rows().update(x[:500], y[:500])
+    rows = AdaptiveMoments().update(x[:500], y[:500])
     assert rows.few
     rows.update(x[500:], y[500:])
     assert not rows.few
     expected = linear_cka(Moments().update(x, y)).item()
-    assert linear_cka(rows.found).item() == pytest.approx(expected, rel=1e-10)
+    assert linear_cka(rows.frozen()).item() == pytest.approx(expected, rel=1e-10)
     assert few_rows(x, y) is None
     assert few_rows(x[:, :50], y[:, :50]) is None
 
@@ -100,14 +100,14 @@ def test_nan_among_few_rows_is_refused_with_its_side(name):
 
 def test_rows_of_many_units_are_summed_many_at_a_time():
     x, y = wide(n=900)
-    rows = Rows()
+    rows = AdaptiveMoments()
     for some in range(0, 900, 20):
         rows.update(x[some : some + 20], y[some : some + 20])
     expected = Moments().update(x, y)
     for pair in ("xx", "xy", "yy"):
-        torch.testing.assert_close(rows.found.covariance(pair), expected.covariance(pair))
+        torch.testing.assert_close(rows.frozen().covariance(pair), expected.covariance(pair))
     assert not rows.few
     with pytest.raises(ShapeError, match=r"over \(700, 600\) units, got \(700, 599\)"):
         rows.update(x, y[:, 1:]).moments  # noqa: B018
     with pytest.raises(ShapeError, match=r"rows of \(700, 600\) units, got \(700, 599\)"):
-        Rows().update(x[:9], y[:9]).update(x[:9], y[:9, 1:])
+        AdaptiveMoments().update(x[:9], y[:9]).update(x[:9], y[:9, 1:])

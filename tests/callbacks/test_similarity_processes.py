@@ -3,7 +3,7 @@ import torch
 from torch import distributed, multiprocessing
 
 from frankenstein.accumulators.moments import Moments
-from frankenstein.accumulators.reservoir import Examples
+from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.catalog import MEASURES
 from frankenstein.measures import Similarities
 
@@ -32,7 +32,7 @@ def similarities_of(numbers):
 
 
 def examples_of(numbers, dtype=torch.float32, limit=100):
-    examples = Examples(limit)
+    examples = Reservoir(limit)
     for i in numbers:
         examples.update(BATCHES[i][:, :3].to(dtype), BATCHES[i][:, 3:].to(dtype))
     return examples
@@ -58,7 +58,7 @@ def process(rank, folder):
         few = examples_of(share[rank], limit=7)
         found[f"priorities {name}"] = few.priorities
         found[f"few {name}"] = [few.all_reduce().n_seen, few.priorities, few.x]
-    found["no examples"] = Examples().all_reduce().n_seen
+    found["no examples"] = Reservoir().all_reduce().n_seen
     torch.save(found, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 

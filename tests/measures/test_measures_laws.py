@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from frankenstein.accumulators.moments import Moments
-from frankenstein.accumulators.reservoir import Examples
+from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.catalog import MEASURES
 from frankenstein.measures import (
     angular_shape_distance,
@@ -318,7 +318,7 @@ def test_gradients_equal_finite_differences(measure):
 
 
 def test_measures_of_sums_take_kept_examples_too(pair):
-    examples = Examples().update(*pair)
+    examples = Reservoir().update(*pair)
     for name, row in MEASURES.items():
         if row.needs == "moments":
             assert MEASURES[name](examples) == MEASURES[name](Moments().update(*pair))

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from frankenstein.accumulators.folds import Folds
+from frankenstein.accumulators.layer_reservoir import LayerReservoir
 from frankenstein.accumulators.moments import Moments
 from frankenstein.callbacks import RepresentationSimilarity
 from frankenstein.catalog import MEASURES
 from frankenstein.measures import LayerSimilarities, Similarities
-from frankenstein.similarity.kept import Kept
 from frankenstein.similarity.resampled_layers import certainties
 
 WHITENED = ("mean_cca", "mean_squared_cca", "svcca", "pwcca", "decoding_agreement", "r_squared")
@@ -54,7 +54,7 @@ def test_one_measure_may_be_a_name_by_itself():
     assert LayerSimilarities("mean_cca").flattenings == {"mean_cca": "pooled"}
     assert Similarities("mean_cca").flattenings == {"mean_cca": "per_location"}
     RepresentationSimilarity("mean_cca")
-    kept = Kept().update({"a": torch.randn(9, 3)}, {"b": torch.randn(9, 3)})
+    kept = LayerReservoir().update({"a": torch.randn(9, 3)}, {"b": torch.randn(9, 3)})
     assert list(certainties(kept, "linear_cka")) == ["linear_cka"]
 
 

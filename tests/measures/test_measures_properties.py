@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.moments import Moments
-from frankenstein.accumulators.reservoir import Examples
+from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
 from frankenstein.measures import UndefinedSimilarityWarning
@@ -60,7 +60,7 @@ def outcomes(inputs_of):
     """Each measure's value, NaN that a warning has told of, or the text of its error."""
 
     def measures(x, y, names=tuple(MEASURES)):
-        examples = Examples(limit=max(1, len(x))).update(x, y, inputs_of(len(x)))
+        examples = Reservoir(limit=max(1, len(x))).update(x, y, inputs_of(len(x)))
         kept = {"moments": Moments().update(x, y), "folds": Folds().update(x, y)}
         return {name: one(name, kept.get(MEASURES[name].needs, examples)) for name in names}
 

@@ -3,6 +3,7 @@ from functools import partial
 import pytest
 import torch
 
+from frankenstein.accumulators.layer_reservoir import LayerReservoir
 from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
@@ -18,7 +19,7 @@ from frankenstein.measures import (
 from frankenstein.measures.resampled_knn import all_pairs_knn
 from frankenstein.measures.resampled_rsa import all_pairs_rsa
 from frankenstein.shapes import per_location, per_sample, pooled
-from frankenstein.similarity.kept import Kept, bytes_of_one
+from frankenstein.similarity.representations import bytes_of_one
 from frankenstein.similarity.resampled_layers import certainties
 from frankenstein.similarity.resampling import certainty, halves, of_examples, shuffles
 
@@ -32,7 +33,7 @@ def layers():
 
 
 def kept_of(layers, size=16, **options):
-    kept = Kept(**options)
+    kept = LayerReservoir(**options)
     for start in range(0, 40, size):
         kept.update(*({s: z[start : start + size] for s, z in side.items()} for side in layers))
     return kept
@@ -96,7 +97,7 @@ def test_every_draw_is_told_of(layers):
 def test_every_measure_has_an_interval_and_a_null(name):
     x = torch.randn(60, 2, 2, 2)
     y = x + 0.5 * torch.randn(60, 2, 2, 2)
-    kept = Kept(inputs=True).update({"x": x}, {"y": y}, torch.randn(60, 1, 2, 2))
+    kept = LayerReservoir(inputs=True).update({"x": x}, {"y": y}, torch.randn(60, 1, 2, 2))
     for flattening in MEASURES[name].flattenings[:2]:
         found = certainties(kept, {name: flattening}, 39, 19)[name]
         assert found.low <= found.high
@@ -110,7 +111,7 @@ def test_kernels_of_all_kept_examples_are_near_those_of_a_draw():
     x = torch.randn(80, 6)
     y = x @ torch.randn(6, 4) + torch.randn(80, 4)
     inputs = x[:, :2] + torch.randn(80, 2)
-    kept = Kept(inputs=True).update({"x": x}, {"y": y}, inputs)
+    kept = LayerReservoir(inputs=True).update({"x": x}, {"y": y}, inputs)
     for name, measure in (("rbf_cka", rbf_cka), ("deconfounded_cka", deconfounded_cka)):
 
         def value(i, j, measure=measure, more=name == "deconfounded_cka"):
@@ -125,7 +126,7 @@ def test_kernels_of_all_kept_examples_are_near_those_of_a_draw():
 
 def test_more_units_than_examples_are_turned_without_changing_anything():
     x, y = torch.randn(30, 200), torch.randn(30, 100)
-    kept = Kept().update({"x": x}, {"y": y})
+    kept = LayerReservoir().update({"x": x}, {"y": y})
     found = certainties(kept, {"mutual_knn": "per_sample"}, 39, 19)["mutual_knn"]
     expected = certainty(of_examples(mutual_knn, x, y), 30, 39, 19)
     for part in ("value", "low", "high", "null_mean", "p_value"):
@@ -145,7 +146,10 @@ def test_measures_by_name_flatten_as_those_of_all_layers_do(layers):
         (["cka"], "unknown measure 'cka'"),
         ({"mutual_knn": "per_location"}, "mutual_knn takes per_sample or pooled, got 'per_loc"),
         ({"linear_cka": "flat"}, "takes per_location or per_sample or pooled, got 'flat'"),
-        (["deconfounded_cka"], r"needs the inputs: Kept\(inputs=True\)\.update\(xs, ys, inputs\)"),
+        (
+            ["deconfounded_cka"],
+            r"needs the inputs: LayerReservoir\(inputs=True\)\.update\(xs, ys, inputs\)",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_any_draw(layers, measures, said):
@@ -156,8 +160,8 @@ def test_what_makes_no_sense_is_refused_before_any_draw(layers, measures, said):
 def test_layers_are_given_by_name():
     x = torch.randn(9, 3)
     with pytest.raises(UserError, match=r"each side is \{layer: representation\}, got Tensor"):
-        Kept().update(x, x)
-    assert len(Kept().update({"a": x.numpy()}, {"b": x.tolist()})) == 9
+        LayerReservoir().update(x, x)
+    assert len(LayerReservoir().update({"a": x.numpy()}, {"b": x.tolist()})) == 9
 
 
 def odd_layers():

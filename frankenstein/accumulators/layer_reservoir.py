@@ -1,0 +1,95 @@
+"""A bounded sample of the examples of all layers of two networks, their units side by side."""
+
+from collections.abc import Callable, Mapping
+from itertools import accumulate, pairwise
+
+import torch
+from torch import Tensor
+
+from frankenstein.accumulators.reservoir import Reservoir
+from frankenstein.errors import UserError
+from frankenstein.shapes import layers_of, per_sample
+
+Layers = Mapping[str, Tensor]  # {layer: (N, ...)}, the same examples
+
+
+class LayerReservoir:
+    """A uniform sample of at most `limit` examples of a pass, the first that are seen included.
+
+    Whole examples are kept, in the shapes in which they came, unless there is a flattening. Memory
+    is `limit` times the bytes of all layers of one row.
+    """
+
+    def __init__(
+        self,
+        limit: int = 500,
+        inputs: bool = False,
+        flatten: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """Start empty; `inputs` says whether to keep what representations are made of, too."""
+        self.examples = Reservoir(limit)
+        self.with_inputs, self.flatten = inputs, flatten
+        self._shapes: list[dict[str, torch.Size]] = [{}, {}]
+
+    def update(self, xs: Layers, ys: Layers, inputs: Tensor | None = None) -> "LayerReservoir":
+        """Add a batch of all layers; returns self.
+
+        Raises:
+            UserError: if layers have different numbers of rows.
+        """
+        sides = [{s: self._rows(z) for s, z in layers_of(side).items()} for side in (xs, ys)]
+        if len({len(rows) for side in sides for rows in side.values()}) > 1:
+            raise UserError(
+                "layers have different numbers of rows an example; take pooled or per_sample"
+                if self.flatten
+                else "layers have different numbers of examples; use one loader for both"
+            )
+        self._shapes = [{s: rows.shape[1:] for s, rows in side.items()} for side in sides]
+        x, y = (torch.cat([per_sample(rows) for rows in side.values()], 1) for side in sides)
+        self.examples.update(x, y, inputs if self.with_inputs else None)
+        return self
+
+    def __len__(self) -> int:
+        return self.examples.n_kept
+
+    @property
+    def x(self) -> dict[str, Tensor]:
+        """The first network's layers, each as it came, or its rows."""
+        return _apart(self.examples.x, self._shapes[0])
+
+    @property
+    def y(self) -> dict[str, Tensor]:
+        """The second network's layers, each as it came, or its rows."""
+        return _apart(self.examples.y, self._shapes[1])
+
+    @property
+    def inputs(self) -> Tensor | None:  # (n, pixels)
+        """What the kept examples are made of, if that is kept."""
+        return self.examples.inputs if self.with_inputs else None
+
+    def pair(self, row: str, column: str) -> Reservoir:
+        """The examples of one layer with another.
+
+        Raises:
+            UserError: for NaN or Inf in a layer, which is named.
+        """
+        of_x, of_y = map(_spans, self._shapes)
+        pair = self.examples.of_units(of_x[row], of_y[column])
+        for side, layer, network in (("x", row, "first"), ("y", column, "second")):
+            if not pair.finite(side):
+                raise UserError(f"NaN or Inf in the {network} network's layer {layer!r}")
+        return pair
+
+    def _rows(self, z: Tensor) -> Tensor:
+        """Half precision as float32: means over places are not to be rounded to it."""
+        z = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
+        return self.flatten(z) if self.flatten else z
+
+
+def _spans(shapes: Mapping[str, torch.Size]) -> dict[str, slice]:
+    edges = accumulate((shape.numel() for shape in shapes.values()), initial=0)
+    return {s: slice(*edge) for s, edge in zip(shapes, pairwise(edges), strict=True)}
+
+
+def _apart(rows: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    return {s: rows[:, span].unflatten(1, shapes[s]) for s, span in _spans(shapes).items()}
