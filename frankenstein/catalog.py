@@ -87,6 +87,67 @@ class Measure(Entry):
         return "examples" if self.needs == "inputs" else self.needs
 
 
+@dataclass(frozen=True)
+class Verb(Entry):
+    """A plan, the function `(plan, command) -> Run` that runs it, and what it does in one line."""
+
+    runs: str  # "package.module:function"
+
+    @property
+    def runner(self) -> Any:
+        """The function that runs the plan."""
+        module, attribute = self.runs.split(":")
+        return getattr(import_module(module), attribute)
+
+
+VERBS: Mapping[str, Verb] = {
+    "demo": Verb(
+        "frankenstein.studies.plan:DemoPlan",
+        "Train two networks, stitch them in six ways, compare all layers, and show the outcome.",
+        runs="frankenstein.studies.demo:run_demo",
+    ),
+    "train": Verb(
+        "frankenstein.training.plan:TrainPlan",
+        "Train a network of the zoo and save it.",
+        runs="frankenstein.training.run:run_train",
+    ),
+    "stitch": Verb(
+        "frankenstein.stitching.plan:StitchPlan",
+        "Stitch the front of one trained network to the end of another.",
+        runs="frankenstein.stitching.run:run_stitch",
+    ),
+    "evaluate": Verb(
+        "frankenstein.stitching.evaluate_plan:EvaluatePlan",
+        "Evaluate a saved network, or the stitches of a run, on held-out images.",
+        runs="frankenstein.stitching.evaluate_run:run_evaluate",
+    ),
+    "compare": Verb(
+        "frankenstein.similarity.plan:ComparePlan",
+        "Compare two trained networks layer by layer, by any measures, on held-out images.",
+        runs="frankenstein.similarity.run:run_compare",
+    ),
+    "analyze": Verb(
+        "frankenstein.questions.plan:AnalyzePlan",
+        "Ask in what two trained networks are alike: one question a switch, one report.",
+        runs="frankenstein.questions.run:run_analyze",
+    ),
+    "study": Verb(
+        "frankenstein.studies.plan:StudyPlan",
+        "Run several verbs one after the other into one folder, with one page that leads to all.",
+        runs="frankenstein.studies.run:run_study",
+    ),
+    "layers": Verb(
+        "frankenstein.cli.verbs.layers:LayersPlan",
+        "List the layers after which a network may be cut, in order, with what stitches see there.",
+        runs="frankenstein.cli.verbs.layers:list_layers",
+    ),
+    "report": Verb(
+        "frankenstein.studies.plan:ReportPlan",
+        "Join finished runs into one report: a seed study, a sweep over layers or ranks.",
+        runs="frankenstein.studies.joined:run_report",
+    ),
+}
+
 # Names with a blank, such as <k>, stand for many networks; `find_network` fills the blank.
 NETWORKS: Mapping[str, Network] = {
     "tiny10": Network(

@@ -1,15 +1,31 @@
 """Mistakes of a user, told from bugs: the command line says the first in one line."""
 
+import re
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import SequenceMatcher
 from pathlib import Path
 
 
 class UserError(ValueError):
-    """Something a user can mend; the message says what was wanted, what came and what to do."""
+    """Something a user can mend; the message says what was wanted, what came and what to do.
 
-    kept: Path | None = None  # the folder that `--resume` goes on with
+    A plan's field stands between guillemets, ‹low_rank›: Python shows low_rank, the command line
+    its own spelling.
+    """
+
+    kept: Path | None = None  # the folder of a run that can be resumed
+
+    def __str__(self) -> str:
+        return self.spelled(lambda field: field)
+
+    def spelled(self, spelling: Callable[[str], str]) -> str:
+        """The message, with every field as `spelling` has it."""
+        return re.sub(r"‹(\w+)›", lambda match: spelling(match[1]), super().__str__())
+
+
+class PlanError(UserError):
+    """Fields of a plan that contradict each other, or hold what they cannot."""
 
 
 class Interrupted(BaseException):
@@ -22,7 +38,7 @@ class Interrupted(BaseException):
         super().__init__(signal.Signals(signum).name)
         self.signum = signum
         self.speaks = speaks  # False: of several processes that stop together, another one tells it
-        self.kept: Path | None = None  # the folder that `--resume` goes on with
+        self.kept: Path | None = None  # the folder of a run that can be resumed
 
 
 class AlreadyDone(Exception):  # noqa: N818 - nothing went wrong

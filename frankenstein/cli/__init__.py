@@ -1,5 +1,83 @@
 """What `frankenstein VERB` and the three scripts run; nothing heavy is imported before parsing."""
 
-from frankenstein.cli.entry import main
+import shlex
+import sys
+from collections.abc import Sequence
+
+from frankenstein import __doc__ as question
+from frankenstein import __version__
+from frankenstein.buffers import keep_buffers
+from frankenstein.catalog import VERBS
+from frankenstein.cli.errors import Outcome, UsageError, one_line
+from frankenstein.cli.help import help_text, table
+from frankenstein.cli.parser import parse
+from frankenstein.cli.words import Spoken, spoken
+from frankenstein.errors import AlreadyDone, did_you_mean
+from frankenstein.signals import signals_raise
 
 __all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
+    """Run `frankenstein VERB ...`, or the one verb of a script; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    program = f"python {verb}.py"
+    if verb is None:
+        with one_line("frankenstein", "frankenstein") as outcome:
+            verb = _verb(words.pop(0) if words else "--help")
+        if verb is None:
+            return outcome.code
+        program = f"frankenstein {verb}"
+    with one_line(f"frankenstein {verb}", program) as outcome, signals_raise():
+        said = spoken(verb)
+        outcome.spelling = said.spelling
+        _run(said, words, program, outcome)
+    return outcome.code
+
+
+def _verb(word: str) -> str | None:
+    """The verb that a first word names; None if the word asked for something that was printed."""
+    if word in VERBS:
+        return word
+    if word in ("-h", "--help"):
+        sys.stdout.write(_overview())
+    elif word == "--version":
+        sys.stdout.write(f"frankenstein {__version__}\n")
+    else:
+        raise UsageError(
+            f"unknown verb {word!r}; known: {', '.join(VERBS)}{did_you_mean(word, VERBS)}"
+        )
+    return None
+
+
+def _run(said: Spoken, words: list[str], program: str, outcome: Outcome) -> None:
+    if "resume" in said.options:
+        words_again = [word for word in words if word != "--resume"]
+        outcome.again = f"{program} {shlex.join(words_again)} --resume"
+    if "-h" in words or "--help" in words:
+        sys.stdout.write(help_text(said, program))
+        return
+    plan = said.plan(**said.words.sort(parse(said, words)))
+    keep_buffers()
+    quiet = getattr(plan, "quiet", False)
+    try:
+        run = plan.run(said.command(plan))
+    except AlreadyDone as done:
+        folder, shown = done.folder, [str(done)]
+    else:
+        if run is None:  # a verb that writes nothing
+            return
+        folder, shown = run.folder, run.shown
+    # Only here, because rich takes longer to import than all of --help.
+    from frankenstein.cli.print_result import print_result
+
+    print_result(folder, quiet, shown)
+
+
+def _overview() -> str:
+    rows = [(verb, row.about) for verb, row in VERBS.items()]
+    return (
+        "usage: frankenstein VERB ...\n\n"
+        f"{(question or '').partition(chr(10))[0]}\n\nverbs:\n{table(rows)}\n\n"
+        "`frankenstein VERB --help` says more; `frankenstein --version` says which this is\n"
+    )

@@ -4,11 +4,11 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from frankenstein.errors import Interrupted, UserError
+from frankenstein.errors import Interrupted, PlanError, UserError
 
 MISTAKE = 2  # as argparse
 INTERRUPTED = 128  # as a shell: plus the signal's number
@@ -24,6 +24,7 @@ class Outcome:
 
     code: int = 0
     again: str | None = None  # the command line that goes on with an interrupted run
+    spelling: Callable[[str], str] = str  # how messages name a plan's fields
 
 
 @contextmanager
@@ -32,13 +33,15 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
     outcome = Outcome()
     try:
         yield outcome
-    except UsageError as error:
-        _say(f"{name}: {error}; see {program} --help".replace("?; see", "? See"))
+    except (UsageError, PlanError) as error:
+        text = f"{name}: {error.spelled(outcome.spelling)}; see {program} --help"
+        _say(text.replace("?; see", "? See"))
         outcome.code = MISTAKE
     except UserError as error:
         traceback.clear_frames(error.__traceback__)
         go_on = outcome.again and error.kept
-        _say(f"{name}: {error}" + (f"; then go on with: {outcome.again}" if go_on else ""))
+        more = f"; then go on with: {outcome.again}" if go_on else ""
+        _say(f"{name}: {error.spelled(outcome.spelling)}{more}")
         outcome.code = MISTAKE
     except (Interrupted, KeyboardInterrupt) as error:
         traceback.clear_frames(error.__traceback__)  # ends progress bars, so that this comes last

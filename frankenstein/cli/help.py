@@ -1,37 +1,40 @@
-"""What `--help` prints: all of it from the verb's function, before anything slow is imported."""
+"""What `--help` prints, from the verb's plan and words, before anything slow is imported."""
 
 import shutil
 import textwrap
 from collections.abc import Iterable
-from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin
 
-from frankenstein.runs.schema import CONFIG, REQUIRED, Option, Schema, alternatives, choices
+from frankenstein.catalog import VERBS
+from frankenstein.cli.words import CONFIG, Spoken
+from frankenstein.runs.schema import REQUIRED, Option, alternatives, choices
 
 _COLUMN = 26  # where the texts beside the options begin
 _HELP = ("-h, --help", "this page")
-_KINDS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
+_KINDS = {int: "N", float: "X", str: "TEXT"}
 
 
-def help_text(schema: Schema, program: str) -> str:
+def help_text(said: Spoken, program: str) -> str:
     """The page for one verb."""
-    positionals = [option for option in schema.options.values() if not option.flags]
+    positionals = [said.options[name] for name in said.words.positionals]
     groups: dict[str, list[Option]] = {"positionals": positionals, "options": []}
-    for option in [*schema.options.values(), CONFIG]:
-        if option.flags:
-            groups.setdefault(option.heading, []).append(option)
+    for one in [*said.options.values(), CONFIG]:
+        if said.flags(one.name):
+            groups.setdefault(one.group, []).append(one)
     width = _width()
-    usage = " ".join([program, *(option.name.upper() for option in positionals), "[options]"])
+    usage = " ".join([program, *(one.name.upper() for one in positionals), "[options]"])
     parts = [textwrap.fill(f"usage: {usage}", width, subsequent_indent=" " * 7)]
-    parts += [textwrap.fill(part, width) for part in schema.about.split("\n\n")]
+    about = f"{VERBS[said.verb].about}\n\n{textwrap.dedent(said.words.about).strip()}".strip()
+    parts += [textwrap.fill(part, width) for part in about.split("\n\n")]
     for heading, options in groups.items():
         if options:
-            rows = [(_invocation(option), _about(option)) for option in options]
-            rows += [_HELP] if heading == CONFIG.heading else []
+            rows = [(_invocation(said, one), _about(said, one)) for one in options]
+            rows += [_HELP] if heading == CONFIG.group else []
             parts.append(f"{heading}:\n{table(rows)}")
-    if schema.examples:
-        parts.append(f"examples:\n{textwrap.indent(schema.examples, '  ')}")
+    examples = textwrap.dedent(said.words.examples).strip("\n")
+    if examples:
+        parts.append(f"examples:\n{textwrap.indent(examples, '  ')}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -53,13 +56,13 @@ def _width() -> int:
     return min(shutil.get_terminal_size().columns, 100) - 1
 
 
-def _invocation(option: Option) -> str:
-    if not option.flags:
-        return option.name.upper()
-    if option.hint is bool:
-        return ", ".join(option.shown)
-    kind = "FILE" if option is CONFIG else _kind(option.hint)
-    return f"{', '.join(option.flags)} {kind}"
+def _invocation(said: Spoken, one: Option) -> str:
+    if not said.flags(one.name):
+        return one.name.upper()
+    if one.hint is bool:
+        return ", ".join(said.shown(one.name))
+    kind = "FILE" if one is CONFIG else _kind(one.hint)
+    return f"{', '.join(said.flags(one.name))} {kind}"
 
 
 def _kind(hint: Any) -> str:
@@ -74,12 +77,14 @@ def _kind(hint: Any) -> str:
     return _kind(kinds[0]) if kinds[0] is not hint else _KINDS.get(hint, "VALUE")
 
 
-def _about(option: Option) -> str:
-    """The text of the docstring, the names to choose from and the default."""
-    words = choices(option.hint)
-    names = f" {{{', '.join(words)}}}" if len(words) > 2 or (words and not option.flags) else ""
-    silent = option.default is REQUIRED or option.default is None or option.hint is bool
-    value = option.default
-    if isinstance(value, (list, tuple)):
+def _about(said: Spoken, one: Option) -> str:
+    """What an option is for, the names to choose from and the default."""
+    words = choices(one.hint)
+    positional = not said.flags(one.name)
+    names = f" {{{', '.join(words)}}}" if len(words) > 2 or (words and positional) else ""
+    silent = one.default is REQUIRED or one.default is None or one.hint is bool
+    value = one.default
+    if isinstance(value, list):
         value = " ".join(map(str, value))
-    return f"{option.about}{names}" + ("" if silent or value == "" else f" (default: {value})")
+    about = said.words.abouts.get(one.name, one.about)
+    return f"{about}{names}" + ("" if silent or value == "" else f" (default: {value})")

@@ -1,24 +1,22 @@
 """How often the networks of a run are right, whatever else is asked of them."""
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import torch
-from torch import nn
 
 from frankenstein.data import ImageData
 from frankenstein.labels import most_frequent
-from frankenstein.networks.doubts import unlearned
-from frankenstein.networks.label_checks import answers_to
+from frankenstein.networks.below_chance import below_chance_warnings
+from frankenstein.networks.labels import answers_to
+from frankenstein.networks.network import Network
 from frankenstein.networks.tally import Tally
-from frankenstein.report import format_value
 from frankenstein.report.progress import progress
+from frankenstein.report.tables import format_value
 
 
-def accuracies(
-    networks: Mapping[str, nn.Module],  # by whose they are, in evaluation mode
-    cards: Mapping[str, Mapping[str, Any]],  # likewise, as of `cards_of`
+def network_accuracy(
+    networks: Iterable[Network],
     data: ImageData,
     device: torch.device,
     quiet: bool,
@@ -33,35 +31,37 @@ def accuracies(
     """
     asked = {
         # Convolutions take two thirds of their time so, and the network itself is left alone.
-        whose: copy.deepcopy(network).to(device).to(memory_format=torch.channels_last)
-        for whose, network in networks.items()
-        if answers_to(data, cards[whose]["num_classes"], cards[whose]["dataset"])
+        network.role: copy.deepcopy(network.module).to(device).to(memory_format=torch.channels_last)
+        for network in networks
+        if answers_to(network, data)
     }
     if not asked:
         return {}
-    tallies = {whose: Tally() for whose in asked}
-    called = f"evaluating {' and '.join(asked)}"
+    tallies = {role: Tally() for role in asked}
+    title = f"evaluating {' and '.join(asked)}"
     with torch.no_grad():
-        for images, labels in progress(data.val_batches(most), called, quiet):
+        for images, labels in progress(data.val_batches(most), title, quiet):
             images, labels = images.to(device), labels.to(device)
-            for whose, network in asked.items():
-                tallies[whose].update(network(images), labels)
-    found = {whose: tally.means()["accuracy"] for whose, tally in tallies.items()}
-    found["most_frequent"] = most_frequent(data.val_labels)
-    return {f"accuracy/{whose}": value for whose, value in found.items()}
+            for role, module in asked.items():
+                tallies[role].update(module(images), labels)
+    accuracies = {role: tally.means()["accuracy"] for role, tally in tallies.items()}
+    accuracies["most_frequent"] = most_frequent(data.val_labels)
+    return {f"accuracy/{role}": value for role, value in accuracies.items()}
 
 
 def accuracy_line(scores: Mapping[str, float], examples: int, dataset: str | None) -> str:
-    """What the terminal shows of them, and a line on each network that learned nothing.
+    """What the terminal shows of them, and a warning for each network that learned nothing.
 
     >>> accuracy_line({"accuracy/sender": 0.5, "cka": 0.1}, 60, "digits")
     'accuracy, measured on 60 held-out images of digits: sender 50.00 %'
     """
-    found = [
+    accuracies = [
         f"{key.removeprefix('accuracy/')} {format_value(value, percent=True)}"
         for key, value in scores.items()
         if key.startswith("accuracy/") and key != "accuracy/most_frequent"
     ]
     measured = f"measured on {examples} held-out images of {dataset}"
-    said = f"accuracy, {measured}: {', '.join(found) or 'n/a, for its classes are others'}"
-    return "\n".join([said, *(f"warning: {line}" for line in unlearned(scores, examples))])
+    line = f"accuracy, {measured}: {', '.join(accuracies) or 'n/a, for its classes are others'}"
+    return "\n".join(
+        [line, *(f"warning: {text}" for text in below_chance_warnings(scores, examples))]
+    )

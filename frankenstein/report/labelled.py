@@ -2,17 +2,25 @@
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from matplotlib.figure import Figure
 from rich.console import Console
 from torch import Tensor
 
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import did_you_mean
-from frankenstein.files import write_whole
-from frankenstein.report import heatmap, terminal_matrix
+from frankenstein.files import FileError, write_whole
+from frankenstein.report.matrices import heatmap
+from frankenstein.report.terminal import terminal_matrix
+
+_CORNER = (  # of the table, as `to_csv` writes it
+    r"sender \\ receiver: (?P<measure>\w+), (?P<flattening>\w+), (?P<examples>\d+) examples"
+    r"(?: in blocks of (?P<block>\d+))?"
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,3 +85,28 @@ class LabelledMatrix:
         for name, row in zip(self.rows, self.values.tolist(), strict=True):
             writer.writerow([name, *map(repr, row)])
         return write_whole(path, text.getvalue())
+
+    @classmethod
+    def from_csv(cls, path: str | Path) -> "LabelledMatrix":
+        """The matrix that `to_csv` wrote.
+
+        Raises:
+            FileError: if the file holds no such matrix.
+        """
+        try:
+            corner, *lines = csv.reader(Path(path).read_text(encoding="utf-8").splitlines())
+            facts = re.fullmatch(_CORNER, corner[0])
+            values = torch.tensor([[*map(float, line[1:])] for line in lines], dtype=torch.float64)
+        except (ValueError, IndexError, UnicodeDecodeError):
+            facts = None
+        if facts is None:
+            raise FileError(f"{path} holds no matrix of layers; run compare again")
+        return cls(
+            values.reshape(len(lines), len(corner) - 1),
+            tuple(line[0] for line in lines),
+            tuple(corner[1:]),
+            facts["measure"],
+            facts["flattening"],
+            int(facts["examples"]),
+            int(facts["block"]) if facts["block"] else None,
+        )

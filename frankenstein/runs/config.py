@@ -1,55 +1,72 @@
-"""Runs as YAML: keys are the parameters of the verb, with underscores."""
+"""Plans as YAML: keys are the plan's fields."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path, PurePath
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
 
-from frankenstein.cli.errors import UsageError
-from frankenstein.errors import did_you_mean
-from frankenstein.runs.schema import Schema, read_schema
-from frankenstein.runs.values import typed
+from frankenstein.catalog import VERBS
+from frankenstein.errors import PlanError, UserError, did_you_mean
+from frankenstein.runs.plan import Plan
+from frankenstein.runs.schema import options_of
+from frankenstein.runs.values import read_words
+
+P = TypeVar("P", bound=Plan)
 
 
-def dump(verb: Callable[..., Any], values: Mapping[str, Any]) -> str:
-    """The complete YAML of a run, which replays it: every parameter of the verb, as `--config`.
+def dump(plan: Plan) -> str:
+    """The complete YAML of a plan, which replays it: every field; a resumed run is the same run."""
+    return yaml.safe_dump({**plan.values(), **_not_resumed(plan)}, sort_keys=False)
+
+
+def read_plan(kind: type[P], path: str | Path, **changed: Any) -> P:
+    """The plan of a kind in a YAML file, with some of its fields changed.
 
     Raises:
-        TypeError: if a value is missing.
+        PlanError: as `read_values`, or if it makes no plan.
     """
-    names = list(read_schema(verb).options)
-    if missing := [name for name in names if name not in values]:
-        raise TypeError(f"a run is replayed from all its values; missing: {', '.join(missing)}")
-    record = {name: _plain(values[name]) for name in names}
-    return yaml.safe_dump(record, sort_keys=False)
+    return kind(**{**read_values(kind, path), **changed})
 
 
-def read_config(schema: Schema, path: str) -> dict[str, Any]:
+def plan_of(verb: str, values: dict[str, Any]) -> Plan:
+    """The plan of a verb from plain values, as a run's record holds them.
+
+    Raises:
+        UserError: if there is no such verb, or this version knows no such plan.
+    """
+    if verb not in VERBS:
+        raise UserError(f"unknown verb {verb!r}; known: {', '.join(VERBS)}")
+    kind = VERBS[verb].target
+    if unknown := [name for name in values if name not in options_of(kind)]:
+        raise UserError(f"another version of frankenstein wrote it: {verb} has no {unknown[0]}")
+    return kind(**values)
+
+
+def read_values(kind: type[Plan], path: str | Path) -> dict[str, Any]:
     """The values in a YAML file, converted and checked; those it leaves out are left out.
 
     Raises:
-        UsageError: if there is no such file, or it says something that the verb does not know.
+        PlanError: if there is no such file, or it says something that the plan does not know.
     """
     try:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except OSError as error:
-        raise UsageError(f"--config {path} cannot be read: {error.strerror}") from None
+        raise PlanError(f"‹config› {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"--config {path} is not YAML: it is not text") from None
+        raise PlanError(f"‹config› {path} is not YAML: it is not text") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise UsageError(
-            f"--config {path} is not YAML{where}: {getattr(error, 'problem', error)}"
+        raise PlanError(
+            f"‹config› {path} is not YAML{where}: {getattr(error, 'problem', error)}"
         ) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UsageError(
-            f"--config {path} must be lines of `name: value`, got a {type(content).__name__}"
+        raise PlanError(
+            f"‹config› {path} must be lines of `name: value`, got a {type(content).__name__}"
         )
-    return {key: _value(schema, key, value, path) for key, value in content.items()}
+    return {key: _value(kind, key, value, path) for key, value in content.items()}
 
 
 class _Loader(yaml.SafeLoader):
@@ -64,14 +81,12 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _value(schema: Schema, key: Any, value: Any, path: str) -> Any:
-    if key not in schema.options:
-        near = did_you_mean(str(key), schema.options)
-        raise UsageError(f"unknown key {key} in {path}{near}")
-    return typed(schema.options[key], value, f"{key} in {path}")
+def _value(kind: type[Plan], key: Any, value: Any, path: str | Path) -> Any:
+    options = options_of(kind)
+    if key not in options:
+        raise PlanError(f"unknown key {key} in {path}{did_you_mean(str(key), options)}")
+    return read_words(options[key], value, f"{key} in {path}")
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, PurePath):
-        return str(value)
-    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
+def _not_resumed(plan: Plan) -> dict[str, bool]:
+    return {"resume": False} if "resume" in options_of(type(plan)) else {}

@@ -1,104 +1,95 @@
-"""What every run's report has around the verb's own blocks: what was asked, of what, how again."""
+"""What every run's page has around the verb's own blocks: what was run, of what, how again."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from frankenstein.cli.entry import VERBS, verb_function
-from frankenstein.networks.doubts import unlearned
+from matplotlib.image import imread
+from torch.utils.tensorboard import SummaryWriter
+
+from frankenstein.networks.below_chance import below_chance_warnings
 from frankenstein.report import Picture, markdown_table, write_report
 from frankenstein.runs.config import dump
-from frankenstein.runs.folder import RunFolder
-from frankenstein.runs.schema import read_schema
+from frankenstein.runs.run import Run
 
 _HEADER = ("", "network", "trained on", "epochs", "init seed", "order seed", "sha256", "file")
 
 
-def write_run_report(
-    run: RunFolder,
+def write_page(
+    run: Run,
     title: str,
     blocks: Sequence[str | Picture],
-    cards: Mapping[str, Mapping[str, Any]] | None = None,  # as of `cards_of`; the run's if absent
+    networks: Mapping[str, Mapping[str, Any]] | None = None,  # records by role; the run's if absent
 ) -> Path:
     """Write a run's report, as `write_report` does, from the blocks that are the verb's own.
 
     The first of them says what the run does. Behind it come the command and the networks, and at
     the end the warnings that Python raised and how to run it again. How often a network is right
-    is taken from `run.summary`, where it has "accuracy/sender" and so on.
+    is taken from `run.numbers`, where it has "accuracy/sender" and so on.
     """
     first, *others = blocks
     around = [
         first,
-        *_asked(run, run.cards if cards is None else cards),
+        *_asked(run, run.networks if networks is None else networks),
         *others,
         *_warned(run.warnings),
         *_again(run),
     ]
-    return write_report(run.path, title, around)
+    return write_report(run.folder, title, around)
 
 
-def command_of(verb: Callable[..., Any], options: Mapping[str, Any]) -> str:
-    """The command line that says these options; what is as by default is left out.
-
-    So is what only YAML can say: nothing (null, an empty list) where the default is something.
-    """
-    words, flags = [], []
-    for name, option in read_schema(verb).options.items():
-        value = options[name]
-        if value == option.default or value is None or value == []:
-            continue
-        values = [str(part) for part in (value if isinstance(value, list | tuple) else [value])]
-        if not option.flags:
-            words += values
-        elif option.hint is bool:
-            flags.append(option.flags[-1] if value else f"--no-{option.flags[-1][2:]}")
-        else:
-            flags += [option.flags[-1], *values]
-    return shlex.join(["frankenstein", verb.__name__, *words, *flags])
+def log_page(run: Run, pictures: Mapping[str, Picture], numbers: Mapping[str, float] = {}) -> None:
+    """Show a page's pictures, by tag, and numbers in TensorBoard, without drawing them again."""
+    for older in run.folder.glob("events.out.tfevents.*"):  # of the same run, before a signal
+        older.unlink()
+    with SummaryWriter(str(run.folder)) as writer:
+        for tag, value in numbers.items():
+            writer.add_scalar(tag, value)
+        for tag, picture in pictures.items():
+            drawn = imread(run.folder / "figures" / f"{picture.name}.png")
+            writer.add_image(tag, drawn, dataformats="HWC")
 
 
-def network_table(cards: Mapping[str, Mapping[str, Any]], scores: Mapping[str, float]) -> str:
-    """Every network in a row: what it is, from which seeds, and how well it does if that is known.
-
-    `cards` are those of `cards_of`; `scores` may have "accuracy/sender" and so on.
-    """
-    known = [f"accuracy/{whose}" in scores for whose in cards]
+def network_table(
+    networks: Mapping[str, Mapping[str, Any]],  # records by role
+    numbers: Mapping[str, float],  # may have "accuracy/sender" and so on
+) -> str:
+    """Every network in a row: what it is, from which seeds, and how well it does if known."""
+    known = [f"accuracy/{role}" in numbers for role in networks]
     header = list(_HEADER)
     rows = [
         [
-            whose,
-            card["architecture"],
-            card["dataset"],
-            card["epochs"],
-            card["init_seed"],
-            card["order_seed"],
-            f"`{card['sha256'][:12]}`",
-            f"`{card['file']}`",
+            role,
+            record["architecture"],
+            record["dataset"],
+            record["epochs"],
+            record["init_seed"],
+            record["order_seed"],
+            f"`{record['sha256'][:12]}`",
+            f"`{record['file']}`",
         ]
-        for whose, card in cards.items()
+        for role, record in networks.items()
     ]
     if any(known):
         header.insert(6, "accuracy")
         for row in rows:
-            row.insert(6, scores.get(f"accuracy/{row[0]}"))
+            row.insert(6, numbers.get(f"accuracy/{row[0]}"))
     return markdown_table(rows, header, percent=["accuracy"])
 
 
-def _asked(run: RunFolder, cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    blocks = []
-    if run.verb in VERBS:
-        blocks.append(_code(command_of(verb_function(run.verb), run.options), "console"))
-    if cards:
-        blocks.append(network_table(cards, run.summary))
-    if any(f"accuracy/{whose}" in run.summary for whose in cards):
+def _asked(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    blocks = [_code(run.command.line, "console")] if run.command.line else []
+    if networks:
+        blocks.append(network_table(networks, run.numbers))
+    if any(f"accuracy/{role}" in run.numbers for role in networks):
         images = "held-out images"
-        if {"examples", "dataset"} <= set(run.facts):
-            images = f"{run.facts['examples']} held-out images of {run.facts['dataset']}"
+        if {"examples", "dataset"} <= set(run.record):
+            images = f"{run.record['examples']} held-out images of {run.record['dataset']}"
         blocks.append(f"The networks' own accuracy was measured by this run, on {images}.")
-    if "examples" in run.facts:
-        told = unlearned(run.summary, run.facts["examples"])
-        blocks += [f"**Warning:** {line}." for line in told]
+    if "examples" in run.record:
+        warnings = below_chance_warnings(run.numbers, run.record["examples"])
+        blocks += [f"**Warning:** {line}." for line in warnings]
     return blocks
 
 
@@ -106,18 +97,18 @@ def _warned(warnings: Sequence[str]) -> list[str]:
     return ["## Warnings", "\n".join(f"- {text}" for text in warnings)] if warnings else []
 
 
-def _again(run: RunFolder) -> list[str]:
-    if run.verb not in VERBS:
-        return []
-    folder, title, more = run.final, "## How to run it again", ""
+def _again(run: Run) -> list[str]:
+    title, how, folder = "## How to run it again", run.command.replay, run.final
     if run.unfinished:
-        folder, title, more = run.path, "## How to go on with it", " --resume"
-    where = shlex.quote(str(folder / "config.yaml"))
+        title, how, folder = "## How to go on with it", run.command.resume, run.folder
+    config = str(folder / "config.yaml")
+    if run.command.line:  # for a shell
+        config = shlex.quote(config)
     return [
         title,
-        _code(f"frankenstein {run.verb} --config {where}{more}", "console"),
+        _code(how.format(config=config, kind=type(run.plan).__name__), run.command.language),
         "In the folder where it was run, for paths are relative to that. The whole `config.yaml`:",
-        _code(dump(verb_function(run.verb), run.options), "yaml"),
+        _code(dump(run.plan), "yaml"),
     ]
 
 

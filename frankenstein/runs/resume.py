@@ -1,4 +1,4 @@
-"""Runs that were interrupted: which of them `--resume` goes on with, and that only one does."""
+"""Runs that were interrupted: which of them is resumed, and that only one process does."""
 
 import json
 import os
@@ -12,6 +12,9 @@ import yaml
 
 from frankenstein.errors import AlreadyDone, UserError
 from frankenstein.files import UNFINISHED, write_whole
+from frankenstein.runs.config import dump
+from frankenstein.runs.plan import Plan
+from frankenstein.runs.schema import idle
 
 try:
     import fcntl
@@ -20,13 +23,12 @@ except ImportError:  # Windows has no such locks: there, two runs could resume o
 
 PARTIAL = ".partial"
 _ORIGIN = "origin.json"
-_IDLE = ("resume", "quiet", "out_dir", "run_name", "data_root")  # they do not change a number
 
 
 def find_unfinished(
-    parent: Path, name: str, config: str, made_of: Mapping[str, str]
+    parent: Path, name: str, plan: Plan, origin: Mapping[str, str]
 ) -> tuple[Path, int]:
-    """The unfinished run of that name with these options and networks, and the hold on it.
+    """The unfinished run of that name with this plan and these networks, and the lock on it.
 
     Raises:
         AlreadyDone: if there is none, but a finished one.
@@ -34,13 +36,13 @@ def find_unfinished(
     """
     reasons: list[str] = []
     for path in _candidates(parent, name):
-        lock = hold(path)
+        lock = lock_folder(path)
         if lock < 0:
             reasons.append(f"{path} is being written by a run that is under way; wait for it")
-        elif other := _difference(path, path / _ORIGIN, config, made_of):
-            own = "resume it with its own options, or choose --run-name"
+        elif other := _difference(path, path / _ORIGIN, plan, origin):
+            own = "resume it with its own options, or choose ‹run_name›"
             reasons.append(f"the unfinished run in {path} has {other}; {own}")
-            let_go(lock)
+            unlock(lock)
         else:
             _tidy(path)
             return path, lock
@@ -48,21 +50,21 @@ def find_unfinished(
     for path in _candidates(parent, name, ""):
         if not (path / "run.json").is_file():
             continue
-        other = _difference(path, path / "run.json", config, made_of)
+        other = _difference(path, path / "run.json", plan, origin)
         if other is None:
             raise AlreadyDone(path)
-        reasons.append(f"{none}, and the finished run in {path} has {other}; run without --resume")
-    raise UserError(reasons[0] if reasons else f"{none}; run without --resume")
+        reasons.append(f"{none}, and the finished run in {path} has {other}; run without ‹resume›")
+    raise UserError(reasons[0] if reasons else f"{none}; run without ‹resume›")
 
 
-def remember(path: Path, config: str, made_of: Mapping[str, str]) -> None:
-    """Keep the options of a run, and the sha256 of what it starts from, while it is under way."""
-    write_whole(path / _ORIGIN, json.dumps(dict(made_of)))
-    write_whole(path / "config.yaml", config)
+def write_origin(path: Path, plan: Plan, origin: Mapping[str, str]) -> None:
+    """Keep the plan of a run, and the sha256 of what it starts from, while it is under way."""
+    write_whole(path / _ORIGIN, json.dumps(dict(origin)))
+    write_whole(path / "config.yaml", dump(plan))
 
 
-def hold(path: Path) -> int:
-    """Hold a folder until `let_go` or the end of the process, however it ends; -1 if one does."""
+def lock_folder(path: Path) -> int:
+    """Hold a folder until `unlock` or the end of the process, however it ends; -1 if one does."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:  # it was renamed just now
@@ -76,12 +78,12 @@ def hold(path: Path) -> int:
     return handle
 
 
-def forget(path: Path) -> None:
+def remove_origin(path: Path) -> None:
     """Drop what only an unfinished run needs."""
     (path / _ORIGIN).unlink(missing_ok=True)
 
 
-def let_go(lock: int) -> None:
+def unlock(lock: int) -> None:
     """Let others have the folder."""
     if lock >= 0:
         os.close(lock)
@@ -93,7 +95,7 @@ def _candidates(parent: Path, name: str, suffix: str = PARTIAL) -> Iterator[Path
     yield from sorted(found, key=lambda path: (len(path.name), path.name))
 
 
-def _difference(path: Path, record: Path, config: str, made_of: Mapping[str, str]) -> str | None:
+def _difference(path: Path, record: Path, plan: Plan, origin: Mapping[str, str]) -> str | None:
     """What the run in a folder has that this one has not; None if they are the same."""
     try:
         written = (path / "config.yaml").read_text(encoding="utf-8")
@@ -103,11 +105,11 @@ def _difference(path: Path, record: Path, config: str, made_of: Mapping[str, str
     except ValueError:  # of JSON, or of text
         return f"a damaged {record.name}"
     if "cards" in before_of:  # of a finished run
-        before_of = {whose: card["sha256"] for whose, card in before_of["cards"].items()}
+        before_of = {role: card["sha256"] for role, card in before_of["cards"].items()}
     before: dict[str, Any] = {**(yaml.safe_load(written) or {}), **before_of}
-    now: dict[str, Any] = {**(yaml.safe_load(config) or {}), **made_of}
+    now: dict[str, Any] = {**plan.values(), **origin}
     for key in before.keys() | now.keys():
-        if key not in _IDLE and before.get(key) != now.get(key):
+        if key not in idle(type(plan)) and before.get(key) != now.get(key):
             return f"{key} {before.get(key)!r}, this one {now.get(key)!r}"
     return None
 

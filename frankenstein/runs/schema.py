@@ -1,83 +1,64 @@
-"""One typed function per verb is the schema: its signature and docstring define every option once.
+"""The fields of a plan: the only place where an option is written down.
 
-    def train(*, model: Annotated[NetworkName, "-m"] = "tiny10", resume: bool = False) -> Path:
+    epochs: int = option(30, "passes over the training data", least=0)
 
-A parameter is a key in YAML and an option `--model`; keyword-only ones are options, the others
-positionals. Notes in `Annotated`: a string with dashes is one more flag, another string is the
-heading under which `--help` lists it, a tuple holds the names to choose from.
+Its type, default, bound and meaning are read from here by help, YAML, Python and the command line.
 """
 
-import inspect
-import textwrap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import cache, reduce
 from operator import or_
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from docstring_parser.google import parse as parse_docstring
-
-REQUIRED = inspect.Parameter.empty
+REQUIRED = MISSING
 
 
 @dataclass(frozen=True)
 class Option:
-    """One parameter of a verb."""
+    """One field of a plan."""
 
-    name: str  # of the parameter, and the key in YAML
-    flags: tuple[str, ...]  # as typed, the long one last; none for a positional
-    hint: Any  # its type, without notes; names to choose from are a Literal
+    name: str
+    hint: Any  # its type; names to choose from are a Literal
     default: Any  # REQUIRED if there is none
-    heading: str  # in --help
     about: str
-
-    @property
-    def shown(self) -> tuple[str, ...]:
-        """The flags that `--help` lists: those that change something."""
-        on = self.hint is bool and self.default is True
-        return (f"--no-{self.flags[-1][2:]}",) if on and self.flags else self.flags
+    group: str  # what --help lists it under
+    least: float | None  # a number below it is refused
+    # What it can change: of "nothing" are where things lie and what is shown, of "rounding" where
+    # they are computed; two runs that differ in a "seed" alone are two draws of one thing.
+    changes: Literal["numbers", "seed", "rounding", "nothing"]
 
     @property
     def is_list(self) -> bool:
-        """Whether it takes several words."""
+        """Whether it takes several values."""
         return list in {get_origin(kind) or kind for kind in alternatives(self.hint)}
 
 
-CONFIG = Option("config", ("--config",), str, None, "options", "YAML file of values; options win")
+def option(
+    default: Any = REQUIRED,
+    about: str = "",
+    *,
+    least: float | None = None,
+    changes: Literal["numbers", "seed", "rounding", "nothing"] = "numbers",
+) -> Any:
+    """A field of a plan with its default and its meaning."""
+    facts = {"about": about, "least": least, "changes": changes}
+    if isinstance(default, list):
+        return field(default_factory=default.copy, metadata=facts)
+    return field(default=default, metadata=facts)
 
 
-@dataclass(frozen=True)
-class Schema:
-    """What the function of a verb says of itself."""
-
-    options: Mapping[str, Option]
-    about: str
-    examples: str
+@cache
+def options_of(plan: type) -> Mapping[str, Option]:
+    """The fields of a plan by name, in order."""
+    hints = get_type_hints(plan, include_extras=True)
+    return MappingProxyType({one.name: _option(plan, one, hints[one.name]) for one in fields(plan)})
 
 
-def read_schema(verb: Callable[..., Any]) -> Schema:
-    """The schema of a verb.
-
-    Raises:
-        TypeError: if the docstring's Args and the parameters are not the same.
-    """
-    text, _, examples = (inspect.getdoc(verb) or "").partition("\nExamples:\n")
-    docstring = parse_docstring(text)
-    about = {parameter.arg_name: parameter.description or "" for parameter in docstring.params}
-    parameters = inspect.signature(verb).parameters
-    if set(about) != set(parameters):
-        wrong = ", ".join(sorted(set(about) ^ set(parameters)))
-        raise TypeError(f"{verb.__name__}: Args and parameters must be the same, not so: {wrong}")
-    hints = get_type_hints(verb, include_extras=True)
-    return Schema(
-        options={
-            name: _option(parameter, hints[name], " ".join(about[name].split()))
-            for name, parameter in parameters.items()
-        },
-        about=docstring.description or "",
-        examples=textwrap.dedent(examples).strip("\n"),
-    )
+def idle(plan: type) -> set[str]:
+    """The fields of a plan that change no number."""
+    return {name for name, one in options_of(plan).items() if one.changes == "nothing"}
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
@@ -102,23 +83,22 @@ def is_optional(hint: Any) -> bool:
     return NoneType in alternatives(hint)
 
 
-def _option(parameter: inspect.Parameter, hint: Any, about: str) -> Option:
-    notes = [note for note in _notes(hint) if isinstance(note, str)]
-    flags = {note: None for note in notes if note.startswith("-")}
-    flags[f"--{parameter.name.replace('_', '-')}"] = None
-    positional = parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+def _option(plan: type, one: Field, hint: Any) -> Option:
+    owner = next(cls for cls in reversed(plan.__mro__) if one.name in _annotations(cls))
+    default = one.default_factory() if one.default_factory is not MISSING else one.default
     return Option(
-        name=parameter.name,
-        flags=() if positional else tuple(sorted(flags, key=lambda flag: flag.startswith("--"))),
+        name=one.name,
         hint=_without_notes(hint),
-        default=parameter.default,
-        heading=next((note for note in notes if not note.startswith("-")), "options"),
-        about=about,
+        default=default,
+        about=one.metadata.get("about", ""),
+        group=vars(owner).get("group", "options"),
+        least=one.metadata.get("least"),
+        changes=one.metadata.get("changes", "numbers"),
     )
 
 
-def _notes(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+def _annotations(cls: type) -> Mapping[str, Any]:
+    return vars(cls).get("__annotations__", {})
 
 
 def _without_notes(hint: Any) -> Any:

@@ -1,45 +1,55 @@
-"""A word of the command line or a value of YAML as the type that a parameter asks for."""
+"""A word of the command line, or a value of YAML or Python, as the type that a field asks for."""
 
-from argparse import ArgumentError
-from pathlib import Path
+from pathlib import PurePath
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from jsonargparse import ArgumentParser
-
 from frankenstein.catalog import filled
-from frankenstein.cli.errors import UsageError
-from frankenstein.errors import did_you_mean
-from frankenstein.runs.schema import Option, alternatives, choices, is_optional
+from frankenstein.errors import PlanError, did_you_mean
+from frankenstein.runs.schema import Option, alternatives, choices
 
 _WORDS = {
     int: "a whole number",
     float: "a number",
     str: "text",
     bool: "true or false",
-    Path: "a path",
     NoneType: "null",
 }
 
 
-def typed(option: Option, value: Any, said: str) -> Any:
-    """The value, converted and checked.
+def read_words(option: Option, words: Any, name: str) -> Any:
+    """What text stands for: `"3"` is 3 where a whole number is wanted. Other values stay.
 
     Raises:
-        UsageError: if it is not of the type; `said` names the option as the user wrote it.
+        PlanError: if it is not of the type; `name` is what the user calls the option.
     """
-    try:
-        result = _converted(option.hint, value)
-    except (ArgumentError, TypeError):
-        pass
-    else:
-        # jsonargparse takes None for "not set" and lets it pass.
-        if result is not None or is_optional(option.hint):
-            return result
-    names = choices(option.hint)
-    words = [str(word) for word in (value if isinstance(value, list) else [value])]
-    near = next((did_you_mean(word, names) for word in words if word not in names), "")
-    raise UsageError(f"{said} takes {wanted(option.hint)}, got {_shown(value)}{near}")
+    value = (
+        [_read(option.hint, word) for word in words]
+        if isinstance(words, list)
+        else (_read(option.hint, words))
+    )
+    return checked(option, value, name)
+
+
+def checked(option: Option, value: Any, name: str | None = None) -> Any:
+    """The value, if it is of the field's type and not below its bound; a path becomes text.
+
+    Raises:
+        PlanError: if it is not.
+    """
+    name = f"‹{option.name}›" if name is None else name
+    value = _plain(value)
+    kinds = alternatives(option.hint)
+    if float in kinds and int not in kinds and type(value) is int:
+        value = float(value)
+    if not _fits(option.hint, value):
+        names = choices(option.hint)
+        words = [str(word) for word in (value if isinstance(value, list) else [value])]
+        near = next((did_you_mean(word, names) for word in words if word not in names), "")
+        raise PlanError(f"{name} takes {wanted(option.hint)}, got {_shown(value)}{near}")
+    if option.least is not None and value is not None and not value >= option.least:
+        raise PlanError(f"{name} must be at least {option.least}, got {value}")
+    return value
 
 
 def wanted(hint: Any) -> str:
@@ -56,27 +66,49 @@ def wanted(hint: Any) -> str:
     if len(kinds) > 1:
         return _listed([wanted(kind) for kind in kinds])
     kind = kinds[0] if kinds else hint
-    return (
-        wanted(kind) if kind is not hint else _WORDS.get(kind, getattr(kind, "__name__", str(kind)))
-    )
+    return wanted(kind) if kind is not hint else _WORDS.get(kind, str(kind))
 
 
-def _converted(hint: Any, value: Any) -> Any:
-    # Text stays as it is: jsonargparse would read "null" and "# x" as no text at all.
-    if isinstance(value, str) and set(alternatives(hint)) <= {str, NoneType}:
-        return value
-    if isinstance(value, str) and (patterns := [word for word in choices(hint) if "<" in word]):
-        if value in patterns:  # `resnet20_w<k>` stands for names and is none itself
-            raise TypeError
-        if any(filled(pattern, value) is not None for pattern in patterns):
-            return value
-    if hint is bool:
-        if not isinstance(value, bool):
-            raise TypeError
-        return value
-    parser = ArgumentParser(exit_on_error=False, add_help=False, default_env=False)
-    parser.add_argument("--value", type=hint)
-    return parser.parse_object({"value": value}).value
+def _read(hint: Any, word: Any) -> Any:
+    """The first of a type's alternatives that a word can be read as; else the word."""
+    if not isinstance(word, str):
+        return word
+    kinds = get_args(hint) if get_origin(hint) is list else alternatives(hint)
+    if NoneType in kinds and word == "null" and str not in kinds:
+        return None
+    for kind in kinds:
+        for number in (int, float):
+            if kind is number:
+                try:
+                    return number(word)
+                except ValueError:
+                    continue
+    return word
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_fits(get_args(hint)[0], one) for one in value)
+    if get_origin(hint) is Literal:
+        # `resnet20_w<k>` stands for names, and is none itself.
+        return isinstance(value, str) and any(
+            filled(word, value) is not None if "<" in word else word == value
+            for word in get_args(hint)
+        )
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    kinds = alternatives(hint)
+    if len(kinds) > 1:
+        return any(_fits(kind, value) for kind in kinds)
+    return hint is Any or isinstance(value, hint)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def _listed(words: list[str]) -> str:

@@ -46,6 +46,11 @@ def load_stitch(path: str | Path) -> Stitch:
     return stitch
 
 
+def holds_stitch(path: str | Path) -> bool:
+    """Whether a file of tensors is one of a stitch."""
+    return load_tensors(path)[1].get("kind") == "stitch"
+
+
 def stitch_facts(path: str | Path) -> dict[str, Any]:
     """What was saved with a stitch beside it: the networks and layers that it joins.
 

@@ -1,21 +1,18 @@
 """What a training run shows: how often its network is right, beside chance, and the way there."""
 
 import csv
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from frankenstein.data import ImageData
 from frankenstein.labels import most_frequent
-from frankenstein.networks.doubts import untaught
-from frankenstein.report import Picture, markdown_table
+from frankenstein.networks.below_chance import below_chance_warning
+from frankenstein.networks.network import Network
+from frankenstein.report import Picture, markdown_table, rich_table
 from frankenstein.report.panels import line_panels
-from frankenstein.runs.folder import RunFolder
-from frankenstein.runs.page import write_run_report
-from frankenstein.zoo import Card
+from frankenstein.runs.page import write_page
+from frankenstein.runs.run import Run
+from frankenstein.training.plan import TrainPlan
 
 _CAPTION = (
     "Loss (nats) and accuracy while the network was trained, over steps. Training images are a "
@@ -25,36 +22,34 @@ _CAPTION = (
 )
 
 
-def write_train_report(
-    run: RunFolder,
-    name: str,
-    values: Mapping[str, Any],
-    network: nn.Module,
-    card: Card,
-    data: ImageData,
-) -> list[str]:
-    """The report of a run whose `run.summary` and `run.facts` are complete; returns warnings."""
-    size = sum(parameter.numel() for parameter in network.parameters())
+def write_train_page(run: Run, plan: TrainPlan, network: Network, data: ImageData) -> None:
+    """The page of a run whose numbers and record are complete, and what its terminal shows."""
+    card, file = network.card, run.final / "network.safetensors"
+    size = sum(parameter.numel() for parameter in network.module.parameters())
     start = "random weights" if card.weights is None else f"the trained weights {card.weights}"
-    chance = most_frequent(data.val_labels)
-    warnings = untaught(run.summary["accuracy/held_out"], chance, len(data.val_labels))
-    file = run.final / "network.safetensors"
+    chance, images = most_frequent(data.val_labels), len(data.val_labels)
+    warnings = below_chance_warning(run.numbers["accuracy/held_out"], chance, images)
     rows = [
-        ["the network", run.summary["accuracy/held_out"], run.summary["loss/held_out"]],
+        ["the network", run.numbers["accuracy/held_out"], run.numbers["loss/held_out"]],
         ["always the most frequent answer", chance, None],
     ]
     blocks: list[str | Picture] = [
         f"`{card.architecture}`, {size:,} parameters, trained from {start} for {card.epochs} "
-        f"epochs on {len(data.train_labels)} images of {card.dataset}, {values['batch_size']} a "
-        f"step, and scored on {len(data.val_labels)} held-out images after the last epoch.",
+        f"epochs on {len(data.train_labels)} images of {card.dataset}, {plan.batch_size} a "
+        f"step, and scored on {images} held-out images after the last epoch.",
         markdown_table(rows, ["", "accuracy", "loss"], percent=["accuracy"]),
         *(f"**Warning:** {line}." for line in warnings),
-        *_curves(run.path / "metrics.csv", chance),
+        *_curves(run.folder / "metrics.csv", chance),
         f"The network is in `{file}`; `frankenstein layers {file}` lists where it may be cut.",
     ]
-    known = {"sha256": run.facts["network"], "file": str(file)}
-    write_run_report(run, f"Training of {name}", blocks, {"trained": asdict(card) | known})
-    return warnings
+    run.shown.append(rich_table([*run.numbers.items()], ["", "value"], title=run.name))
+    run.shown += [f"warning: {line}" for line in warnings]
+    write_page(
+        run,
+        f"Training of {run.name}",
+        blocks,
+        {network.role: {**network.record(), "file": str(file)}},
+    )
 
 
 def _curves(metrics: Path, chance: float) -> list[Picture]:

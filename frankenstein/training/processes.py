@@ -81,7 +81,7 @@ def _check_alive(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         if code is not None:
             raise UserError(
                 f"a further process of this run ended with exit code {code} before the first "
-                "step; what it said is above; run with --devices 1 to see whether that works"
+                "step; what it said is above; run with ‹devices› 1 to see whether that works"
             )
 
 

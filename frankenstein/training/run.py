@@ -1,7 +1,6 @@
 """One training run: a network of the zoo, from seeds to a file."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,88 +9,94 @@ from torch import nn
 from frankenstein.callbacks import Every, SeededSteps, TrainingBar
 from frankenstein.catalog import DATASETS
 from frankenstein.data import ImageData
-from frankenstein.networks.checks import at_least, check_data, data_for
-from frankenstein.networks.label_checks import num_classes_of
-from frankenstein.runs.folder import RunFolder, run_folder
+from frankenstein.networks.data import check_data, data_for
+from frankenstein.networks.labels import num_classes_of
+from frankenstein.networks.network import Network
+from frankenstein.runs.plan import Command
+from frankenstein.runs.run import Run
 from frankenstein.tasks import Classifier
 from frankenstein.training.interrupted import telling_how_far
-from frankenstein.training.page import write_train_report
+from frankenstein.training.page import write_train_page
+from frankenstein.training.plan import TrainPlan
 from frankenstein.training.processes import all_processes
 from frankenstein.training.trainer import hardware_of, make_trainer, quiet_lightning
-from frankenstein.zoo import Card, build_network, network_sha256, save_network
+from frankenstein.zoo import Card, build_network, save_network
+
+_FILE = "network.safetensors"
 
 
-def run_train(values: dict[str, Any], config: str) -> tuple[Path, dict[str, float], list[str]]:
-    """Run `frankenstein train` with these values: its folder, held-out scores and warnings."""
-    at_least(epochs=(values["epochs"], 0), save_frequency=(values["save_frequency"], 1))
-    at_least(lr=(values["lr"], 0), weight_decay=(values["weight_decay"], 0))
-    num_classes = num_classes_of(values["dataset"], values["data_root"])
-    network = build_network(
-        values["model"],
-        num_classes,
-        DATASETS[values["dataset"]].in_channels,
-        values["init_noise"],
-        values["image_size"],
-        values["weights"],
+def run_train(plan: TrainPlan, command: Command) -> Run:
+    """Run the plan of `train`."""
+    network = _new_network(plan)
+    card = network.card
+    data = data_for(
+        network, card.dataset, plan.data_root, plan.batch_size, order_seed=plan.gradient_noise
     )
-    card = _card(values, num_classes, network)
-    data = data_for(network, card.dataset, values)
-    check_data(data, values["quiet"])
-    task = Classifier(network, values["lr"], values["weight_decay"], values["optimizer"])
-    name = values["run_name"] or (
+    check_data(data, plan.quiet)
+    task = Classifier(network.module, plan.lr, plan.weight_decay, plan.optimizer)
+    name = plan.run_name or (
         f"{card.architecture}-{card.dataset}-in{card.init_seed}-gn{card.order_seed}"
     ).replace("/", "-")
-    size = _bytes(network) * (8 + _snapshots(values, data))  # a checkpoint has Adam's two moments
-    folder = run_folder(values["out_dir"], "train", name, config, values["resume"], size=size)
-    with folder as run, quiet_lightning():
-        run.say_name()
-        bars = [] if values["quiet"] else [TrainingBar()]
-        snapshots = Every(values["save_frequency"], _snapshot(run, network, card))
-        callbacks = [SeededSteps(values["gradient_noise"]), snapshots, *bars]
-        trainer = make_trainer(run.path, values["epochs"], callbacks, hardware_of(values))
+    size = _bytes(network.module) * (8 + _snapshots(plan, data))  # with Adam's two moments
+    with Run.write(plan, name, command=command, size=size) as run, quiet_lightning():
+        run.say_name(plan.quiet)
+        bars = [] if plan.quiet else [TrainingBar()]
+        snapshots = Every(plan.save_frequency, _snapshot(run, network))
+        callbacks = [SeededSteps(plan.gradient_noise), snapshots, *bars]
+        trainer = make_trainer(run.folder, plan.epochs, callbacks, hardware_of(plan))
         with all_processes(trainer):
-            with telling_how_far(run, trainer, name):
+            with telling_how_far(run, trainer):
                 trainer.fit(task, data, ckpt_path=run.checkpoint, weights_only=True)
             if "val/accuracy" not in trainer.callback_metrics:  # there was no epoch left to train
                 trainer.validate(task, data, verbose=False)
         if not run.leads:
-            return run.path, {}, []
+            return run
         for key in ("accuracy", "loss"):
-            run.summary[f"{key}/held_out"] = trainer.callback_metrics[f"val/{key}"].item()
-        save_network(run.path / "network.safetensors", network, card)
-        run.facts["network"] = network_sha256(network)
-        run.facts["seeds"] = {"init": card.init_seed, "order": card.order_seed}
-        run.facts["device"] = str(trainer.strategy.root_device)
-        warnings = write_train_report(run, name, values, network, card, data)
-    return run.path, run.summary, warnings
+            run.numbers[f"{key}/held_out"] = trainer.callback_metrics[f"val/{key}"].item()
+        save_network(run.folder / _FILE, network.module, card)
+        run.record["network"] = network.sha256
+        run.record["seeds"] = {"init": card.init_seed, "order": card.order_seed}
+        run.record["device"] = str(trainer.strategy.root_device)
+        write_train_page(run, plan, network, data)
+    run.shown.append(f"network:    {run.folder / _FILE}")
+    return run
 
 
-def _card(values: dict[str, Any], num_classes: int, network: nn.Module) -> Card:
-    return Card(
-        architecture=values["model"],
-        num_classes=num_classes,
-        in_channels=DATASETS[values["dataset"]].in_channels,
-        dataset=values["dataset"],
-        init_seed=values["init_noise"],
-        order_seed=values["gradient_noise"],
-        epochs=values["epochs"],
-        image_size=values["image_size"],
-        weights=getattr(network, "weights", None),
+def _new_network(plan: TrainPlan) -> Network:
+    """The network that is trained, with its first weights; its source is the zoo."""
+    num_classes = num_classes_of(plan.dataset, plan.data_root)
+    in_channels = DATASETS[plan.dataset].in_channels
+    module = build_network(
+        plan.model, num_classes, in_channels, plan.init_noise, plan.image_size, plan.weights
     )
+    card = Card(
+        architecture=plan.model,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        dataset=plan.dataset,
+        init_seed=plan.init_noise,
+        order_seed=plan.gradient_noise,
+        epochs=plan.epochs,
+        image_size=plan.image_size,
+        weights=getattr(module, "weights", None),
+    )
+    return Network(module, card, plan.model, "trained")
 
 
 def _bytes(network: nn.Module) -> int:
     return sum(tensor.nbytes for tensor in network.state_dict().values())
 
 
-def _snapshots(values: dict[str, Any], data: ImageData) -> int:
-    return 1 + values["epochs"] * len(data.train_dataloader()) // values["save_frequency"]
+def _snapshots(plan: TrainPlan, data: ImageData) -> int:
+    return 1 + plan.epochs * len(data.train_dataloader()) // plan.save_frequency
 
 
-def _snapshot(run: RunFolder, network: nn.Module, card: Card) -> Callable[[pl.Trainer, Any], None]:
+def _snapshot(run: Run, network: Network) -> Callable[[pl.Trainer, Any], None]:
     def save(trainer: pl.Trainer, module: Any) -> None:
-        folder = run.path / "snapshots"
+        folder = run.folder / "snapshots"
         folder.mkdir(exist_ok=True)
-        save_network(folder / f"step{trainer.global_step}.safetensors", network, card)
+        save_network(
+            folder / f"step{trainer.global_step}.safetensors", network.module, network.card
+        )
 
     return save

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from pytorch_lightning.plugins.environments import LightningEnvironment, SLURMEn
 
 from frankenstein.callbacks import Resumable, WholeCheckpoints
 from frankenstein.errors import UserError
-from frankenstein.runs.folder import CHECKPOINT
+from frankenstein.runs.fields import TrainerFields
+from frankenstein.runs.run import CHECKPOINT
 
 
 def make_trainer(
@@ -77,22 +78,11 @@ def bare_trainer(device: torch.device, **settings: Any) -> pl.Trainer:
     )
 
 
-def hardware_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The Trainer's own settings among a verb's values."""
-    return {key: values[key] for key in ("accelerator", "devices", "strategy", "precision")}
-
-
-def device_of(accelerator: str) -> torch.device:
-    """Where a run without a Trainer computes.
-
-    Raises:
-        UserError: if this machine does not have that hardware, or there is no such word.
-    """
-    if accelerator not in ("auto", "cpu", "gpu"):
-        raise UserError(f"--accelerator takes cpu, gpu or auto here, got {accelerator!r}")
-    if accelerator == "gpu" and not torch.cuda.is_available():
-        raise UserError("--accelerator gpu: this machine has no GPU that torch can use; choose cpu")
-    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+def hardware_of(plan: TrainerFields) -> dict[str, Any]:
+    """The Trainer's own settings among a plan's fields."""
+    return {
+        name: getattr(plan, name) for name in ("accelerator", "devices", "strategy", "precision")
+    }
 
 
 @contextmanager

@@ -33,7 +33,12 @@ def save_network(path: str | Path, network: nn.Module, card: Card) -> Path:
 
 
 def load_network(path: str | Path, architecture: str | None = None) -> nn.Module:
-    """A saved network in evaluation mode.
+    """A saved network in evaluation mode, as `open_saved`."""
+    return open_saved(path, architecture)[0]
+
+
+def open_saved(path: str | Path, architecture: str | None = None) -> tuple[nn.Module, Card]:
+    """A saved network in evaluation mode, and its card; the file is read once.
 
     A .pt or .pth file holds a state dict alone, such as Dr. Frankenstein's checkpoints. Which
     network it is the state of is told from its names and shapes, or given as `architecture`.
@@ -54,7 +59,7 @@ def load_network(path: str | Path, architecture: str | None = None) -> nn.Module
     if card.weights is not None:
         # They say how its images are prepared.
         network.weights = card.weights  # type: ignore[assignment]
-    return network.eval()
+    return network.eval(), card
 
 
 def untrained(card: Card, seed: int) -> nn.Module:

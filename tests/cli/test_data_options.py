@@ -4,12 +4,12 @@ import json
 
 import pytest
 import torch
+from frankenstein.networks.checks import data_for
 from PIL import Image
 
 from frankenstein.cli import main
 from frankenstein.data import CelebA
 from frankenstein.data.preprocessing import IMAGENET
-from frankenstein.networks.checks import data_for
 from frankenstein.zoo import Card, build_network, load_network, read_card, save_network
 
 LENET = ("-m", "lenet", "-b", "4", "-e", "1", "-lr", "0.01")

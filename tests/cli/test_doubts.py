@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
+from frankenstein.networks.doubts import doubts, unlearned, untaught
 
 from frankenstein.cli import main
 from frankenstein.intervals import share_interval
-from frankenstein.networks.doubts import doubts, unlearned, untaught
 from frankenstein.stitching.score_tables import shown
 
 

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from frankenstein.cli.entry import verb_function
 
 from frankenstein.cli import main
-from frankenstein.cli.entry import verb_function
 from frankenstein.cli.parser import parse
 from frankenstein.intervals import mean_and_margin
 from frankenstein.runs.config import dump

@@ -2,9 +2,9 @@ import json
 import shutil
 
 import pytest
+from frankenstein.networks.cards import short_name
 
 from frankenstein.errors import UserError
-from frankenstein.networks.cards import short_name
 from frankenstein.runs.folder import CHECKPOINT, claim_folder, run_folder
 from frankenstein.runs.names import networks_name, stitch_name
 from frankenstein.stitching.options import stitch_defaults

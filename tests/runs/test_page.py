@@ -3,8 +3,8 @@ import warnings
 
 import pytest
 import yaml
-
 from frankenstein.cli.entry import verb_function
+
 from frankenstein.cli.parser import parse
 from frankenstein.runs.config import dump
 from frankenstein.runs.folder import run_folder

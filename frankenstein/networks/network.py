@@ -1,0 +1,108 @@
+"""A network as a value: its module, what is known of it, and the role that it plays."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torchvision.models import get_weight
+
+from frankenstein.data import Preprocessing, preprocessing_of
+from frankenstein.zoo import Card, network_sha256, open_saved, untrained
+
+RESERVED = ("sender", "receiver", "subject", "untrained", "untrained_sender", "untrained_receiver")
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Opened, checked and hashed once, then passed on; frozen, in evaluation mode."""
+
+    module: nn.Module
+    card: Card
+    source: str  # the file, as the user named it
+    role: str = "subject"  # "sender", "receiver", ...: what tables and numbers call it
+    control_of: str | None = None  # the role whose untrained twin this is
+
+    @property
+    def dataset(self) -> str | None:
+        """The data set that it was trained on; None if that is unknown."""
+        return self.card.dataset
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one example, (C, H, W)."""
+        return tuple(self.module.input_shape)  # type: ignore[arg-type]
+
+    @property
+    def eyes(self) -> Preprocessing | None:
+        """What trained weights prescribe for their images; None: as the data set has it."""
+        return (
+            preprocessing_of(get_weight(self.card.weights).transforms())
+            if self.card.weights
+            else None
+        )
+
+    @cached_property
+    def sha256(self) -> str:
+        """Fingerprint of its weights and buffers."""
+        return network_sha256(self.module)
+
+    def to(self, device: torch.device | str) -> "Network":
+        """The same, on a device."""
+        self.module.to(device)
+        return self
+
+    def untrained(self, seed: int) -> "Network":
+        """A network of the same kind with the random weights of a seed: its control."""
+        return replace(
+            self,
+            module=untrained(self.card, seed).requires_grad_(False).eval(),
+            role=f"untrained_{self.role}",
+            control_of=self.role,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What `run.json` and pages say of it."""
+        return {"file": self.source, "sha256": self.sha256, **asdict(self.card)}
+
+
+def open_network(source: str, role: str = "subject", model: str | None = None) -> Network:
+    """The network in a file, or in the folder of a run that trained one; the file is read once.
+
+    `model` says what a file of tensors alone holds; its shapes tell if absent.
+
+    Raises:
+        FileError: if the file does not hold a network.
+    """
+    inside = Path(source) / "network.safetensors"  # of a run of train
+    module, card = open_saved(inside if inside.is_file() else source, model)
+    return Network(module.requires_grad_(False).eval(), card, source, role)
+
+
+def roles_of(files: Iterable[str]) -> list[str]:
+    """A role of its own for each further network: what its file is called.
+
+    >>> roles_of(["a/in2.safetensors", "b/in2.safetensors", "c/receiver.safetensors"])
+    ['in2', 'in2-2', 'receiver-2']
+    """
+    roles: list[str] = []
+    for file in files:
+        name, taken = short_name(file), {*RESERVED, *roles}
+        names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
+        roles.append(next(one for one in names if one not in taken))
+    return roles
+
+
+def short_name(file: str) -> str:
+    """What names of runs call a saved network: its file, or its folder if it is the only one.
+
+    >>> short_name("Tiny10/CIFAR10/in0-gn0/110000.pt")  # a snapshot says its step only
+    'in0-gn0-110000'
+    """
+    path = Path(file)
+    if path.stem.isdecimal() and path.parent.name:
+        return f"{path.parent.name}-{path.stem}"
+    return path.parent.name if path.stem == "network" else path.stem

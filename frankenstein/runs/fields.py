@@ -1,0 +1,108 @@
+"""Groups of fields that several plans share, each written once.
+
+A plan inherits from the groups that it has; of its bases the last is the first in YAML and help.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from frankenstein.errors import PlanError
+from frankenstein.runs.plan import Plan
+from frankenstein.runs.schema import option
+from frankenstein.runs.types import DatasetName, NetworkName
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFields(Plan):
+    """Where a run lies, and what it prints."""
+
+    out_dir: str = option("results", "folder of results", changes="nothing")
+    run_name: str | None = option(
+        None,
+        "name of this run's folder, in a folder of OUT_DIR that is called like the verb; made from "
+        "what is run if absent",
+        changes="nothing",
+    )
+    quiet: bool = option(False, "no progress bar; print the folder only", changes="nothing")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        name = self.run_name
+        if name is not None and (not name.strip(".") or set(name) & set("/\\")):
+            raise PlanError(f"‹run_name› is that of one folder in ‹out_dir›, got {name!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeFields(Plan):
+    """Whether an interrupted run goes on."""
+
+    resume: bool = option(
+        False,
+        "go on with the unfinished run of the same name; if it is finished, only say where",
+        changes="nothing",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFields(Plan):
+    """Which data."""
+
+    dataset: DatasetName | None = option(
+        None, "data set; the one that the receiver was trained on if absent"
+    )
+    data_root: str | None = option(
+        None,
+        "folder where data sets lie, or are downloaded to; if absent, the one in the environment "
+        "variable FRANKENSTEIN_DATA, or else data",
+        changes="nothing",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFields(Plan):
+    """How files of networks are understood."""
+
+    model: NetworkName | None = option(
+        None, "network in a .pt file, which its shapes tell if absent"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceFields(Plan):
+    """Where it is computed."""
+
+    group: ClassVar[str] = "trainer"
+
+    accelerator: str = option("auto", "cpu, gpu, or auto", changes="rounding")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerFields(DeviceFields):
+    """How Lightning's Trainer computes."""
+
+    group: ClassVar[str] = "trainer"
+
+    devices: str = option("auto", "how many devices, or which", changes="rounding")
+    strategy: str = option("auto", "how several devices share the work (ddp, ...)")
+    precision: str = option("32-true", "of the arithmetic (32-true, 16-mixed, bf16-mixed, ...)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescentFields(Plan):
+    """How weights are trained; a plan gives defaults of its own."""
+
+    epochs: int = option(30, "passes over the training data", least=0)
+    batch_size: int = option(128, "images a step, over all devices together", least=1)
+    lr: float = option(
+        1e-3, "learning rate, cut by 10 at one third and two thirds of the epochs", least=0
+    )
+    weight_decay: float = option(0.0, "weight decay", least=0)
+    optimizer: Literal["sgd", "adam"] = option("adam", "optimizer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairFields(Plan):
+    """The two networks of a stitch or a comparison."""
+
+    sender: str = option(about="file of the network that gives its front")
+    receiver: str = option(about="file of the network that gives its end")

@@ -1,0 +1,55 @@
+"""A plan: the options of one verb as a value, checked once, that can be run.
+
+The command line, a YAML file, a notebook and a study make the same plan.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from frankenstein.catalog import VERBS
+from frankenstein.runs.schema import options_of
+from frankenstein.runs.values import checked
+
+if TYPE_CHECKING:
+    from frankenstein.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Command:
+    """How the one who runs a plan would write it; pages show it. As it stands, in Python."""
+
+    line: str = ""  # all of it, or nothing
+    replay: str = "read_plan({kind}, {config!r}).run()"
+    resume: str = "read_plan({kind}, {config!r}, resume=True).run()"
+    language: str = "python"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Options of a verb. A subclass states its fields by `option`, and refuses contradictions.
+
+    Raises:
+        PlanError: if a field is of another type, below its bound, or contradicts another.
+    """
+
+    verb: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for name, one in options_of(type(self)).items():
+            object.__setattr__(self, name, checked(one, getattr(self, name)))
+        self.check()
+
+    def check(self) -> None:
+        """Refuse fields that contradict each other."""
+
+    def run(self, command: Command = Command()) -> "Run":
+        """Do it: write a run's folder, its report included, and return the run.
+
+        Raises:
+            UserError: if something that only the data, the networks or the machine know is wrong.
+        """
+        return VERBS[self.verb].runner(self, command)
+
+    def values(self) -> dict[str, Any]:
+        """Every field by name, as plain values."""
+        return {name: getattr(self, name) for name in options_of(type(self))}

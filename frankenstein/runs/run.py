@@ -1,0 +1,233 @@
+"""A run as a value: its folder is written under a temporary name, and renamed when whole."""
+
+import errno
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from frankenstein.catalog import MEASURES
+from frankenstein.errors import Interrupted, UserError
+from frankenstein.files import cannot_write, write_whole
+from frankenstein.networks.network import Network, open_network
+from frankenstein.report.labelled import LabelledMatrix
+from frankenstein.runs.config import plan_of
+from frankenstein.runs.fields import RunFields
+from frankenstein.runs.folder import (
+    SHARED,
+    check_launcher,
+    check_room,
+    claim_partial,
+    give_name,
+    remove,
+)
+from frankenstein.runs.plan import Command, Plan
+from frankenstein.runs.provenance import noted, provenance
+from frankenstein.runs.resume import (
+    PARTIAL,
+    find_unfinished,
+    remove_origin,
+    unlock,
+    write_origin,
+)
+from frankenstein.stitches import Stitch
+from frankenstein.stitches.files import holds_stitch, load_stitch
+
+CHECKPOINT = "last.ckpt"
+_NO_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO}
+_WRITTEN = {"verb", "options", "cards", "warnings"}  # what `Run` holds in fields of its own
+
+
+@dataclass
+class Run:
+    """A folder that exists under its name only once it is whole, and what it says of itself."""
+
+    folder: Path  # `<name>.partial` until the run is whole
+    plan: Plan
+    networks: dict[str, dict[str, Any]]  # by role, as `Network.record`: what it was given
+    record: dict[str, Any] = field(default_factory=dict)  # what else `run.json` holds
+    numbers: dict[str, float] = field(default_factory=dict)  # `summary.json`; NaN is undefined
+    shown: list[Any] = field(default_factory=list)  # what a terminal shows: text and rich tables
+    warnings: list[str] = field(default_factory=list)  # raised by Python since it began, each once
+    command: Command = field(default_factory=Command)  # how pages say the plan
+    leads: bool = True  # False in the further processes of a run on several devices
+    unfinished: bool = False  # True once a signal has ended it, and its folder stays as it is
+
+    @property
+    def final(self) -> Path:
+        """Where it will lie once it is whole."""
+        return self.folder.with_name(self.folder.name.removesuffix(PARTIAL))
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.final.name
+
+    def say_name(self, quiet: bool) -> None:
+        """Print what the run is called, above its progress bars."""
+        if self.leads and not quiet:
+            Console().out(self.name, highlight=False)
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """What training goes on from; None in a new run."""
+        path = self.folder / CHECKPOINT
+        return path if path.exists() else None
+
+    @classmethod
+    @contextmanager
+    def write(
+        cls,
+        plan: RunFields,
+        name: str,
+        networks: Sequence[Network] = (),
+        command: Command = Command(),  # noqa: B008 - it is frozen
+        goes_on_from: str = CHECKPOINT,
+        size: int = 0,
+    ) -> Iterator["Run"]:
+        """A new folder `out_dir/verb/name` that has that name only once the block is done.
+
+        If the name is taken the run gets a number. On several devices the first process leads; the
+        others write where it does, and are done after training. A block that fails leaves
+        `name.partial` if there is a checkpoint in it to go on from, else nothing; `goes_on_from`
+        names that file or folder, which a whole run no longer has. `size` is the bytes that it will
+        write at least.
+
+        Raises:
+            UserError: if the folder cannot be made, there is nothing to resume, or it is of a run
+                with other options or networks; if another launcher has started several processes.
+        """
+        records = {network.role: network.record() for network in networks}
+        check_launcher()
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            yield cls(Path(os.environ[SHARED]), plan, records, command=command, leads=False)
+            return
+        origin = {role: record["sha256"] for role, record in records.items()}
+        parent = Path(plan.out_dir) / plan.verb
+        if getattr(plan, "resume", False):
+            path, lock = find_unfinished(parent, name, plan, origin)
+        else:
+            path, lock = claim_partial(parent, name)
+        began = time.monotonic()
+        run = cls(path, plan, records, command=command)
+        os.environ[SHARED] = str(path)  # inherited by the processes that Lightning starts
+        try:
+            check_room(path, size)
+            write_origin(path, plan, origin)
+            with noted(run.warnings):
+                yield run
+            run._finish(parent, name, time.monotonic() - began)
+            remove(run.folder / goes_on_from)  # only now: until its name is final, it may go on
+        except BaseException as error:
+            kept = path if (path / goes_on_from).exists() else None
+            if kept is None:
+                shutil.rmtree(path, ignore_errors=True)
+            if isinstance(error, Interrupted):
+                error.kept = kept
+            if isinstance(error, OSError) and error.errno in _NO_WRITING:
+                told = cannot_write(error.filename or path, error)
+                told.kept = kept
+                raise told from error
+            raise
+        finally:
+            unlock(lock)
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "Run":
+        """The finished run in a folder: its plan, numbers, networks' records and all else it says.
+
+        Raises:
+            UserError: if there is no whole run, or another version of the program wrote it.
+
+        >>> Run.read("no/such/run")
+        Traceback (most recent call last):
+        ...
+        frankenstein.errors.UserError: no/such/run is no folder of a run: there is no \
+no/such/run/run.json; give results/<verb>/<run>
+        """
+        path = Path(folder)
+        record, numbers = (read_record(path, name) for name in ("run.json", "summary.json"))
+        if not {"verb", "options", "cards"} <= set(record):
+            raise UserError(
+                f"{folder} was written by another version of frankenstein; run it again"
+            )
+        return cls(
+            path,
+            plan_of(record["verb"], record["options"]),
+            record["cards"],
+            {key: value for key, value in record.items() if key not in _WRITTEN},
+            {key: math.nan if value is None else value for key, value in numbers.items()},
+            warnings=record["warnings"],
+        )
+
+    def network(self, role: str) -> Network:
+        """A network that the run was given, by its role: opened from its file, which must be it.
+
+        Raises:
+            UserError: if there is none of that role, or the file has changed since.
+        """
+        if role not in self.networks:
+            raise UserError(
+                f"{self.folder} has no network {role!r}; known: {', '.join(self.networks)}"
+            )
+        record = self.networks[role]
+        network = open_network(record["file"], role, getattr(self.plan, "model", None))
+        if network.sha256 != record["sha256"]:
+            raise UserError(
+                f"{record['file']} has changed since {self.folder} was run: its sha256 was "
+                f"{record['sha256'][:12]}..., and is {network.sha256[:12]}...; put it back"
+            )
+        return network
+
+    def stitches(self) -> dict[str, Stitch]:
+        """The stitches that the run saved, by name; none of a verb that makes none."""
+        files = {path.stem: path for path in sorted(self.folder.glob("*.safetensors"))}
+        return {name: load_stitch(path) for name, path in files.items() if holds_stitch(path)}
+
+    def matrices(self) -> dict[str, LabelledMatrix]:
+        """The matrices of layers that the run saved, by measure; none of a verb that makes none."""
+        paths = sorted(self.folder.glob("*.csv"))
+        return {path.stem: LabelledMatrix.from_csv(path) for path in paths if path.stem in MEASURES}
+
+    def _finish(self, parent: Path, name: str, seconds: float) -> None:
+        """Write the records, then give the folder its name."""
+        record = {
+            "verb": self.plan.verb,
+            "options": self.plan.values(),
+            "cards": self.networks,
+            **provenance(),
+            **self.record,
+            "warnings": self.warnings,
+            "seconds": round(seconds, 3),
+        }
+        # JSON has no NaN: what is undefined is null.
+        numbers = {key: None if math.isnan(value) else value for key, value in self.numbers.items()}
+        write_whole(self.folder / "run.json", json.dumps(record, indent=2) + "\n")
+        write_whole(self.folder / "summary.json", json.dumps(numbers, indent=2) + "\n")
+        self.folder = give_name(self.folder, parent, name)
+        remove_origin(self.folder)
+
+
+def read_record(folder: Path, name: str) -> dict[str, Any]:
+    """One of the JSON files of a finished run.
+
+    Raises:
+        UserError: if it is not there, or is damaged.
+    """
+    file = folder / name
+    if not file.is_file():
+        inside = folder.is_dir() and any(folder.glob(f"*/{name}"))
+        hint = f"name the runs inside: {folder}/*" if inside else "give results/<verb>/<run>"
+        raise UserError(f"{folder} is no folder of a run: there is no {file}; {hint}")
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        raise UserError(f"{file} is damaged: it is not JSON; run again") from None

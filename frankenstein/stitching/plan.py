@@ -1,0 +1,330 @@
+"""The plan of `stitch`: which layers, what the stitch may be, what it is trained for."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from frankenstein.catalog import STITCHES
+from frankenstein.errors import PlanError
+from frankenstein.runs.fields import (
+    DataFields,
+    DescentFields,
+    NetworkFields,
+    PairFields,
+    ResumeFields,
+    RunFields,
+    TrainerFields,
+)
+from frankenstein.runs.plan import Plan
+from frankenstein.runs.schema import option, options_of
+from frankenstein.runs.types import MeasureName, StitchName
+
+# Fields that imply a family, and the parameter of it that takes the field's value.
+_IMPLIES = {
+    "low_rank": ("low_rank", "rank"),
+    "l1": ("sparse", "l1"),
+    "mask": ("matched", "rule"),
+    "orthogonal": ("orthogonal", None),
+}
+
+# Starts from which every member of a family is equally far, or that are its only member.
+_NO_START = {
+    ("orthogonal", "ones-zeros"),
+    ("permutation", "ones-zeros"),
+    ("identity", "ones-zeros"),
+    ("identity", "perm"),
+}
+
+# Fields that act in training alone.
+_TRAINING = (
+    "cka_reg",
+    "direct",
+    "target_type",
+    "lr",
+    "weight_decay",
+    "batch_size",
+    "optimizer",
+    "augment",
+    "save_frequency",
+    "precision",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerFields(Plan):
+    """The one pair of layers of a stitch, or the many of a matrix."""
+
+    group: ClassVar[str] = "all layers"
+
+    sender_layer: str | None = option(None, "layer of the sender after which it is cut")
+    receiver_layer: str | None = option(None, "layer of the receiver after which it is cut")
+    all: bool = option(
+        False,
+        "every key layer to every key layer: of each convolution or linear layer, or block of "
+        "them, the first cut point behind its normalisation (8 of Tiny-10's 26 cut points, all of "
+        "which compare.py takes); other layers by the two options below",
+    )
+    sender_layers: list[str] | None = option(
+        None,
+        "these layers of the sender only, any of its cut points (`frankenstein layers`); makes a "
+        "matrix, too",
+    )
+    receiver_layers: list[str] | None = option(
+        None, "these layers of the receiver only; makes a matrix, too"
+    )
+    seeds: int = option(
+        1, "how often what is random is repeated, from SEED on; gives confidence intervals", least=1
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyFields(Plan):
+    """What the stitch may be, and where it starts."""
+
+    group: ClassVar[str] = "stitch"
+
+    family: StitchName | None = option(None, "what the stitch may be; affine if absent")
+    low_rank: int | None = option(None, "rank of a low_rank stitch, which it implies")
+    l1: float | None = option(None, "penalty on mean |W| of a sparse stitch, which it implies")
+    orthogonal: bool = option(False, "a stitch that rotates")
+    mask: Literal["identity", "semi-match", "abs-semi-match", "random-permutation", "match"] = (
+        option(
+            "identity",
+            "one source unit for each target unit, by this rule; identity masks nothing",
+        )
+    )
+    flatten: bool = option(False, "from place to place instead of from unit to unit")
+    init: Literal["random", "perm", "eye", "ps_inv", "ones-zeros"] = option(
+        "random",
+        "where the stitch starts; ps_inv, the closed form of its own family (not always the affine "
+        "map that every run saves and scores as ps_inv), is the one to take: from the others "
+        "training may not arrive, at low rank above all, and the run then warns",
+    )
+    solve_on: int | None = option(None, "training images to solve on; all if absent", least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveFields(Plan):
+    """What the stitch is trained for."""
+
+    group: ClassVar[str] = "objective"
+
+    direct: Literal["mse", "cka"] | None = option(
+        None, "fit the target representation by gradient, instead of the task"
+    )
+    target_type: Literal["hard", "soft_1", "soft_2", "soft_12", "soft_1_plus_2"] = option(
+        "hard", "labels, or the answers of sender (1), receiver (2) or both"
+    )
+    temperature: float = option(1.0, "of a teacher's answers and the grafted network's")
+    cka_reg: float = option(
+        0.0, "weight of CKA(stitched, target) in the loss; below 0 it rewards likeness"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StitchPlan(
+    TrainerFields,
+    ResumeFields,
+    RunFields,
+    DescentFields,
+    ObjectiveFields,
+    FamilyFields,
+    NetworkFields,
+    DataFields,
+    LayerFields,
+    PairFields,
+):
+    """Front of the sender, a stitch, end of the receiver; or every layer to every layer."""
+
+    verb: ClassVar[str] = "stitch"
+
+    augment: bool = option(
+        True,
+        "train on images as they are, not changed at random; so the sender's representations are "
+        "computed once and kept, if they fit in half of the free memory",
+    )
+    seed: int = option(
+        0, "seed of the stitch's random start and of the batch order", least=0, changes="seed"
+    )
+    measures: list[MeasureName] = option(
+        ["unbiased_cka", "linear_cka", "mean_cca"],
+        "similarity of stitched to target; in a matrix of source to target, those that follow from "
+        "means and covariances (unbiased_cka does not; compare.py has it)",
+    )
+    save_frequency: int = option(
+        10, "steps between pictures of the stitch, times the number of epochs", least=1
+    )
+    debug: bool = option(False, "one epoch of three batches, to see whether it runs")
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether layers are crossed."""
+        return bool(self.all or self.sender_layers or self.receiver_layers)
+
+    @property
+    def layers(self) -> tuple[str, str]:
+        """The sender's and the receiver's layer of a single stitch."""
+        assert self.sender_layer is not None
+        assert self.receiver_layer is not None
+        return self.sender_layer, self.receiver_layer
+
+    @property
+    def family_name(self) -> str:
+        """The family that `family` names, or that another field implies."""
+        return self.family or next((_IMPLIES[name][0] for name in self._implying), "affine")
+
+    @property
+    def family_options(self) -> dict[str, Any]:
+        """What a stitch of the family is made with, such as {"rank": 4}."""
+        return {
+            parameter: getattr(self, name)
+            for name, (family, parameter) in _IMPLIES.items()
+            if parameter and family == self.family_name
+        }
+
+    @property
+    def family_in_words(self) -> str:
+        """The family with what it is made with, such as "low_rank (rank 4)"."""
+        options = ", ".join(f"{name} {value}" for name, value in self.family_options.items())
+        return f"{self.family_name} ({options})" if options else self.family_name
+
+    @property
+    def trained_epochs(self) -> int:
+        """Epochs of training: none for a family that follows no gradient, one to debug."""
+        if not STITCHES[self.family_name].trainable:
+            return 0
+        return min(1, self.epochs) if self.debug else self.epochs
+
+    @property
+    def debug_images(self) -> int | None:
+        """How many images are enough to debug; None for all of them."""
+        return 3 * self.batch_size if self.debug else None
+
+    @property
+    def all_seeds(self) -> list[int]:
+        """Those that stitches are trained from."""
+        return [*range(self.seed, self.seed + self.seeds)]
+
+    @property
+    def _implying(self) -> list[str]:
+        unused = (None, False, "identity")
+        return [name for name in _IMPLIES if getattr(self, name) not in unused]
+
+    def check(self) -> None:
+        """Refuse fields that contradict each other.
+
+        Raises:
+            PlanError: if layers are missing or named in two ways, if two families are meant, or if
+                a field has no effect beside the others.
+        """
+        self._check_layers()
+        self._check_family()
+        self._check_objective()
+        if self.precision.endswith("-true") and self.precision != "32-true":
+            raise PlanError(
+                f"‹precision› {self.precision} would change the frozen networks, too; take "
+                "32-true, 16-mixed or bf16-mixed"
+            )
+        if self.is_matrix:
+            self._check_matrix()
+
+    def _check_layers(self) -> None:
+        lists = ("all", "sender_layers", "receiver_layers")
+        given = next((name for name in lists if getattr(self, name)), None)
+        for side in ("sender", "receiver"):
+            layer = getattr(self, f"{side}_layer")
+            if given and layer is not None:
+                raise PlanError(
+                    f"‹{given}› takes no ‹{side}_layer›, got {layer!r}; use ‹{side}_layers› {layer}"
+                )
+            if not given and layer is None:
+                raise PlanError(
+                    f"missing ‹{side}_layer› (layer of the {side} after which it is cut)"
+                )
+        if not given and self.seeds != 1:
+            raise PlanError(
+                "‹seeds› belongs to a matrix of stitches: say ‹all›, or for an interval of this "
+                f"one pair ‹sender_layers› {self.sender_layer} ‹receiver_layers› "
+                f"{self.receiver_layer} ‹seeds› {self.seeds}"
+            )
+
+    def _check_family(self) -> None:
+        family = self.family_name
+        for name in self._implying:
+            implied = _IMPLIES[name][0]
+            if implied != family:
+                raise PlanError(
+                    f"‹{name}› belongs to {_a(implied)} stitch, and this one is {family}; "
+                    "leave one of the two out"
+                )
+        for name, (needing, parameter) in _IMPLIES.items():
+            if parameter and needing == family and name not in self._implying:
+                raise PlanError(f"{_a(family)} stitch needs ‹{name}›")
+        if (family, self.init) in _NO_START:
+            raise PlanError(
+                f"‹init› {self.init} singles out no {family} stitch; choose another start"
+            )
+
+    def _check_objective(self) -> None:
+        if not self.trained_epochs:
+            self._check_untrained()
+        hard = self.target_type == "hard"
+        if self.direct and not hard:
+            raise PlanError(
+                "‹direct› fits the target representation, where ‹target_type› has no part; "
+                "leave one of the two out"
+            )
+        if hard and self.temperature != 1:
+            raise PlanError(
+                "‹temperature› softens the answers of a teacher; choose a ‹target_type›"
+            )
+        if self.direct == "cka" and self.cka_reg:
+            raise PlanError("‹direct› cka is CKA alone; leave ‹cka_reg› out or take ‹direct› mse")
+
+    def _check_untrained(self) -> None:
+        """Refuse what acts in training where there is none; defaults are as good as not given."""
+        family = self.family_name
+        trainable = STITCHES[family].trainable
+        if not trainable and self.epochs not in (0, self.default("epochs")):
+            raise PlanError(
+                f"‹epochs› {self.epochs} asks for training, and a stitch of family {family} has "
+                "no parameters to train; leave it out"
+            )
+        why = "‹epochs› 0 leaves none" if trainable else f"a stitch of family {family} has none"
+        for name in _TRAINING:
+            sets_how_few = name == "batch_size" and self.debug
+            if getattr(self, name) != self.default(name) and not sets_how_few:
+                raise PlanError(f"‹{name}› acts in training, and {why}")
+
+    def _check_matrix(self) -> None:
+        """Refuse what does nothing where every layer is stitched to every layer."""
+        if self.save_frequency != self.default("save_frequency"):
+            raise PlanError(
+                "‹save_frequency› is of the pictures of one stitch, and a matrix has none; leave "
+                "it out"
+            )
+        if self.devices not in ("auto", "1") or self.strategy != "auto":
+            raise PlanError("a matrix of stitches is made on one device; leave out ‹devices›")
+        if self.precision not in ("32-true", "bf16-mixed"):
+            raise PlanError(
+                f"a matrix of stitches is trained in 32-true or bf16-mixed, got {self.precision}"
+            )
+        if self.trained_epochs:
+            return
+        if self.init not in (self.default("init"), "ps_inv"):
+            raise PlanError(
+                f"‹init› {self.init} is where training starts, and here there is none: every "
+                "stitch is solved; leave it out"
+            )
+        if self.seeds > 1 and self.mask != "random-permutation":
+            raise PlanError(
+                "‹seeds› repeats what is random, and stitches that are only solved have nothing "
+                "random in them; train them or leave it out"
+            )
+
+    def default(self, name: str) -> Any:
+        """What a field is if it is not given."""
+        return options_of(type(self))[name].default
+
+
+def _a(family: str) -> str:
+    return f"{'an' if family[0] in 'aeiou' else 'a'} {family}"

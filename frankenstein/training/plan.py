@@ -1,0 +1,43 @@
+"""The plan of `train`: a network of the zoo, from seeds to a file."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from frankenstein.runs.fields import (
+    DataFields,
+    DescentFields,
+    ResumeFields,
+    RunFields,
+    TrainerFields,
+)
+from frankenstein.runs.schema import option
+from frankenstein.runs.types import DatasetName, NetworkName
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPlan(TrainerFields, ResumeFields, RunFields, DescentFields, DataFields):
+    """Train a network of the zoo.
+
+    SGD has Nesterov momentum 0.9; the learning rate is cut by 10 at one third and two thirds of the
+    epochs. The same two seeds give the same weights, bit for bit, on one machine.
+    """
+
+    verb: ClassVar[str] = "train"
+
+    dataset: DatasetName = option("cifar10", "data set")
+    epochs: int = option(300, "passes over the training data", least=0)
+    lr: float = option(
+        0.1, "learning rate at the start, cut by 10 at one third and two thirds", least=0
+    )
+    weight_decay: float = option(1e-4, "weight decay", least=0)
+    optimizer: Literal["sgd", "adam"] = option("sgd", "optimizer")
+    model: NetworkName = option("tiny10", "network of the zoo")
+    weights: str | None = option(
+        None, "trained weights to start from, for torchvision/<name>; DEFAULT for the best"
+    )
+    image_size: int | None = option(
+        None, "pixels to which images are resized; what the network is made for if absent"
+    )
+    init_noise: int = option(0, "seed of the initial weights", changes="seed")
+    gradient_noise: int = option(0, "seed of the batch order and of augmentation", changes="seed")
+    save_frequency: int = option(10_000, "steps between snapshots of the weights", least=1)
