@@ -72,7 +72,7 @@ class Spoken:
         """How a message names a field."""
         if name not in self.options and name != CONFIG.name:
             return name
-        return name.upper() if name in self.words.positionals else self.flags(name)[-1]
+        return name.upper() if name in self.words.positionals else self.shown(name)[-1]
 
     def command(self, plan: Plan) -> Command:
         """The command line that says a plan, without what is as by default."""
