@@ -92,6 +92,7 @@ class Verb(Entry):
     """A plan, the function `(plan, command) -> Run` that runs it, and what it does in one line."""
 
     runs: str  # "package.module:function"
+    is_step: bool = True  # whether a study may run it: it makes one run
 
     @property
     def runner(self) -> Any:
@@ -105,6 +106,7 @@ VERBS: Mapping[str, Verb] = {
         "frankenstein.studies.plan:DemoPlan",
         "Train two networks, stitch them in six ways, compare all layers, and show the outcome.",
         runs="frankenstein.studies.demo:run_demo",
+        is_step=False,
     ),
     "train": Verb(
         "frankenstein.training.plan:TrainPlan",
@@ -135,11 +137,13 @@ VERBS: Mapping[str, Verb] = {
         "frankenstein.studies.plan:StudyPlan",
         "Run several verbs one after the other into one folder, with one page that leads to all.",
         runs="frankenstein.studies.run:run_study",
+        is_step=False,
     ),
     "layers": Verb(
         "frankenstein.cli.verbs.layers:LayersPlan",
         "List the layers after which a network may be cut, in order, with what stitches see there.",
         runs="frankenstein.cli.verbs.layers:list_layers",
+        is_step=False,
     ),
     "report": Verb(
         "frankenstein.studies.plan:ReportPlan",

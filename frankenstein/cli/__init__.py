@@ -8,6 +8,7 @@ from frankenstein import __doc__ as question
 from frankenstein import __version__
 from frankenstein.buffers import keep_buffers
 from frankenstein.catalog import VERBS
+from frankenstein.cli.commands import command_of
 from frankenstein.cli.errors import Outcome, UsageError, one_line
 from frankenstein.cli.help import help_text, table
 from frankenstein.cli.parser import parse
@@ -61,7 +62,7 @@ def _run(said: Spoken, words: list[str], program: str, outcome: Outcome) -> None
     keep_buffers()
     quiet = getattr(plan, "quiet", False)
     try:
-        run = plan.run(said.command(plan))
+        run = plan.run(command_of(plan))
     except AlreadyDone as done:
         folder, shown = done.folder, [str(done)]
     else:

@@ -1,13 +1,12 @@
 """How a verb is said on the command line: its text, its positionals, its short flags."""
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from frankenstein.catalog import VERBS
-from frankenstein.runs.plan import Command, Plan
+from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import Option, options_of
 
 CONFIG = Option("config", str, None, "YAML file of values; options win", "options", None, "nothing")
@@ -73,30 +72,6 @@ class Spoken:
         if name not in self.options and name != CONFIG.name:
             return name
         return name.upper() if name in self.words.positionals else self.shown(name)[-1]
-
-    def command(self, plan: Plan) -> Command:
-        """The command line that says a plan, without what is as by default."""
-        words, flags = [], []
-        for name, one in self.options.items():
-            value = getattr(plan, name)
-            if value == one.default or value is None or value == []:
-                continue
-            values = [str(part) for part in (value if isinstance(value, list) else [value])]
-            own = self.flags(name)
-            if not own:
-                words.append((self.words.positionals.index(name), values))
-            elif one.hint is bool:
-                flags.append(own[-1] if value else f"--no-{own[-1][2:]}")
-            else:
-                flags += [own[-1], *values]
-        said = [word for _, values in sorted(words) for word in values]
-        replay = f"frankenstein {self.verb} --config {{config}}"
-        return Command(
-            shlex.join(["frankenstein", self.verb, *said, *flags]),
-            replay,
-            f"{replay} --resume",
-            "console",
-        )
 
 
 def spoken(verb: str) -> Spoken:

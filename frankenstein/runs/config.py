@@ -16,7 +16,7 @@ P = TypeVar("P", bound=Plan)
 
 def dump(plan: Plan) -> str:
     """The complete YAML of a plan, which replays it: every field; a resumed run is the same run."""
-    return yaml.safe_dump({**plan.values(), **_not_resumed(plan)}, sort_keys=False)
+    return yaml.dump({**plan.values(), **_not_resumed(plan)}, Dumper=_Dumper, sort_keys=False)
 
 
 def read_plan(kind: type[P], path: str | Path, **changed: Any) -> P:
@@ -67,6 +67,13 @@ def read_values(kind: type[Plan], path: str | Path) -> dict[str, Any]:
             f"‹config› {path} must be lines of `name: value`, got a {type(content).__name__}"
         )
     return {key: _value(kind, key, value, path) for key, value in content.items()}
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML would write a value that stands twice as a reference to the first."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 class _Loader(yaml.SafeLoader):

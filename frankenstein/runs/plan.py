@@ -3,10 +3,12 @@
 The command line, a YAML file, a notebook and a study make the same plan.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from frankenstein.catalog import VERBS
+from frankenstein.errors import PlanError
 from frankenstein.runs.schema import options_of
 from frankenstein.runs.values import checked
 
@@ -14,14 +16,25 @@ if TYPE_CHECKING:
     from frankenstein.runs.run import Run
 
 
+def _no_words(line: str, study: str) -> "Plan":
+    raise PlanError(
+        f"in Python a step is {{verb: {{field: value}}}}, got the command line {line!r}"
+    )
+
+
 @dataclass(frozen=True)
 class Command:
-    """How the one who runs a plan would write it; pages show it. As it stands, in Python."""
+    """How the one who runs a plan writes it, and others: on pages, and as steps of a study.
+
+    As it stands, in Python.
+    """
 
     line: str = ""  # all of it, or nothing
     replay: str = "read_plan({kind}, {config!r}).run()"
     resume: str = "read_plan({kind}, {config!r}, resume=True).run()"
     language: str = "python"
+    of: "Callable[[Plan], Command] | None" = None  # how another plan is written
+    read: "Callable[[str, str], Plan]" = _no_words  # a step and the folder of its study -> its plan
 
 
 @dataclass(frozen=True, kw_only=True)

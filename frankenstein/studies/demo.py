@@ -1,134 +1,107 @@
 """The main job from nothing: two networks, six stitches, one matrix, one report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+import yaml
 
-from frankenstein.cli.verbs.compare import compare
-from frankenstein.cli.verbs.stitch import stitch
-from frankenstein.cli.verbs.train import train
+from frankenstein.catalog import STITCHES
 from frankenstein.errors import UserError
-from frankenstein.files import write_whole
-from frankenstein.networks.cards import cards_of
 from frankenstein.report import Picture, bars, markdown_table, rich_table
-from frankenstein.runs.config import dump, read_config
-from frankenstein.runs.folder import RunFolder, claim_folder
-from frankenstein.runs.page import write_run_report
-from frankenstein.runs.schema import REQUIRED, read_schema
-from frankenstein.similarity.run import run_compare
-from frankenstein.stitching.options import epochs_of
-from frankenstein.stitching.run import run_stitch
+from frankenstein.runs.page import write_page
+from frankenstein.runs.plan import Command
+from frankenstein.runs.run import Run
 from frankenstein.stitching.score_tables import interval_text
-from frankenstein.training.run import run_train
+from frankenstein.studies.plan import DemoPlan
+from frankenstein.studies.run import begin, run_step
 
 KINDS = ("identity", "permutation", "pseudo_inverse", "low_rank", "sparse", "cka_regularized")
-_CONFIGS = Path(__file__).parents[2] / "configs" / "stitch"
+_STUDY = Path(__file__).parents[2] / "configs" / "studies" / "demo.yaml"
 _EPOCHS = {"digits": 20, "fashion": 4}  # of a network: 95 % of held-out digits, 90 % of clothes
 _STITCH_EPOCHS = {"digits": 10, "fashion": 1}  # of a stitch that is trained
 _COLUMNS = ("relative_accuracy", "agreement", "unbiased_cka", "mean_cca")
 _SHARES = ("accuracy", "relative", "agreement")
 
-Scores = Mapping[str, Mapping[str, float]]  # of every kind
+Numbers = Mapping[str, Mapping[str, float]]  # of every kind
 
 
-def run_demo(values: Mapping[str, Any], config: str) -> tuple[Path, Scores]:
-    """Run `frankenstein demo` with these values; returns its folder and each kind's scores."""
-    kinds = {kind: _options(kind) for kind in KINDS}
-    dataset, epochs = values["dataset"], values["epochs"]
-    folder = claim_folder(Path(values["out_dir"]) / "demo", f"{values['model']}-{dataset}")
-    write_whole(folder / "config.yaml", config)
-    common = {
-        "dataset": dataset,
-        "data_root": values["data_root"],
-        "out_dir": str(folder),
-        "quiet": values["quiet"],
-    }
-    networks = []
-    for seed in (0, 1):
-        options = _defaults(train) | common
-        options |= {"model": values["model"], "init_noise": seed, "gradient_noise": seed}
-        options["epochs"] = _EPOCHS[dataset] if epochs is None else epochs
-        networks.append(run_train(options, dump(train, options))[0] / "network.safetensors")
-    pair = {"sender": str(networks[0]), "receiver": str(networks[1])}
-    cuts = {"sender_layer": values["layer"], "receiver_layer": values["layer"]}
-    scores = {}
-    for kind, special in kinds.items():
-        options = _defaults(stitch) | special | common | pair | cuts
-        if epochs_of(options):
-            options["epochs"] = min(options["epochs"], _STITCH_EPOCHS[dataset])
-        scores[kind] = run_stitch(options, dump(stitch, options))[1]
-    options = _defaults(compare) | common | pair
-    compared = run_compare(options, dump(compare, options))
-    (matrix,) = compared.matrices.values()
-    picture = Picture("matrix", matrix.plot(), _MATRIX)
-    run = RunFolder(folder, True, "demo", dict(values), cards_of(pair))
-    _report(run, scores, picture, compared.folder / f"{matrix.measure}.csv")
-    return folder, scores
+def run_demo(plan: DemoPlan, command: Command) -> Run:
+    """Run the plan of `demo`: the steps of its study, and a page of its own."""
+    steps = _steps(plan)
+    demo = begin(plan, plan.run_name or f"{plan.model}-{plan.dataset}", command)
+    runs = [run_step(step, demo, plan) for step in steps]
+    stitches = {run.name: run.numbers for run in runs if run.name in KINDS}
+    *_, compared = runs
+    demo.networks = compared.networks
+    _write(demo, plan, stitches, compared)
+    images = next(iter(stitches.values()))["n/receiver"]
+    title = f"six stitches, {images:,} held-out images"
+    demo.shown.append(rich_table(*_rows(stitches), percent=_SHARES, title=title))
+    return demo
 
 
-def demo_table(scores: Scores) -> Table:
-    """The outcome for the terminal."""
-    n = next(iter(scores.values()))["n/receiver"]
-    title = f"six stitches, {n:,} held-out images"
-    return rich_table(*_rows(scores), percent=_SHARES, title=title)
+def _steps(plan: DemoPlan) -> list[dict[str, dict[str, Any]]]:
+    """The steps of the study, of this network, data set and layer."""
+    if not _STUDY.exists():
+        raise UserError(f"the demo reads {_STUDY.name} of configs/studies, which a clone has")
+    steps = deepcopy(yaml.safe_load(_STUDY.read_text(encoding="utf-8"))["steps"])
+    for step in steps:
+        for verb, values in step.items():
+            values["dataset"] = plan.dataset
+            if verb == "train":
+                epochs = _EPOCHS[plan.dataset] if plan.epochs is None else plan.epochs
+                values |= {"model": plan.model, "epochs": epochs}
+            if verb == "stitch":
+                values |= {"sender_layer": plan.layer, "receiver_layer": plan.layer}
+                if STITCHES[values["family"]].trainable:
+                    values["epochs"] = min(values["epochs"], _STITCH_EPOCHS[plan.dataset])
+    return steps
 
 
-def _options(kind: str) -> dict[str, Any]:
-    """What configs/stitch says of a kind."""
-    path = _CONFIGS / f"{kind}.yaml"
-    if not path.exists():
-        raise UserError("the demo reads configs/stitch, which a clone of the repository has")
-    return read_config(read_schema(stitch), str(path))
-
-
-def _defaults(verb: Callable[..., Any]) -> dict[str, Any]:
-    options = read_schema(verb).options.values()
-    return {option.name: option.default for option in options if option.default is not REQUIRED}
-
-
-def _rows(scores: Scores) -> tuple[list[list[Any]], list[str]]:
+def _rows(stitches: Numbers) -> tuple[list[list[Any]], list[str]]:
     """Sender and receiver by themselves, then every kind of stitch as it is in the end."""
-    first = next(iter(scores.values()))
+    first = next(iter(stitches.values()))
     rows: list[list[Any]] = [
-        [whose, *_accuracy_of(first, whose), *[None] * len(_COLUMNS)]
-        for whose in ("sender", "receiver")
+        [role, *_accuracy_of(first, role), *[None] * len(_COLUMNS)]
+        for role in ("sender", "receiver")
     ]
-    for kind, found in scores.items():
-        others = (found[f"{column}/after"] for column in _COLUMNS)
-        rows.append([kind, *_accuracy_of(found, "after"), *others])
+    for kind, numbers in stitches.items():
+        others = (numbers[f"{column}/after"] for column in _COLUMNS)
+        rows.append([kind, *_accuracy_of(numbers, "after"), *others])
     names = [column.removesuffix("_accuracy").replace("_", " ") for column in _COLUMNS]
     return rows, ["", "accuracy", "95\xa0% interval", *names]
 
 
-def _accuracy_of(scores: Mapping[str, float], whose: str) -> tuple[float, str]:
-    low, high = (scores[f"accuracy_{end}/{whose}"] for end in ("low", "high"))
-    return scores[f"accuracy/{whose}"], interval_text(low, high)
+def _accuracy_of(numbers: Mapping[str, float], row: str) -> tuple[float, str]:
+    low, high = (numbers[f"accuracy_{end}/{row}"] for end in ("low", "high"))
+    return numbers[f"accuracy/{row}"], interval_text(low, high)
 
 
-def _report(run: RunFolder, scores: Scores, matrix: Picture, compared: Path) -> None:
-    first, values = next(iter(scores.values())), run.options
-    lines = {whose: first[f"accuracy/{whose}"] for whose in ("sender", "receiver")}
+def _write(demo: Run, plan: DemoPlan, stitches: Numbers, compared: Run) -> None:
+    first = next(iter(stitches.values()))
+    lines = {role: first[f"accuracy/{role}"] for role in ("sender", "receiver")}
     heights = {
-        kind.replace("_", "\n"): {when: found[f"accuracy/{when}"] for when in ("before", "after")}
-        for kind, found in scores.items()
+        kind.replace("_", "\n"): {when: one[f"accuracy/{when}"] for when in ("before", "after")}
+        for kind, one in stitches.items()
     }
-    run.summary |= {f"accuracy/{whose}": value for whose, value in lines.items()}
-    write_run_report(
-        run,
-        f"Two {values['model']} networks on {values['dataset']}",
+    demo.numbers |= {f"accuracy/{role}": value for role, value in lines.items()}
+    ((measure, matrix),) = compared.matrices().items()
+    table = (compared.folder / f"{measure}.csv").relative_to(demo.folder)
+    write_page(
+        demo,
+        f"Two {plan.model} networks on {plan.dataset}",
         [
             "Two networks were trained from different seeds. The front of the first was stitched "
-            f"to the end of the second at `{values['layer']}`, in six ways. Everything below is "
+            f"to the end of the second at `{plan.layer}`, in six ways. Everything below is "
             f"measured on {first['n/receiver']:,} held-out images (intervals are Wilson's, in %); "
             "measures compare stitched with target, place by place.",
-            markdown_table(*_rows(scores), percent=_SHARES),
+            markdown_table(*_rows(stitches), percent=_SHARES),
             Picture("accuracy", bars(heights, lines=lines), _ACCURACY),
-            matrix,
-            f"Every value of the matrix is in `{compared.relative_to(run.path)}`. "
-            "Each run under `train/`, `stitch/` and `compare/` has its own report, and its "
-            "`config.yaml` replays it.",
+            Picture("matrix", matrix.plot(), _MATRIX),
+            f"Every value of the matrix is in `{table}`. Each run under `train/`, `stitch/` and "
+            "`compare/` has its own report, and its `config.yaml` replays it.",
         ],
     )
 

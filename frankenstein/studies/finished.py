@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from frankenstein.catalog import VERBS
 from frankenstein.errors import UserError
-from frankenstein.networks.cards import SIDES
 from frankenstein.runs.resume import PARTIAL
+from frankenstein.runs.run import read_record
+from frankenstein.runs.schema import options_of
 
-# Options that change no number: where things lie, what is shown, and where it is computed.
-_IDLE = {"out_dir", "run_name", "data_root", "quiet", "resume", "accelerator", "devices"}
-_SEEDS = {"seed", "init_noise", "gradient_noise"}
+_NETWORKS = ("sender", "receiver", "subject")  # fields of plans that name a network
 _OF_CARDS = {"init_seed", "order_seed", "file", "sha256"}  # what two seeds of one network differ in
-_NAMES = ("run.json", "summary.json")
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A run that is whole."""
+class FinishedRun:
+    """A run that is whole, as its records have it: any version may have written them."""
 
     folder: Path
     record: Mapping[str, Any]  # run.json
@@ -32,9 +31,12 @@ class Finished:
 
     @property
     def cards(self) -> dict[str, Any]:
-        """Its networks; those of --more by number, for their files are a matter of seeds."""
-        cards = enumerate(self.record["cards"].items(), start=-1)  # sender, receiver, more 1
-        return {whose if whose in SIDES else f"more {i}": card for i, (whose, card) in cards}
+        """Its networks; further ones by number, for their files are a matter of seeds."""
+        own = [name for name in _NETWORKS if self.record["options"].get(name)]
+        cards = self.record["cards"]
+        further = [card for role, card in cards.items() if role not in own]
+        named = {role: card for role, card in cards.items() if role in own}
+        return named | {f"more {i}": card for i, card in enumerate(further, start=1)}
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -42,30 +44,36 @@ class Finished:
         kept = {
             name: value
             for name, value in self.record["options"].items()
-            if name not in _IDLE | _SEEDS and name not in (*self.cards, "more")
+            if self._changes(name) == "numbers" and name not in (*_NETWORKS, "more")
         }
-        for whose, card in self.cards.items():
+        for role, card in self.cards.items():
             # Of a network whose seeds are unknown it is unknown whether it differs in these alone.
             gone = _OF_CARDS if card["init_seed"] is not None else _OF_CARDS - {"sha256"}
-            kept |= {f"{whose} {what}": v for what, v in card.items() if what not in gone}
+            kept |= {f"{role} {what}": v for what, v in card.items() if what not in gone}
         return {"verb": self.verb, **kept}
 
     @property
     def seeds(self) -> dict[str, Any]:
         """The seeds of the run and of its networks."""
-        found = {name: v for name, v in self.record["options"].items() if name in _SEEDS}
-        for whose, card in self.cards.items():
-            seeds = card["init_seed"], card["order_seed"]
-            found[whose] = "/".join("–" if seed is None else str(seed) for seed in seeds)
-        return found
+        options = self.record["options"].items()
+        seeds = {name: value for name, value in options if self._changes(name) == "seed"}
+        for role, card in self.cards.items():
+            both = card["init_seed"], card["order_seed"]
+            seeds[role] = "/".join("–" if seed is None else str(seed) for seed in both)
+        return seeds
 
     @property
     def networks(self) -> dict[str, str]:
-        """The sha256 of its networks, by whose they are."""
-        return {whose: card["sha256"] for whose, card in self.cards.items()}
+        """The sha256 of its networks, by role."""
+        return {role: card["sha256"] for role, card in self.cards.items()}
+
+    def _changes(self, name: str) -> str:
+        """What a field can change; of one that this version does not know, the numbers."""
+        known = options_of(VERBS[self.verb].target) if self.verb in VERBS else {}
+        return known[name].changes if name in known else "numbers"
 
 
-def read_finished(folders: Iterable[str]) -> tuple[list[Finished], list[Path]]:
+def read_finished(folders: Iterable[str]) -> tuple[list[FinishedRun], list[Path]]:
     """The runs in these folders, each once, and folders of runs that are not finished.
 
     Raises:
@@ -78,17 +86,17 @@ def read_finished(folders: Iterable[str]) -> tuple[list[Finished], list[Path]]:
     partial = [names[path] for path in paths if path.name.endswith(PARTIAL)]
     whole = [names[path] for path in paths if not path.name.endswith(PARTIAL)]
     if not whole:
-        raise UserError(f"{partial[0]} is not finished; go on with it by --resume")
+        raise UserError(f"{partial[0]} is not finished; go on with it by ‹resume›")
     return [_read(path) for path in whole], partial
 
 
-def groups(runs: Iterable[Finished]) -> dict[str, list[Finished]]:
+def groups(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
     """Runs that differ in their seeds alone, by a name that says what other groups have not."""
-    together: dict[str, list[Finished]] = {}
+    together: dict[str, list[FinishedRun]] = {}
     for run in runs:
         together.setdefault(json.dumps(run.asked, sort_keys=True), []).append(run)
     asked = [found[0].asked for found in together.values()]
-    named: dict[str, list[Finished]] = {}
+    named: dict[str, list[FinishedRun]] = {}
     for one, found in zip(asked, together.values(), strict=True):
         others = [other for other in asked if other["verb"] == one["verb"]]
         said = {k: v for k, v in one.items() if any(other.get(k) != v for other in others)}
@@ -99,7 +107,7 @@ def groups(runs: Iterable[Finished]) -> dict[str, list[Finished]]:
     return named
 
 
-def replays(runs: Iterable[Finished]) -> list[Finished]:
+def replays(runs: Iterable[FinishedRun]) -> list[FinishedRun]:
     """Those that repeat an earlier one, seeds and networks included: they are no further sample."""
     known, found = set(), []
     for run in runs:
@@ -109,24 +117,13 @@ def replays(runs: Iterable[Finished]) -> list[Finished]:
     return found
 
 
-def _read(folder: Path) -> Finished:
-    parts = []
-    for name in _NAMES:
-        file = folder / name
-        if not file.is_file():
-            inside = folder.is_dir() and any(folder.glob(f"*/{name}"))
-            hint = f"name the runs inside: {folder}/*" if inside else "give results/<verb>/<run>"
-            raise UserError(f"{folder} is no folder of a run: there is no {file}; {hint}")
-        try:
-            parts.append(json.loads(file.read_text(encoding="utf-8")))
-        except ValueError:
-            raise UserError(f"{file} is damaged: it is not JSON; run again") from None
-    record, scores = parts
+def _read(folder: Path) -> FinishedRun:
+    record, scores = (read_record(folder, name) for name in ("run.json", "summary.json"))
     if not {"verb", "options", "cards"} <= set(record):
         raise UserError(f"{folder} was written by another version of frankenstein; run it again")
     if record["verb"] == "report":
         raise UserError(f"{folder} is a report itself; name the runs that it joins")
-    return Finished(folder, record, scores)
+    return FinishedRun(folder, record, scores)
 
 
 def said_of(asked: Mapping[str, Any]) -> str:

@@ -1,19 +1,16 @@
 """Many finished runs as one report: what is shown of them, and the folder that holds it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any
-
-from rich.console import RenderableType
 
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.files import write_whole
-from frankenstein.runs.folder import run_folder
-from frankenstein.runs.page import write_run_report
-from frankenstein.studies.finished import Finished, groups, read_finished
+from frankenstein.runs.page import write_page
+from frankenstein.runs.plan import Command
+from frankenstein.runs.run import Run
+from frankenstein.studies.finished import FinishedRun, groups, read_finished
 from frankenstein.studies.joined_page import (
-    Study,
+    JoinedRuns,
     csv_of,
     pictures,
     remarks,
@@ -22,6 +19,7 @@ from frankenstein.studies.joined_page import (
     short_score_table,
     sweep_figures,
 )
+from frankenstein.studies.plan import ReportPlan
 
 _MAIN = (  # what is shown if nothing else is asked for: a stitch beside its control
     "accuracy/held_out",
@@ -37,46 +35,47 @@ _MAIN = (  # what is shown if nothing else is asked for: a stitch beside its con
 _FEW = 6  # scores that are shown of runs that have none of these
 
 
-def run_report(values: Mapping[str, Any], config: str) -> tuple[Path, list[RenderableType]]:
-    """Run `frankenstein report` with these values; returns its folder and what to show."""
-    runs, partial = read_finished(values["runs"])
-    study = Study(groups(runs), _chosen(runs, values["scores"]))
-    name = values["run_name"] or f"{'-'.join(study.verbs)}-{len(runs)}-runs"
+def run_report(plan: ReportPlan, command: Command) -> Run:
+    """Run the plan of `report`."""
+    runs, partial = read_finished(plan.runs)
+    joined = JoinedRuns(groups(runs), _chosen(runs, plan.scores))
+    name = plan.run_name or f"{'-'.join(joined.verbs)}-{len(runs)}-runs"
     notes = [f"Left out, for they are not finished: {', '.join(p.name for p in partial)}"]
     notes = notes if partial else []
     known = {score for run in runs for score in run.scores}
-    if values["scores"] is None and len(study.scores) < len(known):
+    if plan.scores is None and len(joined.scores) < len(known):
         notes.append(
-            f"{len(study.scores)} of {len(known)} scores are shown; --scores chooses others, by "
-            "name or pattern."
+            f"{len(joined.scores)} of {len(known)} scores are shown; `scores` chooses "
+            "others, by name or pattern."
         )
     plural = "runs" if len(runs) > 1 else "run"
-    with run_folder(values["out_dir"], "report", name, config) as run:
-        run.summary |= study.summary()
-        write_whole(run.path / "scores.csv", csv_of(study))
-        write_run_report(
+    with Run.write(plan, name, command=command) as run:
+        run.numbers |= joined.summary()
+        write_whole(run.folder / "scores.csv", csv_of(joined))
+        write_page(
             run,
             f"Report: {name}",
             [
-                f"{len(runs)} {plural} of {' and '.join(study.verbs)}, joined. A row of the first "
+                f"{len(runs)} {plural} of {' and '.join(joined.verbs)}, joined. A row of the first "
                 "table is a group of runs that differ in nothing but seeds: their own, and those "
                 "that their networks were trained from.",
                 "## Scores",
-                score_table(study),
+                score_table(joined),
                 *notes,
-                *remarks(study),
-                *sweep_figures(study),
-                *pictures(study),
+                *remarks(joined),
+                *sweep_figures(joined),
+                *pictures(joined),
                 "## Runs",
-                run_table(study, run.final),
+                run_table(joined, run.final),
                 "`scores.csv` holds the same numbers in full. A network's seeds are those of its "
                 "weights and of its batch order.",
             ],
         )
-    return run.path, [*notes, short_score_table(study, run.path.name)]
+    run.shown = [*notes, short_score_table(joined, run.name)]
+    return run
 
 
-def _chosen(runs: Sequence[Finished], patterns: Sequence[str] | None) -> list[str]:
+def _chosen(runs: Sequence[FinishedRun], patterns: Sequence[str] | None) -> list[str]:
     """The names of scores that match, in the order of the patterns.
 
     Raises:

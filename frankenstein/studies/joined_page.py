@@ -18,7 +18,7 @@ from rich.table import Table
 from frankenstein.intervals import mean_and_margin
 from frankenstein.report import Picture, format_value, intervals, markdown_table, rich_table
 from frankenstein.stitching.score_tables import PERCENT
-from frankenstein.studies.finished import Finished, replays
+from frankenstein.studies.finished import FinishedRun, replays
 from frankenstein.studies.sweep import find_sweep, sweep_pictures
 
 _DRAWN = 12  # scores that have a figure, at most
@@ -26,14 +26,14 @@ _NAME = 16  # letters of a group's name that the terminal keeps on one line
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class JoinedRuns:
     """Groups of runs by name, and the names of the scores that are shown of them."""
 
-    groups: Mapping[str, Sequence[Finished]]
+    groups: Mapping[str, Sequence[FinishedRun]]
     scores: Sequence[str]
 
     @property
-    def runs(self) -> list[Finished]:
+    def runs(self) -> list[FinishedRun]:
         """All of them."""
         return [run for group in self.groups.values() for run in group]
 
@@ -43,11 +43,11 @@ class Study:
         return list(dict.fromkeys(run.verb for run in self.runs))
 
     @cached_property
-    def replays(self) -> list[Finished]:
+    def replays(self) -> list[FinishedRun]:
         """Runs that repeat another; a mean does not count them again."""
         return replays(self.runs)
 
-    def counted(self, group: str) -> list[Finished]:
+    def counted(self, group: str) -> list[FinishedRun]:
         """The runs that a group's mean is over."""
         return [run for run in self.groups[group] if run not in self.replays]
 
@@ -73,72 +73,74 @@ class Study:
         return record
 
 
-def score_table(study: Study) -> str:
+def score_table(joined: JoinedRuns) -> str:
     """A row for each group: how many runs, and each score's mean ± margin."""
-    return markdown_table(*_rows(study, study.scores), right=study.scores)
+    return markdown_table(*_rows(joined, joined.scores), right=joined.scores)
 
 
-def short_score_table(study: Study, title: str) -> Table:
+def short_score_table(joined: JoinedRuns, title: str) -> Table:
     """The same for the terminal: as many scores as fit whole beside the names of groups."""
     width, endless = Console().width, Console(width=10_000)
-    count = len(study.scores)
-    table = _first_scores(study, count, title)
+    count = len(joined.scores)
+    table = _first_scores(joined, count, title)
     while count > 1 and Measurement.get(endless, endless.options, table).minimum > width:
         count -= 1
-        table = _first_scores(study, count, title)
+        table = _first_scores(joined, count, title)
     return table
 
 
-def _first_scores(study: Study, count: int, title: str) -> Table:
-    scores = study.scores[:count]
-    rows, header = _rows(study, scores)
-    left = len(study.scores) - count
+def _first_scores(joined: JoinedRuns, count: int, title: str) -> Table:
+    scores = joined.scores[:count]
+    rows, header = _rows(joined, scores)
+    left = len(joined.scores) - count
     said = f"{title}; {left} more of its scores are in the report and in scores.csv"
     table = rich_table(rows, header, title=said if left else title, right=scores)
-    table.columns[0].min_width = min(_NAME, max(map(len, study.groups)))
+    table.columns[0].min_width = min(_NAME, max(map(len, joined.groups)))
     return table
 
 
-def remarks(study: Study) -> Iterator[str]:
+def remarks(joined: JoinedRuns) -> Iterator[str]:
     """How to read the table, and what makes its intervals say less than they seem to."""
-    repeated = [group for group in study.groups if len(study.counted(group)) > 1]
+    repeated = [group for group in joined.groups if len(joined.counted(group)) > 1]
     if repeated:
         yield (
             "± is half the width of the 95 % t interval of the mean over a group's runs. "
-            + _said_of(study, repeated)
+            + _said_of(joined, repeated)
         )
     else:
         yield "No two of these runs differ in seeds alone, so there is no interval."
-    if study.replays:
-        names = ", ".join(f"`{run.folder.name}`" for run in study.replays)
+    if joined.replays:
+        names = ", ".join(f"`{run.folder.name}`" for run in joined.replays)
         yield f"Run again from the same seeds, and so not counted as further runs: {names}."
-    commits = {run.record.get("commit") for run in study.runs}
+    commits = {run.record.get("commit") for run in joined.runs}
     if len(commits) > 1:
         said = ", ".join(f"`{_short(str(commit))}`" for commit in sorted(map(str, commits)))
         yield f"The runs were made by different versions of the code: {said}."
-    warned = [f"- `{run.folder.name}`: {w}" for run in study.runs for w in run.record["warnings"]]
+    warned = [f"- `{run.folder.name}`: {w}" for run in joined.runs for w in run.record["warnings"]]
     if warned:
         yield "Python warned in these runs:\n\n" + "\n".join(warned)
 
 
-def sweep_figures(study: Study) -> Iterator[Picture]:
+def sweep_figures(joined: JoinedRuns) -> Iterator[Picture]:
     """Scores over layers or over a number, if that is what the groups differ in."""
-    sweep = find_sweep(study.groups)
+    sweep = find_sweep(joined.groups)
     means = {
         score: {
-            group: study.mean(group, score) for group in study.groups if study.values(group, score)
+            group: joined.mean(group, score)
+            for group in joined.groups
+            if joined.values(group, score)
         }
-        for score in study.scores[:_DRAWN]
+        for score in joined.scores[:_DRAWN]
     }
     return iter(()) if sweep is None else sweep_pictures(sweep, means)
 
 
-def pictures(study: Study) -> Iterator[Picture]:
+def pictures(joined: JoinedRuns) -> Iterator[Picture]:
     """The first scores, each with all groups below each other."""
-    for i, score in enumerate(study.scores[:_DRAWN], start=1):
-        values = {group: found for group in study.groups if (found := study.values(group, score))}
+    for i, score in enumerate(joined.scores[:_DRAWN], start=1):
+        values = {group: found for group in joined.groups if (found := joined.values(group, score))}
         if values:
-            means = {group: study.mean(group, score) for group in values}
+            means = {group: joined.mean(group, score) for group in values}
             yield Picture(
                 f"score-{i}",
                 intervals(values, means, score, percent=_is_share(score)),
@@ -148,58 +150,58 @@ def pictures(study: Study) -> Iterator[Picture]:
             )
 
 
-def run_table(study: Study, folder: Path) -> str:
+def run_table(joined: JoinedRuns, folder: Path) -> str:
     """Every run with a link to its report, for a page that lies in the folder."""
-    seeds = list(dict.fromkeys(name for run in study.runs for name in run.seeds))
+    seeds = list(dict.fromkeys(name for run in joined.runs for name in run.seeds))
     rows = [
         [
             _linked(run.folder, folder),
             group,
             *(run.seeds.get(name) for name in seeds),
-            *(run.scores.get(score) for score in study.scores),
+            *(run.scores.get(score) for score in joined.scores),
         ]
-        for group, runs in study.groups.items()
+        for group, runs in joined.groups.items()
         for run in runs
     ]
-    header = ["run", "group", *(name.replace("_", " ") for name in seeds), *study.scores]
-    return markdown_table(rows, header, percent=[*filter(_is_share, study.scores)])
+    header = ["run", "group", *(name.replace("_", " ") for name in seeds), *joined.scores]
+    return markdown_table(rows, header, percent=[*filter(_is_share, joined.scores)])
 
 
-def csv_of(study: Study) -> str:
+def csv_of(joined: JoinedRuns) -> str:
     """A line for each run, with its seeds and scores."""
-    seeds = list(dict.fromkeys(name for run in study.runs for name in run.seeds))
+    seeds = list(dict.fromkeys(name for run in joined.runs for name in run.seeds))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "group", *(f"seed of {name}" for name in seeds), *study.scores])
-    for group, runs in study.groups.items():
+    writer.writerow(["run", "group", *(f"seed of {name}" for name in seeds), *joined.scores])
+    for group, runs in joined.groups.items():
         for run in runs:
-            numbers = [run.scores.get(score) for score in study.scores]
+            numbers = [run.scores.get(score) for score in joined.scores]
             writer.writerow([run.folder, group, *(run.seeds.get(n) for n in seeds), *numbers])
     return text.getvalue()
 
 
-def _rows(study: Study, scores: Sequence[str]) -> tuple[list[list[Any]], list[str]]:
+def _rows(joined: JoinedRuns, scores: Sequence[str]) -> tuple[list[list[Any]], list[str]]:
     rows = [
-        [group, len(study.counted(group)), *(_cell(study, group, score) for score in scores)]
-        for group in study.groups
+        [group, len(joined.counted(group)), *(_cell(joined, group, score) for score in scores)]
+        for group in joined.groups
     ]
     return rows, ["group", "runs", *scores]
 
 
-def _cell(study: Study, group: str, score: str) -> str:
-    (mean, margin), share = study.mean(group, score), _is_share(score)
-    found, all_runs = len(study.values(group, score)), len(study.counted(group))
+def _cell(joined: JoinedRuns, group: str, score: str) -> str:
+    (mean, margin), share = joined.mean(group, score), _is_share(score)
+    found, all_runs = len(joined.values(group, score)), len(joined.counted(group))
     text = format_value(mean, share)
     if math.isfinite(margin):
         text = f"{text.removesuffix(' %')} ± {format_value(margin, share)}"
     return f"{text} ({found} of {all_runs})" if 0 < found < all_runs else text
 
 
-def _said_of(study: Study, groups: Sequence[str]) -> str:
+def _said_of(joined: JoinedRuns, groups: Sequence[str]) -> str:
     """What varies within the groups, and whether their runs are independent."""
     varying, shared = set(), False
     for group in groups:
-        runs = study.counted(group)
+        runs = joined.counted(group)
         first = runs[0].seeds
         varying |= {name for run in runs for name, seed in run.seeds.items() if seed != first[name]}
         pairs = {tuple(run.networks.values()) for run in runs}

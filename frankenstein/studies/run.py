@@ -1,79 +1,137 @@
-"""One study: its steps are checked, run one after the other, and told of on one page."""
+"""One study: its steps are run one after the other, and told of on one page."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from frankenstein.cli.verbs.study_steps import FOLDER, Step
-from frankenstein.errors import AlreadyDone
+from frankenstein.catalog import VERBS
+from frankenstein.errors import AlreadyDone, PlanError, did_you_mean
 from frankenstein.files import write_whole
-from frankenstein.report import markdown_table
-from frankenstein.runs.folder import RunFolder, claim_folder
-from frankenstein.runs.page import write_run_report
-from frankenstein.runs.schema import read_schema
+from frankenstein.report.tables import markdown_table
+from frankenstein.runs.config import dump
+from frankenstein.runs.fields import RunFields
+from frankenstein.runs.folder import claim_folder
+from frankenstein.runs.page import write_page
+from frankenstein.runs.plan import Command, Plan
+from frankenstein.runs.run import Run
+from frankenstein.runs.schema import options_of
+from frankenstein.runs.values import read_words
+from frankenstein.studies.plan import DemoPlan, StudyPlan
 
+_FOLDER = "{study}"  # in a step: the folder of its study
 _SHARED = ("data_root", "accelerator", "quiet")  # the study's own, for every step
 _FEW = 12  # numbers that a step has on the page: all, or its accuracies, or none
 
 
-def run_study(values: Mapping[str, Any], steps: Sequence[Step], config: str) -> Path:
-    """Run `frankenstein study` with these values, whose steps were read; returns its folder.
-
-    A step that fails ends the study; what was done before it stays.
-    """
-    folder = claim_folder(Path(values["out_dir"]) / "study", values["run_name"])
-    write_whole(folder / "config.yaml", config)
-    done: list[tuple[str, Path]] = []
-    for line, step in zip(values["steps"], steps, strict=True):
-        done.append((line, _run(step, folder, values)))
-    summary = {
-        f"{run.relative_to(folder).as_posix()}/{name}": number
-        for _, run in done
-        for name, number in _summary(run).items()
-    }
-    write_whole(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-    run = RunFolder(folder, True, "study", dict(values), {})
-    write_run_report(run, f"Study: {folder.name}", _page(folder, done))
-    return folder
+def run_study(plan: StudyPlan, command: Command) -> Run:
+    """Run the plan of `study`. A step that fails ends it; what was done before it stays."""
+    for step in plan.steps:
+        if not isinstance(step, str):
+            _values(step, _FOLDER)  # all are checked before the first one runs
+    study = begin(plan, plan.run_name or "study", command)
+    done = [run_step(step, study, plan) for step in plan.steps]
+    _finish(study, done)
+    write_page(study, f"Study: {study.name}", _page(study, plan.steps, done))
+    return study
 
 
-def _run(step: Step, folder: Path, shared: Mapping[str, Any]) -> Path:
-    words = tuple(word.replace(FOLDER, str(folder)) for word in step.words)
-    options = Step(step.verb, words).values() | {"out_dir": str(folder)}
+def begin(plan: RunFields, name: str, command: Command) -> Run:
+    """A new folder for runs inside, which keep their own records."""
+    folder = claim_folder(Path(plan.out_dir) / plan.verb, name)
+    write_whole(folder / "config.yaml", dump(plan))
+    return Run(folder, plan, {}, command=command)
+
+
+def run_step(step: str | Mapping[str, Any], study: Run, shared: StudyPlan | DemoPlan) -> Run:
+    """Run a step into the folder of its study; what the study says for all, it says for this."""
+    plan = plan_of_step(step, str(study.folder), study.command)
+    changed: dict[str, Any] = {"out_dir": str(study.folder)}
     for name in _SHARED:
-        if name in options and shared[name] not in (None, "auto", False):
-            options[name] = shared[name]
-    schema = read_schema(step.verb)
-    positional = [options.pop(name) for name, one in schema.options.items() if not one.flags]
-    with redirect_stdout(StringIO()) if shared["quiet"] else nullcontext():
+        value = getattr(shared, name, None)
+        if name in options_of(type(plan)) and value not in (None, "auto", False):
+            changed[name] = value
+    plan = replace(plan, **changed)
+    command = study.command.of(plan) if study.command.of else Command()
+    with redirect_stdout(StringIO()) if shared.quiet else nullcontext():
         try:
-            return Path(step.verb(*positional, **options))
+            return plan.run(command)
         except AlreadyDone as done:
-            return done.folder
+            return Run.read(done.folder)
 
 
-def _page(folder: Path, done: Sequence[tuple[str, Path]]) -> list[str]:
-    blocks = [f"{len(done)} steps, each with a report of its own; *{FOLDER}* is this folder."]
-    for line, run in done:
-        place = run.relative_to(folder).as_posix()
-        blocks += [f"## {place}", f"```console\nfrankenstein {line}\n```"]
-        reports = [name for name in ("report.md", "report.html") if (run / name).is_file()]
+def plan_of_step(step: str | Mapping[str, Any], folder: str, command: Command) -> Plan:
+    """The plan that a step stands for, in the folder of its study.
+
+    Raises:
+        PlanError: if it is none.
+    """
+    if isinstance(step, str):
+        return command.read(step, folder)
+    verb, values = _values(step, folder)
+    return VERBS[verb].target(**values)
+
+
+def _values(step: Mapping[str, Any], folder: str) -> tuple[str, dict[str, Any]]:
+    """The verb of a step and its fields, checked one by one.
+
+    Raises:
+        PlanError: if the verb makes no runs, has no such field, or the step names a folder.
+    """
+    verb = str(next(iter(step), ""))
+    known = [name for name, row in VERBS.items() if row.is_step]
+    if len(step) != 1 or verb not in known:
+        near = did_you_mean(verb, known)
+        raise PlanError(
+            f"step {verb!r} is no verb that makes runs; known: {', '.join(known)}{near}"
+        )
+    options, given = options_of(plans[verb]), step[verb] or {}
+    for name in given:
+        if name not in options:
+            raise PlanError(f"step {verb} has no field {name}{did_you_mean(name, options)}")
+    if "out_dir" in given:
+        raise PlanError(f"step {verb} writes into the study's folder; leave out_dir out")
+    return verb, {
+        name: read_words(options[name], _placed(value, folder), f"{name} of step {verb}")
+        for name, value in given.items()
+    }
+
+
+def _placed(value: Any, folder: str) -> Any:
+    if isinstance(value, list):
+        return [_placed(one, folder) for one in value]
+    return value.replace(_FOLDER, folder) if isinstance(value, str) else value
+
+
+def _finish(study: Run, done: Sequence[Run]) -> None:
+    """The numbers of all steps, each under its run."""
+    numbers = {
+        f"{run.folder.relative_to(study.folder).as_posix()}/{name}": number
+        for run in done
+        for name, number in run.numbers.items()
+    }
+    plain = {name: None if math.isnan(number) else number for name, number in numbers.items()}
+    write_whole(study.folder / "summary.json", json.dumps(plain, indent=2) + "\n")
+
+
+def _page(study: Run, steps: Sequence[Any], done: Sequence[Run]) -> list[str]:
+    blocks = [f"{len(done)} steps, each with a report of its own; *{_FOLDER}* is this folder."]
+    for step, run in zip(steps, done, strict=True):
+        place = run.folder.relative_to(study.folder).as_posix()
+        line = f"frankenstein {step}" if isinstance(step, str) else run.command.line
+        blocks += [f"## {place}", *([f"```console\n{line}\n```"] if line else [])]
+        reports = [name for name in ("report.md", "report.html") if (run.folder / name).is_file()]
         links = " and ".join(f"[{place}/{name}]({place}/{name})" for name in reports)
-        summary = _summary(run)
-        few = {name: value for name, value in summary.items() if name.startswith("accuracy/")}
-        few = summary if len(summary) <= _FEW else few
+        few = {name: one for name, one in run.numbers.items() if name.startswith("accuracy/")}
+        few = run.numbers if len(run.numbers) <= _FEW else few
         if 0 < len(few) <= _FEW:
             blocks.append(markdown_table([*few.items()], ["", "value"]))
-        if len(summary) > len(few):
-            links += f", and {len(summary)} numbers in `{place}/summary.json`"
+        if len(run.numbers) > len(few):
+            links += f", and {len(run.numbers)} numbers in `{place}/summary.json`"
         if links:
             blocks.append(f"See {links}.")
     return blocks
-
-
-def _summary(run: Path) -> dict[str, float | None]:
-    file = run / "summary.json"
-    return json.loads(file.read_text()) if file.is_file() else {}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from frankenstein.report import Picture, curves
-from frankenstein.studies.finished import Finished, said_of
+from frankenstein.studies.finished import FinishedRun, said_of
 from frankenstein.surgery.trace import trace
 from frankenstein.zoo import build_network
 
@@ -23,7 +23,7 @@ class Sweep(NamedTuple):
     places: Mapping[str, tuple[float, str]]  # group: x, name of the line
 
 
-def find_sweep(groups: Mapping[str, Sequence[Finished]]) -> Sweep | None:
+def find_sweep(groups: Mapping[str, Sequence[FinishedRun]]) -> Sweep | None:
     """The sweep that groups of runs are, over layers if these vary; None if they are none."""
     asked = {group: runs[0].asked for group, runs in groups.items()}
     varying = {
@@ -92,11 +92,11 @@ def _layers(asked: Mapping[str, Any]) -> str:
     return f"{one} → {other}" if one != other else one or ""
 
 
-def _depths(runs: Sequence[Finished]) -> dict[str, tuple[int, int]]:
+def _depths(runs: Sequence[FinishedRun]) -> dict[str, tuple[int, int]]:
     """Where each pair of layers lies in its networks."""
     known: dict[str, list[str]] = {}
 
-    def place(run: Finished, side: str) -> int:
+    def place(run: FinishedRun, side: str) -> int:
         card, layer = run.cards.get(side), run.asked[f"{side}_layer"]
         if card is None:  # of a run of runs: in the order given
             return 0

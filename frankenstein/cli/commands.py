@@ -1,0 +1,74 @@
+"""Plans as command lines, and back: what pages show, and the steps of a study."""
+
+import shlex
+
+from frankenstein.catalog import VERBS
+from frankenstein.cli.errors import UsageError
+from frankenstein.cli.parser import parse
+from frankenstein.cli.words import spoken
+from frankenstein.errors import PlanError, did_you_mean
+from frankenstein.runs.plan import Command, Plan
+
+_STUDY = "{study}"  # in a step: the folder of its study
+
+
+def command_of(plan: Plan) -> Command:
+    """The command line that says a plan, without what is as by default."""
+    said, replay = spoken(plan.verb), f"frankenstein {plan.verb} --config {{config}}"
+    positionals: dict[str, list[str]] = {name: [] for name in said.words.positionals}
+    flags: list[str] = []
+    for name, one in said.options.items():
+        value = getattr(plan, name)
+        if value == one.default or value is None or value == []:
+            continue
+        parts = value if isinstance(value, list) else [value]
+        if any(isinstance(part, dict) for part in parts):  # only YAML says it
+            return Command("", replay, f"{replay} --resume", "console", command_of, read_step)
+        values = [str(part) for part in parts]
+        own = said.flags(name)
+        if not own:
+            positionals[name] = values
+        elif one.hint is bool:
+            flags.append(own[-1] if value else f"--no-{own[-1][2:]}")
+        else:
+            flags += [own[-1], *values]
+    words = [word for values in positionals.values() for word in values]
+    line = shlex.join(["frankenstein", plan.verb, *words, *flags])
+    return Command(line, replay, f"{replay} --resume", "console", command_of, read_step)
+
+
+def read_step(line: str, study: str) -> Plan:
+    """The plan that a step of a study stands for, in the study's folder.
+
+    Raises:
+        UsageError: if it is no command line of a verb that makes runs.
+    """
+    said, words = check_step(line)
+    values = parse(spoken(said), [word.replace(_STUDY, study) for word in words])
+    return VERBS[said].target(**spoken(said).words.sort(values))
+
+
+def check_step(line: str) -> tuple[str, list[str]]:
+    """The verb and the words of a step, before anything that it names is there.
+
+    Raises:
+        UsageError: as `read_step`.
+    """
+    try:
+        verb, *words = shlex.split(line) or [""]
+    except ValueError as error:
+        raise UsageError(f"step {line!r} is no command line: {error}") from None
+    known = [name for name, row in VERBS.items() if row.is_step]
+    if verb not in known:
+        raise UsageError(
+            f"step {line!r} begins with no verb that makes runs; known: {', '.join(known)}"
+            + did_you_mean(verb, known)
+        )
+    said = spoken(verb)
+    try:
+        values = parse(said, words)
+    except (UsageError, PlanError) as error:
+        raise UsageError(f"step {line!r}: {error.spelled(said.spelling)}") from None
+    if values["out_dir"] != said.options["out_dir"].default:
+        raise UsageError(f"step {line!r} writes into the study's folder; leave out --out-dir")
+    return verb, words
