@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.accumulators.moments import Moments
-from frankenstein.surgery import capture
-from frankenstein.surgery.layouts import is_channels_last
-from frankenstein.surgery.read import Wanted, reading
+from frankenstein.surgery.layouts import units_first as units_first
+from frankenstein.surgery.read import Reader, Wanted, reading
 
 Representation = Callable[[Tensor], Tensor]  # images to what a layer makes of them
 
@@ -23,17 +22,12 @@ def layers_moments(
 ) -> dict[str, Moments]:
     """Moments of every layer in the one and in the other, place by place, in one pass."""
     moments = {layer: Moments() for layer in layers}
-    readers = capture(one, moments), capture(other, moments)
+    readers = Reader(one, moments), Reader(other, moments)
     for images, _ in batches:
         x, y = (reader(images.to(device)) for reader in readers)
         for layer, kept in moments.items():
             kept.update(x[layer], y[layer])
     return moments
-
-
-def units_first(z: Tensor) -> Tensor:
-    """Maps whose channels come last with their channels first; all else as it is."""
-    return z.movedim(-1, 1) if is_channels_last(z.shape[1:]) else z
 
 
 def places(z: Tensor) -> tuple[int, ...]:

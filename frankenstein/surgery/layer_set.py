@@ -5,17 +5,19 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from frankenstein.surgery import Cut, Layout, capture, cut, cut_points
+from frankenstein.surgery.cut import Cut, cut
+from frankenstein.surgery.cut_points import cut_points
 from frankenstein.surgery.fold import fold
 from frankenstein.surgery.key_layers import key_layers
-from frankenstein.surgery.layouts import flattened, laid
+from frankenstein.surgery.layouts import Layout, flattened, laid
+from frankenstein.surgery.read import Reader
 
 
 class LayerSet(NamedTuple):
     """Cut points of a network, in the order given; maps have their channels first."""
 
     names: tuple[str, ...]
-    read: nn.Module  # images -> {layer: representation}
+    read: nn.Module  # a `Reader`: images -> {layer: representation}
     ends: dict[str, nn.Module]  # representation -> logits
     layouts: dict[str, Layout]
 
@@ -53,16 +55,4 @@ def layer_set(
         if flatten:
             end, layouts[name] = flattened(end, layouts[name])
         lays[name], ends[name] = end
-    return LayerSet(names, _Reader(capture(network, names), lays), ends, layouts)
-
-
-class _Reader(nn.Module):
-    """What a capture gives, laid as stitches take it."""
-
-    def __init__(self, captured: nn.Module, lays: dict[str, nn.Module]) -> None:
-        super().__init__()
-        self.captured, self.lays = captured, lays
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        read = self.captured(images)
-        return {name: lay(read[name]) for name, lay in self.lays.items()}
+    return LayerSet(names, Reader(network, names, lays), ends, layouts)

@@ -57,6 +57,11 @@ def is_channels_last(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and shape[0] == shape[1] != shape[2]
 
 
+def units_first(z: Tensor) -> Tensor:
+    """A batch of maps whose channels come last with their channels first; all else as it is."""
+    return z.movedim(-1, 1) if is_channels_last(z.shape[1:]) else z
+
+
 def laid(halves: Cut, shape: tuple[int, ...]) -> tuple[Cut, Layout]:
     """The halves of a cut whose representation has this shape, units where stitches want them.
 

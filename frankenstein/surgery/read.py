@@ -1,7 +1,10 @@
-"""Read the layers of any module, named or described, and leave the module as it was."""
+"""Read the layers of a network: `Reader` of layers by name, `reading` of any module by any words.
+
+In both the channels of maps come first, wherever the network has them (`surgery.layouts`).
+"""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from itertools import chain
@@ -10,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.errors import UserError, did_you_mean
-from frankenstein.surgery import LayerError
-from frankenstein.surgery.layouts import is_channels_last
-from frankenstein.surgery.sources import NOT_CALLED, Found, Source, hooked, traced
-from frankenstein.surgery.trace import evaluating
+from frankenstein.surgery.capture import capture
+from frankenstein.surgery.layouts import units_first
+from frankenstein.surgery.sources import NOT_CALLED, Results, Source, hooked, traced
+from frankenstein.surgery.trace import LayerError, evaluating
 
 Wanted = str | Sequence[str]  # names, globs, "cut points", "modules"
 Read = Callable[[Tensor], dict[str, Tensor]]
@@ -21,13 +24,52 @@ Read = Callable[[Tensor], dict[str, Tensor]]
 CUT_POINTS, MODULES = "cut points", "modules"
 
 
+class Reader(nn.Module):
+    """Inputs to `{layer: representation (N, ...)}`, in one pass that ends at the last layer.
+
+    It shares the network's weights and modes, can be folded (`surgery.fold`), and stands wherever a
+    module can. `lays` has, for layers that it names, what they go through instead.
+
+    Raises:
+        LayerError: if there is no such layer, or it gives several tensors at once.
+    """
+
+    captured: nn.Module
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: Iterable[str],
+        lays: Mapping[str, Callable[[Tensor], Tensor]] = {},
+    ) -> None:
+        super().__init__()
+        self.captured, self.lays = capture(network, layers), dict(lays)
+
+    @classmethod
+    def of_end(cls, end: nn.Module, layers: Iterable[str]) -> "Reader":
+        """Representations at a cut to those of layers behind it.
+
+        `end` is that of `cut` or `join`; the layers are called as in the whole network.
+        """
+        before: list[nn.Module] = []  # what `join` has put before the end half
+        while isinstance(end, nn.Sequential):
+            *first, end = end
+            before += first
+        reader = cls(end, layers)
+        reader.captured = nn.Sequential(*before, reader.captured)
+        return reader
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Of every layer, in the order asked for."""
+        captured = self.captured(inputs)
+        return {name: self.lays.get(name, units_first)(z) for name, z in captured.items()}
+
+
 @contextmanager
 def reading(
     network: nn.Module, layers: Wanted | None = None, device: torch.device | str | None = None
 ) -> Iterator[Read]:
     """Inside, a function from inputs to {layer: representation (N, ...)}, without gradients.
-
-    Maps whose channels lie last (`surgery.layouts`) have them moved to the front.
 
     Names are those of the network's graph (`surgery.trace`), and of blocks for what they give; a
     module that is called again counts as `relu_1`. Where the network has no graph, because its
@@ -50,10 +92,10 @@ def reading(
         _visiting(network, device),
         _source(network, wanted) as source,
     ):
-        yield _Reader(network, source, _chosen(source, wanted))
+        yield _ChosenReader(network, source, _chosen(source, wanted))
 
 
-class _Reader:
+class _ChosenReader:
     """Reads chosen layers; the first batch shows which of those that were not named can be."""
 
     def __init__(self, network: nn.Module, source: Source, chosen: dict[str, bool]) -> None:
@@ -66,41 +108,41 @@ class _Reader:
             # Half-precision networks take inputs of theirs, integers (tokens) stay what they are.
             floats = inputs.is_floating_point() and self.home.is_floating_point()
             inputs = inputs.to(self.home.device, self.home.dtype if floats else None)
-        found = self.source.read(inputs, self.names or tuple(self.chosen))
+        results = self.source.read(inputs, self.names or tuple(self.chosen))
         if self.names is None:
-            self.names = self._readable(found, len(inputs))
-        return {name: self._representation(name, found[name], len(inputs)) for name in self.names}
+            self.names = self._readable(results, len(inputs))
+        return {name: self._representation(name, results[name], len(inputs)) for name in self.names}
 
-    def _representation(self, name: str, found: Tensor | str, n: int) -> Tensor:
-        reason = _reason(found, n)
-        if reason or isinstance(found, str):
+    def _representation(self, name: str, result: Tensor | str, n: int) -> Tensor:
+        reason = _reason(result, n)
+        if reason or isinstance(result, str):
             raise LayerError(f"{name!r} of {self.source.title} {reason}")
-        return found.movedim(-1, 1) if is_channels_last(found.shape[1:]) else found
+        return units_first(result)
 
-    def _readable(self, found: Found, n: int) -> tuple[str, ...]:
-        reasons = {name: _reason(result, n) for name, result in found.items()}
+    def _readable(self, results: Results, n: int) -> tuple[str, ...]:
+        reasons = {name: _reason(result, n) for name, result in results.items()}
         reasons = {name: reason for name, reason in reasons.items() if reason}
-        told = [
+        left_out = [
             f"{s!r} {why}"
             for s, why in reasons.items()
             if not self.chosen[s] and why != NOT_CALLED and not self.source.has_graph
         ]
-        if told:
-            warnings.warn(f"left out of {self.source.title}: {'; '.join(told)}", stacklevel=4)
+        if left_out:
+            warnings.warn(f"left out of {self.source.title}: {'; '.join(left_out)}", stacklevel=4)
         names = tuple(s for s, named in self.chosen.items() if named or s not in reasons)
         if not names:
             raise LayerError(f"no layer of {self.source.title} that was asked for is one tensor")
         return names
 
 
-def _reason(found: Tensor | str, n: int) -> str | None:
+def _reason(result: Tensor | str, n: int) -> str | None:
     """Why a layer's result is no representation, or None if it is one."""
-    if isinstance(found, str):
-        return found
-    if not found.is_floating_point():
-        return f"gives {str(found.dtype).removeprefix('torch.')}, not floating-point numbers"
-    if found.ndim < 2 or len(found) != n:
-        return f"gives shape {tuple(found.shape)} for {n} inputs: its first axis is not the batch"
+    if isinstance(result, str):
+        return result
+    if not result.is_floating_point():
+        return f"gives {str(result.dtype).removeprefix('torch.')}, not floating-point numbers"
+    if result.ndim < 2 or len(result) != n:
+        return f"gives shape {tuple(result.shape)} for {n} inputs: its first axis is not the batch"
     return None
 
 

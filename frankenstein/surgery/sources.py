@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from frankenstein.surgery import capture
+from frankenstein.surgery.capture import capture
 from frankenstein.surgery.flow import is_several, narrows
 from frankenstein.surgery.trace import trace
 
-Found = dict[str, Tensor | str]  # what a layer gives, or why it is no representation
+Results = dict[str, Tensor | str]  # what a layer gives, or why it is no representation
 
 NOT_CALLED = "is not called"
 _SEVERAL = "gives several tensors; name a layer behind it"
@@ -26,7 +26,7 @@ class Source:
     modules: tuple[str, ...]
     cut_points: tuple[str, ...]
     has_graph: bool
-    read: Callable[[Tensor, Sequence[str]], Found]
+    read: Callable[[Tensor, Sequence[str]], Results]
 
 
 def traced(network: nn.Module) -> Source:
@@ -55,12 +55,12 @@ def traced(network: nn.Module) -> Source:
     points = tuple(whole.name(node) for node in narrows(whole))
     readers: dict[tuple[str, ...], nn.Module] = {}
 
-    def read(inputs: Tensor, layers: Sequence[str]) -> Found:
+    def read(inputs: Tensor, layers: Sequence[str]) -> Results:
         wanted = tuple(dict.fromkeys(steps[s] for s in layers if steps[s] not in several))
         if wanted and wanted not in readers:
             readers[wanted] = capture(network, wanted)
-        found = readers[wanted](inputs) if wanted else {}
-        return {s: _one(found[steps[s]]) if steps[s] in found else _SEVERAL for s in layers}
+        results = readers[wanted](inputs) if wanted else {}
+        return {s: _one(results[steps[s]]) if steps[s] in results else _SEVERAL for s in layers}
 
     return Source(graph.title, tuple(steps), tuple(modules), points, True, read)
 
@@ -86,7 +86,7 @@ def hooked(network: nn.Module) -> Iterator[Source]:
 
         return keep
 
-    def read(inputs: Tensor, layers: Sequence[str]) -> Found:
+    def read(inputs: Tensor, layers: Sequence[str]) -> Results:
         for name in handles.keys() - set(layers):
             handles.pop(name).remove()
         for name in set(layers) - handles.keys():
@@ -103,9 +103,9 @@ def hooked(network: nn.Module) -> Iterator[Source]:
             if not late - copied:
                 break
             copied.update(late)
-        found = {name: _only(calls.pop(name)) for name in layers}
+        results = {name: _only(calls.pop(name)) for name in layers}
         calls.clear()
-        return found
+        return results
 
     try:
         title = type(network).__name__.lstrip("_")

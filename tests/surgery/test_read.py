@@ -8,8 +8,9 @@ from torch import nn
 from frankenstein.errors import UserError
 from frankenstein.measures import UndefinedSimilarityWarning, linear_cka, unbiased_cka
 from frankenstein.similarity.matrices import similarity_matrices, similarity_matrix
-from frankenstein.surgery import LayerError, cut_points
-from frankenstein.surgery.read import reading
+from frankenstein.surgery import LayerError, capture, cut_points, join
+from frankenstein.surgery.fold import fold
+from frankenstein.surgery.read import Reader, reading
 
 
 class Blocks(nn.Module):
@@ -221,21 +222,67 @@ def test_channels_last_memory_changes_nothing():
         )
 
 
+class Swin(nn.Module):
+    """A map with its channels first, and one with them last."""
+
+    input_shape = (3, 4, 4)
+
+    def __init__(self):
+        super().__init__()
+        self.move = nn.Conv2d(3, 6, 1)
+        self.norm = nn.LayerNorm(6)
+        self.again = nn.LayerNorm(6)
+        self.head = nn.Linear(6, 10)
+
+    def forward(self, x):
+        x = self.norm(self.move(x).permute(0, 2, 3, 1))
+        return self.head(self.again(x).mean((1, 2)))
+
+
+@torch.no_grad()
+def test_a_reader_gives_what_reading_gives_and_is_a_module_that_folds(small_network):
+    network, x = small_network(0), torch.randn(5, 1, 8, 8)
+    layers = ["relu2", "bn1", "fc"]
+    reader = Reader(network, layers)
+    with reading(network, layers) as read:
+        expected = read(x)
+    assert list(reader(x)) == layers
+    for name, z in reader(x).items():
+        assert torch.equal(z, expected[name]), name
+    for name, z in fold(reader)(x).items():
+        torch.testing.assert_close(z, expected[name], msg=name)
+
+
+@torch.no_grad()
+def test_a_reader_moves_channels_first_unless_it_is_told_how_layers_lie():
+    network, x = Swin(), torch.randn(5, 3, 4, 4)
+    z = capture(network, ["norm"])(x)["norm"]
+    assert torch.equal(Reader(network, ["norm"])(x)["norm"], z.movedim(-1, 1))
+    flat = Reader(network, ["norm", "move"], {"norm": nn.Flatten()})(x)
+    assert torch.equal(flat["norm"], z.flatten(1))
+    assert flat["move"].shape == (5, 6, 4, 4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("flatten", [False, True])
+def test_layers_behind_a_cut_are_read_from_what_is_there(flatten):
+    network, x = Swin().eval(), torch.randn(5, 3, 4, 4)
+    half = join(network, network, "norm", "norm", flatten).receiver
+    found = Reader.of_end(half.end, ["again", "head"])(half.front(x))
+    for name, z in Reader(network, ["again", "head"])(x).items():
+        assert torch.equal(found[name], z), name
+    with pytest.raises(LayerError, match="has no layer 'move'"):
+        Reader.of_end(half.end, ["move"])
+
+
 def test_maps_with_their_channels_last_are_pooled_over_places():
-    class Swin(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.move = nn.Conv2d(3, 6, 1)
-            self.norm = nn.LayerNorm(6)
-
-        def forward(self, x):
-            return self.norm(self.move(x).permute(0, 2, 3, 1))
-
     network = Swin()
     x = torch.randn(30, 3, 4, 4)
     found = similarity_matrix(network, network, [x], "linear_cka", "norm", "move")
     with torch.no_grad():
-        expected = linear_cka(network(x).mean((1, 2)).double(), network.move(x).mean((2, 3)))
+        moved = network.move(x)
+        last = network.norm(moved.permute(0, 2, 3, 1))
+        expected = linear_cka(last.mean((1, 2)).double(), moved.mean((2, 3)))
     assert found["norm", "move"] == pytest.approx(expected.item(), abs=1e-6)
 
 
