@@ -50,7 +50,7 @@ def main() -> None:
     images = round(options.share * len(data.val_labels))
     untrained = cut(build_network("tiny10", init_seed=2).eval(), after=options.layer).front
     parts = {size: evaluation(task, untrained, data, images, size) for size in SIZES}
-    steps = round(options.share * len(data.train_dataloader()))
+    steps = round(options.share * len(data.shuffled_batches()))
     seconds = take_turns({0: epoch(task, data, steps), **parts}, options.rounds)
 
     print(
@@ -77,7 +77,7 @@ def epoch(task: Stitching, data: ImageData, steps: int) -> Part:
     optimizer = make_optimizer(task.optimizer_name, task.stitch.parameters(), task.lr, 0.0)
 
     def train() -> None:
-        for step, (images, labels) in enumerate(islice(data.train_dataloader(), steps)):
+        for step, (images, labels) in enumerate(islice(data.shuffled_batches(), steps)):
             seen = data.prepare(data.augment(images, seeded(0, 1, step, 0)))
             optimizer.zero_grad()
             task.objective(task.one_pass((seen, labels))).backward()

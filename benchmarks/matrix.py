@@ -151,7 +151,7 @@ def train(networks: Networks, data: Synthetic, together: bool) -> None:
             nn.Identity(),
         )
         for group in [layers] if together else [(t,) for t in layers]:
-            for step, (images, labels) in enumerate(islice(data.train_dataloader(), STEPS)):
+            for step, (images, labels) in enumerate(islice(data.shuffled_batches(), STEPS)):
                 seen = data.prepare(data.augment(images, seeded(0, 1, step, 0)))
                 for t, now in shared.passes((seen, labels)):
                     if t in group:

@@ -25,7 +25,7 @@ from frankenstein.data import ImageData
 from frankenstein.similarity.matrices import similarity_matrix
 from frankenstein.stitches import Affine
 from frankenstein.surgery import cut
-from frankenstein.tasks import Classifier, Stitching, matching_moments
+from frankenstein.tasks import Classifier, DataModule, Stitching, matching_moments
 from frankenstein.zoo import Card, build_network, save_network
 
 
@@ -107,7 +107,7 @@ def fit(task: pl.LightningModule, data: ImageData) -> None:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-    ).fit(task, data)
+    ).fit(task, DataModule(data))
 
 
 def train(data: ImageData) -> None:

@@ -25,7 +25,7 @@ from torch.nn import functional
 from frankenstein.callbacks import Every, TrainingBar
 from frankenstein.data import DataError, Fashion
 from frankenstein.data.seeded import seeded
-from frankenstein.tasks import Classifier
+from frankenstein.tasks import Classifier, DataModule
 from frankenstein.tasks.optimizers import make_optimizer
 from frankenstein.training.trainer import make_trainer, quiet_lightning
 from frankenstein.zoo import build_network
@@ -51,7 +51,7 @@ def main() -> None:
     clock = time.process_time if options.cpu_time else time.perf_counter
 
     data = load(options.data_root)
-    ready = [(data.prepare(images), labels) for images, labels in data.train_dataloader()]
+    ready = [(data.prepare(images), labels) for images, labels in data.shuffled_batches()]
     if not 1 <= options.steps <= len(ready) or options.rounds < 2:
         parser.error(f"a turn takes 1 to {len(ready)} steps, and there are at least 2 rounds")
     loops = {
@@ -66,7 +66,7 @@ def main() -> None:
         epochs = -(-(options.rounds + 1) // (len(ready) // options.steps))
         callbacks = [Every(10_000, lambda *_: None), bar, turns]
         task = Classifier(build_network("tiny10", init_seed=0), lr=LR, weight_decay=WEIGHT_DECAY)
-        make_trainer(Path(folder), epochs, callbacks, HARDWARE).fit(task, data)
+        make_trainer(Path(folder), epochs, callbacks, HARDWARE).fit(task, DataModule(data))
     print(f"{'Processor' if options.cpu_time else 'Wall-clock'} time. ", end="")
     print(table(turns.seconds, data, options.steps))
 
@@ -96,7 +96,7 @@ class RandomImages(Fashion):
 
 
 def augmented(data: Fashion) -> Iterator[Batch]:
-    batches = data.train_dataloader()
+    batches = data.shuffled_batches()
     for step, (images, labels) in enumerate(chain.from_iterable(batches for _ in count())):
         yield data.prepare(data.augment(images, seeded(0, 1, step, 0))), labels
 

@@ -49,7 +49,7 @@ class Network(Entry):
 
 @dataclass(frozen=True)
 class Dataset(Entry):
-    """A LightningDataModule and what can be known of it without its files."""
+    """A data set and what can be known of it without its files."""
 
     num_classes: int | None  # None: as many as its files have
     in_channels: int

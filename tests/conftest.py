@@ -67,8 +67,8 @@ def small_network():
 
 @pytest.fixture(scope="session")
 def spots():
-    """Makes a data module of images whose bright place says their class."""
-    from frankenstein.data import ImageData  # imports torchvision and Lightning: 15 s that few need
+    """Makes a data set of images whose bright place says their class."""
+    from frankenstein.data import ImageData
 
     class Spots(ImageData):
         name = "spots"
@@ -96,8 +96,11 @@ def spots():
 
 @pytest.fixture
 def fit(tmp_path):
-    """Fits a task to a data module and returns the trainer; nothing is written unless asked for."""
+    """Fits a task to data and returns the trainer; nothing is written unless asked for."""
     import pytorch_lightning as pl
+
+    from frankenstein.data import ImageData
+    from frankenstein.tasks import DataModule
 
     def run(task, data, epochs=1, only_validate=False, resume=None, **options):
         options = {
@@ -115,6 +118,7 @@ def fit(tmp_path):
             enable_model_summary=False,
             **options,
         )
+        data = DataModule(data) if isinstance(data, ImageData) else data
         if only_validate:
             trainer.validate(task, data, verbose=False)
         else:

@@ -65,7 +65,7 @@ GUARDS = [
     Guard("image files are read before training", "data/images.py",
           "for text in part.unreadable(show)", "for text in ()",
           "data/test_folder.py", "before_training"),
-    Guard("a changed image file is read again", "data/found_whole.py",
+    Guard("a changed image file is read again", "data/verified_files.py",
           '{facts.st_size} {facts.st_mtime_ns} "', '"', "data/test_files.py", "until_it_changes"),
     Guard("unpacked idx files are compared", "data/idx.py", ".hexdigest() != published:",
           ".hexdigest() is None:", "data/test_idx.py", "published_file"),

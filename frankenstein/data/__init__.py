@@ -1,4 +1,4 @@
-"""Data -> zoo: labelled images as LightningDataModules, uint8 until a batch is prepared."""
+"""Data -> zoo: labelled images, uint8 until a batch is prepared."""
 
 from frankenstein.data.celeba import CelebA
 from frankenstein.data.cifar10 import CIFAR10

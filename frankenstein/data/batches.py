@@ -7,8 +7,8 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from frankenstein.data.ahead import ahead
 from frankenstein.data.errors import DataError
+from frankenstein.data.prefetch import prefetch
 from frankenstein.data.seeded import seeded
 
 _CHOICE = 2  # likewise, see _ORDER
@@ -64,7 +64,7 @@ class Batches:
         first, self._first = self._first, 0
         read = self._read(first)
         in_memory = isinstance(self.images, Tensor)
-        for number, (images, labels) in enumerate(read if in_memory else ahead(read), first):
+        for number, (images, labels) in enumerate(read if in_memory else prefetch(read), first):
             self._next = number + 1
             yield self.transform(images) if self.transform else images, labels
 

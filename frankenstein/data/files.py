@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from frankenstein.data.errors import DataError
-from frankenstein.data.found_whole import ABSENT, mark_of, remember, remembered
+from frankenstein.data.verified_files import ABSENT, mark_of, remember, remembered
 
 View = Callable[[Image.Image], Image.Image]
 Show = Callable[[Sequence[np.ndarray], str], Iterable[np.ndarray]]  # parts of a work, and its name

@@ -2,9 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
-import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,13 +11,12 @@ from frankenstein.data.batches import Batches, Images, in_order, shuffled
 from frankenstein.data.errors import DataError
 from frankenstein.data.files import ImageFiles, Show
 from frankenstein.data.preprocessing import Preprocessing
-from frankenstein.data.seeded import seeded
-
-_AUGMENTATION = 1  # keeps these draws apart from those of other purposes with the same seed
 
 
-class ImageData(pl.LightningDataModule):
-    """A labelled image data set: a training part and a held-out part, for a Trainer or without one.
+class ImageData:
+    """A labelled image data set: a training part and a held-out part.
+
+    A Trainer takes it as `frankenstein.tasks.DataModule(data)`.
 
     A subclass states the facts below and writes `load`; `augment` and `prepare_data` if it has any.
     """
@@ -47,7 +44,6 @@ class ImageData(pl.LightningDataModule):
         eval_batch_size: int = 250,
         preprocessing: Preprocessing | None = None,  # what trained weights want; None: as stated
     ) -> None:
-        super().__init__()
         self.preprocessing = preprocessing
         if preprocessing is not None and len(preprocessing.mean) == self.in_channels:
             self.mean, self.std = preprocessing.mean, preprocessing.std
@@ -84,8 +80,11 @@ class ImageData(pl.LightningDataModule):
         std = torch.tensor(self.std, device=images.device)[:, None, None]
         return images * (1 / (255 * std)) - mean / std
 
-    def setup(self, stage: str | None = None) -> None:
-        """Load both parts, once, whatever the number of stages."""
+    def prepare_data(self) -> None:
+        """Download what is absent; nothing by default."""
+
+    def setup(self) -> None:
+        """Load both parts, once."""
         if hasattr(self, "val_labels"):
             return
         self.prepare_data()
@@ -121,8 +120,8 @@ class ImageData(pl.LightningDataModule):
         order = in_order(len(self.val_labels), self.eval_batch_size, examples)
         return Batches(self.val_images, self.val_labels, order, self.prepare)
 
-    def train_dataloader(self) -> Batches:
-        """Shuffled whole batches, still uint8; `on_after_batch_transfer` does the rest.
+    def shuffled_batches(self) -> Batches:
+        """What training takes: shuffled whole batches, still uint8, neither augmented nor prepared.
 
         Raises:
             DataError: as `check`, or if there are not enough for a batch.
@@ -130,26 +129,6 @@ class ImageData(pl.LightningDataModule):
         self.check()
         order = shuffled(len(self.train_labels), self.batch_size, self.order_seed)
         return Batches(self.train_images, self.train_labels, order)
-
-    def val_dataloader(self) -> Batches:
-        """The held-out part, still uint8."""
-        order = in_order(len(self.val_labels), self.eval_batch_size)
-        return Batches(self.val_images, self.val_labels, order)
-
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        """Augment while training, then prepare, on the device where the batch has arrived.
-
-        The draws depend on the step only, so that a resumed run makes the same ones.
-        """
-        images, labels = batch
-        trainer = self.trainer
-        if trainer is None:
-            return self.prepare(images), labels
-        if trainer.training:
-            key = (self.order_seed, _AUGMENTATION, trainer.global_step, trainer.global_rank)
-            images = self.augment(images, seeded(*key))
-        # Lightning has set the precision of inputs before, when these were still integers.
-        return trainer.precision_plugin.convert_input(self.prepare(images)), labels
 
     def label_columns(self, labels: Tensor) -> dict[str, list[str]]:
         """The labels in words: the class of each image, or yes or no for every label."""

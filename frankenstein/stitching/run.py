@@ -30,7 +30,7 @@ from frankenstein.stitching.options import (
 from frankenstein.stitching.page import log_boards, write_stitch_report
 from frankenstein.stitching.pair import Pair, load_joint
 from frankenstein.surgery import Joint
-from frankenstein.tasks import Stitching, Unaugmented, matching_moments
+from frankenstein.tasks import DataModule, Stitching, Unaugmented, matching_moments
 from frankenstein.training.interrupted import telling_how_far
 from frankenstein.training.processes import all_processes
 from frankenstein.training.trainer import hardware_of, make_trainer, quiet_lightning
@@ -87,7 +87,7 @@ def run_stitch(values: dict[str, Any], config: str) -> tuple[Path, dict[str, flo
             if values["debug"]:
                 trainer.limit_train_batches = trainer.limit_val_batches = 3
             plain = Unaugmented(data, task, say=Console(quiet=quiet).out)
-            fitted = data if values["augment"] else plain
+            fitted = DataModule(data) if values["augment"] else plain
             with all_processes(trainer), telling_how_far(run, trainer, name):
                 trainer.fit(task, fitted, ckpt_path=run.checkpoint, weights_only=True)
             if distributed.is_initialized():  # from here on the first process sees all examples

@@ -2,6 +2,7 @@
 
 from frankenstein.tasks.cache import Unaugmented
 from frankenstein.tasks.classifier import Classifier
+from frankenstein.tasks.data_module import DataModule
 from frankenstein.tasks.direct_matching import matching_moments
 from frankenstein.tasks.objectives import (
     Objective,
@@ -19,6 +20,7 @@ from frankenstein.tasks.together import StitchingTogether
 __all__ = [
     "TARGET_TYPES",
     "Classifier",
+    "DataModule",
     "Objective",
     "Pass",
     "SparseAutoencoder",

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from frankenstein.data import ImageData
-from frankenstein.data.ahead import ahead
 from frankenstein.data.batches import Batches
+from frankenstein.data.images import ImageData
+from frankenstein.data.prefetch import prefetch
+from frankenstein.tasks.data_module import DataModule
 from frankenstein.tasks.memory import free_memory
 from frankenstein.tasks.stitching import Stitching
 
 _WHOSE = {"source": "the sender's", "target": "the receiver's"}
 
 
-class Unaugmented(pl.LightningDataModule):
+class Unaugmented(DataModule):
     """Image data without augmentation, for one stitching task: each front half runs once an image.
 
     With augmentation, no representation is needed twice. Without it, those that the objective reads
@@ -35,27 +35,18 @@ class Unaugmented(pl.LightningDataModule):
         share: float = 0.5,  # of free memory, at most
         say: Callable[[str], object] = print,
     ) -> None:
-        super().__init__()
-        self.data, self.task, self.share, self.say = data, task, share, say
-        self.train_batches = data.train_batches
+        super().__init__(data)
+        self.task, self.share, self.say = task, share, say
         self._kept: dict[str, Tensor] = {}  # name in Pass -> (N, ...), a row per training image
-
-    def setup(self, stage: str | None = None) -> None:
-        """Load the data."""
-        self.data.setup(stage)
 
     def train_dataloader(self) -> Batches:
         """The data's training batches: of images or, where these are known, of row numbers."""
-        batches = self.data.train_dataloader()
+        batches = super().train_dataloader()
         if not self._kept and self._trainer.max_epochs != 1:
             self._kept = self._compute(batches)
         if not self._kept:
             return batches
         return Batches(torch.arange(len(batches.labels)), batches.labels, batches.order)
-
-    def val_dataloader(self) -> Batches:
-        """The data's own."""
-        return self.data.val_dataloader()
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Row numbers become what is known of these images."""
@@ -81,7 +72,7 @@ class Unaugmented(pl.LightningDataModule):
         size = -(-self.data.batch_size // self._trainer.world_size)
         blocks = _blocks(len(batches.labels), size)
         with self._trainer.precision_plugin.train_step_context():
-            for rows, images in ahead((rows, batches.images[rows]) for rows in blocks):
+            for rows, images in prefetch((rows, batches.images[rows]) for rows in blocks):
                 now = self.task.one_pass(
                     (
                         self._prepared(images.to(self.task.device)),
@@ -119,14 +110,6 @@ class Unaugmented(pl.LightningDataModule):
             name: z.new_empty_strided((examples, *z.shape[1:]), z.stride())
             for name, z in some.items()
         }
-
-    def _prepared(self, images: Tensor) -> Tensor:
-        return self._trainer.precision_plugin.convert_input(self.data.prepare(images))
-
-    @property
-    def _trainer(self) -> pl.Trainer:
-        assert self.trainer is not None  # Lightning sets it before it calls anything here
-        return self.trainer
 
 
 def _blocks(examples: int, size: int) -> Iterator[slice]:

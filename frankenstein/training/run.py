@@ -14,7 +14,7 @@ from frankenstein.networks.labels import num_classes_of
 from frankenstein.networks.network import Network
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
-from frankenstein.tasks import Classifier
+from frankenstein.tasks import Classifier, DataModule
 from frankenstein.training.interrupted import telling_how_far
 from frankenstein.training.page import write_train_page
 from frankenstein.training.plan import TrainPlan
@@ -46,9 +46,9 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
         trainer = make_trainer(run.folder, plan.epochs, callbacks, hardware_of(plan))
         with all_processes(trainer):
             with telling_how_far(run, trainer):
-                trainer.fit(task, data, ckpt_path=run.checkpoint, weights_only=True)
+                trainer.fit(task, DataModule(data), ckpt_path=run.checkpoint, weights_only=True)
             if "val/accuracy" not in trainer.callback_metrics:  # there was no epoch left to train
-                trainer.validate(task, data, verbose=False)
+                trainer.validate(task, DataModule(data), verbose=False)
         if not run.leads:
             return run
         for key in ("accuracy", "loss"):
@@ -88,7 +88,7 @@ def _bytes(network: nn.Module) -> int:
 
 
 def _snapshots(plan: TrainPlan, data: ImageData) -> int:
-    return 1 + plan.epochs * len(data.train_dataloader()) // plan.save_frequency
+    return 1 + plan.epochs * len(data.shuffled_batches()) // plan.save_frequency
 
 
 def _snapshot(run: Run, network: Network) -> Callable[[pl.Trainer, Any], None]:

@@ -10,11 +10,11 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
-from frankenstein.data.ahead import ahead
 from frankenstein.data.augment import centre_crop
 from frankenstein.data.batches import Batches, in_order
 from frankenstein.data.errors import DataError
 from frankenstein.data.files import ImageFiles, central_square, squashed
+from frankenstein.data.prefetch import prefetch
 
 SIZES = [(20, 31), (31, 20), (24, 24), (23, 24), (7, 9), (100, 17)]  # width, height
 
@@ -119,7 +119,7 @@ def test_one_batch_is_read_ahead_and_no_more():
             asked.append(i)
             yield i
 
-    ready = ahead(items())
+    ready = prefetch(items())
     assert asked == []  # not before the first is asked for
     assert next(ready) == 0
     ready.close()
@@ -148,7 +148,7 @@ def test_a_state_taken_while_the_next_batch_is_read_ahead_goes_on_with_it(files)
 
 @pytest.fixture
 def memory(tmp_path, monkeypatch):
-    """Where is remembered what was found whole: nothing yet."""
+    """Where verified files are remembered: nothing yet."""
     monkeypatch.setenv("FRANKENSTEIN_CACHE", str(tmp_path / "memory"))
     return tmp_path / "memory"
 
@@ -170,9 +170,7 @@ def again(images):
     return ImageFiles(images.folder, images.names, images.view)
 
 
-def test_a_file_that_was_found_whole_is_not_read_again_until_it_changes(
-    files, tmp_path, memory, opened
-):
+def test_a_verified_file_is_not_read_again_until_it_changes(files, tmp_path, memory, opened):
     images = files(9)
     assert images.unreadable() == again(images).unreadable() == images.unreadable() == []
     assert sorted(opened) == sorted(images.names)

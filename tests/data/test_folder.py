@@ -34,7 +34,7 @@ def test_classes_are_the_folders_and_labels_their_numbers(root):
     assert data.train_labels.tolist() == [0] * 6 + [1] * 6
     assert data.val_labels.tolist() == [0] * 3 + [1] * 3
     assert data.train_labels.dtype == torch.int64
-    images, labels = next(iter(data.train_dataloader()))
+    images, labels = next(iter(data.shuffled_batches()))
     greener = images.float().mean((2, 3)).argmax(1) == 1
     assert torch.equal(greener.long(), 1 - labels.eq(1).long())
 
@@ -181,7 +181,7 @@ def test_photographs_that_cannot_be_read_are_told_before_training_all_of_them(ro
     data = Folder(image_size=16, batch_size=4, data_root=root)
     data.setup()
     with pytest.raises(DataError) as caught:
-        data.train_dataloader()
+        data.shuffled_batches()
     text = str(caught.value)
     assert text.startswith("image folder: 2 of 18 images cannot be read: ")
     assert all(f"{path} (" in text for path in damaged)

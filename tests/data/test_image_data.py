@@ -9,6 +9,7 @@ from torch import nn
 from frankenstein.catalog import DATASETS
 from frankenstein.data import DataError, Digits, ImageData, Preprocessing
 from frankenstein.data.augment import random_flip_and_crop
+from frankenstein.tasks import DataModule
 
 
 class Noise(ImageData):
@@ -64,7 +65,7 @@ def fit(data, until=-1, resume=None, callbacks=(), **options):
         enable_model_summary=False,
         **options,
     )
-    trainer.fit(task, data, ckpt_path=resume, weights_only=True)
+    trainer.fit(task, DataModule(data), ckpt_path=resume, weights_only=True)
     return task, trainer
 
 
@@ -81,9 +82,9 @@ def test_the_catalog_and_the_class_agree(name):
 
 def test_only_uint8_images_are_held_and_they_are_read_once(monkeypatch):
     data = Noise(image_size=12)
-    data.setup("fit")
+    data.setup()
     monkeypatch.setattr(data, "load", None)
-    data.setup("validate")
+    data.setup()
     assert data.train_images.dtype == data.val_images.dtype == torch.uint8
     assert data.train_images.shape == (40, 3, 12, 12)
     assert data.train_labels.dtype == data.val_labels.dtype == torch.int64
@@ -123,7 +124,7 @@ def test_a_trainer_validates_on_the_same_prepared_images():
     task = Recorder()
     pl.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False
-    ).validate(task, data)
+    ).validate(task, DataModule(data))
     assert torch.equal(
         torch.cat(task.validated), torch.cat([images for images, _ in data.val_batches()])
     )
@@ -173,8 +174,9 @@ def test_a_run_resumed_within_or_between_epochs_is_bit_equal(hook, tmp_path):
 
 def test_images_come_in_the_trainers_precision():
     _, trainer = fit(data := Noise(batch_size=16), until=1, precision="64-true")
-    data.trainer = trainer
-    images, _ = data.on_after_batch_transfer((data.val_images, data.val_labels), 0)
+    module = DataModule(data)
+    module.trainer = trainer
+    images, _ = module.on_after_batch_transfer((data.val_images, data.val_labels), 0)
     assert images.dtype == torch.float64
 
 
@@ -207,7 +209,7 @@ def test_a_class_without_training_images_is_told_before_training(monkeypatch):
     )
     data.setup()
     with pytest.raises(DataError, match=r"noise, train: no image of 1 of 2 classes \("):
-        data.train_dataloader()
+        data.shuffled_batches()
 
 
 def test_what_trained_weights_want_replaces_mean_and_std():
@@ -285,4 +287,4 @@ def test_a_batch_larger_than_the_training_part_is_refused():
     data = Noise(batch_size=41)
     data.setup()
     with pytest.raises(DataError, match="40 training images do not fill one batch of 41"):
-        data.train_dataloader()
+        data.shuffled_batches()

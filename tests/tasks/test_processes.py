@@ -10,7 +10,7 @@ from torch import distributed
 from frankenstein.callbacks import RepresentationSimilarity
 from frankenstein.catalog import MEASURES, STITCHES
 from frankenstein.data import Synthetic
-from frankenstein.tasks import Stitching, matching_moments
+from frankenstein.tasks import DataModule, Stitching, matching_moments
 from frankenstein.zoo import build_network
 
 OPTIONS = {"low_rank": {"rank": 2}, "sparse": {"l1": 0.1}, "matched": {"rule": "match"}}
@@ -40,7 +40,7 @@ def run(devices):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.validate(task, data, verbose=False)
+    trainer.validate(task, DataModule(data), verbose=False)
     found = dict(trainer.callback_metrics)
     moments = matching_moments(task.sender.front, task.receiver.front, data.train_batches())
     for family in STITCHES:

@@ -39,7 +39,7 @@ def test_trained_together_is_trained_alone_bit_for_bit(
     )
     data = spots()
     fit(task, data, epochs=3, limit_val_batches=0)
-    assert len(ran) == 3 * len(data.train_dataloader())
+    assert len(ran) == 3 * len(data.shuffled_batches())
     handle.remove()
     for layer in layers:
         alone = Stitching(sender, receiver, "relu1", layer, stitch(layer), **options)

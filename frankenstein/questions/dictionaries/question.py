@@ -16,7 +16,7 @@ from frankenstein.questions.subject import Study
 from frankenstein.report import Section
 from frankenstein.report.progress import progress
 from frankenstein.surgery import Cut
-from frankenstein.tasks import SparseAutoencoder
+from frankenstein.tasks import DataModule, SparseAutoencoder
 from frankenstein.training.trainer import bare_trainer, quiet_lightning
 from frankenstein.zoo import network_sha256
 
@@ -78,7 +78,7 @@ def _fitted(study: Study, network: nn.Module, layer: str, seed: int) -> Fitted:
     task = SparseAutoencoder(network, layer, dictionary, penalty=options["l1"] or 0.0, seed=seed)
     data = copy.copy(study.data)  # the images are shared
     data.batch_size, data.order_seed = min(_BATCH, len(data.train_labels)), seed
-    each = min(-(-options["steps"] // _EPOCHS), len(data.train_dataloader()))
+    each = min(-(-options["steps"] // _EPOCHS), len(data.shuffled_batches()))
     with quiet_lightning():
         trainer = bare_trainer(
             study.device,
@@ -86,7 +86,7 @@ def _fitted(study: Study, network: nn.Module, layer: str, seed: int) -> Fitted:
             limit_train_batches=each,
             callbacks=[] if study.quiet else [TrainingBar(f"dictionary of {layer}")],
         )
-        trainer.fit(task, data)
+        trainer.fit(task, DataModule(data))
     task.to(study.device)  # the Trainer leaves it on the CPU
     return Fitted(task.halves, dictionary.requires_grad_(False).eval())
 

@@ -21,6 +21,7 @@ from frankenstein.stitching.matrix.work import Work, debug_images, kinds, made, 
 from frankenstein.stitching.options import objective_of, start_stitch
 from frankenstein.surgery import join
 from frankenstein.surgery.layer_set import layer_set
+from frankenstein.tasks import DataModule
 from frankenstein.tasks.together import StitchingTogether
 from frankenstein.training.trainer import bare_trainer
 
@@ -83,7 +84,7 @@ def _train_rows(
     score: Callable[..., StitchingMatrix],
 ) -> None:
     """Train row after row: the stitches that start at one sender layer share its pass."""
-    steps = 3 if work.values["debug"] else len(work.data.train_dataloader())
+    steps = 3 if work.values["debug"] else len(work.data.shuffled_batches())
     with progress_bar() as bar:
         bar.disable = work.values["quiet"]
         task = bar.add_task("training", total=len(rows) * epochs * steps, numbers="")
@@ -129,7 +130,7 @@ def train_row(
         callbacks=[_Steps(step_done)],
     )
     work.data.order_seed = values["seed"]
-    trainer.fit(task, work.data)
+    trainer.fit(task, DataModule(work.data))
     task.to(work.device)  # the Trainer leaves it on the CPU
 
 
