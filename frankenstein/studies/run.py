@@ -89,7 +89,7 @@ def _values(step: Mapping[str, Any], folder: str) -> tuple[str, dict[str, Any]]:
         raise PlanError(
             f"step {verb!r} is no verb that makes runs; known: {', '.join(known)}{near}"
         )
-    options, given = options_of(plans[verb]), step[verb] or {}
+    options, given = options_of(VERBS[verb].target), step[verb] or {}
     for name in given:
         if name not in options:
             raise PlanError(f"step {verb} has no field {name}{did_you_mean(name, options)}")
