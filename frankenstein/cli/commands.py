@@ -1,6 +1,7 @@
 """Plans as command lines, and back: what pages show, and the steps of a study."""
 
 import shlex
+from typing import TYPE_CHECKING
 
 from frankenstein.catalog import VERBS
 from frankenstein.cli.errors import UsageError
@@ -8,6 +9,9 @@ from frankenstein.cli.parser import parse
 from frankenstein.cli.words import spoken
 from frankenstein.errors import PlanError, did_you_mean
 from frankenstein.runs.plan import Command, Plan
+
+if TYPE_CHECKING:
+    from frankenstein.runs.run import Run
 
 _STUDY = "{study}"  # in a step: the folder of its study
 
@@ -23,7 +27,9 @@ def command_of(plan: Plan) -> Command:
             continue
         parts = value if isinstance(value, list) else [value]
         if any(isinstance(part, dict) for part in parts):  # only YAML says it
-            return Command("", replay, f"{replay} --resume", "console", command_of, read_step)
+            return Command(
+                "", replay, f"{replay} --resume", "console", command_of, read_step, _show
+            )
         values = [str(part) for part in parts]
         own = said.flags(name)
         if not own:
@@ -34,7 +40,14 @@ def command_of(plan: Plan) -> Command:
             flags += [own[-1], *values]
     words = [word for values in positionals.values() for word in values]
     line = shlex.join(["frankenstein", plan.verb, *words, *flags])
-    return Command(line, replay, f"{replay} --resume", "console", command_of, read_step)
+    return Command(line, replay, f"{replay} --resume", "console", command_of, read_step, _show)
+
+
+def _show(run: "Run") -> None:
+    # Only here, because rich takes longer to import than all of --help.
+    from frankenstein.cli.print_result import print_result
+
+    print_result(run.folder, False, run.shown)
 
 
 def read_step(line: str, study: str) -> Plan:

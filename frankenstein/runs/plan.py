@@ -35,6 +35,7 @@ class Command:
     language: str = "python"
     of: "Callable[[Plan], Command] | None" = None  # how another plan is written
     read: "Callable[[str, str], Plan]" = _no_words  # a step and the folder of its study -> its plan
+    show: "Callable[[Run], None] | None" = None  # what is shown of a step that is done
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,14 +49,18 @@ def option(
     return field(default=default, metadata=facts)
 
 
-@cache
-def options_of(plan: type) -> Mapping[str, Option]:
+def options_of(plan: type[Any]) -> Mapping[str, Option]:
     """The fields of a plan by name, in order."""
+    return _options_of(plan)
+
+
+@cache
+def _options_of(plan: Any) -> Mapping[str, Option]:
     hints = get_type_hints(plan, include_extras=True)
     return MappingProxyType({one.name: _option(plan, one, hints[one.name]) for one in fields(plan)})
 
 
-def idle(plan: type) -> set[str]:
+def idle(plan: type[Any]) -> set[str]:
     """The fields of a plan that change no number."""
     return {name for name, one in options_of(plan).items() if one.changes == "nothing"}
 

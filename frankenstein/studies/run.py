@@ -59,9 +59,12 @@ def run_step(step: str | Mapping[str, Any], study: Run, shared: StudyPlan | Demo
     command = study.command.of(plan) if study.command.of else Command()
     with redirect_stdout(StringIO()) if shared.quiet else nullcontext():
         try:
-            return plan.run(command)
+            run = plan.run(command)
         except AlreadyDone as done:
-            return Run.read(done.folder)
+            run = Run.read(done.folder)
+    if command.show and not shared.quiet:
+        command.show(run)
+    return run
 
 
 def plan_of_step(step: str | Mapping[str, Any], folder: str, command: Command) -> Plan:
