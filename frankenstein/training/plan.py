@@ -10,12 +10,28 @@ from frankenstein.runs.fields import (
     RunFields,
     TrainerFields,
 )
+from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import option
 from frankenstein.runs.types import DatasetName, NetworkName
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainPlan(TrainerFields, ResumeFields, RunFields, DescentFields, DataFields):
+class ZooFields(Plan):
+    """A new network of the zoo."""
+
+    model: NetworkName = option("tiny10", "network of the zoo")
+    weights: str | None = option(
+        None, "trained weights to start from, for torchvision/<name>; DEFAULT for the best"
+    )
+    image_size: int | None = option(
+        None, "pixels to which images are resized; what the network is made for if absent"
+    )
+    init_noise: int = option(0, "seed of the initial weights", changes="seed")
+    gradient_noise: int = option(0, "seed of the batch order and of augmentation", changes="seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPlan(TrainerFields, ResumeFields, RunFields, DescentFields, DataFields, ZooFields):
     """Train a network of the zoo.
 
     SGD has Nesterov momentum 0.9; the learning rate is cut by 10 at one third and two thirds of the
@@ -31,13 +47,4 @@ class TrainPlan(TrainerFields, ResumeFields, RunFields, DescentFields, DataField
     )
     weight_decay: float = option(1e-4, "weight decay", least=0)
     optimizer: Literal["sgd", "adam"] = option("sgd", "optimizer")
-    model: NetworkName = option("tiny10", "network of the zoo")
-    weights: str | None = option(
-        None, "trained weights to start from, for torchvision/<name>; DEFAULT for the best"
-    )
-    image_size: int | None = option(
-        None, "pixels to which images are resized; what the network is made for if absent"
-    )
-    init_noise: int = option(0, "seed of the initial weights", changes="seed")
-    gradient_noise: int = option(0, "seed of the batch order and of augmentation", changes="seed")
     save_frequency: int = option(10_000, "steps between snapshots of the weights", least=1)

@@ -3,13 +3,16 @@ import warnings
 
 import pytest
 import yaml
-from frankenstein.cli.entry import verb_function
 
+from frankenstein.catalog import VERBS
+from frankenstein.cli.commands import command_of
 from frankenstein.cli.parser import parse
-from frankenstein.runs.config import dump
-from frankenstein.runs.folder import run_folder
-from frankenstein.runs.page import command_of, write_run_report
-from frankenstein.runs.schema import read_schema
+from frankenstein.cli.words import spoken
+from frankenstein.networks.network import open_network
+from frankenstein.runs.page import write_page
+from frankenstein.runs.plan import Command
+from frankenstein.runs.run import Run
+from frankenstein.training.plan import TrainPlan
 
 
 @pytest.fixture(autouse=True)
@@ -18,9 +21,10 @@ def _no_shared_folder(monkeypatch):
     monkeypatch.setenv("FRANKENSTEIN_RUN_FOLDER", "")
 
 
-def options(command):
+def plan_of(command):
     verb, *words = shlex.split(command)
-    return verb, parse(read_schema(verb_function(verb)), words)
+    said = spoken(verb)
+    return VERBS[verb].target(**said.words.sort(parse(said, words)))
 
 
 @pytest.mark.parametrize(
@@ -36,30 +40,31 @@ def options(command):
         "analyze A B --units --more C D",
     ],
 )
-def test_the_command_of_a_report_says_the_options_and_nothing_else(command):
-    verb, values = options(command)
-    said = command_of(verb_function(verb), values)
-    assert said == shlex.join(["frankenstein", *shlex.split(command)])
-    assert options(said.removeprefix("frankenstein ")) == (verb, values)
+def test_the_command_of_a_page_says_the_plan_and_nothing_else(command):
+    plan = plan_of(command)
+    line = command_of(plan).line
+    assert line == shlex.join(["frankenstein", *shlex.split(command)])
+    assert plan_of(line.removeprefix("frankenstein ")) == plan
 
 
-def reported(folder, command, act=lambda run: None):
-    """The folder of a run of some verb that does nothing but write its report."""
-    verb, values = options(command)
-    with run_folder(folder, verb, "a", dump(verb_function(verb), values)) as run:
+def reported(plan, networks=(), act=lambda run: None, command=None):
+    """The folder of a run of some verb that does nothing but write its page."""
+    with Run.write(plan, "a", networks, command or command_of(plan)) as run:
         act(run)
-        write_run_report(run, "Title", ["What it is.", "What was found."])
-    return run.path
+        write_page(run, "Title", ["What it is.", "What was found."])
+    return run.folder
 
 
 def test_a_report_says_what_was_asked_of_which_networks_and_how_to_ask_again(
     tmp_path, saved, check_page
 ):
     def score(run):
-        run.summary |= {"accuracy/sender": 0.5, "accuracy/receiver": 0.25}
+        run.numbers |= {"accuracy/sender": 0.5, "accuracy/receiver": 0.25}
 
     sender, receiver = saved("lenet", 0), saved("lenet", 1)
-    folder = reported(tmp_path, f"stitch {sender} {receiver} relu1 relu2 --epochs 3", score)
+    plan = plan_of(f"stitch {sender} {receiver} relu1 relu2 --epochs 3 -o {tmp_path}")
+    pair = open_network(sender, "sender"), open_network(receiver, "receiver")
+    folder = reported(plan, pair, score)
     text = (folder / "report.md").read_text()
     parts = (
         "What it is.",
@@ -86,7 +91,7 @@ def test_warnings_are_in_the_report_once_and_shown_as_before(tmp_path):
             warnings.warn("a measure is <undefined>", UserWarning, stacklevel=1)
 
     with pytest.warns(UserWarning, match="a measure is <undefined>"):
-        folder = reported(tmp_path, "evaluate x", warn)
+        folder = reported(plan_of(f"evaluate x -o {tmp_path}"), (), warn)
     said = "- UserWarning: a measure is <undefined>"
     assert (folder / "report.md").read_text().count(said) == 1
     assert "&lt;undefined&gt;" in (folder / "report.html").read_text()
@@ -95,6 +100,9 @@ def test_warnings_are_in_the_report_once_and_shown_as_before(tmp_path):
     assert (record["verb"], record["options"]["subject"]) == ("evaluate", "x")
 
 
-def test_what_is_no_network_has_no_card(tmp_path):
-    folder = reported(tmp_path, "compare results/stitch/gone")
-    assert yaml.safe_load((folder / "run.json").read_text())["cards"] == {}
+def test_a_page_of_a_run_from_python_says_how_to_run_it_in_python(tmp_path):
+    folder = reported(TrainPlan(out_dir=tmp_path), command=Command())
+    text = (folder / "report.md").read_text()
+    config = str(folder / "config.yaml")
+    assert f"```python\nread_plan(TrainPlan, {config!r}).run()\n```" in text
+    assert "frankenstein train" not in text
