@@ -117,6 +117,7 @@ def _finish(study: Run, done: Sequence[Run]) -> None:
         for run in done
         for name, number in run.numbers.items()
     }
+    study.numbers |= numbers
     plain = {name: None if math.isnan(number) else number for name, number in numbers.items()}
     write_whole(study.folder / "summary.json", json.dumps(plain, indent=2) + "\n")
 

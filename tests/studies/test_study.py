@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from frankenstein.errors import PlanError
+from frankenstein.studies import StudyPlan
+
 TRAIN = "train -m mlp -d digits -e 1 -b 64 --run-name one"
 ANALYZE = "analyze {study}/train/one/network.safetensors {network} --weights --run-name weights"
 
@@ -53,6 +56,52 @@ def test_the_studys_own_options_hold_for_every_step(run, saved):
 )
 def test_all_steps_are_checked_before_the_first_runs(mistake, steps, expected):
     assert expected in mistake("study", *steps)
+
+
+def test_a_step_in_yaml_may_be_a_verb_with_its_fields(run, tmp_path):
+    config = tmp_path / "study.yaml"
+    config.write_text(
+        "steps:\n"
+        "  - train: {model: mlp, dataset: digits, epochs: 1, batch_size: 64, run_name: one}\n"
+        "  - evaluate: {subject: '{study}/train/one', run_name: two}\n"
+    )
+    folder = run("study", "--config", config)
+    trained, evaluated = (
+        json.loads((folder / place / "summary.json").read_text())
+        for place in ("train/one", "evaluate/two")
+    )
+    assert evaluated["accuracy"] == trained["accuracy/held_out"]
+    assert (
+        "frankenstein evaluate results/study/study/train/one" in (folder / "report.md").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ("{trian: {}}", "step 'trian' is no verb that makes runs; known: train, stitch,"),
+        ("{train: {epoch: 1}}", "step train has no field epoch; did you mean epochs?"),
+        ("{train: {epochs: many}}", "epochs of step train takes a whole number, got 'many'"),
+        ("{train: {out_dir: here}}", "step train writes into the study's folder; leave out_dir"),
+        ("3", "a step is a command line or {verb: {field: value}}, got 3"),
+    ],
+)
+def test_a_step_in_yaml_is_checked_before_the_first_runs(mistake, tmp_path, step, expected):
+    config = tmp_path / "study.yaml"
+    config.write_text(f"steps:\n  - {step}\n")
+    assert expected in mistake("study", "--config", config)
+
+
+def test_a_study_in_python_has_steps_that_are_fields(few_digits):
+    train = {"model": "mlp", "dataset": "digits", "epochs": 1, "batch_size": 64}
+    plan = StudyPlan(steps=[{"train": {**train, "run_name": "one"}}], quiet=True)
+    run = plan.run()
+    assert run.folder == Path("results/study/study")
+    assert "train/one/accuracy/held_out" in run.numbers
+    with pytest.raises(
+        PlanError, match=r"in Python a step is {verb: {field: value}}, got the comm"
+    ):
+        StudyPlan(steps=["train -m mlp"]).run()
 
 
 def test_what_was_done_before_a_step_that_fails_stays(few_digits, capsys):

@@ -5,16 +5,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from frankenstein.cli.entry import verb_function
 
+from frankenstein.catalog import VERBS
 from frankenstein.cli import main
 from frankenstein.cli.parser import parse
+from frankenstein.cli.words import spoken
 from frankenstein.intervals import mean_and_margin
-from frankenstein.runs.config import dump
-from frankenstein.runs.folder import run_folder
-from frankenstein.runs.page import write_run_report
-from frankenstein.runs.schema import read_schema
-from frankenstein.studies.finished import Finished, groups, read_finished
+from frankenstein.networks.network import open_network
+from frankenstein.runs.page import write_page
+from frankenstein.runs.run import Run
+from frankenstein.studies.finished import FinishedRun, groups, read_finished
 from frankenstein.studies.sweep import find_sweep
 
 
@@ -27,13 +27,14 @@ def finished(saved, monkeypatch, tmp_path):
     def make(name, accuracy, words="", seeds=(0, 1), verb="stitch", **more):
         pair = [saved("lenet", seed) for seed in seeds] if verb == "stitch" else []
         layers = [] if "relu" in words or verb != "stitch" else ["relu1", "relu1"]
-        function = verb_function(verb)
-        values = parse(read_schema(function), [*pair, *layers, *words.split()])
-        with run_folder("results", verb, name, dump(function, values)) as run:
+        values = parse(spoken(verb), [*pair, *layers, *words.split()])
+        roles = ("sender", "receiver")
+        networks = [open_network(file, role) for file, role in zip(pair, roles, strict=False)]
+        with Run.write(VERBS[verb].target(**values), name, networks) as run:
             held_out = "held_out" if verb == "train" else "after"
-            run.summary |= {f"accuracy/{held_out}": accuracy, "accuracy/untrained": 0.5, **more}
-            write_run_report(run, name, ["A run."])
-        return str(run.path)
+            run.numbers |= {f"accuracy/{held_out}": accuracy, "accuracy/untrained": 0.5, **more}
+            write_page(run, name, ["A run."])
+        return str(run.folder)
 
     return make
 
@@ -258,8 +259,12 @@ def test_the_files_of_more_are_a_matter_of_seeds():
     def run(name, seed):
         card = {"architecture": "tiny10", "init_seed": seed, "order_seed": seed, "sha256": name}
         cards = {"sender": card, "receiver": card, name: card}
-        record = {"verb": "analyze", "options": {"more": [name]}, "cards": cards}
-        return Finished(Path(), record, {})
+        record = {
+            "verb": "analyze",
+            "options": {"sender": "a", "receiver": "b", "more": [name]},
+            "cards": cards,
+        }
+        return FinishedRun(Path(), record, {})
 
     one, other = run("in2-gn2", 2), run("in3-gn3", 3)
     assert one.asked == other.asked
