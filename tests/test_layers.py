@@ -8,7 +8,8 @@ import pytest
 import frankenstein
 
 LEVELS = [
-    {"errors", "shapes", "files", "labels", "intervals", "catalog", "lazy", "signals", "buffers"},
+    {"errors", "shapes", "files", "labels", "intervals", "catalog", "lazy"}
+    | {"signals", "buffers", "memory"},
     {"accumulators"},
     {"data", "zoo", "stitches", "dictionaries", "measures", "report"},
     {"surgery", "networks"},

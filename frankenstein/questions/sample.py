@@ -1,21 +1,17 @@
 """Representations of a bounded number of examples, one row each, of all layers in one pass."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from frankenstein.errors import UserError
+from frankenstein.questions.question import Watcher
 from frankenstein.shapes import num_units, pooled
-from frankenstein.similarity.representations import units_first
-from frankenstein.surgery import capture
 from frankenstein.surgery.trace import evaluating
 
 Layers = Mapping[str, Tensor]  # {layer: representation}
-# Told of every batch: what each network makes of it, {"sender": {layer: (N, C, ...)}, ...}, units
-# on the second axis of maps and on the last of tokens and vectors; and the labels.
-Watcher = Callable[[Mapping[str, Layers], Tensor], object]
 
 
 @dataclass(frozen=True)
@@ -25,9 +21,8 @@ class Sample:
     Maps and tokens are means over places.
     """
 
-    of: Mapping[str, Layers]  # {"sender": {layer: (N, C)}, "receiver": ..., "untrained_sender": ..}
+    of: Mapping[str, Layers]  # {role: {layer: (N, C)}}
     labels: Tensor  # (N,), or (N, L) of several labels
-    images: Tensor | None = None  # (N, C, H, W), as the networks saw them
 
     @property
     def sender(self) -> Layers:
@@ -43,25 +38,12 @@ class Sample:
         return len(self.labels)
 
 
-class Reader(nn.Module):
-    """Images to `{layer: representation}`, maps with their channels first."""
-
-    def __init__(self, network: nn.Module, layers: Sequence[str]) -> None:
-        super().__init__()
-        self.captured = capture(network, layers)
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Of every layer."""
-        return {layer: units_first(z) for layer, z in self.captured(images).items()}
-
-
 @torch.no_grad()
 def read_sample(
-    readers: Mapping[str, nn.Module],  # whose: images to {layer: representation}
+    readers: Mapping[str, nn.Module],  # role: images to {layer: representation}
     batches: Iterable[tuple[Tensor, Tensor]],
     device: torch.device | str = "cpu",
     watchers: Sequence[Watcher] = (),
-    images: bool = False,  # whether to keep the images, too
 ) -> Sample:
     """Every reader over every batch, once; watchers see each whole batch as it goes by.
 
@@ -70,27 +52,24 @@ def read_sample(
     Raises:
         UserError: if there are no examples.
     """
-    rows: dict[str, dict[str, list[Tensor]]] = {whose: {} for whose in readers}
+    rows: dict[str, dict[str, list[Tensor]]] = {role: {} for role in readers}
     labels: list[Tensor] = []
-    seen: list[Tensor] = []
     for inputs, classes in batches:
         inputs, classes = inputs.to(device), classes.to(device)
-        found = {whose: reader(inputs) for whose, reader in readers.items()}
+        batch = {role: reader(inputs) for role, reader in readers.items()}
         for watcher in watchers:
-            watcher(found, classes)
-        for whose, layers in found.items():
+            watcher(batch, classes)
+        for role, layers in batch.items():
             for layer, z in layers.items():
-                rows[whose].setdefault(layer, []).append(pooled(z))
+                rows[role].setdefault(layer, []).append(pooled(z))
         labels.append(classes)
-        if images:
-            seen.append(inputs)
     if not labels:
         raise UserError("no examples were given; is the data set empty?")
     of = {
-        whose: {layer: torch.cat(parts) for layer, parts in layers.items()}
-        for whose, layers in rows.items()
+        role: {layer: torch.cat(parts) for layer, parts in layers.items()}
+        for role, layers in rows.items()
     }
-    return Sample(of, torch.cat(labels), torch.cat(seen) if images else None)
+    return Sample(of, torch.cat(labels))
 
 
 @torch.no_grad()

@@ -1,119 +1,138 @@
-"""What every question of `analyze` is asked of: networks, layers, and one shared pass of data."""
+"""What questions are asked of: networks, pairs of their layers, and shared passes over the data."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
 import torch
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 
-from frankenstein.cli.verbs.compare_words import layers_of
 from frankenstein.data import ImageData
 from frankenstein.data.batches import Batches
 from frankenstein.errors import UserError
-from frankenstein.networks.cards import files_of, short_name
-from frankenstein.networks.checks import data_for
-from frankenstein.questions.sample import Reader, Sample, Watcher, read_sample, sample_bytes
+from frankenstein.memory import free_memory
+from frankenstein.networks.data import data_for
+from frankenstein.networks.network import RESERVED, Network, open_network, roles_of
+from frankenstein.networks.pair import check_same_images, open_pair
+from frankenstein.questions.question import AnyQuestion, Watcher
+from frankenstein.questions.sample import Sample, read_sample, sample_bytes
 from frankenstein.report.progress import progress
-from frankenstein.stitching.pair import load_pair
 from frankenstein.surgery import cut_points
 from frankenstein.surgery.activation_layers import activation_layers
-from frankenstein.tasks.memory import free_memory
-from frankenstein.training.trainer import device_of
-from frankenstein.zoo import Card, read_card, untrained
+from frankenstein.surgery.read import Reader
 
-_SEEDS = {"sender": 1_000_003, "receiver": 1_000_004}  # of untrained networks: nobody trains these
+Pair = tuple[str, str]  # the sender's layer, the receiver's layer
+
 PARTS = {"train": "training", "val": "held-out"}  # what tables and texts call them
+_SEEDS = (1_000_003, 1_000_004)  # of untrained networks: nobody trains these
 
 
-@dataclass(frozen=True, eq=False)
-class Study:
-    """Two networks, frozen on `device` in evaluation mode, and what is asked of them.
+class Subject:
+    """Networks, the first of them the sender and the second the receiver, and what they look at.
 
-    `trained` holds the networks by whose they are: "sender", "receiver", then those of --more by
-    their names. The data are loaded, and passed over, only once something asks for them.
+        subject = Subject([open_network(one), open_network(other)], Digits(image_size=32))
+        Units().ask(subject).numbers
+
+    Data are loaded, passed over and kept only once a question asks for them, and then for all.
     """
 
-    trained: Mapping[str, nn.Module]
-    cards: Mapping[str, Card]  # likewise
-    files: Mapping[str, str]  # likewise
-    pairs: tuple[tuple[str, str], ...]  # (sender's layer, receiver's layer)
-    device: torch.device
-    options: Mapping[str, Any]  # every value of the command
-    reads_untrained: bool = False  # whether both samples have rows of these, too
-    watchers: dict[str, Watcher] = field(default_factory=dict)  # by question: told of every batch
-    # of held-out images that is read
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        data: ImageData | Callable[[], ImageData] | None = None,
+        pairs: Iterable[Pair] | None = None,
+        *,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+        examples: int = 5000,
+        quiet: bool = True,
+    ) -> None:
+        """Networks in evaluation mode, which move to the device.
+
+        `data` may be a function that loads them. Without `pairs` layers are paired by name, see
+        `paired_layers`. `seed` is of whatever is drawn at random; `examples` are those of each part
+        of the data that are looked at, at most.
+
+        Raises:
+            UserError: if there are fewer than two networks, or two of one role.
+            ShapeError: if they are made for different images.
+        """
+        self.device, self.seed = torch.device(device), seed
+        self.examples, self.quiet = examples, quiet
+        self.networks = tuple(network.to(self.device) for network in _with_roles(networks))
+        for network in self.networks[1:]:
+            check_same_images(self.networks[0], network)
+        self._data = data
+        self._pairs = None if pairs is None else tuple(pairs)
+        self._samples: dict[str, Sample] = {}
+        self._reads_untrained = False
+        self._watchers: dict[AnyQuestion, Watcher] = {}
+        self._untold: list[Watcher] = []
 
     @property
-    def sender(self) -> nn.Module:
+    def sender(self) -> Network:
         """The first network."""
-        return self.trained["sender"]
+        return self.networks[0]
 
     @property
-    def receiver(self) -> nn.Module:
+    def receiver(self) -> Network:
         """The second network."""
-        return self.trained["receiver"]
+        return self.networks[1]
 
-    @property
-    def names(self) -> tuple[str, str]:
-        """What figures call the sender and the receiver."""
-        one, other = (short_name(self.files[side]) for side in ("sender", "receiver"))
-        return (one, other) if one != other else ("sender", "receiver")
+    @cached_property
+    def untrained(self) -> tuple[Network, Network]:
+        """Networks of the sender's and the receiver's kinds that have learned nothing."""
+        one, other = (
+            network.untrained(seed).to(self.device)
+            for network, seed in zip(self.networks, _SEEDS, strict=False)
+        )
+        return one, other
 
-    @property
-    def quiet(self) -> bool:
-        """Whether to keep silent: neither bars nor remarks."""
-        return self.options["quiet"]
+    @cached_property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Layers that are asked about.
 
-    @property
-    def seed(self) -> int:
-        """Of whatever is drawn at random."""
-        return self.options["seed"]
+        Raises:
+            LayerError: for a layer that a network does not have.
+            UserError: if none are named, and the networks have none of the same name.
+        """
+        pairs = self._pairs or paired_layers(self.sender, self.receiver)
+        for network in self.networks:
+            Reader(network.module, self._layers(network, pairs))  # says what is wrong with them
+        return pairs
 
-    def label(self, pair: tuple[str, str]) -> str:
-        """What tables and scores call a pair of layers: one name where both have it."""
+    def label(self, pair: Pair) -> str:
+        """What tables and numbers call a pair of layers: one name where both have it."""
         return pair[0] if pair[0] == pair[1] else f"{pair[0]}-{pair[1]}"
 
+    def layer_of(self, network: Network, pair: Pair) -> str:
+        """The receiver's layer for the receiver and its untrained twin, else the sender's."""
+        return pair[self.receiver.role in (network.role, network.control_of)]
+
     def generator(self) -> torch.Generator:
-        """A new generator of that seed, on the CPU."""
+        """A new generator of the seed, on the CPU."""
         return torch.Generator().manual_seed(self.seed)
 
     @cached_property
-    def untrained(self) -> Mapping[str, nn.Module]:
-        """Networks of the same kinds that have learned nothing: "untrained_sender" and so on."""
-        return {
-            f"untrained_{side}": _frozen(untrained(self.cards[side], seed), self.device)
-            for side, seed in _SEEDS.items()
-        }
-
-    @property
-    def dataset(self) -> str | None:
-        """The data set's name; None if neither the user nor the receiver's file says it."""
-        return self.options["dataset"] or self.cards["receiver"].dataset
-
-    @cached_property
     def data(self) -> ImageData:
-        """The data set, loaded, as the receiver takes it."""
-        return data_for(self.receiver, self.dataset, self.options, self.options["batch_size"])
+        """The data set, loaded.
 
-    @cached_property
-    def train(self) -> Sample:
-        """Pooled rows of at most --examples training images."""
-        return self._read("train")
-
-    @cached_property
-    def val(self) -> Sample:
-        """Pooled rows of at most --examples held-out images."""
-        return self._read("val")
+        Raises:
+            UserError: if there is none.
+        """
+        if self._data is None:
+            raise UserError("this question looks at data; give the subject a data set")
+        data = self._data if isinstance(self._data, ImageData) else self._data()
+        data.setup()
+        return data
 
     def batches(self, part: str, most: int | None = None) -> Batches:
-        """The images of the sample `train` or `val`, or the first ones, prepared, in its order."""
+        """Prepared examples of the sample `train` or `val`, or its first ones, in its order."""
         make = {"train": self.data.train_batches, "val": self.data.val_batches}[part]
-        examples = self.options["examples"]
-        return make(examples if most is None else min(most, examples))
+        return make(self.examples if most is None else min(most, self.examples))
 
     def pictures(self, part: str, rows: Tensor) -> Tensor:  # (N, C, H, W), uint8
         """The images behind rows of the sample `train` or `val`, as they are before preparation."""
@@ -122,93 +141,162 @@ class Study:
         images = batches.images
         return images.index_select(0, chosen) if isinstance(images, Tensor) else images[chosen]
 
-    def layers(self, whose: str) -> list[str]:
-        """The layers of one network that are read: the receiver's, or those of the sender."""
-        place = whose.removeprefix("untrained_") == "receiver"
-        return list(dict.fromkeys(pair[place] for pair in self.pairs))
+    @property
+    def train(self) -> Sample:
+        """Pooled rows of training images."""
+        return self._sample("train")
 
-    def _read(self, part: str) -> Sample:
-        networks = {**self.trained, **(self.untrained if self.reads_untrained else {})}
-        readers = {whose: Reader(net, self.layers(whose)) for whose, net in networks.items()}
+    @property
+    def val(self) -> Sample:
+        """Pooled rows of held-out images."""
+        return self._sample("val")
+
+    def rows(self, part: str, network: Network, pair: Pair) -> Tensor:  # (N, C)
+        """What a network, trained or one of `untrained`, makes of the sample `train` or `val`."""
+        if network.control_of is not None:
+            self._reads_untrained = True
+        return self._sample(part).of[network.role][self.layer_of(network, pair)]
+
+    def expect(self, questions: Iterable[AnyQuestion]) -> None:
+        """Be ready for these questions: one pass over each part of the data then serves all."""
+        for question in questions:
+            self._reads_untrained |= {"untrained", "inputs"} <= question.needs
+            if question in self._watchers:
+                continue
+            if (watcher := question.watcher(self)) is not None:
+                self._watchers[question] = watcher
+                self._untold.append(watcher)
+
+    def watched(self, question: AnyQuestion) -> Any:
+        """The watcher of a question, once it was told of every batch of held-out images."""
+        self.expect([question])
+        self._sample("val")
+        return self._watchers[question]
+
+    def _sample(self, part: str) -> Sample:
+        """What is there already, and what is missing of it, read in one pass."""
+        networks = (*self.networks, *(self.untrained if self._reads_untrained else ()))
+        told = self._untold if part == "val" else []
+        had = self._samples.get(part)
+        missing = [
+            network for network in networks if told or had is None or network.role not in had.of
+        ]
+        if missing:
+            new = self._read(part, missing, told)
+            self._samples[part] = replace(new, of={**(had.of if had else {}), **new.of})
+            told.clear()
+        return self._samples[part]
+
+    def _read(self, part: str, networks: Sequence[Network], told: Sequence[Watcher]) -> Sample:
+        readers = {
+            network.role: Reader(network.module, self._layers(network, self.pairs))
+            for network in networks
+        }
         batches, shape = self.batches(part), self.receiver.input_shape
-        needed, free = sample_bytes(readers, shape, batches.examples), free_memory(self.device)  # type: ignore[arg-type]
-        said = f"{needed / 1e6:.1f} MB for rows of {batches.examples} {PARTS[part]} images"
+        needed, free = sample_bytes(readers, shape, batches.examples), free_memory(self.device)
+        size = f"{needed / 1e6:.1f} MB for rows of {batches.examples} {PARTS[part]} images"
         if free and needed > free:
-            raise UserError(f"{said}, but {free / 1e6:.1f} MB are free; choose fewer --examples")
+            raise UserError(f"{size}, but {free / 1e6:.1f} MB are free; choose fewer ‹examples›")
         if not self.quiet:
-            Console().out(said, highlight=False)
+            Console().out(size, highlight=False)
         shown = progress(batches, f"reading {PARTS[part]} images", self.quiet)
-        watchers = [*self.watchers.values()] if part == "val" else []
-        return read_sample(readers, shown, self.device, watchers)
+        return read_sample(readers, shown, self.device, told)
+
+    def _layers(self, network: Network, pairs: Iterable[Pair]) -> list[str]:
+        return list(dict.fromkeys(self.layer_of(network, pair) for pair in pairs))
 
 
-def make_study(
-    values: Mapping[str, Any], of_layers: bool = True, reads_untrained: bool = False
-) -> Study:
-    """The study that the values of `frankenstein analyze` ask for; without `of_layers` no pairs.
+def open_subject(
+    sender: str,
+    receiver: str,
+    sender_layer: str | None = None,
+    receiver_layer: str | None = None,
+    *,
+    more: Sequence[str] = (),
+    dataset: str | None = None,
+    data_root: str | None = None,
+    batch_size: int = 250,
+    model: str | None = None,
+    of_layers: bool = True,
+    **options: Any,
+) -> Subject:
+    """A subject from saved networks, as the plan of `analyze` names it; the rest as in `Subject`.
+
+    The data are those that the receiver was trained on unless they are named. Without `of_layers`
+    words for layers are left aside.
 
     Raises:
         FileError: for a file that does not hold a network.
         ShapeError: if the networks are made for different images.
-        LayerError: for a layer that a network does not have.
-        UserError: if no layer is named, and the networks have none of the same name.
+        UserError: if layers are not named in pairs.
     """
-    device, model = device_of(values["accelerator"]), values["model"]
-    files = files_of(values)
-    pair = load_pair(values["sender"], values["receiver"], model)
-    more = [load_pair(values["receiver"], file, model)[1] for file in values["more"]]
-    trained = dict(zip(files, (*pair, *more), strict=True))
-    cards = {whose: read_card(file, model) for whose, file in files.items()}
-    for network in trained.values():
-        _frozen(network, device)
-    pairs = _pairs(values, *pair) if of_layers else ()
-    study = Study(trained, cards, files, pairs, device, values, reads_untrained)
-    if not of_layers:
-        return study
-    for whose, network in trained.items():
-        Reader(network, study.layers(whose))  # says what is wrong before anything is read
-    return study
+    one, other = open_pair(sender, receiver, model)
+    roles = roles_of(more)
+    others = [open_network(file, role, model) for file, role in zip(more, roles, strict=True)]
+    pairs = None
+    if of_layers and sender_layer is not None:
+        pairs = paired_layers(one, other, sender_layer, receiver_layer)
+
+    def data() -> ImageData:
+        return data_for(other, dataset, data_root, eval_batch_size=batch_size)
+
+    return Subject([one, other, *others], data, pairs, **options)
 
 
-def _pairs(
-    values: Mapping[str, Any], sender: nn.Module, receiver: nn.Module
-) -> tuple[tuple[str, str], ...]:
-    if values["sender_layer"] is not None:
-        return _named(values, sender, receiver)
-    theirs = activation_layers(receiver)
-    pairs = tuple((layer, layer) for layer in activation_layers(sender) if layer in theirs)
-    if not pairs:
+def paired_layers(
+    sender: Network,
+    receiver: Network,
+    sender_layer: str | None = None,
+    receiver_layer: str | None = None,
+) -> tuple[Pair, ...]:
+    """Layers named as in `compare`, by commas and globs, paired in the order of each.
+
+    Without names, the activations behind every layer with a weight matrix that both networks have
+    by the same name; without names for the receiver, the sender's.
+
+    Raises:
+        UserError: if they do not come in pairs, or there are none.
+    """
+    if sender_layer is None:
+        theirs = activation_layers(receiver.module)
+        pairs = tuple((name, name) for name in activation_layers(sender.module) if name in theirs)
+        if not pairs:
+            raise UserError(
+                "the networks have no layers of the same name; "
+                "choose ‹sender_layer› and ‹receiver_layer›, which `frankenstein layers` lists"
+            )
+        return pairs
+    ones = _expanded(sender_layer, sender)
+    others = _expanded(sender_layer if receiver_layer is None else receiver_layer, receiver)
+    if not ones or len(ones) != len(others):
         raise UserError(
-            "the networks have no layers of the same name; "
-            "choose SENDER_LAYER and RECEIVER_LAYER, which `frankenstein layers` lists"
+            f"layers are paired one by one, got {len(ones)} of the sender ({', '.join(ones)}) and "
+            f"{len(others)} of the receiver ({', '.join(others)})"
         )
-    return pairs
+    return tuple(zip(ones, others, strict=True))
 
 
-def _named(
-    values: Mapping[str, Any], sender: nn.Module, receiver: nn.Module
-) -> tuple[tuple[str, str], ...]:
-    """Layers as in compare, names with commas between and globs, paired in the order of each."""
-    ours, theirs = (
-        _expanded(values[f"{side}_layer"], network)
-        for side, network in (("sender", sender), ("receiver", receiver))
-    )
-    if not ours or len(ours) != len(theirs):
-        raise UserError(
-            f"layers are paired one by one, got {len(ours)} of the sender ({', '.join(ours)}) and "
-            f"{len(theirs)} of the receiver ({', '.join(theirs)})"
-        )
-    return tuple(zip(ours, theirs, strict=True))
-
-
-def _expanded(words: str, network: nn.Module) -> list[str]:
-    known = cut_points(network)
-    found: dict[str, None] = {}
-    for word in layers_of(words) or []:
+def _expanded(words: str, network: Network) -> list[str]:
+    known = cut_points(network.module)
+    names: dict[str, None] = {}
+    for word in filter(None, words.split(",")):
         matching = [name for name in known if fnmatchcase(name, word)]
-        found |= dict.fromkeys(matching or [word])  # who reads it says that it is not there
-    return [*found]
+        names |= dict.fromkeys(matching or [word])  # who reads it says that it is not there
+    return [*names]
 
 
-def _frozen(network: nn.Module, device: torch.device) -> nn.Module:
-    return network.requires_grad_(False).eval().to(device)
+def _with_roles(networks: Sequence[Network]) -> list[Network]:
+    """The first two as sender and receiver, the others by roles that nobody else has."""
+    if len(networks) < 2:
+        raise UserError(f"questions are asked of two networks or more, got {len(networks)}")
+    roles = ["sender", "receiver", *(network.role for network in networks[2:])]
+    for role in roles[2:]:
+        if role in RESERVED or roles.count(role) > 1:
+            raise UserError(
+                f"further networks have roles of their own, got {role!r} again; open them with "
+                "the roles of `roles_of`"
+            )
+    return [
+        network if network.role == role else replace(network, role=role)
+        for network, role in zip(networks, roles, strict=True)
+    ]

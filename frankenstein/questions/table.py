@@ -1,67 +1,54 @@
-"""The questions of `frankenstein analyze`, as facts that are read before torch is imported.
+"""The questions of `analyze`, as facts that are read before torch is imported.
 
-To add one, write `cli/analyze_<name>.py` with `section(study) -> Section`, add its row here and its
-switch to `cli/verbs/analyze.py`, and a YAML `configs/compare/<name>.yaml`.
+To add one, write a `Question` in one file and its row here; its switch and its options on the
+command line, in YAML and in `AnalyzePlan` come from the row.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from frankenstein.catalog import Entry
+from frankenstein.questions.circuits.options import CircuitOptions
+from frankenstein.questions.dictionaries.options import DictionaryOptions
+from frankenstein.runs.plan import Options
 
 
 @dataclass(frozen=True)
-class Question(Entry):
-    """A function `(Study) -> Section`, and what it needs of the pass over the data."""
+class Row(Entry):
+    """A class of questions, and the options that it inherits from."""
 
-    reads_untrained: bool = False  # whether samples have rows of untrained networks, a control
-    of_layers: bool = True  # False: it does not ask of pairs of layers
-    reads_data: bool = True
-    scores_answers: bool = False  # whether it holds what networks answer against the labels
-    trains: bool = False  # whether something is fitted in epochs to all training images
-    watch: str = ""  # "package.module:watcher", `(Study) -> Watcher`: is told of every batch of
-    # held-out images, for what is not in pooled rows; it stays in `study.watchers[<name>]`
+    options: type[Options] = Options
 
 
-QUESTIONS: Mapping[str, Question] = {
-    "units": Question(
-        "frankenstein.questions.units.question:section",
+QUESTIONS: Mapping[str, Row] = {
+    "units": Row(
+        "frankenstein.questions.units.question:Units",
         "are the activations of an image alike, as they stand and sorted?",
-        reads_untrained=True,
     ),
-    "weights": Question(
-        "frankenstein.questions.weights.question:section",
+    "weights": Row(
+        "frankenstein.questions.weights.question:Weights",
         "how are the weights of each layer spread, and how far apart before and after matching?",
-        of_layers=False,
-        reads_data=False,
     ),
-    "activations": Question(
-        "frankenstein.questions.activations.question:section",
+    "activations": Row(
+        "frankenstein.questions.activations.question:Activations",
         "what do the units of each layer do: distributions, dead units, selectivity, top images?",
-        reads_untrained=True,
-        watch="frankenstein.questions.activations.question:ActivationWatcher",
     ),
-    "circuits": Question(
-        "frankenstein.questions.circuits.question:section",
+    "circuits": Row(
+        "frankenstein.questions.circuits.question:Circuits",
         "which units are active together, are they the same in both, and what are they worth?",
-        reads_untrained=True,
-        scores_answers=True,
+        CircuitOptions,
     ),
-    "merge": Question(
-        "frankenstein.questions.merging.question:section",
+    "merge": Row(
+        "frankenstein.questions.merging.question:Merge",
         "can their weights be averaged once their units are in one order?",
-        of_layers=False,
-        scores_answers=True,
     ),
-    "autoencoder": Question(
-        "frankenstein.questions.dictionaries.question:section",
+    "autoencoder": Row(
+        "frankenstein.questions.dictionaries.question:Autoencoder",
         "which sparse features make up a layer, and are they the same in both networks?",
-        scores_answers=True,
-        trains=True,
+        DictionaryOptions,
     ),
-    "probes": Question(
-        "frankenstein.questions.probes.question:section",
+    "probes": Row(
+        "frankenstein.questions.probes.question:Probes",
         "how well can the labels be read out of each layer, beside random labels?",
-        reads_untrained=True,
     ),
 }

@@ -1,4 +1,4 @@
-"""One question's part of a report: what is read, and the numbers that go into `summary.json`."""
+"""One question's part of a report."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,16 @@ from frankenstein.report.short import Short
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what stands below it, and named numbers; NaN is a number that is undefined."""
+    """A heading, and what stands below it."""
 
     title: str
     blocks: tuple[str | Picture, ...]  # in the order of reading; a table is `markdown_table(...)`
-    scores: dict[str, float]  # such as {"sorted_cosine/relu3": 0.97}
+    scores: dict[str, float] = field(default_factory=dict)  # until the last question is converted
     short: Short | None = None  # what the terminal shows
     # What the run's folder is to hold beside the report: file name, and what writes it to a path.
     saves: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> Mapping[str, float]:
+        """As an answer has them; until the last question is converted."""
+        return self.scores

@@ -39,14 +39,12 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Options of a verb. A subclass states its fields by `option`, and refuses contradictions.
+class Options:
+    """Options as a value. A subclass states its fields by `option`, and refuses contradictions.
 
     Raises:
         PlanError: if a field is of another type, below its bound, or contradicts another.
     """
-
-    verb: ClassVar[str]
 
     def __post_init__(self) -> None:
         for name, one in options_of(type(self)).items():
@@ -56,6 +54,17 @@ class Plan:
     def check(self) -> None:
         """Refuse fields that contradict each other."""
 
+    def values(self) -> dict[str, Any]:
+        """Every field by name, as plain values."""
+        return {name: getattr(self, name) for name in options_of(type(self))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Options):
+    """The options of a verb, which can be run."""
+
+    verb: ClassVar[str]
+
     def run(self, command: Command = Command()) -> "Run":
         """Do it: write a run's folder, its report included, and return the run.
 
@@ -63,7 +72,3 @@ class Plan:
             UserError: if something that only the data, the networks or the machine know is wrong.
         """
         return VERBS[self.verb].runner(self, command)
-
-    def values(self) -> dict[str, Any]:
-        """Every field by name, as plain values."""
-        return {name: getattr(self, name) for name in options_of(type(self))}

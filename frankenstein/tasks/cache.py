@@ -9,8 +9,8 @@ from torch import Tensor
 from frankenstein.data.batches import Batches
 from frankenstein.data.images import ImageData
 from frankenstein.data.prefetch import prefetch
+from frankenstein.memory import free_memory
 from frankenstein.tasks.data_module import DataModule
-from frankenstein.tasks.memory import free_memory
 from frankenstein.tasks.stitching import Stitching
 
 _WHOSE = {"source": "the sender's", "target": "the receiver's"}

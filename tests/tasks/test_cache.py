@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from frankenstein.data.batches import shuffled
+from frankenstein.memory import free_memory
 from frankenstein.stitches import Affine
 from frankenstein.tasks import (
     Stitching,
@@ -15,7 +16,6 @@ from frankenstein.tasks import (
     target_objective,
     task_loss,
 )
-from frankenstein.tasks.memory import free_memory
 
 # Frozen networks are in evaluation mode by design.
 pytestmark = pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training")

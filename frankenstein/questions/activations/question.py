@@ -1,7 +1,8 @@
 """Activations: their distribution, dead and saturated units, selectivity, dimension, top images."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from matplotlib.figure import Figure
@@ -17,8 +18,10 @@ from frankenstein.questions.activations.facts import (
     participation_ratio,
 )
 from frankenstein.questions.activations.top_images import IMAGES, top_images
+from frankenstein.questions.question import Need, Question, Watcher
 from frankenstein.questions.sample import Layers
-from frankenstein.questions.subject import Study
+from frankenstein.questions.study import Study
+from frankenstein.questions.subject import Subject
 from frankenstein.report import Picture, Section, Short, by_layer, curves, markdown_table
 from frankenstein.report.panels import histogram_line, line_panels
 from frankenstein.surgery.activation_layers import bounds_of
@@ -232,3 +235,22 @@ def _layer(whose: str, pair: tuple[str, str]) -> str:
 
 def _called(whose: str) -> str:
     return "untrained" if whose.startswith("untrained_") else whose
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activations(Question[Section]):
+    """To be converted."""
+
+    title: ClassVar[str] = "Activations"
+    needs: ClassVar[frozenset[Need]] = frozenset({"layers", "inputs", "untrained"})
+
+    def watcher(self, subject: Subject) -> Watcher:
+        return ActivationWatcher(Study(subject))
+
+    def ask(self, subject: Subject) -> Section:
+        study = Study(subject)
+        study.watchers = {"activations": subject.watched(self)}
+        return section(study)
+
+    def show(self, answer: Section) -> Section:
+        return answer

@@ -9,7 +9,7 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.measures import correlation_matrix
 from frankenstein.questions.activations.facts import ActivationSums
 from frankenstein.questions.merging.unit_orders import assign
-from frankenstein.questions.subject import Study
+from frankenstein.questions.study import Study
 from frankenstein.report import Picture
 from frankenstein.report.image_grid import image_grid
 

@@ -17,7 +17,7 @@ from frankenstein.questions.circuits.edit import (
     transplant,
 )
 from frankenstein.questions.circuits.layers import CircuitLayer
-from frankenstein.questions.subject import Study
+from frankenstein.questions.study import Study
 from frankenstein.report.progress import progress
 from frankenstein.surgery import Cut, Joint, join
 from frankenstein.surgery.fold import fold

@@ -13,7 +13,7 @@ from frankenstein.questions.circuits.match import (
     profile_similarity,
     profiles,
 )
-from frankenstein.questions.subject import Study
+from frankenstein.questions.study import Study
 
 _SPEAKS = 0.5  # standard deviations above its mean over all images: a class that is answered to
 

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
+from typing import ClassVar
 
 import torch
 from matplotlib.figure import Figure
@@ -12,7 +14,10 @@ from frankenstein.questions.circuits.effects import Effects, effects, shown
 from frankenstein.questions.circuits.layers import CircuitLayer, circuit_layer
 from frankenstein.questions.circuits.maps import circuit_map, maps_at_hand
 from frankenstein.questions.circuits.match import profile_similarity
-from frankenstein.questions.subject import Study
+from frankenstein.questions.circuits.options import CircuitOptions
+from frankenstein.questions.question import Need, Question
+from frankenstein.questions.study import Study
+from frankenstein.questions.subject import Subject
 from frankenstein.report import Picture, Section, by_layer, heatmap, markdown_table
 from frankenstein.report.panels import point_panels
 
@@ -308,3 +313,17 @@ def _likes(layer: CircuitLayer, whose: str, group: int, others: Sequence[str]) -
 def _listed(units: list[int], most: int = 12) -> str:
     more = f" and {len(units) - most} more" if len(units) > most else ""
     return ", ".join(map(str, units[:most])) + more
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circuits(CircuitOptions, Question[Section]):
+    """To be converted."""
+
+    title: ClassVar[str] = "Circuits"
+    needs: ClassVar[frozenset[Need]] = frozenset({"layers", "inputs", "labels", "untrained"})
+
+    def ask(self, subject: Subject) -> Section:
+        return section(Study(subject, self.values()))
+
+    def show(self, answer: Section) -> Section:
+        return answer

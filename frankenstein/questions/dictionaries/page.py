@@ -9,7 +9,7 @@ from torch import Tensor
 
 from frankenstein.questions.dictionaries.matching import Matching
 from frankenstein.questions.dictionaries.scores import DictionaryScores
-from frankenstein.questions.subject import Study
+from frankenstein.questions.study import Study
 from frankenstein.report import Picture, Section, Short, bars, curves, markdown_table, short_number
 from frankenstein.report.image_grid import image_grid
 

@@ -1,8 +1,9 @@
 """Sparse autoencoders of one layer of both networks: what they keep, and do they find the same?"""
 
 import copy
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import nn
@@ -10,9 +11,12 @@ from torch import nn
 from frankenstein.callbacks import TrainingBar
 from frankenstein.dictionaries import Dictionary, save_dictionary
 from frankenstein.questions.dictionaries.matching import Matching, match_features, pooled_strengths
+from frankenstein.questions.dictionaries.options import DictionaryOptions
 from frankenstein.questions.dictionaries.page import Answers, autoencoder_section
 from frankenstein.questions.dictionaries.scores import DictionaryScores, evaluate_dictionary
-from frankenstein.questions.subject import Study
+from frankenstein.questions.question import Need, Question
+from frankenstein.questions.study import Study
+from frankenstein.questions.subject import Subject
 from frankenstein.report import Section
 from frankenstein.report.progress import progress
 from frankenstein.surgery import Cut
@@ -134,3 +138,17 @@ class _Features(nn.Module):
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.dictionary.encode(self.front(images))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Autoencoder(DictionaryOptions, Question[Section]):
+    """To be converted."""
+
+    title: ClassVar[str] = "Sparse autoencoders"
+    needs: ClassVar[frozenset[Need]] = frozenset({"layers", "inputs", "labels", "training"})
+
+    def ask(self, subject: Subject) -> Section:
+        return section(Study(subject, self.values()))
+
+    def show(self, answer: Section) -> Section:
+        return answer

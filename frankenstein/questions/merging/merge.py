@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from frankenstein.accumulators.moments import Moments
+from frankenstein.questions.merging.moments import layers_moments
 from frankenstein.questions.merging.same_architecture import same_architecture
-from frankenstein.similarity.representations import layers_moments
 from frankenstein.surgery import find_streams
 
 Batches = Iterable[tuple[Tensor, Tensor]]

@@ -1,9 +1,10 @@
 """Merging: can the weights of two networks be averaged once their units are in one order?"""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import product
+from typing import ClassVar
 
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -15,7 +16,9 @@ from frankenstein.questions.merging.loss_line import LossLine, loss_line
 from frankenstein.questions.merging.merge import interpolate, parent_moments, renormalize
 from frankenstein.questions.merging.same_architecture import same_architecture
 from frankenstein.questions.merging.unit_orders import orders_by_activations, orders_by_weights
-from frankenstein.questions.subject import PARTS, Study
+from frankenstein.questions.question import Need, NotAskable, Question
+from frankenstein.questions.study import PARTS, Study
+from frankenstein.questions.subject import Subject
 from frankenstein.report import Picture, Section, Short, markdown_table, short_number
 from frankenstein.report.panels import line_panels
 from frankenstein.report.progress import progress
@@ -177,3 +180,22 @@ def _about(study: Study, parts: dict[str, Batches]) -> str:
 
 def _key(name: str) -> str:
     return name.replace(",", "").replace(" ", "_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge(Question[Section]):
+    """To be converted."""
+
+    title: ClassVar[str] = "Merging"
+    needs: ClassVar[frozenset[Need]] = frozenset({"inputs", "labels"})
+
+    def ask(self, subject: Subject) -> Section:
+        try:
+            same_architecture(subject.sender.module, subject.receiver.module)
+            find_streams(subject.sender.module)
+        except UserError as error:
+            raise NotAskable(error.args[0]) from None
+        return section(Study(subject, self.values()))
+
+    def show(self, answer: Section) -> Section:
+        return answer

@@ -7,8 +7,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from frankenstein.measures import correlation_matrix
+from frankenstein.questions.merging.moments import layers_moments
 from frankenstein.questions.merging.same_architecture import same_architecture
-from frankenstein.similarity.representations import layers_moments
 from frankenstein.surgery import Streams, find_streams
 
 Orders = dict[str, Tensor]  # by stream: (units,), for `permute`

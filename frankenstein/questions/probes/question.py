@@ -1,11 +1,15 @@
 """Probes: what can be read out of each layer, and how much of that is the layer's doing?"""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
 
 from frankenstein.intervals import mean_and_margin
 from frankenstein.labels import most_frequent
 from frankenstein.questions.probes.readout import Readout, probe_layers
-from frankenstein.questions.subject import Study
+from frankenstein.questions.question import Need, Question
+from frankenstein.questions.study import Study
+from frankenstein.questions.subject import Subject
 from frankenstein.report import Picture, Section, by_layer, curves, markdown_table
 from frankenstein.report.progress import progress
 
@@ -166,3 +170,17 @@ def _cell(values: list[float]) -> str:
         return ""
     mean, margin = _mean(values)
     return f"{mean:.3f} ± {margin:.3f}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probes(Question[Section]):
+    """To be converted."""
+
+    title: ClassVar[str] = "Probes"
+    needs: ClassVar[frozenset[Need]] = frozenset({"layers", "inputs", "untrained"})
+
+    def ask(self, subject: Subject) -> Section:
+        return section(Study(subject, self.values()))
+
+    def show(self, answer: Section) -> Section:
+        return answer

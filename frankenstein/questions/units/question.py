@@ -1,12 +1,16 @@
 """Raw and sorted: are the activations of an image alike in two networks, and is it an accident?"""
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from frankenstein.questions.subject import Study
+from frankenstein.questions.question import Need, Question
+from frankenstein.questions.study import Study
+from frankenstein.questions.subject import Subject
 from frankenstein.questions.units.raw_and_sorted import (
     KINDS,
     in_other_orders,
@@ -155,3 +159,17 @@ def _cell(mean: float, spread: float | None = None) -> str:
     if math.isnan(mean):
         return "n/a"
     return f"{mean:+.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units(Question[Section]):
+    """To be converted."""
+
+    title: ClassVar[str] = "Units, raw and sorted"
+    needs: ClassVar[frozenset[Need]] = frozenset({"layers", "inputs", "untrained"})
+
+    def ask(self, subject: Subject) -> Section:
+        return section(Study(subject, self.values()))
+
+    def show(self, answer: Section) -> Section:
+        return answer

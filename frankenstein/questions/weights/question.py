@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from frankenstein.errors import UserError
-from frankenstein.questions.subject import Study
+from frankenstein.questions.question import Need, Question
+from frankenstein.questions.study import Study
+from frankenstein.questions.subject import Subject
 from frankenstein.questions.weights.facts import (
     WeightFacts,
     Weights,
@@ -231,3 +235,17 @@ def _all_layers(weights: Mapping[str, Weights]) -> list[str]:
 
 def _owners(weights: Mapping[str, Weights], layer: str) -> int:
     return sum(layer in found for found in weights.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights(Question[Section]):
+    """To be converted."""
+
+    title: ClassVar[str] = "Weights"
+    needs: ClassVar[frozenset[Need]] = frozenset({"untrained"})
+
+    def ask(self, subject: Subject) -> Section:
+        return section(Study(subject, self.values()))
+
+    def show(self, answer: Section) -> Section:
+        return answer

@@ -1,0 +1,98 @@
+"""The plan of `analyze`: which questions are asked of which networks."""
+
+from dataclasses import dataclass, make_dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from frankenstein.errors import PlanError
+from frankenstein.questions.table import QUESTIONS
+from frankenstein.runs.fields import DataFields, DeviceFields, NetworkFields, PairFields, RunFields
+from frankenstein.runs.plan import Options, Plan
+from frankenstein.runs.schema import option, options_of
+
+if TYPE_CHECKING:
+    from frankenstein.questions.question import AnyQuestion
+
+_GROUPS = [row.options for row in QUESTIONS.values() if row.options is not Options]
+_ALL = ("all", bool, option(False, "all of these questions"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerFields(PairFields):
+    """Of which networks, and of which of their layers."""
+
+    sender: str = option(about="file of the first network")
+    receiver: str = option(about="file of the second network")
+    sender_layer: str | None = option(
+        None,
+        'layers of the first network, a name, names with commas between, or a glob ("relu*"); if '
+        "absent, those behind each layer with a weight matrix that both networks have by the same "
+        "name",
+    )
+    receiver_layer: str | None = option(
+        None, "as many of the second network; those of the same names if absent"
+    )
+    more: list[str] = option(
+        [], "files of further networks, for the questions that take any number"
+    )
+    examples: int = option(
+        5000, "images of each part of the data, training and held-out, at most", least=2
+    )
+    seed: int = option(
+        0,
+        "of whatever is drawn at random, such as shuffled controls",
+        least=0,
+        changes="seed",
+    )
+    batch_size: int = option(250, "images at a time", least=1)
+
+
+# A switch for each row of the table, and the options of those questions that have any.
+QuestionFields: Any = make_dataclass(
+    "QuestionFields",
+    [*((name, bool, option(False, row.about)) for name, row in QUESTIONS.items()), _ALL],
+    bases=(*reversed(_GROUPS), Plan),
+    namespace={"group": "questions"},
+    frozen=True,
+    kw_only=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyzePlan(DeviceFields, RunFields, NetworkFields, DataFields, QuestionFields, LayerFields):
+    """Questions about two networks and any further ones, in one report."""
+
+    verb: ClassVar[str] = "analyze"
+
+    @property
+    def asked(self) -> list[str]:
+        """The names of the questions."""
+        return [name for name in QUESTIONS if self.all or getattr(self, name)]
+
+    def questions(self) -> "dict[str, AnyQuestion]":
+        """Those that are asked, by name, each with its options."""
+        return {
+            name: QUESTIONS[name](
+                **{field: getattr(self, field) for field in options_of(QUESTIONS[name].options)}
+            )
+            for name in self.asked
+        }
+
+    def __post_init__(self) -> None:
+        if self.receiver_layer is None:
+            object.__setattr__(self, "receiver_layer", self.sender_layer)
+        super().__post_init__()
+
+    def check(self) -> None:
+        """Refuse a plan that asks nothing, and an option of a question that is not asked.
+
+        Raises:
+            PlanError: if it does either, or if a question refuses its options.
+        """
+        if not self.asked:
+            switches = ", ".join(f"‹{name}›" for name in QUESTIONS)
+            raise PlanError(f"nothing is asked; choose among {switches} and ‹all›")
+        for question, row in QUESTIONS.items():
+            row.options.check(self)  # type: ignore[arg-type]
+            for name, one in options_of(row.options).items():
+                if question not in self.asked and getattr(self, name) != one.default:
+                    raise PlanError(f"‹{name}› belongs to ‹{question}›; say that, too")
