@@ -6,56 +6,112 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from rich.console import RenderableType
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.catalog import MEASURES
 from frankenstein.files import write_whole
-from frankenstein.report import Picture, heatmap, markdown_table, terminal_matrix
+from frankenstein.report import (
+    Picture,
+    heatmap,
+    markdown_table,
+    rich_table,
+    terminal_matrix,
+    unit_correlations,
+)
 from frankenstein.report.labelled import LabelledMatrix
-from frankenstein.runs.folder import RunFolder
-from frankenstein.runs.page import write_run_report
-from frankenstein.similarity.how_sure import columns, explained
+from frankenstein.runs.page import log_page, write_page
+from frankenstein.runs.run import Run
+from frankenstein.similarity.plan import ComparePlan, measure_of
 from frankenstein.similarity.resampling import Certainty
+from frankenstein.similarity.subject import Compared
 
 Matrices = Mapping[str, LabelledMatrix]
 Sure = Mapping[str, Certainty]
+_UNITS = "Correlation of every unit of one with every unit of the other"
 
 
-def write_comparison(
-    run: RunFolder, name: str, values: Mapping[str, Any], matrices: Matrices, sure: Sure
-) -> None:
-    """A CSV, heatmaps, tables of every measure, `certainty.csv` if there is any, the report."""
-    blocks: list[str | Picture] = [
-        f"`{values['sender']}` (rows) against `{values['receiver']}` (columns), over "
-        f"{run.facts['examples']} held-out images: {', '.join(matrices)}.",
-        *explained(values, sure, run.facts["examples"]),
+def write_compare_page(run: Run, plan: ComparePlan, compared: Compared, sure: Sure) -> None:
+    """The page, its tables and CSVs, and what the terminal shows of a run that has its numbers."""
+    write = _write_table if plan.is_table else _write_matrices
+    title, blocks, scalars = write(run, plan, compared, sure)
+    write_page(run, f"{title}: {run.name}", blocks)
+    pictures = [block for block in blocks if isinstance(block, Picture)]
+    log_page(run, {f"similarity/{one.name}": one for one in pictures}, scalars)
+
+
+Blocks = list[str | Picture]
+
+
+def _write_matrices(
+    run: Run, plan: ComparePlan, compared: Compared, sure: Sure
+) -> tuple[str, Blocks, dict[str, float]]:
+    """A section for every measure, its matrix as CSV, and `certainty.csv` if there is any."""
+    matrices = compared.matrices
+    blocks: Blocks = [
+        f"`{plan.sender}` (rows) against `{plan.receiver}` (columns), over "
+        f"{run.record['examples']} held-out images: {', '.join(matrices)}.",
+        *_explained(plan, sure, run.record["examples"]),
     ]
     for measure, matrix in matrices.items():
-        matrix.to_csv(run.path / f"{measure}.csv")
+        matrix.to_csv(run.folder / f"{measure}.csv")
         blocks += _section(matrix, sure.get(measure))
+        run.shown += _shown(matrix, sure.get(measure))
     files = ", ".join(f"`{measure}.csv`" for measure in matrices)
     blocks.append(f"Every value is in {files}" + (", and `certainty.csv`." if sure else "."))
     if sure:
-        write_whole(run.path / "certainty.csv", _certainty_csv(matrices, sure))
-    write_run_report(run, f"Similarity of layers: {name}", blocks)
-    with SummaryWriter(str(run.path)) as writer:
-        for block in blocks:
-            if isinstance(block, Picture):
-                writer.add_figure(f"similarity/{block.name}", block.figure)
+        write_whole(run.folder / "certainty.csv", _certainty_csv(matrices, sure))
+    return "Similarity of layers", blocks, {}
 
 
-def shown(matrices: Matrices, sure: Sure) -> Iterator[RenderableType]:
-    """What the terminal shows of every measure."""
-    for measure, matrix in matrices.items():
-        yield (
-            f"{matrix.title.replace('examples', 'held-out images')}; "
-            "rows: layers of the sender, columns: of the receiver"
-        )
-        yield terminal_matrix(matrix.values, matrix.rows, matrix.columns, _limits(matrix))
-        if measure in sure:
-            yield _in_short(sure[measure])
+def _write_table(
+    run: Run, plan: ComparePlan, compared: Compared, sure: Sure
+) -> tuple[str, Blocks, dict[str, float]]:
+    """A row for every measure of two single representations."""
+    first = next(iter(compared.matrices.values()))
+    called, images = (*first.rows, *first.columns), run.record["examples"]
+    about = f"{' against '.join(called)}, {run.record['flattening']}, {images} held-out images"
+    rows, scalars = [], {}
+    for word, measure in compared.words.items():
+        value = run.numbers["/".join([word, *called])]
+        more = _columns(sure.get(measure), compared.scale(word))
+        rows.append([word, value, *(float(part) for part in more.values()), _about(word)])
+        scalars[f"similarity/{word}/{compared.matrices[measure].flattening}"] = value
+    more = _columns(next(iter(sure.values()), None))
+    head = ["measure", "value", *more, "what it says"]
+    blocks: Blocks = [about, markdown_table(rows, head)]
+    flattenings = run.record["flattenings"]
+    if len(set(flattenings.values())) > 1:
+        blocks.append(", ".join(f"{name}: {flat}" for name, flat in flattenings.items()) + ".")
+    blocks += _explained(plan, sure, images)
+    if compared.correlations is not None:
+        labels = [f"unit of {name}" for name in called]
+        figure = unit_correlations(compared.correlations, *labels)
+        blocks.append(Picture("units", figure, _UNITS))
+    if sure:  # a terminal has no room for words beside so many numbers
+        whole = next(iter(sure.values())).examples == images  # then it is the value once more
+        spare = {"what it says", "of the kept"} if whole else {"what it says"}
+        left = [i for i, name in enumerate(head) if name not in spare]
+        head, rows = [head[i] for i in left], [[row[i] for i in left] for row in rows]
+    run.shown.append(rich_table(rows, head, title=about))
+    return "Similarity", blocks, scalars
+
+
+def _about(word: str) -> str:
+    if word == "l2":
+        return "mean squared difference per number; 0 is best (a distance)"
+    name = measure_of(word)
+    return MEASURES[name].about if name == word else f"{name}: {MEASURES[name].about}"
+
+
+def _shown(matrix: LabelledMatrix, sure: Certainty | None) -> Iterator[Any]:
+    """What the terminal shows of a measure."""
+    yield (
+        f"{matrix.title.replace('examples', 'held-out images')}; "
+        "rows: layers of the sender, columns: of the receiver"
+    )
+    yield terminal_matrix(matrix.values, matrix.rows, matrix.columns, _limits(matrix))
+    if sure is not None:
+        yield _in_short(sure)
 
 
 def _section(matrix: LabelledMatrix, sure: Certainty | None) -> Iterator[str | Picture]:
@@ -68,7 +124,7 @@ def _section(matrix: LabelledMatrix, sure: Certainty | None) -> Iterator[str | P
         "diagonal that stands out says that the networks do alike things at alike depths."
     )
     yield Picture(measure, matrix.plot(), caption)
-    more = columns(sure)
+    more = _columns(sure)
     if sure is not None and sure.null_mean is not None:
         figure = heatmap(
             sure.null_mean,
@@ -121,11 +177,11 @@ def _certainty_csv(matrices: Matrices, sure: Sure) -> str:
     """One line for each pair of each measure: long, as data frames like it."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    more = columns(next(iter(sure.values())))
+    more = _columns(next(iter(sure.values())))
     head = [name.replace(" ", "_") for name in more]
     writer.writerow(["measure", "sender_layer", "receiver_layer", "value", *head, "kept"])
     for measure, matrix in matrices.items():
-        parts = [matrix.values.tolist(), *(p.tolist() for p in columns(sure[measure]).values())]
+        parts = [matrix.values.tolist(), *(p.tolist() for p in _columns(sure[measure]).values())]
         for i, row in enumerate(matrix.rows):
             for j, column in enumerate(matrix.columns):
                 numbers = [repr(part[i][j]) for part in parts]
@@ -166,3 +222,44 @@ def _larger_is_closer(matrix: LabelledMatrix) -> bool:
 
 def _number(value: Tensor) -> str:
     return "n/a" if value.isnan() else f"{float(value):.3f}"
+
+
+def _columns(sure: Certainty | None, scale: float = 1.0) -> dict[str, Tensor]:
+    """What is known of a value besides itself, by column, in the order shown."""
+    if sure is None:
+        return {}
+    found = {"of the kept": sure.value / scale}
+    if sure.low is not None and sure.high is not None:
+        found |= {"low": sure.low / scale, "high": sure.high / scale}
+    if sure.null_mean is not None and sure.p_value is not None:
+        found |= {"null mean": sure.null_mean / scale, "p": sure.p_value}
+    return found
+
+
+def _explained(plan: ComparePlan, sure: Sure, images: int) -> list[str]:
+    """How to read these columns, for a report; nothing if there are none."""
+    if not sure:
+        return []
+    n = next(iter(sure.values())).examples
+    of_all = f"{n} of the {images} images, drawn uniformly" if n < images else f"all {n} images"
+    text = [
+        f"How sure: `of the kept` is the measure of {of_all}, and what stands behind it is of "
+        "these."
+    ]
+    if plan.bootstrap:
+        text.append(
+            f"`low` to `high` is a 95 % interval over examples: percentiles of "
+            f"{plan.bootstrap} random halves of them (half of the examples, none twice, "
+            "spread as much as redrawn ones do), moved so that their mean is the value. It holds "
+            "what the measure gives on average on so many examples, its bias included."
+        )
+        if n < images:
+            text.append(f"It is as wide as for {n} images: wider than the whole value deserves.")
+    if plan.permutations:
+        text.append(
+            f"`null mean` is what the measure gives on average over {plan.permutations} "
+            "shuffles of the receiver's examples, when the two have nothing in common; `p` is the "
+            "share of shuffles, with the value itself counted, that are at least as alike. It is "
+            "of each pair by itself."
+        )
+    return [" ".join(text)]

@@ -1,87 +1,119 @@
-"""One comparison of two networks, all layers asked for, from two files to a folder."""
+"""One comparison, from a plan to a run: layers against layers, or a stitched representation."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-from frankenstein.cli.verbs.compare_words import ALIASES, layers_of
-from frankenstein.networks.accuracy import accuracies, accuracy_line
-from frankenstein.networks.checks import at_least, data_for
-from frankenstein.report.labelled import LabelledMatrix
-from frankenstein.report.progress import progress
-from frankenstein.runs.folder import run_folder
-from frankenstein.runs.names import networks_name
-from frankenstein.similarity.how_sure import announce, check_options, drawn, kept_for
-from frankenstein.similarity.matrices import similarity_matrices
-from frankenstein.similarity.page import write_comparison
-from frankenstein.similarity.representations import bytes_of_one
+from rich.console import Console
+
+from frankenstein.accumulators.layer_reservoir import LayerReservoir
+from frankenstein.catalog import MEASURES
+from frankenstein.errors import UserError, did_you_mean
+from frankenstein.networks.accuracy import accuracy_line, network_accuracy
+from frankenstein.networks.data import data_for
+from frankenstein.report.progress import progress_bar
+from frankenstein.runs.plan import Command
+from frankenstein.runs.run import Run
+from frankenstein.similarity.page import write_compare_page
+from frankenstein.similarity.plan import WORDS, ComparePlan
+from frankenstein.similarity.resampled_layers import certainties
 from frankenstein.similarity.resampling import Certainty
-from frankenstein.stitching.pair import check_model, load_pair
-from frankenstein.training.trainer import device_of
-from frankenstein.zoo import network_sha256, read_card
+from frankenstein.similarity.subject import subject_of
+from frankenstein.surgery import LayerError
+from frankenstein.training.device import device_of
 
-_SIDES = ("sender", "receiver")
-
-
-class Compared(NamedTuple):
-    """What a comparison found, by measure, and the folder where it is written."""
-
-    folder: Path
-    matrices: dict[str, LabelledMatrix]
-    sure: Mapping[str, Certainty]  # empty unless asked for
-    accuracies: str  # in words
+LONG = 10  # seconds of drawing that a person is told of before
 
 
-def run_compare(values: dict[str, Any], config: str) -> Compared:
-    """Run `frankenstein compare` with these values."""
-    at_least(batch_size=(values["batch_size"], 1), block=(values["block"] or 4, 4))
-    check_options(values)
-    check_model(values["model"], values["sender"], values["receiver"])
-    networks = load_pair(values["sender"], values["receiver"], values["model"])
-    dataset = values["dataset"] or read_card(values["receiver"], values["model"]).dataset
-    data = data_for(networks[1], dataset, values, eval_batch_size=values["batch_size"])
-    device = device_of(values["accelerator"])
-    layers = [layers_of(values[f"{side}_layer"]) for side in _SIDES]
-    measures = [ALIASES.get(word, word) for word in values["measures"]] or ["unbiased_cka"]
-    kept = kept_for(values, measures)
-    if kept is not None:
-        size = sum(map(bytes_of_one, networks, layers))
-        announce(kept, size, len(data.val_labels), values["quiet"])
-    files = [values[side] for side in _SIDES]
-    name = values["run_name"] or networks_name(files, dataset, values["model"], "-vs-")
-    with run_folder(values["out_dir"], "compare", name, config) as run:
-        matrices = similarity_matrices(
-            networks[0],
-            networks[1],
-            progress(data.val_batches(), "comparing layers", values["quiet"]),
-            measures,
-            layers[0],
-            layers[1],
-            flattening=values["flattening"],
-            block=values["block"],
-            limit=values["keep"],
-            device=device,
-            watch=None if kept is None else kept.update,
+def run_compare(plan: ComparePlan, command: Command) -> Run:
+    """Run the plan of `compare`."""
+    device = device_of(plan.accelerator)
+    with _layers_or_measures(plan):
+        subject = subject_of(plan, device)
+        receiver = subject.networks[1]
+        data = data_for(
+            receiver, subject.dataset, subject.data_root, eval_batch_size=plan.batch_size
         )
-        sure: dict[str, Certainty] = {}
-        if kept is not None:
-            flattenings = {name: matrix.flattening for name, matrix in matrices.items()}
-            sure = drawn(kept, flattenings, values)
-        for measure, matrix in matrices.items():
-            for row in matrix.rows:
-                for column in matrix.columns:
-                    run.summary[f"{measure}/{row}/{column}"] = matrix[row, column]
-        found = accuracies(
-            dict(zip(_SIDES, networks, strict=True)), run.cards, data, device, values["quiet"]
+        images, dataset = len(data.val_labels), subject.dataset or receiver.dataset
+        kept = None
+        if plan.draws:
+            inputs = any(MEASURES[name].needs == "inputs" for name in subject.measures)
+            kept = LayerReservoir(plan.keep, inputs)
+            _announce(min(plan.keep, images), images, subject.bytes_of_one(device), plan.quiet)
+        with Run.write(plan, plan.run_name or subject.name, subject.networks, command) as run:
+            run.say_name(plan.quiet)
+            compared = subject.measure(plan, data, device, None if kept is None else kept.update)
+            flattenings = {name: one.flattening for name, one in compared.matrices.items()}
+            sure = {} if kept is None else _drawn(kept, flattenings, plan)
+            run.numbers |= compared.numbers()
+            run.numbers |= network_accuracy(subject.networks, data, device, plan.quiet)
+            run.record |= {
+                "networks": {network.role: network.sha256 for network in subject.networks},
+                "device": str(device),
+                "dataset": dataset,
+                "examples": images,
+                "block": next(iter(compared.matrices.values())).block,
+                "kept": None if kept is None else len(kept),
+                "flattening": " or ".join(dict.fromkeys(flattenings.values())),
+                "flattenings": flattenings,
+            }
+            run.shown.append(accuracy_line(run.numbers, images, dataset))
+            write_compare_page(run, plan, compared, sure)
+    return run
+
+
+@contextmanager
+def _layers_or_measures(plan: ComparePlan) -> Iterator[None]:
+    """Say of a layer that is not there which measure it may have been meant to be.
+
+    Raises:
+        UserError: with that said, in place of the one that was raised.
+    """
+    try:
+        yield
+    except LayerError as error:
+        text = str(error)
+        for word in [word for side in plan.layers for word in side or []]:
+            near = did_you_mean(word, WORDS)
+            if near and f"has no layer {word!r}" in text and "did you mean" not in text:
+                raise UserError(f"no layer and no measure is called {word!r}{near}") from None
+        raise
+
+
+def _announce(count: int, images: int, bytes_of_one: int, quiet: bool) -> None:
+    """Print first how much is going to be kept."""
+    if not quiet:
+        size = count * bytes_of_one / 1e6
+        Console().out(
+            f"keeping {count} of {images} images for intervals and nulls: {size:,.1f} MB",
+            highlight=False,
         )
-        run.summary |= found
-        run.facts["networks"] = {
-            side: network_sha256(network) for side, network in zip(_SIDES, networks, strict=True)
-        }
-        first = next(iter(matrices.values()))
-        run.facts |= {"device": str(device), "examples": len(data.val_labels)}
-        run.facts["dataset"] = dataset
-        run.facts |= {"block": first.block, "kept": None if kept is None else len(kept)}
-        run.facts["flattenings"] = {name: matrix.flattening for name, matrix in matrices.items()}
-        write_comparison(run, name, values, matrices, sure)
-    return Compared(run.path, matrices, sure, accuracy_line(found, len(data.val_labels), dataset))
+
+
+def _drawn(
+    kept: LayerReservoir, flattenings: Mapping[str, str], plan: ComparePlan
+) -> dict[str, Certainty]:
+    """Intervals and nulls of these measures, with a bar; if long, first how long."""
+    counts = plan.bootstrap, plan.permutations, plan.seed
+    if plan.quiet:
+        return certainties(kept, flattenings, *counts)
+    with progress_bar() as bar:
+        total = len(flattenings) * (1 + plan.bootstrap + plan.permutations)
+        task = bar.add_task("drawing examples", total=total, numbers="")
+
+        def expect(seconds: Mapping[str, float]) -> None:
+            if sum(seconds.values()) > LONG:
+                bar.console.print(_expected(seconds, plan), highlight=False)
+
+        return certainties(kept, flattenings, *counts, expect, lambda: bar.advance(task))
+
+
+def _expected(seconds: Mapping[str, float], plan: ComparePlan) -> str:
+    each = ", ".join(f"{name} {_time(seconds[name])}" for name in seconds)
+    return (
+        f"{plan.bootstrap} halves and {plan.permutations} shuffles take about "
+        f"{_time(sum(seconds.values()))} ({each}); fewer layers, measures or draws take less"
+    )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

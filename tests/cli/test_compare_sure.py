@@ -5,7 +5,7 @@ import re
 import pytest
 
 from frankenstein.cli import main
-from frankenstein.similarity import how_sure
+from frankenstein.similarity import run as comparing
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_what_is_kept_is_said_first(few_digits, pair, capsys):
 
 
 def test_long_drawing_is_announced_with_its_time(few_digits, pair, capsys, monkeypatch):
-    monkeypatch.setattr(how_sure, "LONG", 0)
+    monkeypatch.setattr(comparing, "LONG", 0)
     words = ("relu1", "relu1", "unbiased_cka", "mutual_knn", "--permutations", "19")
     assert main(["compare", *pair, *words, "--accelerator", "cpu"]) == 0
     said = " ".join(capsys.readouterr().out.split())

@@ -1,0 +1,174 @@
+"""The plan of `compare`: which layers of which networks, by which measures, and how sure."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from frankenstein.catalog import MEASURES
+from frankenstein.errors import PlanError, did_you_mean
+from frankenstein.runs.fields import (
+    DataFields,
+    DeviceFields,
+    NetworkFields,
+    RunFields,
+)
+from frankenstein.runs.plan import Plan
+from frankenstein.runs.schema import option
+
+ALIASES = {  # Dr. Frankenstein's words
+    "cka": "linear_cka",
+    "cca": "mean_cca",
+    "l2": "mean_squared_distance",  # over the number of units
+    "ps_inv": "r_squared",
+    "corr": "unit_correlation",
+}
+WORDS = (*MEASURES, *ALIASES)  # what a measure may be called
+MeasureWord = Annotated[str, WORDS]
+
+
+def measure_of(word: str) -> str:
+    """What the catalog calls a measure, which may be one of Dr. Frankenstein's words."""
+    return ALIASES.get(word, word)
+
+
+_LEAST_DRAWS = 39  # with fewer the ends of a 95 % interval lie outside of all draws
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredFields(Plan):
+    """What is measured of what."""
+
+    sender: str = option(about="file of the first network, or folder of a stitching run")
+    receiver: str | None = option(None, "file of the second network; none behind a run")
+    sender_layer: str | None = option(None, "layers of the first network; all cut points if absent")
+    receiver_layer: str | None = option(
+        None, "layers of the second network; all cut points if absent"
+    )
+    measures: list[MeasureWord | str] = option([], "measures of the layers")
+    stitch: Literal["before", "after", "ps_inv"] | None = option(
+        None, "which stitch of a run; after if absent"
+    )
+    layer: str | None = option(
+        None, "layer of the receiver behind a run's cut to compare at; the cut itself if absent"
+    )
+    flattening: Literal["per_location", "per_sample", "pooled"] | None = option(
+        None, "what a row is; if absent what suits each measure, and is said in the result"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertaintyFields(Plan):
+    """How sure every value is."""
+
+    group: ClassVar[str] = "how sure"
+
+    bootstrap: int = option(
+        0,
+        "draws of half of the kept examples for a 95 % interval of every value, such as 1000; 0 "
+        "for none",
+        least=0,
+    )
+    permutations: int = option(
+        0,
+        "shuffles of the kept examples for a null and p of every value, such as 200; 0 for none",
+        least=0,
+    )
+    keep: int = option(
+        500,
+        "examples to keep, a uniform sample, for intervals, nulls and those measures that need the "
+        "examples themselves",
+        least=8,
+    )
+    seed: int = option(0, "seed of draws and shuffles", changes="seed")
+
+    @property
+    def draws(self) -> bool:
+        """Whether an interval or a null is asked for."""
+        return bool(self.bootstrap or self.permutations)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparePlan(
+    DeviceFields, RunFields, NetworkFields, DataFields, CertaintyFields, MeasuredFields
+):
+    """Layers of two networks against each other; or a run's stitched representation.
+
+    Without a receiver, the sender is the folder of a stitching run, whose stitched representation
+    is held against the receiver's own.
+    """
+
+    verb: ClassVar[str] = "compare"
+
+    block: int | None = option(
+        None,
+        "images that a Gram matrix of unbiased_cka spans; if absent all at once where they are few "
+        "(512, if small), else 64, which is an estimate",
+        least=4,
+    )
+    other_networks: bool = option(
+        False, "take a run's networks though they are not those it was made for"
+    )
+    batch_size: int = option(250, "images a batch", least=1)
+
+    @property
+    def of_run(self) -> bool:
+        """Whether it is of a stitching run."""
+        return self.receiver is None
+
+    @property
+    def kind(self) -> str:
+        """Which stitch of a run."""
+        return self.stitch or "after"
+
+    @property
+    def layers(self) -> tuple[list[str] | None, list[str] | None]:
+        """Layers asked for of sender and receiver, "bn1,bn3" as two; None for all cut points."""
+        return _split(self.sender_layer), _split(self.receiver_layer)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether measures of two single representations come as one table, not a matrix each."""
+        return self.of_run or bool(self.measures and all(map(_is_single, self.layers)))
+
+    def check(self) -> None:
+        """Refuse fields that contradict each other.
+
+        Raises:
+            PlanError: for an unknown measure, draws that are too few for an interval, or fields of
+                a run without one.
+        """
+        for word in self.measures:
+            if word not in WORDS:
+                raise PlanError(f"{word!r} is no measure{did_you_mean(word, WORDS)}")
+        if 0 < self.bootstrap < _LEAST_DRAWS:
+            raise PlanError(
+                f"‹bootstrap› must be at least {_LEAST_DRAWS} for the ends of 95 %, or 0 for none, "
+                f"got {self.bootstrap}"
+            )
+        if self.of_run:
+            self._check_run()
+            return
+        for name in ("stitch", "layer"):
+            if getattr(self, name) is not None:
+                raise PlanError(f"‹{name}› is for the folder of a run, and {self.sender} is none")
+        if "l2" in self.measures and not self.is_table:
+            raise PlanError(
+                "l2 is of two single layers: name ‹sender_layer› and ‹receiver_layer›, or take "
+                "mean_squared_distance"
+            )
+
+    def _check_run(self) -> None:
+        for name in ("sender_layer", "receiver_layer"):
+            if (layer := getattr(self, name)) is not None:
+                raise PlanError(
+                    f"‹{name}› {layer} is of two networks, and there is no ‹receiver›; behind a "
+                    "run's cut it is ‹layer›"
+                )
+
+
+def _split(words: str | None) -> list[str] | None:
+    return None if words is None else [word for word in words.split(",") if word]
+
+
+def _is_single(layers: list[str] | None) -> bool:
+    names = layers or []
+    return len(names) == 1 and not set(names[0]) & set("*?[ ") and names[0] != "modules"
