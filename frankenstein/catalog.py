@@ -185,7 +185,7 @@ NETWORKS: Mapping[str, Network] = {
         image_size=28,
     ),
     "inceptionv1": Network(
-        "frankenstein.zoo.inceptionv1:inceptionv1",
+        "frankenstein.zoo.googlenet:inceptionv1",
         "torchvision's GoogLeNet without its auxiliary heads",
         image_size=224,
     ),
@@ -238,7 +238,7 @@ def filled(pattern: str, name: str) -> dict[str, Any] | None:
 DATASETS: Mapping[str, Dataset] = {
     "digits": Dataset(
         "frankenstein.data.digits:Digits",
-        "1,797 handwritten digits of 8x8 pixels that ship inside scikit-learn; no download",
+        "1,797 handwritten digits of 8x8 pixels that ship with this package; no download",
         num_classes=10,
         in_channels=1,
     ),

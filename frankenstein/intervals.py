@@ -8,8 +8,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from scipy.stats import binomtest, norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit  # quantiles; all of scipy.stats takes a second to import
 
 from frankenstein.errors import UserError
 
@@ -21,14 +20,20 @@ def share_interval(
 ) -> tuple[float, float]:
     """Wilson's score interval of a share, as of images told right; it stays within 0 and 1.
 
-    Source: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953; scipy's `proportion_ci`.
+    Source: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953, as scipy's `proportion_ci`.
 
     >>> [round(end, 3) for end in share_interval(1.0, 360)]
     [0.989, 1.0]
     """
     # Of several labels the share may be of no whole number of images.
-    found = binomtest(round(share * n), n).proportion_ci(confidence, "wilson")
-    return float(found.low), float(found.high)
+    right = round(share * n)
+    rate, z = right / n, ndtri(0.5 + 0.5 * confidence)
+    width = 2 * (n + z**2)
+    centre = (2 * n * rate + z**2) / width
+    half = z / width * math.sqrt(4 * n * rate * (1 - rate) + z**2)
+    low = 0.0 if right == 0 else centre - half
+    high = 1.0 if right == n else centre + half
+    return float(low), float(high)
 
 
 def difference_interval(
@@ -51,7 +56,7 @@ def difference_interval(
     """
     first, second = ((share * n + 1) / (n + 2) for share in (only_first, only_second))
     middle = first - second
-    half = norm.ppf((1 + confidence) / 2) * math.sqrt((first + second - middle**2) / (n + 2))
+    half = ndtri((1 + confidence) / 2) * math.sqrt((first + second - middle**2) / (n + 2))
     return float(middle - half), float(middle + half)
 
 
@@ -71,6 +76,6 @@ def mean_and_margin(values: Sequence[float], confidence: float = 0.95) -> tuple[
         raise UserError("a mean needs at least one value, got none")
     if len(values) == 1:
         return values[0], math.nan
-    quantile = student.ppf((1 + confidence) / 2, len(values) - 1)
+    quantile = stdtrit(len(values) - 1, (1 + confidence) / 2)
     error = statistics.stdev(values) / math.sqrt(len(values))
     return statistics.fmean(values), float(quantile * error)

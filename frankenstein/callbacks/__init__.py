@@ -1,19 +1,15 @@
 """What rides on a Lightning training: similarity, pictures, snapshots, progress."""
 
-from frankenstein.callbacks.boards import writers
-from frankenstein.callbacks.checkpoints import Resumable, WholeCheckpoints
-from frankenstein.callbacks.every import Every, draw_stitch
-from frankenstein.callbacks.progress import TrainingBar
-from frankenstein.callbacks.seeded_steps import SeededSteps
-from frankenstein.callbacks.similarity import RepresentationSimilarity
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Every",
-    "RepresentationSimilarity",
-    "Resumable",
-    "SeededSteps",
-    "TrainingBar",
-    "WholeCheckpoints",
-    "draw_stitch",
-    "writers",
-]
+from frankenstein.lazy import lazy_names
+
+if TYPE_CHECKING:  # imported when first asked for
+    from frankenstein.callbacks.boards import writers
+    from frankenstein.callbacks.checkpoints import Resumable, WholeCheckpoints
+    from frankenstein.callbacks.every import Every, draw_stitch
+    from frankenstein.callbacks.progress import TrainingBar
+    from frankenstein.callbacks.seeded_steps import SeededSteps
+    from frankenstein.callbacks.similarity import RepresentationSimilarity
+
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torchvision.models import get_weight
 
+from frankenstein import zoo
 from frankenstein.data import Preprocessing, preprocessing_of
 from frankenstein.zoo import Card, network_sha256, open_saved, untrained
 
@@ -39,11 +39,8 @@ class Network:
     @property
     def eyes(self) -> Preprocessing | None:
         """What trained weights prescribe for their images; None: as the data set has it."""
-        return (
-            preprocessing_of(get_weight(self.card.weights).transforms())
-            if self.card.weights
-            else None
-        )
+        weights = self.card.weights
+        return preprocessing_of(zoo.trained_transforms(weights)) if weights else None
 
     @cached_property
     def sha256(self) -> str:

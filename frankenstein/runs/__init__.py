@@ -1,12 +1,12 @@
 """One run's folder, whatever the verb: its plan, its record, its numbers, its page."""
 
-from frankenstein.lazy import lazily
+from typing import TYPE_CHECKING
 
-__getattr__, __all__ = lazily(
-    __name__,
-    {
-        "Plan": "frankenstein.runs.plan",
-        "Run": "frankenstein.runs.run",
-        "read_plan": "frankenstein.runs.config",
-    },
-)
+from frankenstein.lazy import lazy_names
+
+if TYPE_CHECKING:  # imported when first asked for
+    from frankenstein.runs.config import read_plan
+    from frankenstein.runs.plan import Plan
+    from frankenstein.runs.run import Run
+
+__getattr__, __dir__, __all__ = lazy_names(__name__)

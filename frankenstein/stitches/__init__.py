@@ -1,5 +1,8 @@
 """Stitches: families of learned maps between representations, and where they start."""
 
+from typing import TYPE_CHECKING
+
+from frankenstein.lazy import lazy_names
 from frankenstein.stitches.affine import Affine
 from frankenstein.stitches.files import load_stitch, save_stitch, stitch_facts
 from frankenstein.stitches.identity import Identity
@@ -7,23 +10,10 @@ from frankenstein.stitches.low_rank import LowRank
 from frankenstein.stitches.matched import RULES, Matched
 from frankenstein.stitches.orthogonal import Orthogonal
 from frankenstein.stitches.permutation import Permutation
-from frankenstein.stitches.sparse import Sparse
 from frankenstein.stitches.start import STARTS, start
 from frankenstein.stitches.stitch import Stitch
 
-__all__ = [
-    "RULES",
-    "STARTS",
-    "Affine",
-    "Identity",
-    "LowRank",
-    "Matched",
-    "Orthogonal",
-    "Permutation",
-    "Sparse",
-    "Stitch",
-    "load_stitch",
-    "save_stitch",
-    "start",
-    "stitch_facts",
-]
+if TYPE_CHECKING:  # imported when first asked for
+    from frankenstein.stitches.sparse import Sparse
+
+__getattr__, __dir__, __all__ = lazy_names(__name__)

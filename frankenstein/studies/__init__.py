@@ -1,12 +1,10 @@
 """Many runs as one: steps that follow each other, and the page that joins finished runs."""
 
-from frankenstein.lazy import lazily
+from typing import TYPE_CHECKING
 
-__getattr__, __all__ = lazily(
-    __name__,
-    {
-        "DemoPlan": "frankenstein.studies.plan",
-        "ReportPlan": "frankenstein.studies.plan",
-        "StudyPlan": "frankenstein.studies.plan",
-    },
-)
+from frankenstein.lazy import lazy_names
+
+if TYPE_CHECKING:  # imported when first asked for
+    from frankenstein.studies.plan import DemoPlan, ReportPlan, StudyPlan
+
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -4,6 +4,7 @@ import inspect
 import math
 import operator
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from torch import fx, nn
-from torchvision.models.feature_extraction import NodePathTracer
 
 from frankenstein.errors import UserError, did_you_mean
 
@@ -96,14 +95,13 @@ def trace(network: nn.Module, inside: bool = False) -> Trace:
     as at evaluation for good, and numbers that do not come from the input are constants. Layers
     that are modules (nn.Dropout, nn.BatchNorm2d) go on following their own mode.
 
-    Source: torchvision.models.feature_extraction, whose tracer and settings these are. Unlike there
+    Source: torchvision.models.feature_extraction, whose settings these are. Unlike there
     a module always has its own name: torchvision calls the modules fc_1 and fc_2 "fc" and "fc_1".
 
     Raises:
         LayerError: if the network's control flow depends on data, with the line that does it.
     """
-    leaves = [module for module in _LEAVES if not (inside and issubclass(module, _OPEN))]
-    tracer = _Tracer(network, autowrap_modules=(math, torchvision.ops), leaf_modules=leaves)
+    tracer = _Tracer(network, inside)
     attributes = set(vars(network))
     try:
         with evaluating(network):
@@ -119,7 +117,7 @@ def trace(network: nn.Module, inside: bool = False) -> Trace:
         # fx leaves tensors that the network makes on the way as attributes of the network.
         for name in set(vars(network)) - attributes:
             delattr(network, name)
-    return Trace(network, module, dict(tracer.node_to_qualname), tracer.blocks)
+    return Trace(network, module, tracer.names, tracer.blocks)
 
 
 @contextmanager
@@ -145,46 +143,55 @@ def overwrite(left: Any, operation: str, right: Any) -> Any:
     return getattr(operator, operation)(left, right)
 
 
-_LEAVES = [
-    member
-    for _, member in inspect.getmembers(torchvision.ops, inspect.isclass)
-    if issubclass(member, nn.Module)
-]
-_OPEN = (
-    torchvision.ops.misc.ConvNormActivation,
-    torchvision.ops.SqueezeExcitation,
-    torchvision.ops.MLP,
-)
+_OPS = "torchvision.ops"
+_OPEN = ("ConvNormActivation", "SqueezeExcitation", "MLP")  # of these, what `inside` opens
 
 
 class _Proxy(fx.Proxy):
     """A symbol that records `+=` as the overwriting it is."""
 
 
-class _Tracer(NodePathTracer):
-    """torchvision's tracer with symbols of that kind, and a note of what blocks give."""
+class _Tracer(fx.Tracer):
+    """A tracer with symbols of that kind, which notes the names of steps and what blocks give."""
 
-    def __init__(self, network: nn.Module, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, network: nn.Module, inside: bool) -> None:
+        # Only a network that has imported torchvision can be made of its operations.
+        ops = sys.modules.get(_OPS)
+        super().__init__(autowrap_modules=(math,) if ops is None else (math, ops))
+        self.names: dict[fx.Node, str] = {}
         self.blocks: dict[str, fx.Node | None] = {}
+        blocks = [member for _, member in inspect.getmembers(ops, inspect.isclass)] if ops else []
+        opened = tuple(getattr(ops.misc, name) for name in _OPEN) if ops and inside else ()
+        self._leaves = tuple(block for block in blocks if not issubclass(block, opened))
         self._modules = {path for path, _ in network.named_modules()}
         self._called: set[str] = set()
+        self._inside = ""  # the module whose code runs
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, self._leaves) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
-        result = super().call_module(m, forward, args, kwargs)
-        path = self.path_of_module(m)
-        if not self.is_leaf_module(m, path):
-            node = result.node if isinstance(result, fx.Proxy) else None
-            self.blocks[self._new(path, path)] = node
+        path, outer = self.path_of_module(m), self._inside
+        self._inside = path
+        try:
+            if self.is_leaf_module(m, path):
+                return self.create_proxy("call_module", path, args, kwargs)
+            result = forward(*args, **kwargs)
+        finally:
+            self._inside = outer
+        self.blocks[self._new(path, path)] = result.node if isinstance(result, fx.Proxy) else None
         return result
 
-    def _get_node_qualname(self, module_qualname: str, node: fx.Node) -> str:
-        """What torchvision asks for: the name of a step in the module of that name."""
+    def create_proxy(self, *args: Any, **kwargs: Any) -> fx.Proxy:
+        proxy = super().create_proxy(*args, **kwargs)
+        self.names[proxy.node] = self._name(proxy.node)
+        return proxy
+
+    def _name(self, node: fx.Node) -> str:
         if node.op == "call_module":
-            return self._new(module_qualname, module_qualname)
+            return self._new(self._inside, self._inside)
         function = re.sub(r"_\d+$", "", str(node))  # fx counts calls anywhere, a name those inside
-        name = f"{module_qualname}.{function}".lstrip(".")
-        return self._new(name, None)
+        return self._new(f"{self._inside}.{function}".lstrip("."), None)
 
     def _new(self, name: str, module: str | None) -> str:
         """The name, or with the lowest number behind it that no call and no other module has."""

@@ -3,9 +3,10 @@
 import re
 import sys
 from contextlib import redirect_stdout
+from typing import Any
 
 from torch import nn
-from torchvision.models import WeightsEnum
+from torchvision.models import WeightsEnum, get_weight
 
 from frankenstein.errors import UserError
 
@@ -30,3 +31,8 @@ def load_pretrained(network: nn.Module, weights: WeightsEnum) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{weights} do not fit: {reason}; leave image_size as it is") from None
+
+
+def trained_transforms(weights: str) -> Any:
+    """What images go through before a network with these trained weights, as torchvision has it."""
+    return get_weight(weights).transforms()

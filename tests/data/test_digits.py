@@ -1,6 +1,21 @@
+import numpy as np
 import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from frankenstein.data import Digits
+
+
+def test_digits_are_scikit_learns_split_by_its_own_function():
+    digits = load_digits()
+    rows = train_test_split(
+        np.arange(len(digits.target)), test_size=360, stratify=digits.target, random_state=0
+    )
+    for part, chosen in zip(("train", "test"), rows, strict=True):
+        images, labels = Digits().load(part)
+        assert (images.dtype, labels.dtype) == (torch.uint8, torch.int64)
+        assert np.array_equal(images[:, 0], np.rint(digits.images[chosen] * (255 / 16)))
+        assert np.array_equal(labels, digits.target[chosen])
 
 
 def test_digits_are_split_once_and_for_all():
