@@ -8,9 +8,27 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from operator import attrgetter
 from typing import Any, Literal
 
 from frankenstein.errors import UserError, did_you_mean
+
+
+class Function(str):
+    """A function or class by its place, "package.module:attribute"; imported at the first call."""
+
+    @property
+    def target(self) -> Any:
+        """The function or class itself."""
+        module, attribute = self.split(":")
+        return attrgetter(attribute)(import_module(module))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it."""
+        return self.target(*args, **kwargs)
+
+
+_NONE = Function()
 
 
 @dataclass(frozen=True)
@@ -23,8 +41,7 @@ class Entry:
     @property
     def target(self) -> Any:
         """The function or class itself."""
-        module, attribute = self.where.split(":")
-        return getattr(import_module(module), attribute)
+        return Function(self.where).target
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it."""
@@ -68,7 +85,7 @@ class Measure(Entry):
     """A function of two representations to a scalar, and the laws that tests hold it to.
 
     It takes two matrices, or what was accumulated of them: `Moments` or `Folds` of moments where
-    it follows from sums, else `Examples`, and for "inputs" Examples that have kept the inputs too.
+    it follows from sums, else a `Reservoir`, and for "inputs" one that has kept the inputs too.
     """
 
     range: tuple[float, float]
@@ -80,6 +97,17 @@ class Measure(Entry):
     needs: Literal["moments", "folds", "examples", "inputs"] = "moments"
     # Those of frankenstein.shapes that make sense, the one taken by default first.
     flattenings: tuple[str, ...] = ("per_location", "per_sample", "pooled")
+    from_second_moments: bool = False  # whether means and covariances are enough
+    # Functions that only some have; empty for none.
+    from_grams: Function = _NONE  # (Grams) -> all pairs of layers, per sample
+    resampled: Function = _NONE  # (xs, ys, inputs) -> all pairs of any draw
+    directions: Function = _NONE  # (Moments) -> canonical ones it averages over
+    of_units: Function = _NONE  # (Moments) -> it of all pairs of units, to draw
+
+    @property
+    def by_unit(self) -> bool:
+        """Whether it compares unit i with unit i."""
+        return "permute" not in self.invariant_to
 
     @property
     def kept(self) -> str:
@@ -335,6 +363,7 @@ _UNITWISE = frozenset({"scale", "shift", "permute"})
 _PATTERN = frozenset({"scale", "permute"})  # of an example over units
 # The nearest to a place is the place beside it: such measures take whole examples.
 _BY_EXAMPLE = ("per_sample", "pooled")
+_DIRECTIONS = Function("frankenstein.measures.cca:canonical_directions")
 
 MEASURES: Mapping[str, Measure] = {
     "linear_cka": Measure(
@@ -345,6 +374,8 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         perfect=1.0,
         source=f"{_KORNBLITH}, eq. 4",
+        from_second_moments=True,
+        resampled=Function("frankenstein.measures.resampled_cka:resampled_linear_cka"),
     ),
     "unbiased_cka": Measure(
         "frankenstein.measures.cka:unbiased_cka",
@@ -354,6 +385,8 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         perfect=1.0,
         source=f"{_SONG}; Nguyen et al. 2021, https://arxiv.org/abs/2010.15327",
+        from_grams=Function("frankenstein.accumulators.grams:Grams.unbiased_cka"),
+        resampled=Function("frankenstein.measures.resampled_cka:resampled_unbiased_cka"),
     ),
     "rbf_cka": Measure(
         "frankenstein.measures.kernels:rbf_cka",
@@ -365,6 +398,7 @@ MEASURES: Mapping[str, Measure] = {
         source=f"{_KORNBLITH}, eqs. 3 and 4",
         needs="examples",
         flattenings=("per_sample", "pooled", "per_location"),
+        resampled=Function("frankenstein.measures.resampled_cka:resampled_rbf_cka"),
     ),
     "unbiased_rbf_cka": Measure(
         "frankenstein.measures.kernels:unbiased_rbf_cka",
@@ -376,6 +410,7 @@ MEASURES: Mapping[str, Measure] = {
         source=_SONG,
         needs="examples",
         flattenings=("per_sample", "pooled", "per_location"),
+        resampled=Function("frankenstein.measures.resampled_cka:resampled_unbiased_rbf_cka"),
     ),
     "deconfounded_cka": Measure(
         "frankenstein.measures.kernels:deconfounded_cka",
@@ -387,6 +422,7 @@ MEASURES: Mapping[str, Measure] = {
         source="Cui et al. 2022, https://arxiv.org/abs/2202.00095",
         needs="inputs",
         flattenings=_BY_EXAMPLE,
+        resampled=Function("frankenstein.measures.resampled_cka:resampled_deconfounded_cka"),
     ),
     "mean_cca": Measure(
         "frankenstein.measures.cca:mean_cca",
@@ -396,6 +432,8 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_LINEAR,
         perfect=1.0,
         source="Hotelling 1936; Raghu et al. 2017, https://arxiv.org/abs/1706.05806",
+        from_second_moments=True,
+        directions=_DIRECTIONS,
     ),
     "mean_squared_cca": Measure(
         "frankenstein.measures.cca:mean_squared_cca",
@@ -405,6 +443,8 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_LINEAR,
         perfect=1.0,
         source=f"{_KORNBLITH}, table 1",
+        from_second_moments=True,
+        directions=_DIRECTIONS,
     ),
     "svcca": Measure(
         "frankenstein.measures.cca:svcca",
@@ -414,6 +454,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         perfect=1.0,
         source="Raghu et al. 2017, https://arxiv.org/abs/1706.05806",
+        from_second_moments=True,
     ),
     "pwcca": Measure(
         "frankenstein.measures.cca:pwcca",
@@ -423,6 +464,8 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_UNITWISE,
         perfect=1.0,
         source="Morcos et al. 2018, https://arxiv.org/abs/1806.05759",
+        from_second_moments=True,
+        directions=_DIRECTIONS,
     ),
     "decoding_agreement": Measure(
         "frankenstein.measures.decoding:decoding_agreement",
@@ -432,6 +475,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         perfect=1.0,
         source="Harvey et al. 2024, https://arxiv.org/abs/2411.08197",
+        from_second_moments=True,
     ),
     "procrustes_similarity": Measure(
         "frankenstein.measures.shape:procrustes_similarity",
@@ -441,6 +485,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         perfect=1.0,
         source=_WILLIAMS,
+        from_second_moments=True,
     ),
     "angular_shape_distance": Measure(
         "frankenstein.measures.shape:angular_shape_distance",
@@ -450,6 +495,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         perfect=0.0,
         source=f"{_WILLIAMS}, eq. 8",
+        from_second_moments=True,
     ),
     "r_squared": Measure(
         "frankenstein.measures.regression:r_squared",
@@ -459,6 +505,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_LINEAR,
         perfect=1.0,
         source=f"{_KORNBLITH}, table 1",
+        from_second_moments=True,
     ),
     "reverse_r_squared": Measure(
         "frankenstein.measures.regression:reverse_r_squared",
@@ -468,6 +515,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         perfect=1.0,
         source=f"{_KORNBLITH}, table 1",
+        from_second_moments=True,
     ),
     "cross_validated_r_squared": Measure(
         "frankenstein.measures.regression:cross_validated_r_squared",
@@ -488,6 +536,8 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=frozenset({"scale", "shift"}),
         perfect=1.0,
         source=_LI,
+        from_second_moments=True,
+        of_units=Function("frankenstein.measures.units:correlation_matrix"),
     ),
     "best_match_correlation": Measure(
         "frankenstein.measures.units:best_match_correlation",
@@ -497,6 +547,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_UNITWISE,
         perfect=1.0,
         source=_LI,
+        from_second_moments=True,
     ),
     "matched_correlation": Measure(
         "frankenstein.measures.units:matched_correlation",
@@ -506,6 +557,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_UNITWISE,
         perfect=1.0,
         source=_LI,
+        from_second_moments=True,
     ),
     "rsa_pearson": Measure(
         "frankenstein.measures.rsa:rsa_pearson",
@@ -517,6 +569,7 @@ MEASURES: Mapping[str, Measure] = {
         source="Kriegeskorte et al. 2008, https://doi.org/10.3389/neuro.06.004.2008",
         needs="examples",
         flattenings=_BY_EXAMPLE,
+        resampled=Function("frankenstein.measures.resampled_rsa:resampled_rsa_pearson"),
     ),
     "rsa_spearman": Measure(
         "frankenstein.measures.rsa:rsa_spearman",
@@ -528,6 +581,7 @@ MEASURES: Mapping[str, Measure] = {
         source="Kriegeskorte et al. 2008, https://doi.org/10.3389/neuro.06.004.2008",
         needs="examples",
         flattenings=_BY_EXAMPLE,
+        resampled=Function("frankenstein.measures.resampled_rsa:resampled_rsa_spearman"),
     ),
     "mutual_knn": Measure(
         "frankenstein.measures.neighbours:mutual_knn",
@@ -539,6 +593,7 @@ MEASURES: Mapping[str, Measure] = {
         source="Huh et al. 2024, https://arxiv.org/abs/2405.07987",
         needs="examples",
         flattenings=_BY_EXAMPLE,
+        resampled=Function("frankenstein.measures.resampled_knn:resampled_knn"),
     ),
     "mean_squared_distance": Measure(
         "frankenstein.measures.distance:mean_squared_distance",
@@ -548,6 +603,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=frozenset(),
         perfect=0.0,
         source="Csiszárik et al. 2021, https://arxiv.org/abs/2110.14633",
+        from_second_moments=True,
     ),
 }
 

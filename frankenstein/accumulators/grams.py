@@ -100,7 +100,7 @@ class Grams:
         sides = ((self.own_x, self.rows, "first"), (self.own_y, self.columns, "second"))
         for own, names, side in sides:
             if bad := (~own.isfinite()).nonzero().flatten().tolist():
-                raise UserError(f"NaN or Inf in the {side} network's layer {names[bad[0]]!r}")
+                raise UserError(f"NaN or Inf in the {side} representation, {names[bad[0]]!r}")
         norms = torch.outer(self.own_x.sqrt(), self.own_y.sqrt())
         return torch.where(norms > 0, self.cross / norms, torch.nan).clamp(-1, 1)
 

@@ -89,7 +89,7 @@ class LayerMoments:
             )
         for a, s, name in (("x", x, "first"), ("y", y, "second")):
             if not self.finite(a, s):
-                raise UserError(f"NaN or Inf in the {name} network's layer {s!r}")
+                raise UserError(f"NaN or Inf in the {name} representation, {s!r}")
         one, other = self.own["x"][x], self.own["y"][y]
         both = self.cross[places][self._span("x", x), self._span("y", y)]
         units, square, unit = slice(-2), -2, -1  # x itself, |x|² and 1

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from itertools import accumulate, pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.errors import UserError
@@ -49,6 +49,15 @@ class LayerReservoir:
         self.examples.update(x, y, inputs if self.with_inputs else None)
         return self
 
+    def all_reduce(self) -> "LayerReservoir":
+        """Become the sample of all processes together, on each of them; returns self."""
+        if distributed.is_available() and distributed.is_initialized():
+            everyone: list = [None] * distributed.get_world_size()
+            distributed.all_gather_object(everyone, self._shapes)
+            self._shapes = next((shapes for shapes in everyone if shapes[0]), self._shapes)
+            self.examples.all_reduce()
+        return self
+
     def __len__(self) -> int:
         return self.examples.n_kept
 
@@ -75,9 +84,9 @@ class LayerReservoir:
         """
         of_x, of_y = map(_spans, self._shapes)
         pair = self.examples.of_units(of_x[row], of_y[column])
-        for side, layer, network in (("x", row, "first"), ("y", column, "second")):
+        for side, layer, name in (("x", row, "first"), ("y", column, "second")):
             if not pair.finite(side):
-                raise UserError(f"NaN or Inf in the {network} network's layer {layer!r}")
+                raise UserError(f"NaN or Inf in the {name} representation, {layer!r}")
         return pair
 
     def _rows(self, z: Tensor) -> Tensor:

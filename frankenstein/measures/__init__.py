@@ -31,8 +31,6 @@ from frankenstein.measures.regression import (
 )
 from frankenstein.measures.rsa import rsa_pearson, rsa_spearman
 from frankenstein.measures.shape import angular_shape_distance, procrustes_similarity
-from frankenstein.measures.similarities import Similarities
-from frankenstein.measures.to_one_target import SimilaritiesToOne
 from frankenstein.measures.undefined import UndefinedSimilarityWarning
 from frankenstein.measures.units import (
     best_match_correlation,
@@ -43,8 +41,6 @@ from frankenstein.measures.units import (
 
 __all__ = [
     "LayerSimilarities",
-    "Similarities",
-    "SimilaritiesToOne",
     "UndefinedSimilarityWarning",
     "agreement",
     "angular_shape_distance",

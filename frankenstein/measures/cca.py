@@ -42,6 +42,12 @@ def canonical_correlations(
     return _correlations(white[0], moments, white[1])[:rank]
 
 
+def canonical_directions(x: Tensor | Moments, y: Tensor | None = None) -> int:
+    """How many a mean over canonical correlations is over: of the side that varies in fewer."""
+    moments = ranked_moments(x, y)
+    return min(rank_of(moments, side) for side in "xy")
+
+
 def mean_cca(
     x: Tensor | Moments,
     y: Tensor | None = None,

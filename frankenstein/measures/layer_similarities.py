@@ -1,19 +1,24 @@
 """Any measures by name, of every layer of one network with every layer of another."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
+from frankenstein.accumulators.each_pair import EachPair
+from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.grams import Grams
 from frankenstein.accumulators.layer_folds import LayerFolds
 from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.layer_reservoir import LayerReservoir
-from frankenstein.catalog import MEASURES, find_measure
+from frankenstein.accumulators.small_sample import AdaptiveMoments
+from frankenstein.catalog import MEASURES, Measure, find_measure
 from frankenstein.errors import UserError
 from frankenstein.measures.every_pair import every_pair, warn_undefined
-from frankenstein.shapes import FLATTENINGS
+from frankenstein.shapes import FLATTENINGS, layers_of
 
 Layers = Mapping[str, Tensor]  # representations (N, ...) of the same examples, by layer
 
@@ -21,57 +26,62 @@ Layers = Mapping[str, Tensor]  # representations (N, ...) of the same examples, 
 class LayerSimilarities:
     """Keeps of all layers what the named measures need, each once, in one pass.
 
-    Unbiased CKA per sample comes from Gram matrices of `block` examples each (see `Grams`); other
-    measures of sums from one matrix product a batch (`LayerMoments`); the rest from at most
-    `limit` kept examples. Memory does not grow with the number of examples.
+    Two representations are one layer on each side. Measures that the catalog makes from `Grams`
+    come, per sample, from Gram matrices of `block` examples each; measures of sums from one matrix
+    product a batch (`LayerMoments`, `LayerFolds`), or pair by pair (`AdaptiveMoments`, `Folds`);
+    the rest from at most `limit` kept examples. Memory does not grow with the number of examples.
     """
 
     def __init__(
         self,
         measures: Sequence[str],
         flattening: str | None = None,
-        block: int = 64,
+        block: int | None = 64,
         limit: int = 2000,
+        *,
+        one_grid: bool = False,
+        shared_up_to: float = math.inf,
     ) -> None:
         """Start empty; unless a flattening is named, each measure takes one that fits all layers.
 
-        That is per_sample for unbiased CKA and measures of kept examples, else pooled: places
-        cannot be told apart where layers lie on different grids.
+        Where all lie on one grid (`one_grid`), that is the measure's own first choice. Else it is
+        per_sample for measures made from Gram matrices or kept examples, and pooled for all others:
+        places of different grids cannot be compared. Without a `block` there are no Gram matrices.
+
+        Sums are shared by all pairs unless a layer has more than `shared_up_to` units. Then each
+        pair is summed by itself, and keeps its rows while they are fewer than units.
 
         Raises:
             UserError: for an unknown measure, or a flattening that makes no sense of one.
         """
         measures = [measures] if isinstance(measures, str) else measures
-        self.flattenings = {name: _flattening(name, flattening) for name in measures}
-        self.needs_inputs = any(MEASURES[name].needs == "inputs" for name in measures)
-        makers: dict[str, Callable[[str], Any]] = {
-            "grams": lambda _: Grams(block),
-            "moments": lambda flat: LayerMoments(FLATTENINGS[flat]),
-            "folds": lambda flat: LayerFolds(FLATTENINGS[flat]),
-            "examples": lambda flat: LayerReservoir(limit, self.needs_inputs, FLATTENINGS[flat]),
-        }
-        self._kept: dict[tuple[str, str], Any] = {}
-        for name, flat in self.flattenings.items():
-            key = _kind(name, flat), flat
-            if key not in self._kept:
-                self._kept[key] = makers[key[0]](flat)
+        rows = {name: find_measure(name, flattening) for name in measures}
+        choose = partial(_own if one_grid else _fitting_any_grid, grams=block is not None)
+        self.flattenings = {name: flattening or choose(row) for name, row in rows.items()}
+        self.needs_inputs = any(row.needs == "inputs" for row in rows.values())
         self.rows: tuple[str, ...] = ()
         self.columns: tuple[str, ...] = ()
+        self._block, self._limit, self._shared_up_to = block, limit, shared_up_to
+        self._kept: dict[tuple[str, str], Any] = {}  # by kind and flattening
 
     def kind(self, measure: str) -> str:
         """What a measure is made from: "grams", "moments", "folds" or "examples"."""
-        return _kind(measure, self.flattenings[measure])
+        return self._key(measure)[0]
 
     @property
     def grams(self) -> Grams | None:
-        """What unbiased CKA per sample is made from, if it is asked for."""
+        """The sums of Gram matrices, once there are examples, if a measure is made from them."""
         return self._kept.get(("grams", "per_sample"))
 
     def update(self, xs: Layers, ys: Layers, inputs: Tensor | None = None) -> "LayerSimilarities":
-        """Add a batch of all layers, and what they are made of if it is needed; returns self."""
-        self.rows, self.columns = tuple(xs), tuple(ys)
+        """Add a batch of all layers; returns self. Inputs are kept only if `needs_inputs`."""
+        if not self.flattenings:
+            return self
+        xs, ys = layers_of(xs), layers_of(ys)
+        if not self.rows:
+            self._start(tuple(xs), tuple(ys), self._units(xs, ys))
         if any(kind != "grams" for kind, _ in self._kept):
-            xs, ys = _whole(xs), _whole(ys)
+            xs, ys = _at_least_single(xs), _at_least_single(ys)
         for kept in self._kept.values():
             if isinstance(kept, LayerReservoir):
                 kept.update(xs, ys, inputs)
@@ -79,43 +89,135 @@ class LayerSimilarities:
                 kept.update(xs, ys)
         return self
 
+    def all_reduce(self) -> "LayerSimilarities":
+        """Become what all processes have seen together, on each of them; returns self.
+
+        Raises:
+            NotImplementedError: unless each pair is summed by itself.
+        """
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return self
+        if self._shared_up_to > 0 or self._block is not None:
+            raise NotImplementedError(
+                "processes add up what is summed pair by pair: block=None, shared_up_to=0"
+            )
+        everyone: list[Any] = [None] * distributed.get_world_size()
+        distributed.all_gather_object(everyone, (self.rows, self.columns))
+        rows, columns = next((names for names in everyone if names[0]), ((), ()))
+        if rows and not self.rows:
+            self._start(rows, columns, dict.fromkeys(self.flattenings.values(), math.inf))
+        for kept in self._kept.values():
+            kept.all_reduce()
+        return self
+
+    def pair(self, measure: str, row: str, column: str) -> Any:
+        """What a measure takes of two layers: `Moments`, `Folds` or a `Reservoir`.
+
+        Raises:
+            UserError: if there are no examples, or NaN or Inf in a layer; if it is made from Grams.
+        """
+        kept = self._kept_for(measure)
+        if isinstance(kept, Grams):
+            raise UserError(f"{measure} is made from Gram matrices of all layers; take `values`")
+        return kept.pair(row, column)
+
+    def value(self, measure: str, row: str, column: str) -> Tensor:  # ()
+        """A measure of two layers; NaN with a warning if undefined.
+
+        Raises:
+            ShapeError: if the measure cannot compare layers of these shapes.
+            UserError: as `pair` does.
+        """
+        return MEASURES[measure](self.pair(measure, row, column))
+
+    def directions(self, measure: str, row: str, column: str) -> int | None:
+        """How many canonical directions a value is a mean over; None for other measures.
+
+        It takes next to nothing after the value, for the measure has counted them.
+        """
+        count = MEASURES[measure].directions
+        return count(self.pair(measure, row, column)) if count else None
+
     def values(self) -> dict[str, Tensor]:  # (L, M) each, float64
         """Every measure of every pair; NaN, with a warning that names the layers, if undefined.
 
         Raises:
             UserError: if there are no examples, or NaN or Inf in the layer that is named.
         """
+        return {
+            name: matrix_of(name, self._kept_for(name), self.rows, self.columns)
+            for name in self.flattenings
+        }
+
+    def _start(
+        self, rows: tuple[str, ...], columns: tuple[str, ...], units: Mapping[str, float]
+    ) -> None:
+        self.rows, self.columns = rows, columns
+        for name in self.flattenings:
+            if (key := self._key(name)) not in self._kept:
+                self._kept[key] = self._made(*key, units[key[1]] <= self._shared_up_to)
+
+    def _made(self, kind: str, flattening: str, shared: bool) -> Any:
+        flatten = FLATTENINGS[flattening]
+        makers: dict[str, Callable[[], Any]] = {
+            "grams": lambda: Grams(self._block or 64),
+            "moments": lambda: LayerMoments(flatten),
+            "folds": lambda: LayerFolds(flatten),
+            "examples": lambda: LayerReservoir(self._limit, self.needs_inputs, flatten),
+        }
+        if not shared:
+            makers["moments"] = lambda: EachPair(partial(AdaptiveMoments, flatten))
+            makers["folds"] = lambda: EachPair(partial(Folds, flatten=flatten))
+        return makers[kind]()
+
+    def _units(self, xs: Layers, ys: Layers) -> dict[str, float]:
+        """Units of the widest layer, by flattening; that takes a look only where it matters."""
+        flattenings = set(self.flattenings.values())
+        if self._shared_up_to in (0, math.inf):
+            return dict.fromkeys(flattenings, self._shared_up_to or math.inf)
+        layers = [*xs.values(), *ys.values()]
+        return {one: max(FLATTENINGS[one](z[:1]).shape[1] for z in layers) for one in flattenings}
+
+    def _key(self, measure: str) -> tuple[str, str]:
+        flattening, row = self.flattenings[measure], MEASURES[measure]
+        by_blocks = row.from_grams and self._block is not None and flattening == "per_sample"
+        return "grams" if by_blocks else row.kept, flattening
+
+    def _kept_for(self, measure: str) -> Any:
         if not self.rows:
             raise UserError("no examples were given; is the data set empty?")
-        found = {}
-        for name, flat in self.flattenings.items():
-            kept = self._kept[_kind(name, flat), flat]
-            if isinstance(kept, Grams):
-                found[name] = kept.unbiased_cka()
-                reasons = {"it does not vary, or by rounding only"}
-            else:
-                found[name], reasons = every_pair(name, kept.pair, self.rows, self.columns)
-            warn_undefined(name, found[name], self.rows, self.columns, reasons)
-        return found
+        return self._kept[self._key(measure)]
 
 
-def _whole(layers: Layers) -> Layers:
+def matrix_of(
+    measure: str, kept: Any, rows: Sequence[str], columns: Sequence[str]
+) -> Tensor:  # (L, M), float64
+    """A measure of every pair of layers from what is kept of them all.
+
+    Raises:
+        UserError: if there are no examples, or NaN or Inf in the layer that is named.
+    """
+    if isinstance(kept, Grams):
+        values = MEASURES[measure].from_grams(kept)
+        reasons = {"it does not vary, or by rounding only"}
+    else:
+        values, reasons = every_pair(measure, kept.pair, rows, columns)
+    warn_undefined(measure, values, rows, columns, reasons)
+    return values
+
+
+def _at_least_single(layers: Layers) -> Layers:
     """Half precision as float32: means over places are not to be rounded to it."""
     halves = (torch.float16, torch.bfloat16)
     return {s: z.float() if z.dtype in halves else z for s, z in layers.items()}
 
 
-def _kind(name: str, flattening: str) -> str:
-    if name == "unbiased_cka" and flattening == "per_sample":
-        return "grams"
-    return MEASURES[name].kept
+def _own(row: Measure, grams: bool) -> str:
+    return row.flattenings[0]
 
 
-def _flattening(name: str, wanted: str | None) -> str:
-    row = find_measure(name, wanted)
-    if wanted is not None:
-        return wanted
-    if name == "unbiased_cka":
-        return "per_sample"
+def _fitting_any_grid(row: Measure, grams: bool) -> str:
     fitting = [flat for flat in row.flattenings if flat != "per_location"]
-    return "pooled" if row.kept != "examples" and "pooled" in fitting else fitting[0]
+    if row.kept == "examples" or (row.from_grams and grams):
+        return fitting[0]
+    return "pooled" if "pooled" in fitting else fitting[0]

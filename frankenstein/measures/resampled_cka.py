@@ -1,21 +1,21 @@
 """CKA of every layer with every layer for many draws of examples, from Gram matrices made once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
-from frankenstein.measures.kernels import centred
+from frankenstein.measures.draws import ValueOfDraw
+from frankenstein.measures.kernels import centred, gaussian_gram, linear_gram, without_confounder
 from frankenstein.shapes import per_sample
-from frankenstein.similarity.resampling import Drawn
 
 
-def all_pairs_cka(
+def resampled_cka(
     xs: Tensor,  # (L, N, N), of `gram_stack`, or other kernels
     ys: Tensor,  # (M, N, N)
     unbiased: bool = True,
-) -> Drawn:
-    """For `certainty`: CKA (L, M) of the examples drawn; NaN where a layer does not vary in them.
+) -> ValueOfDraw:
+    """CKA (L, M) of the examples drawn; NaN where a layer does not vary in them.
 
     A draw takes rows and columns out of the Gram matrices and centres what is left, so that its
     value is what its measure gives for these examples alone. Cost of a draw: O(n² L M), whatever
@@ -44,7 +44,7 @@ def gram_stack(
     grams: Iterable[Tensor],  # (N, N) each: `scaled_gram` of a layer, or another kernel
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:  # (L, N, N)
-    """Kernel matrices of the same examples as `all_pairs_cka` takes them: centred, of norm 1.
+    """Kernel matrices of the same examples as `resampled_cka` takes them: centred, of norm 1.
 
     Neither changes a CKA, but both keep digits. float32 holds a value to some 1e-6, far below its
     spread, in a third of float64's time.
@@ -94,3 +94,31 @@ def _weights(n: int, unbiased: bool) -> tuple[float, float]:
     if n < 4:
         return torch.nan, torch.nan
     return 2 / (n - 2), 1 / ((n - 1) * (n - 2))
+
+
+def _of_rows(
+    kernel: Callable[[Tensor, Tensor | None], Tensor],  # of a layer's rows, and of the inputs
+    unbiased: bool,
+) -> Callable[..., ValueOfDraw]:
+    """A function of all layers' rows, one list a side, and of the inputs."""
+
+    def resampled(
+        xs: Iterable[Tensor], ys: Iterable[Tensor], inputs: Tensor | None = None
+    ) -> ValueOfDraw:
+        x, y = (gram_stack([kernel(rows, inputs) for rows in side]) for side in (xs, ys))
+        return resampled_cka(x, y, unbiased)
+
+    return resampled
+
+
+def _deconfounded(rows: Tensor, inputs: Tensor | None) -> Tensor:
+    """What the inputs of all kept examples do not explain: each side without its own inputs."""
+    assert inputs is not None
+    return without_confounder(linear_gram(rows), linear_gram(inputs))
+
+
+resampled_linear_cka = _of_rows(lambda rows, _: scaled_gram(rows), unbiased=False)
+resampled_unbiased_cka = _of_rows(lambda rows, _: scaled_gram(rows), unbiased=True)
+resampled_rbf_cka = _of_rows(lambda rows, _: gaussian_gram(rows), unbiased=False)
+resampled_unbiased_rbf_cka = _of_rows(lambda rows, _: gaussian_gram(rows), unbiased=True)
+resampled_deconfounded_cka = _of_rows(_deconfounded, unbiased=False)

@@ -6,16 +6,18 @@ import torch
 from torch import Tensor
 
 from frankenstein.measures.dissimilarities import cosine_distances
+from frankenstein.measures.draws import ValueOfDraw
 from frankenstein.measures.neighbours import nearest
-from frankenstein.similarity.resampling import Drawn
 
 
-def all_pairs_knn(
+def resampled_knn(
     xs: Iterable[Tensor],  # (N, D) each: rows of the same examples
     ys: Iterable[Tensor],
+    inputs: Tensor | None = None,  # not needed, as for all measures but some
+    *,
     k: int = 10,
-) -> Drawn:
-    """For `certainty`: `mutual_knn` of all pairs of layers.
+) -> ValueOfDraw:
+    """`mutual_knn` of all pairs of layers.
 
     Neighbours are looked for once a layer and draw, among distances that are made once, and not at
     all in a shuffle. Cost of a draw: O(n² L M), whatever the number of features.

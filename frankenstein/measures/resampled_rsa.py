@@ -1,22 +1,25 @@
 """RSA of every layer with every layer for many draws of examples, from distances made once."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from frankenstein.measures.dissimilarities import cosine_distances, patterns
+from frankenstein.measures.draws import ValueOfDraw
 from frankenstein.measures.rsa import groups, ranks_of
-from frankenstein.similarity.resampling import Drawn
 
 
-def all_pairs_rsa(
+def resampled_rsa(
     xs: Iterable[Tensor],  # (N, D) each: rows of the same examples
     ys: Iterable[Tensor],
+    inputs: Tensor | None = None,  # not needed, as for all measures but some
+    *,
     ranked: bool,
-) -> Drawn:
-    """For `certainty`: `rsa_spearman` if ranked, else `rsa_pearson`, of all pairs of layers.
+) -> ValueOfDraw:
+    """`rsa_spearman` if ranked, else `rsa_pearson`, of all pairs of layers.
 
     A draw takes pairs of examples out of distances that are made once. Cost of a draw: O(n² L M),
     whatever the number of features; ranks are counted, not sorted anew.
@@ -49,6 +52,10 @@ def all_pairs_rsa(
         return found
 
     return value
+
+
+resampled_rsa_pearson = partial(resampled_rsa, ranked=False)
+resampled_rsa_spearman = partial(resampled_rsa, ranked=True)
 
 
 class _Layer(NamedTuple):

@@ -10,7 +10,7 @@ from torch import Tensor
 from frankenstein.accumulators.grams import Grams
 from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.errors import UserError
-from frankenstein.measures import every_pair, warn_undefined
+from frankenstein.measures.layer_similarities import LayerSimilarities, matrix_of
 from frankenstein.metrics.packed import (
     Packed,
     pack_grams,
@@ -57,11 +57,11 @@ class SimilarityMatrix(Packed):
                 layers that are none or not each another.
         """
         super().__init__(**options)
-        default = "per_sample" if measure == "unbiased_cka" else "pooled"
-        self.flattening = checked(measure, flattening or default)
+        one = LayerSimilarities([measure], flattening, block)
+        self.flattening = checked(measure, one.flattenings[measure])
         self.measure, self.rows, self.columns = measure, _names(rows), _names(columns)
         self.block = block
-        self.from_grams = (measure, self.flattening) == ("unbiased_cka", "per_sample")
+        self.from_grams = one.kind(measure) == "grams"
         block_kept = block if self.from_grams else None
         self._keeps(self.flattening, block_kept, self.rows, self.columns)
 
@@ -92,14 +92,8 @@ class SimilarityMatrix(Packed):
         Raises:
             UserError: if there were no examples, or NaN or Inf in the layer that is named.
         """
-        kept = self._kept()
-        if self.from_grams:
-            values, reasons = (kept or Grams()).unbiased_cka(), {"it does not vary"}
-        else:
-            pair = (kept or LayerMoments()).pair
-            values, reasons = every_pair(self.measure, pair, self.rows, self.columns)
-        warn_undefined(self.measure, values, self.rows, self.columns, reasons)
-        return values
+        kept = self._kept() or (Grams() if self.from_grams else LayerMoments())
+        return matrix_of(self.measure, kept, self.rows, self.columns)
 
     def plot(self, val: Tensor | None = None) -> tuple[Figure, Axes]:
         """A heatmap of the matrix, or of one that `compute` or `forward` gave."""

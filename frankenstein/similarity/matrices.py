@@ -85,7 +85,8 @@ def similarity_matrices(
 
     `watch` is told of every batch of the pass: all layers of each network, and the inputs.
     """
-    wants_grams = LayerSimilarities(measures, flattening).grams is not None
+    plan = LayerSimilarities(measures, flattening)
+    wants_grams = any(plan.kind(measure) == "grams" for measure in plan.flattenings)
     size, inputs_of_all = in_blocks(batches, block if wants_grams else 1)
     kept = LayerSimilarities(measures, flattening, size, limit)
     seen = 0

@@ -1,8 +1,7 @@
 """How sure every cell of layer x layer matrices is, from the examples that one pass has kept."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 
 from torch import Tensor
@@ -11,13 +10,11 @@ from frankenstein.accumulators.layer_reservoir import LayerReservoir, Layers
 from frankenstein.accumulators.small_sample import rotate_to_span, whiten_rows
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
-from frankenstein.measures import LayerSimilarities, UndefinedSimilarityWarning
-from frankenstein.measures.kernels import gaussian_gram, linear_gram, without_confounder
-from frankenstein.measures.resampled_cka import all_pairs_cka, gram_stack, scaled_gram
-from frankenstein.measures.resampled_knn import all_pairs_knn
-from frankenstein.measures.resampled_rsa import all_pairs_rsa
+from frankenstein.measures.draws import Draw, ValueOfDraw, halves, shuffles
+from frankenstein.measures.layer_similarities import LayerSimilarities
+from frankenstein.measures.undefined import UndefinedSimilarityWarning
 from frankenstein.shapes import FLATTENINGS
-from frankenstein.similarity.resampling import Certainty, Draw, Drawn, certainty, halves, shuffles
+from frankenstein.similarity.resampling import Certainty, certainty
 
 
 def certainties(
@@ -67,21 +64,15 @@ def certainties(
     }
 
 
-def _draws(kept: LayerReservoir, measure: str, flattening: str) -> Drawn:
+def _draws(kept: LayerReservoir, measure: str, flattening: str) -> ValueOfDraw:
     flat = FLATTENINGS[flattening]
     xs, ys, inputs = kept.x, kept.y, kept.inputs
     if flattening != "per_location":
         xs, ys = ({name: flat(z) for name, z in side.items()} for side in (xs, ys))
-        if measure in _KERNELS:
-            kernel, unbiased = _KERNELS[measure]
-            x, y = (
-                gram_stack([kernel(rows, inputs) for rows in side.values()]) for side in (xs, ys)
-            )
-            return all_pairs_cka(x, y, unbiased)
-        if measure in _OF_DISTANCES:
-            return _OF_DISTANCES[measure](xs.values(), ys.values())
+        if resampled := MEASURES[measure].resampled:
+            return resampled(xs.values(), ys.values(), inputs)
         if "rotate" in MEASURES[measure].invariant_to:
-            xs, ys = ({name: _turned(z) for name, z in side.items()} for side in (xs, ys))
+            xs, ys = ({name: _rotated(z) for name, z in side.items()} for side in (xs, ys))
 
     def value(i: Tensor, j: Tensor) -> Tensor:  # (L, M)
         one = LayerSimilarities([measure], flattening, block=len(i), limit=len(i))
@@ -92,7 +83,7 @@ def _draws(kept: LayerReservoir, measure: str, flattening: str) -> Drawn:
 
 
 def _seconds(
-    value_of: Drawn, examples: int, counts: Mapping[Callable[..., Iterator[Draw]], int]
+    value_of: ValueOfDraw, examples: int, counts: Mapping[Callable[..., Iterator[Draw]], int]
 ) -> float:
     """How long so many draws will take, from one of each kind."""
     total = 0.0
@@ -106,30 +97,7 @@ def _seconds(
     return total
 
 
-def _deconfounded(rows: Tensor, inputs: Tensor | None) -> Tensor:
-    """What the inputs of all kept examples do not explain: each side without its own inputs."""
-    assert inputs is not None
-    return without_confounder(linear_gram(rows), linear_gram(inputs))
-
-
-# Measures that are CKA with a kernel, and whether from the unbiased HSIC.
-_KERNELS: dict[str, tuple[Callable[[Tensor, Tensor | None], Tensor], bool]] = {
-    "linear_cka": (lambda rows, inputs: scaled_gram(rows), False),
-    "unbiased_cka": (lambda rows, inputs: scaled_gram(rows), True),
-    "rbf_cka": (lambda rows, inputs: gaussian_gram(rows), False),
-    "unbiased_rbf_cka": (lambda rows, inputs: gaussian_gram(rows), True),
-    "deconfounded_cka": (_deconfounded, False),
-}
-
-
-_OF_DISTANCES: dict[str, Callable[[Iterable[Tensor], Iterable[Tensor]], Drawn]] = {
-    "mutual_knn": all_pairs_knn,
-    "rsa_pearson": partial(all_pairs_rsa, ranked=False),
-    "rsa_spearman": partial(all_pairs_rsa, ranked=True),
-}
-
-
-def _turned(rows: Tensor) -> Tensor:  # (N, min(N, D))
+def _rotated(rows: Tensor) -> Tensor:  # (N, min(N, D))
     """Rows in a basis of their span, unless they are of a lower rank, which rounding would hide."""
     few = rows.shape[1] > len(rows)
     return rotate_to_span(rows) if few and whiten_rows(rows).shape[1] >= len(rows) - 1 else rows
@@ -139,7 +107,7 @@ def _of(layers: Layers, index: Tensor) -> Layers:
     return {name: z[index.to(z.device)] for name, z in layers.items()}
 
 
-def _followed(value_of: Drawn, after: Callable[[], object] | None) -> Drawn:
+def _followed(value_of: ValueOfDraw, after: Callable[[], object] | None) -> ValueOfDraw:
     if after is None:
         return value_of
 

@@ -2,18 +2,15 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
-from frankenstein.measures import UndefinedSimilarityWarning
-from frankenstein.shapes import ShapeError, as_tensor, same_examples
-
-Draw = tuple[Tensor, Tensor]  # numbers of the examples that x and y are taken from, in this order
-Drawn = Callable[[Tensor, Tensor], Tensor]  # the value of a draw: (), or (L, M) for all pairs
+from frankenstein.measures.draws import Draw, ValueOfDraw, halves, shuffles
+from frankenstein.measures.undefined import UndefinedSimilarityWarning
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Certainty:
 
 @torch.no_grad()
 def certainty(
-    value_of: Drawn,
+    value_of: ValueOfDraw,
     examples: int,
     bootstrap: int = 0,
     permutations: int = 0,
@@ -47,7 +44,7 @@ def certainty(
     """A confidence interval from `bootstrap` halves of the examples, a null from `permutations`.
 
     `value_of(i, j)` measures x[i] against y[j], whole examples: see `of_examples` and
-    `all_pairs_cka`. Options may differ from value to value: tensors that broadcast.
+    `resampled_cka`. Options may differ from value to value: tensors that broadcast.
 
     Each bootstrap draw is half of the examples, none twice: an example counts 0 or 2 times. The
     spread of such halves is that of the whole, as with draws with replacement; but an example
@@ -101,43 +98,7 @@ def certainty(
     return Certainty(value, examples, low, high, null_mean, p_value)
 
 
-def halves(examples: int, count: int, seed: int = 0) -> Iterator[Draw]:
-    """Random halves of the examples, the same ones of both sides; the same for a seed."""
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(count):
-        half = torch.randperm(examples, generator=generator)[: examples // 2]
-        yield half, half
-
-
-def shuffles(examples: int, count: int, seed: int = 0) -> Iterator[Draw]:
-    """All examples, those of y in random order; the same for a seed."""
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(count):
-        yield torch.arange(examples), torch.randperm(examples, generator=generator)
-
-
-def of_examples(
-    measure: Callable[[Tensor, Tensor], Tensor],
-    x: Tensor,  # (N, ...)
-    y: Tensor,  # (N, ...)
-) -> Drawn:
-    """Values of any measure of two tensors, which may flatten them: an example keeps its places.
-
-    Raises:
-        ShapeError: if x and y hold a different number of examples, or another one than is drawn of.
-    """
-    x, y = as_tensor(x), as_tensor(y)
-    same_examples(x, y)
-
-    def value(i: Tensor, j: Tensor) -> Tensor:
-        if max(int(i.max()), int(j.max())) >= len(x):
-            raise ShapeError(f"there are {len(x)} examples; tell `certainty` of as many")
-        return measure(x[i.to(x.device)], y[j.to(y.device)])
-
-    return value
-
-
-def _values(value_of: Drawn, draws: Iterator[Draw]) -> Tensor:  # (draws, ...)
+def _values(value_of: ValueOfDraw, draws: Iterator[Draw]) -> Tensor:  # (draws, ...)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedSimilarityWarning)  # `_warn` says it once
         return torch.stack([value_of(i, j).double() for i, j in draws])

@@ -8,18 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from frankenstein.catalog import MEASURES
 from frankenstein.data import ImageData
 from frankenstein.errors import PlanError
-from frankenstein.measures import correlation_matrix
 from frankenstein.networks.network import Network
 from frankenstein.networks.pair import open_pair
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.report.progress import progress
 from frankenstein.runs.names import networks_name, run_label
 from frankenstein.similarity.matrices import Layers, similarity_matrices
-from frankenstein.similarity.pair_similarities import pair_similarities
 from frankenstein.similarity.plan import ComparePlan, measure_of
-from frankenstein.similarity.representations import Representation, bytes_of_one
+from frankenstein.similarity.representations import (
+    Representation,
+    bytes_of_one,
+    representation_similarities,
+)
 from frankenstein.similarity.stitched import Layer, read_stitched
 
 Watch = Callable[[Layers, Layers, Tensor], object]
@@ -108,7 +111,7 @@ class Single(Subject):
         self, plan: ComparePlan, data: ImageData, device: torch.device, watch: Watch | None
     ) -> Compared:
         """One pass over held-out images; `watch` is told of every batch."""
-        found = pair_similarities(
+        kept = representation_similarities(
             *self.representations,
             progress(data.val_batches(), "comparing", plan.quiet),
             self.measures,
@@ -117,27 +120,27 @@ class Single(Subject):
             device,
             watch,
         )
-        sums, row, column = found.moments, *self.called
+        row, column = self.called
         images = len(data.val_labels)
         matrices = {
             name: LabelledMatrix(
-                value.reshape(1, 1).double(),
+                kept.value(name, "one", "other").reshape(1, 1).double(),
                 (row,),
                 (column,),
                 name,
-                found.flattenings[name],
+                flattening,
                 images,
             )
-            for name, value in found.values.items()
+            for name, flattening in kept.flattenings.items()
         }
-        return Compared(
-            matrices,
-            {word: measure_of(word) for word in self.words},
-            1 if sums is None else len(sums.mean("y")),
-            correlation_matrix(sums).cpu()
-            if sums is not None and "unit_correlation" in self.measures
-            else None,
-        )
+        words = {word: measure_of(word) for word in self.words}
+        units = len(kept.pair(words["l2"], "one", "other").mean("y")) if "l2" in words else 1
+        correlations = [
+            MEASURES[name].of_units(kept.pair(name, "one", "other")).cpu()
+            for name in self.measures
+            if MEASURES[name].of_units
+        ]
+        return Compared(matrices, words, units, next(iter(correlations), None))
 
 
 def subject_of(plan: ComparePlan, device: torch.device) -> Subject:

@@ -6,16 +6,17 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
+from frankenstein.accumulators.small_sample import WIDE
 from frankenstein.errors import UserError
 from frankenstein.intervals import difference_interval, share_interval
-from frankenstein.measures import SimilaritiesToOne, normalized_disagreement
+from frankenstein.measures import LayerSimilarities, normalized_disagreement
 from frankenstein.networks.tally import Tally
 from frankenstein.stitching.controls import Controls, Route
 from frankenstein.stitching.off_distribution import Outside
 from frankenstein.surgery import Cut
 from frankenstein.surgery.fold import fold
 
-BY_DIRECTION = {"mean_cca", "mean_squared_cca", "pwcca"}  # each a mean over canonical directions
+_TARGET = "target"
 
 
 @torch.no_grad()
@@ -45,8 +46,8 @@ def evaluate_stitches(
     the accuracy of b less that of a, with "difference_low" and "difference_high" likewise.
     Where images have several labels, each counts by itself. For every stitch there is each measure
     of stitched against target, flattened as the measure does by default: place by place if it
-    follows from sums, else per example, of at most 2,000; and where there is a measure
-    `BY_DIRECTION`, "directions": how many it averages over, of the side that varies in fewer.
+    follows from sums, else per example, of at most 2,000; and where a measure is a mean over
+    canonical directions, "directions": how many, of the side that varies in fewer.
 
     With controls, these are scored like stitches, and "outside" of every stitch and the receiver
     is the share of examples whose representation lies beyond the percentile of the receiver's own
@@ -115,7 +116,10 @@ class _Group:
         self.receiver, self.routes, self.outside = receiver, routes, outside
         self.tallies: dict[str, Tally] = {}
         self.alone: Tensor = torch.zeros(())  # (K, K) of K tallies: how often i is right, j not
-        self.similarities = SimilaritiesToOne(measures)
+        self.measures = measures
+        self.similarities = LayerSimilarities(
+            measures, block=None, one_grid=True, shared_up_to=WIDE
+        )
 
     def update(
         self,
@@ -128,7 +132,7 @@ class _Group:
         reference, target = answers["receiver"], sources["receiver"]
         right = [self._tally(name, answer, labels, reference) for name, answer in answers.items()]
         stitched = {name: stitch(sources[whose]) for name, (whose, stitch) in self.routes.items()}
-        self.similarities.update(stitched, target, images)
+        self.similarities.update(stitched, {_TARGET: target}, images)
         for name, representation in stitched.items():
             right.append(self._tally(name, self.receiver.end(representation), labels, reference))
             if self.outside:
@@ -148,7 +152,6 @@ class _Group:
             raise UserError("no examples were given; is the data set empty?")
         found = {name: tally.means() for name, tally in self.tallies.items()}
         receivers = found["receiver"]["accuracy"]
-        similarities = self.similarities.values()
         for name, scores in found.items():
             accuracy = scores["accuracy"]
             scores["relative_accuracy"] = accuracy / receivers if receivers else float("nan")
@@ -163,11 +166,16 @@ class _Group:
                 scores["agreement"], accuracy, receivers
             )
             if name in self.routes:
-                values = similarities[name]
-                scores |= {measure: float(value) for measure, value in values.items()}
-                for measure in [one for one in values if one in BY_DIRECTION][:1]:
-                    scores["directions"] = self.similarities.directions(name, measure)
+                scores |= self._similarities(name)
         return {f"{what}/{name}": one for name, row in found.items() for what, one in row.items()}
+
+    def _similarities(self, name: str) -> dict[str, float]:
+        """Every measure of a stitch, and over how many directions canonical correlations are."""
+        pair = name, _TARGET
+        values = {one: float(self.similarities.value(one, *pair)) for one in self.measures}
+        directions = (self.similarities.directions(one, *pair) for one in self.measures)
+        count = next((number for number in directions if number is not None), None)
+        return values if count is None else values | {"directions": count}
 
     def differences(self) -> dict[str, float]:
         """Accuracies of any two stitches, the later less the earlier, by `<what>/<b>-<a>`."""

@@ -10,7 +10,6 @@ from frankenstein.catalog import MEASURES
 from frankenstein.networks.doubts import doubts, unlearned
 from frankenstein.report import markdown_table, rich_table
 from frankenstein.stitching.controls import CONTROLS, Controls
-from frankenstein.stitching.evaluate import BY_DIRECTION
 
 KINDS = ("before", "after", "ps_inv")
 _WHOSE = ("sender", "receiver", *KINDS, *CONTROLS)
@@ -80,7 +79,7 @@ def few_directions(scores: Scores, measures: Sequence[str]) -> list[str]:
     found = {whose: int(scores[key]) for whose, key in keys.items() if key in scores}
     most = max(found.values(), default=0)
     fewer = ", ".join(f"{n} of {whose}" for whose, n in found.items() if n < most)
-    called = " and ".join(_words(measure) for measure in measures if measure in BY_DIRECTION)
+    called = " and ".join(_words(measure) for measure in measures if MEASURES[measure].directions)
     return [f"{called}: of {most} directions, but {fewer}: {_FEW}"] if fewer else []
 
 

@@ -128,7 +128,7 @@ def test_rounding_is_not_taken_for_similarity(rows):
 def test_nan_and_inf_are_refused_with_the_layer_that_holds_them(side, name, bad):
     one = block()
     one[side][1].view(-1)[0] = bad
-    with pytest.raises(UserError, match=f"NaN or Inf in the {name} network's layer '1'"):
+    with pytest.raises(UserError, match=f"NaN or Inf in the {name} representation, '1'"):
         cka(one)
 
 

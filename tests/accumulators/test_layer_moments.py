@@ -76,7 +76,7 @@ def test_nan_and_inf_are_refused_with_the_layer_that_holds_them(side, name):
     both = layers(8)
     both[side]["vector"][3, 1] = torch.inf
     crossed = LayerMoments().update(*both)
-    with pytest.raises(UserError, match=f"NaN or Inf in the {name} network's layer 'vector'"):
+    with pytest.raises(UserError, match=f"NaN or Inf in the {name} representation, 'vector'"):
         crossed.pair("vector", "vector")
     crossed.pair(*[("map", "vector"), ("vector", "other")][side])
 

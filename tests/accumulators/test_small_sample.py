@@ -8,7 +8,7 @@ from frankenstein.accumulators.small_sample import AdaptiveMoments, few_rows
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
 from frankenstein.measures import (
-    Similarities,
+    LayerSimilarities,
     UndefinedSimilarityWarning,
     cross_validated_r_squared,
     linear_cka,
@@ -41,8 +41,10 @@ def test_fewer_rows_than_units_give_what_the_sums_give(name, rank, dtype):
     x, y = (z.to(dtype) for z in wide(rank=rank))  # float32 adds directions of rounding
     expected = MEASURES[name](Moments().update(x, y)).item()
     assert MEASURES[name](x, y).item() == pytest.approx(expected, abs=1e-9, nan_ok=True)
-    kept = Similarities([name], "per_sample").update(x[:30], y[:30]).update(x[30:], y[30:])
-    assert kept.values()[name].item() == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    kept = LayerSimilarities([name], "per_sample", None, shared_up_to=0)
+    for rows in (slice(30), slice(30, None)):
+        kept.update({"x": x[rows]}, {"y": y[rows]})
+    assert kept.value(name, "x", "y").item() == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 @pytest.mark.parametrize("rank", [None, 7])
@@ -92,7 +94,8 @@ def test_nan_among_few_rows_is_refused_with_its_side(name):
     y[3, 5] = torch.nan
     with pytest.raises(UserError, match="NaN or Inf in the second representation"):
         MEASURES[name](x, y)
-    maps = Similarities([name], "per_sample").update(x.view(10, 7, 10, 10), y.view(10, 6, 10, 10))
+    maps = LayerSimilarities([name], "per_sample", None, shared_up_to=0)
+    maps.update({"x": x.view(10, 7, 10, 10)}, {"y": y.view(10, 6, 10, 10)})
     with pytest.raises(UserError, match="NaN or Inf in the second representation"):
         maps.values()
     assert per_sample(y).shape == (10, 600)

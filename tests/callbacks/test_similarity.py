@@ -83,7 +83,7 @@ def test_it_keeps_no_more_examples_than_it_is_told(task, spots, fit):
     similarity = RepresentationSimilarity(["rbf_cka", "mutual_knn"], limit=20)
     trainer = fit(task, spots(), only_validate=True, callbacks=[similarity])
     (kept,) = similarity._similarities._kept.values()
-    assert (kept.n_seen, kept.n_kept) == (50, 20)
+    assert (kept.examples.n_seen, len(kept)) == (50, 20)
     assert 0 < trainer.callback_metrics["similarity/rbf_cka/per_sample"] <= 1
 
 
@@ -166,7 +166,7 @@ class WhereTheSumsAre(pl.Callback):
         self.similarity, self.seen = similarity, set()
 
     def on_validation_batch_end(self, *_):
-        sums = self.similarity._similarities.moments
+        sums = self.similarity._similarities.pair("linear_cka", "stitched", "target")
         self.seen |= {t.device.type for group in sums._groups() for t in group.values()}
 
 

@@ -5,7 +5,7 @@ from torch import distributed, multiprocessing
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.catalog import MEASURES
-from frankenstein.measures import Similarities
+from frankenstein.measures import LayerSimilarities
 
 BATCHES = [(torch.arange(n * 5).view(n, 5) * 7 % 11 + 0.1 * n) / 3 for n in (6, 4, 9)]
 SHARES = {  # which batches each of two processes sees
@@ -25,9 +25,9 @@ def moments_of(numbers):
 def similarities_of(numbers):
     """Every measure, but those of units that have their like."""
     names = [name for name in MEASURES if name not in ("unit_correlation", "mean_squared_distance")]
-    kept = Similarities(names)
+    kept = LayerSimilarities(names, block=None, one_grid=True, shared_up_to=0)
     for i in numbers:
-        kept.update(BATCHES[i][:, :3], BATCHES[i][:, 3:].square(), BATCHES[i].cos())
+        kept.update({"x": BATCHES[i][:, :3]}, {"y": BATCHES[i][:, 3:].square()}, BATCHES[i].cos())
     return kept
 
 

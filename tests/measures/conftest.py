@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from frankenstein.catalog import MEASURES
-from frankenstein.measures import Similarities
+from frankenstein.measures import LayerSimilarities
 
 
 @pytest.fixture(scope="session")
@@ -32,10 +32,10 @@ def streamed(inputs_of):
     """The same from batches, given as the rows of each."""
 
     def measure(name, x, y, batches):
-        kept = Similarities([name])
+        kept = LayerSimilarities([name], block=None, one_grid=True, shared_up_to=0)
         inputs = inputs_of(len(x))
         for rows in batches:
-            kept.update(x[rows], y[rows], inputs[rows])
-        return kept.values()[name]
+            kept.update({"x": x[rows]}, {"y": y[rows]}, inputs[rows])
+        return kept.value(name, "x", "y")
 
     return measure

@@ -322,3 +322,11 @@ def test_measures_of_sums_take_kept_examples_too(pair):
     for name, row in MEASURES.items():
         if row.needs == "moments":
             assert MEASURES[name](examples) == MEASURES[name](Moments().update(*pair))
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_functions_of_the_table_can_be_imported(name):
+    row = MEASURES[name]
+    for function in (row.from_grams, row.resampled, row.directions, row.of_units):
+        assert not function or callable(function.target)
+    assert row.needs == "moments" or not (row.from_second_moments or row.directions)

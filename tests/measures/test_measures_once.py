@@ -6,7 +6,7 @@ from frankenstein.accumulators.layer_reservoir import LayerReservoir
 from frankenstein.accumulators.moments import Moments
 from frankenstein.callbacks import RepresentationSimilarity
 from frankenstein.catalog import MEASURES
-from frankenstein.measures import LayerSimilarities, Similarities
+from frankenstein.measures import LayerSimilarities
 from frankenstein.similarity.resampled_layers import certainties
 
 WHITENED = ("mean_cca", "mean_squared_cca", "svcca", "pwcca", "decoding_agreement", "r_squared")
@@ -52,7 +52,8 @@ def test_what_is_known_of_a_layer_is_forgotten_when_examples_come(measure):
 
 def test_one_measure_may_be_a_name_by_itself():
     assert LayerSimilarities("mean_cca").flattenings == {"mean_cca": "pooled"}
-    assert Similarities("mean_cca").flattenings == {"mean_cca": "per_location"}
+    one_grid = LayerSimilarities("mean_cca", one_grid=True)
+    assert one_grid.flattenings == {"mean_cca": "per_location"}
     RepresentationSimilarity("mean_cca")
     kept = LayerReservoir().update({"a": torch.randn(9, 3)}, {"b": torch.randn(9, 3)})
     assert list(certainties(kept, "linear_cka")) == ["linear_cka"]

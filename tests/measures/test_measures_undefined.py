@@ -5,7 +5,7 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
 from frankenstein.measures import (
-    Similarities,
+    LayerSimilarities,
     UndefinedSimilarityWarning,
     cross_validated_r_squared,
     decoding_agreement,
@@ -240,7 +240,7 @@ def test_no_examples_are_refused(name, value):
     with pytest.raises(UserError, match="no examples were given; is the data set empty"):
         value(name, torch.zeros(0, 3), torch.zeros(0, 3))
     with pytest.raises(UserError, match="no examples were given"):
-        Similarities([name]).values()
+        LayerSimilarities([name]).values()
 
 
 @pytest.mark.parametrize("name", MEASURES)

@@ -166,7 +166,7 @@ def test_nan_is_refused_with_the_layer_that_holds_it():
     more["map"][3, 0, 0, 0] = torch.nan
     for measure in ("unbiased_cka", "linear_cka"):
         metric = fed(SimilarityMatrix(measure, ROWS, COLUMNS), [(xs, ys), (more, others)])
-        with pytest.raises(UserError, match="NaN or Inf in the first network's layer 'map'"):
+        with pytest.raises(UserError, match="NaN or Inf in the first representation, 'map'"):
             metric.compute()
 
 

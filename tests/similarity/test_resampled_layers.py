@@ -1,5 +1,3 @@
-from functools import partial
-
 import pytest
 import torch
 
@@ -16,12 +14,11 @@ from frankenstein.measures import (
     rbf_cka,
     unbiased_cka,
 )
-from frankenstein.measures.resampled_knn import all_pairs_knn
-from frankenstein.measures.resampled_rsa import all_pairs_rsa
+from frankenstein.measures.draws import halves, of_examples, shuffles
 from frankenstein.shapes import per_location, per_sample, pooled
 from frankenstein.similarity.representations import bytes_of_one
 from frankenstein.similarity.resampled_layers import certainties
-from frankenstein.similarity.resampling import certainty, halves, of_examples, shuffles
+from frankenstein.similarity.resampling import certainty
 
 
 @pytest.fixture
@@ -186,10 +183,7 @@ def odd_layers():
 def test_all_pairs_of_a_draw_are_the_measure_of_the_examples_drawn(name):
     xs = odd_layers()
     ys = {s: z.flip(0) + 0.1 * xs["plain"].sum(1, keepdim=True) for s, z in xs.items()} | xs
-    make = {"mutual_knn": all_pairs_knn}.get(
-        name, partial(all_pairs_rsa, ranked=name == "rsa_spearman")
-    )
-    value_of = make(xs.values(), ys.values())
+    value_of = MEASURES[name].resampled(xs.values(), ys.values())
     everyone = torch.arange(40)
     for i, j in [(everyone, everyone), *halves(40, 2), *shuffles(40, 2)]:
         expected = [[MEASURES[name](x[i], y[j]) for y in ys.values()] for x in xs.values()]

@@ -15,9 +15,10 @@ from frankenstein.measures import (
     mean_squared_distance,
     unbiased_cka,
 )
-from frankenstein.measures.resampled_cka import all_pairs_cka, gram_stack, scaled_gram
+from frankenstein.measures.draws import halves, of_examples, shuffles
+from frankenstein.measures.resampled_cka import gram_stack, resampled_cka, scaled_gram
 from frankenstein.shapes import per_location
-from frankenstein.similarity.resampling import certainty, halves, of_examples, shuffles
+from frankenstein.similarity.resampling import certainty
 
 
 def planted(n, repeats, noise, d=4):
@@ -37,7 +38,7 @@ def stacks(*sides, dtype=torch.float64):
 
 def one_by_one(x, y, unbiased):
     """Draws for many unrelated pairs at once: the diagonal of all pairs."""
-    pairs = all_pairs_cka(*stacks(x, y), unbiased)
+    pairs = resampled_cka(*stacks(x, y), unbiased)
     return lambda i, j: pairs(i, j).diagonal()
 
 
@@ -100,7 +101,7 @@ def test_all_pairs_of_a_draw_are_the_measure_of_the_examples_drawn(unbiased, mea
         [torch.randn(30, width, generator=generator, dtype=torch.float64) + 50 for width in widths]
         for widths in ((3, 50), (2, 4, 40))
     )
-    pairs = all_pairs_cka(*stacks(xs, ys), unbiased)
+    pairs = resampled_cka(*stacks(xs, ys), unbiased)
     for i, j in [*halves(30, 2), *shuffles(30, 2)]:
         expected = [[measure(x[i], y[j]) for y in ys] for x in xs]
         torch.testing.assert_close(pairs(i, j), torch.tensor(expected, dtype=torch.float64))
@@ -110,7 +111,7 @@ def test_float32_grams_are_near_enough():
     generator = torch.Generator().manual_seed(0)
     zs = [1e-8 * (torch.rand(200, 7, 3, 3, generator=generator) + 30) for _ in range(3)]
     one, other = (
-        all_pairs_cka(*stacks(zs, zs, dtype=dtype)) for dtype in (torch.float32, torch.float64)
+        resampled_cka(*stacks(zs, zs, dtype=dtype)) for dtype in (torch.float32, torch.float64)
     )
     for i, j in [*halves(200, 1), *shuffles(200, 1)]:
         torch.testing.assert_close(one(i, j).double(), other(i, j), rtol=0, atol=3e-6)
@@ -126,10 +127,10 @@ def test_over_all_orders_the_null_mean_of_linear_cka_is_its_closed_form():
     grams = [gram_stack([scaled_gram(torch.tensor(z))], torch.float64) for z in (x, y)]
     everyone, orders = torch.arange(n), [torch.tensor(order) for order in permutations(range(n))]
     for unbiased, mean in ((False, expected), (True, 0.0)):
-        value_of = all_pairs_cka(*grams, unbiased)
+        value_of = resampled_cka(*grams, unbiased)
         found = torch.stack([value_of(everyone, order) for order in orders])
         assert found.mean().item() == pytest.approx(mean, abs=1e-12)
-    found = certainty(all_pairs_cka(*grams, False), n, permutations=2000)
+    found = certainty(resampled_cka(*grams, False), n, permutations=2000)
     assert found.null_mean.item() == pytest.approx(expected, abs=0.02)
 
 
@@ -235,7 +236,7 @@ def test_a_layer_that_does_not_vary_is_nan_and_its_neighbours_are_not():
     x = [torch.randn(20, 3), torch.full((20, 3), 0.1)]
     y = [torch.randn(20, 4)]
     for unbiased in (True, False):
-        pairs = all_pairs_cka(*stacks(x, y, dtype=torch.float32), unbiased)
+        pairs = resampled_cka(*stacks(x, y, dtype=torch.float32), unbiased)
         found = certainty(pairs, 20, 39, 19)
         for name in ("value", "low", "high", "null_mean", "p_value"):
             assert getattr(found, name).isnan().tolist() == [[False], [True]], name

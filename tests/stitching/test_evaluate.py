@@ -9,7 +9,7 @@ from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
 from frankenstein.intervals import difference_interval, share_interval
 from frankenstein.measures import (
-    Similarities,
+    LayerSimilarities,
     cross_entropy_between,
     hits_table,
     jensen_shannon,
@@ -102,9 +102,10 @@ def test_measures_are_of_all_examples_together(pair, batches):
     stitch = Affine(4, 4)
     answer = evaluate_stitches(sender, receiver, {"it": stitch}, batches, measures=list(MEASURES))
     with torch.no_grad():
-        kept = Similarities(list(MEASURES))
+        kept = LayerSimilarities(list(MEASURES), block=None, one_grid=True)
         for images, _ in batches:
-            kept.update(stitch(sender.front(images)), receiver.front(images), images)
+            stitched = stitch(sender.front(images))
+            kept.update({"it": stitched}, {"target": receiver.front(images)}, images)
     for name, value in kept.values().items():
         assert answer[f"{name}/it"] == pytest.approx(value.item(), abs=1e-6)
     assert answer["unbiased_cka/it"] != answer["mean_cca/it"]

@@ -298,7 +298,7 @@ def test_nan_is_refused_and_a_dead_layer_is_nan_each_with_its_name(network, meas
     assert matrix.values.isnan().tolist() == [[False], [True]]
     with torch.no_grad():
         network.second.weight.fill_(torch.nan)
-    with pytest.raises(UserError, match="NaN or Inf in the first network's layer 'second'"):
+    with pytest.raises(UserError, match="NaN or Inf in the first representation, 'second'"):
         similarity_matrix(network, network, [x], measure, **options)
 
 

@@ -15,7 +15,6 @@ from frankenstein.report import Picture, format_value, heatmap, markdown_table
 from frankenstein.runs.folder import RunFolder
 from frankenstein.runs.page import write_run_report
 from frankenstein.stitching.matrix.results import SHARES, Results
-from frankenstein.stitching.matrix.solve import from_second_moments
 
 
 def write_matrix(run: RunFolder, name: str, values: Mapping[str, Any], results: Results) -> None:
@@ -46,7 +45,7 @@ def write_matrix(run: RunFolder, name: str, values: Mapping[str, Any], results: 
 
 def left_out(values: Mapping[str, Any]) -> list[str]:
     """A line on the measures that a matrix of stitches has not; nothing if it has all."""
-    gone = [measure for measure in values["measures"] if not from_second_moments(measure)]
+    gone = [measure for measure in values["measures"] if not MEASURES[measure].from_second_moments]
     if not gone:
         return []
     return [

@@ -154,11 +154,6 @@ def score_stitches(
     )
 
 
-def from_second_moments(measure: str) -> bool:
-    """Whether a measure follows from means and covariances."""
-    return MEASURES[measure].needs == "moments" and measure != "unbiased_cka"
-
-
 def measure_pairs(
     moments: PairMoments, pairs: Iterable[Pair], measures: Sequence[str]
 ) -> dict[str, dict[Pair, float]]:
@@ -168,7 +163,7 @@ def measure_pairs(
         UserError: for a measure that does not follow from them, such as unbiased CKA.
     """
     for measure in measures:
-        if not from_second_moments(measure):
+        if not MEASURES[measure].from_second_moments:
             raise UserError(
                 f"{measure} needs more than the sums that a matrix of stitches makes; "
                 "take linear_cka, or similarity_matrix"

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from frankenstein.catalog import MEASURES
 from frankenstein.data import ImageData
 from frankenstein.stitches import Stitch
 from frankenstein.stitching.matrix.cells import Cells
 from frankenstein.stitching.matrix.pair_moments import PairMoments
-from frankenstein.stitching.matrix.solve import Pair, from_second_moments, make_stitches
+from frankenstein.stitching.matrix.solve import Pair, make_stitches
 from frankenstein.stitching.options import make_stitch
 from frankenstein.surgery.layer_set import LayerSet
 
@@ -58,4 +59,4 @@ def seeds_of(values: Mapping[str, Any]) -> list[int]:
 
 def measures_of(values: Mapping[str, Any]) -> list[str]:
     """Those that can be had from a pair's second moments."""
-    return [measure for measure in values["measures"] if from_second_moments(measure)]
+    return [measure for measure in values["measures"] if MEASURES[measure].from_second_moments]

@@ -4,7 +4,7 @@ import torch
 from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import MEASURES
 from frankenstein.shapes import FLATTENINGS, ShapeError, per_location, pooled
-from frankenstein.similarity.pair_similarities import pair_similarities
+from frankenstein.similarity.representations import representation_similarities
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def whole(batches):
 
 
 def moments_of(one, other, batches, flattening=None):
-    found = pair_similarities(one, other, batches, ["linear_cka"], flattening)
-    return found.moments, found.flattenings["linear_cka"]
+    kept = representation_similarities(one, other, batches, ["linear_cka"], flattening)
+    return kept.pair("linear_cka", "one", "other"), kept.flattenings["linear_cka"]
 
 
 def test_maps_on_one_grid_count_their_places(batches):
