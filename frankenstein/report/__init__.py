@@ -11,7 +11,7 @@ from frankenstein.report.projector import framed, log_projector
 from frankenstein.report.section import Section
 from frankenstein.report.short import Short, by_layer, short_number, short_view
 from frankenstein.report.style import png
-from frankenstein.report.tables import format_value, markdown_table, rich_table
+from frankenstein.report.tables import format_value, interval_text, markdown_table, rich_table
 from frankenstein.report.terminal import terminal_matrix
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "format_value",
     "framed",
     "heatmap",
+    "interval_text",
     "intervals",
     "log_projector",
     "markdown_table",

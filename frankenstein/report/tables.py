@@ -98,6 +98,15 @@ def format_value(value: Any, percent: bool = False) -> str:
     return f"{value:#.4g}" if 1e-4 <= abs(value) < 1e9 else f"{value:.3e}"
 
 
+def interval_text(low: float, high: float, signed: bool = False) -> str:
+    """An interval of a share, in per cent.
+
+    >>> interval_text(0.8873, 0.9), interval_text(-0.001, 0.02, signed=True)
+    ('88.73 to 90.00', '-0.10 to +2.00')
+    """
+    return " to ".join(f"{100 * end:{'+' if signed else ''}.2f}" for end in (low, high))
+
+
 def _broken(name: str, width: int) -> str:
     """A header on lines that are about as long as the numbers below it."""
     width = min(_WORD, max([width, *map(len, re.findall(r"[^\s_/.]+[_/.]?", name))]))

@@ -1,6 +1,6 @@
 """Names of the catalog as types of parameters: `model: Annotated[NetworkName, "-m"] = "tiny10"`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from frankenstein.catalog import DATASETS, MEASURES, NETWORKS, STITCHES
 
@@ -8,3 +8,6 @@ NetworkName = Annotated[str, tuple(NETWORKS)]
 DatasetName = Annotated[str, tuple(DATASETS)]
 StitchName = Annotated[str, tuple(STITCHES)]
 MeasureName = Annotated[str, tuple(MEASURES)]
+
+# The stitches that a run saves: at its start, trained, and the affine map of least squares.
+StitchKind = Literal["before", "after", "ps_inv"]

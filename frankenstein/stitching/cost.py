@@ -5,10 +5,10 @@ import time
 
 import torch
 
-from frankenstein.stitching.control_options import SCORED_ON, solved_on
+from frankenstein.stitching.controls import SCORED_ON, solved_on
 from frankenstein.surgery import Joint
 
-_TELL_BYTES, _TELL_SECONDS = 100 * 2**20, 10
+_BYTES_TOLD, _SECONDS_TOLD = 100 * 2**20, 10
 _SIZE = 800  # of the matrix that is decomposed to see how fast the machine is
 
 
@@ -34,12 +34,12 @@ def cost_of(joint: Joint, solve_on: int, train: int, held_out: int) -> str | Non
     size, seconds = squares * max(d, e) ** 2, 0.0
     if cubes * max(d, e) ** 3 > 1e9:
         seconds = cubes * (max(d, e) / _SIZE) ** 3 * _decomposing()
-    if size < _TELL_BYTES and seconds < _TELL_SECONDS:
+    if size < _BYTES_TOLD and seconds < _SECONDS_TOLD:
         return None
-    said = f"algebra over {d:,} and {e:,} units takes about {size / 2**20:,.0f} MiB"
-    if seconds < _TELL_SECONDS:
-        return said
-    return f"{said}, and {_in_words(seconds)} in which no bar moves"
+    line = f"algebra over {d:,} and {e:,} units takes about {size / 2**20:,.0f} MiB"
+    if seconds < _SECONDS_TOLD:
+        return line
+    return f"{line}, and {_in_words(seconds)} in which no bar moves"
 
 
 def _decomposing() -> float:

@@ -12,7 +12,7 @@ from frankenstein.intervals import difference_interval, share_interval
 from frankenstein.measures import LayerSimilarities, normalized_disagreement
 from frankenstein.networks.tally import Tally
 from frankenstein.stitching.controls import Controls, Route
-from frankenstein.stitching.off_distribution import Outside
+from frankenstein.stitching.off_distribution import Share
 from frankenstein.surgery import Cut
 from frankenstein.surgery.fold import fold
 
@@ -32,7 +32,7 @@ def evaluate_stitches(
 ) -> dict[str, float]:
     """Sender, receiver and every stitch between them, on the same examples, in one pass.
 
-    Each half network runs once a batch. The keys of the answer are `<what>/<whose>`. For "sender",
+    Each half network runs once a batch. The keys of the answer are `<what>/<row>`. For "sender",
     "receiver" and every stitch there are its "accuracy" and "loss" (cross entropy, nats), and how
     it answers beside the receiver: "relative_accuracy" (over the receiver's), "stitching_penalty"
     (error above the receiver's), "agreement" (share of equal predictions),
@@ -42,7 +42,7 @@ def evaluate_stitches(
     "only_receiver_right" and "both_wrong".
     "n" is the number of images, "accuracy_low" to "accuracy_high" a 95 % interval of the accuracy,
     and "stitching_penalty_low" to "stitching_penalty_high" one that knows that both networks were
-    asked the same images (see `compare.shares`). Of every two stitches there is "difference/b-a",
+    asked the same images (see `intervals`). Of every two stitches there is "difference/b-a",
     the accuracy of b less that of a, with "difference_low" and "difference_high" likewise.
     Where images have several labels, each counts by itself. For every stitch there is each measure
     of stitched against target, flattened as the measure does by default: place by place if it
@@ -51,12 +51,12 @@ def evaluate_stitches(
 
     With controls, these are scored like stitches, and "outside" of every stitch and the receiver
     is the share of examples whose representation lies beyond the percentile of the receiver's own
-    (see `compare.outside`).
+    (see `off_distribution`).
     """
     sender, receiver = (Cut(*map(fold, halves)) for halves in (sender, receiver))
     untrained = fold(controls.untrained) if controls else nn.Identity()
-    outside = Outside(controls.typical, percentile) if controls else None
-    routes = {name: ("sender", stitch) for name, stitch in stitches.items()}
+    outside = Share(controls.reference, percentile) if controls else None
+    routes = {name: Route("sender", stitch) for name, stitch in stitches.items()}
     ours = _Group(receiver, routes, measures, outside)
     others = _Group(receiver, controls.routes, measures, outside) if controls else None
     sample = _Sample(controls.every if controls else 1)
@@ -111,7 +111,7 @@ class _Group:
         receiver: Cut,
         routes: Mapping[str, Route],
         measures: Sequence[str],
-        outside: Outside | None,
+        outside: Share | None,
     ) -> None:
         self.receiver, self.routes, self.outside = receiver, routes, outside
         self.tallies: dict[str, Tally] = {}
@@ -131,7 +131,9 @@ class _Group:
         """Add a batch: representations, what whole networks make of them, and labels."""
         reference, target = answers["receiver"], sources["receiver"]
         right = [self._tally(name, answer, labels, reference) for name, answer in answers.items()]
-        stitched = {name: stitch(sources[whose]) for name, (whose, stitch) in self.routes.items()}
+        stitched = {
+            name: route.through(sources[route.source]) for name, route in self.routes.items()
+        }
         self.similarities.update(stitched, {_TARGET: target}, images)
         for name, representation in stitched.items():
             right.append(self._tally(name, self.receiver.end(representation), labels, reference))
@@ -147,7 +149,7 @@ class _Group:
         self.update(images, sources, {"receiver": answer}, labels)
 
     def scores(self) -> dict[str, float]:
-        """All scores, by `<what>/<whose>`."""
+        """All scores, by `<what>/<row>`."""
         if not self.tallies:
             raise UserError("no examples were given; is the data set empty?")
         found = {name: tally.means() for name, tally in self.tallies.items()}

@@ -1,47 +1,42 @@
 """One evaluation on held-out images, from a network's file or a run's folder to a folder."""
 
 from pathlib import Path
-from typing import Any
 
-from rich.console import RenderableType
-
+from frankenstein.data import ImageData
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
-from frankenstein.networks.cards import cards_of
-from frankenstein.networks.checks import at_least, data_for
-from frankenstein.networks.doubts import doubts, untaught
+from frankenstein.networks.below_chance import below_chance_warning
+from frankenstein.networks.data import data_for
+from frankenstein.networks.network import Network, open_network
+from frankenstein.networks.pair import check_model
 from frankenstein.networks.tally import evaluate_network
-from frankenstein.report import markdown_table, rich_table
+from frankenstein.report import interval_text, markdown_table, rich_table
 from frankenstein.report.progress import progress
-from frankenstein.runs.folder import run_folder
 from frankenstein.runs.names import networks_name, run_label
-from frankenstein.runs.page import write_run_report
-from frankenstein.stitching.control_options import controls_for
+from frankenstein.runs.page import write_page
+from frankenstein.runs.plan import Command
+from frankenstein.runs.run import Run
+from frankenstein.stitching.controls import controls_for
 from frankenstein.stitching.evaluate import evaluate_stitches
-from frankenstein.stitching.options import family_in_words
-from frankenstein.stitching.pair import check_model
-from frankenstein.stitching.saved import read_run
-from frankenstein.stitching.score_tables import KINDS, interval_text, score_blocks, shown
-from frankenstein.training.trainer import device_of
-from frankenstein.zoo import load_network, network_sha256, read_card
+from frankenstein.stitching.evaluate_plan import EvaluatePlan
+from frankenstein.stitching.saved import StitchedRun
+from frankenstein.stitching.score_table import KINDS, score_blocks, shown_scores
+from frankenstein.stitching.warnings import stitch_warnings
+from frankenstein.training.device import device_of
 
-_KEPT = ("dataset", "model", "measures", "data_root")  # as in the run, unless given
+_AS_IN_THE_RUN = ("dataset", "model", "measures", "data_root")  # unless given
 
 
-def run_evaluate(values: dict[str, Any], config: str) -> tuple[Path, list[RenderableType]]:
-    """Run `frankenstein evaluate` with these values; returns its folder and what to show."""
-    at_least(batch_size=(values["batch_size"], 1))
-    trained = Path(values["subject"]) / "network.safetensors"  # of a run of train.py
-    if trained.is_file():
-        return _network(values | {"subject": str(trained)}, config)
-    if Path(values["subject"]).is_dir():
-        _check_run(Path(values["subject"]))
-        return _stitches(values, config)
-    if values["stitch"]:
-        raise UserError(
-            f"--stitch chooses among the stitches of a run, and {values['subject']} is no folder"
-        )
-    return _network(values, config)
+def run_evaluate(plan: EvaluatePlan, command: Command) -> Run:
+    """Run the plan of `evaluate`."""
+    subject = Path(plan.subject)
+    trained = subject / "network.safetensors"  # of a run of train
+    if subject.is_dir() and not trained.is_file():
+        _check_run(subject)
+        return _evaluate_stitches(plan, command)
+    if plan.stitch and not trained.is_file():
+        raise UserError(f"‹stitch› chooses among the stitches of a run, and {subject} is no folder")
+    return _evaluate_network(plan, str(trained if trained.is_file() else subject), command)
 
 
 def _check_run(folder: Path) -> None:
@@ -54,70 +49,78 @@ def _check_run(folder: Path) -> None:
         )
 
 
-def _network(values: dict[str, Any], config: str) -> tuple[Path, list[RenderableType]]:
-    subject, device = values["subject"], device_of(values["accelerator"])
-    check_model(values["model"], subject)
-    card = read_card(subject, values["model"])
-    network = load_network(subject, values["model"]).to(device)
-    dataset, batch_size = values["dataset"] or card.dataset, values["batch_size"]
-    data = data_for(network, dataset, values, batch_size, {"network": card})
-    name = values["run_name"] or networks_name([subject], dataset, values["model"])
-    with run_folder(values["out_dir"], "evaluate", name, config) as run:
-        run.say_name()
-        batches = progress(data.val_batches(), "evaluating", values["quiet"])
-        scores = evaluate_network(network, batches, device)
-        run.summary.update(scores)
-        run.facts |= {"network": network_sha256(network), "device": str(device)}
-        run.facts |= {"dataset": dataset, "examples": len(data.val_labels)}
-        ends = interval_text(scores["accuracy_low"], scores["accuracy_high"])
-        rows = [[name, scores["n"], scores["accuracy"], ends, scores["loss"]]]
-        header = ["", "n", "accuracy", "95 % interval", "loss"]
-        about = (
-            f"`{subject}` on the {len(data.val_labels)} held-out images of {dataset}. The interval "
-            "is Wilson's, in %; the loss is cross entropy in nats."
-        )
-        told = untaught(scores["accuracy"], most_frequent(data.val_labels), len(data.val_labels))
-        warned = [f"**Warning:** {line}." for line in told]
-        table = markdown_table(rows, header, percent=["accuracy"])
-        write_run_report(run, f"Evaluation of {name}", [about, *warned, table])
-    shown_ = [rich_table(rows, header, percent=["accuracy"])]
-    return run.path, [*shown_, *(f"warning: {line}" for line in told)]
+def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
+    device = device_of(plan.accelerator)
+    check_model(plan.model, file)
+    network = open_network(file, "network", plan.model).to(device)
+    dataset = plan.dataset or network.dataset
+    data = _data(plan, network, dataset, plan.data_root)
+    name = plan.run_name or networks_name([network], dataset)
+    with Run.write(plan, name, [network], command) as run:
+        run.say_name(plan.quiet)
+        batches = progress(data.val_batches(), "evaluating", plan.quiet)
+        numbers = evaluate_network(network.module, batches, device)
+        run.numbers |= numbers
+        run.record |= {"network": network.sha256, "device": str(device)}
+        run.record |= {"dataset": dataset, "examples": len(data.val_labels)}
+        ends = interval_text(numbers["accuracy_low"], numbers["accuracy_high"])
+        rows = [[run.name, numbers["n"], numbers["accuracy"], ends, numbers["loss"]]]
+        header, percent = ["", "n", "accuracy", "95 % interval", "loss"], ["accuracy"]
+        chance = most_frequent(data.val_labels)
+        warnings = below_chance_warning(numbers["accuracy"], chance, len(data.val_labels))
+        blocks = [
+            f"`{file}` on the {len(data.val_labels)} held-out images of {dataset}. The interval "
+            "is Wilson's, in %; the loss is cross entropy in nats.",
+            *(f"**Warning:** {line}." for line in warnings),
+            markdown_table(rows, header, percent),
+        ]
+        write_page(run, f"Evaluation of {run.name}", blocks)
+        run.shown.append(rich_table(rows, header, percent))
+        run.shown += [f"warning: {line}" for line in warnings]
+    return run
 
 
-def _stitches(values: dict[str, Any], config: str) -> tuple[Path, list[RenderableType]]:
-    folder, device = Path(values["subject"]), device_of(values["accelerator"])
-    kinds = [kind for kind in KINDS if kind in (values["stitch"] or KINDS)]
-    changed = {name: values[name] for name in _KEPT if values[name] is not None}
-    changed |= {"batch_size": values["batch_size"], "quiet": values["quiet"]}
-    made = read_run(values["subject"], kinds, changed, values["other_networks"]).to(device)
-    pair, options = made.pair, made.values
-    dataset, cards = options["dataset"] or pair.card.dataset, {"network": pair.card}
-    data = data_for(pair.receiver, dataset, options, values["batch_size"], cards)
-    name = values["run_name"] or run_label(values["subject"], values["dataset"])
-    measures = options["measures"]
-    with run_folder(values["out_dir"], "evaluate", name, config) as run:
-        run.say_name()
-        controls = controls_for(options, pair, data, device, floor=values["floor"])
-        scores = evaluate_stitches(
+def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
+    device = device_of(plan.accelerator)
+    kinds = [kind for kind in KINDS if kind in (plan.stitch or KINDS)]
+    given = {name: getattr(plan, name) for name in _AS_IN_THE_RUN}
+    changed = {name: value for name, value in given.items() if value is not None}
+    stitched = StitchedRun.read(
+        plan.subject, kinds, plan.other_networks, quiet=plan.quiet, **changed
+    ).to(device)
+    pair, of_run = stitched.pair, stitched.plan
+    dataset = of_run.dataset or pair.receiver.dataset
+    data = _data(plan, pair.receiver, dataset, of_run.data_root, of_run.seed)
+    name = plan.run_name or run_label(plan.subject, plan.dataset)
+    with Run.write(plan, name, [pair.sender, pair.receiver], command) as run:
+        run.say_name(plan.quiet)
+        controls = controls_for(of_run, pair, data, device, floor=plan.floor)
+        run.numbers |= evaluate_stitches(
             pair.joint.sender,
             pair.joint.receiver,
-            {kind: made.aligned(kind) for kind in kinds},
-            progress(data.val_batches(), "evaluating", values["quiet"]),
-            measures,
+            {kind: stitched.aligned(kind) for kind in kinds},
+            progress(data.val_batches(), "evaluating", plan.quiet),
+            of_run.measures,
             device,
             controls,
-            values["percentile"],
+            plan.percentile,
         )
-        scores["accuracy/most_frequent"] = most_frequent(data.val_labels)
-        run.summary.update(scores)
-        run.facts |= {"device": str(device), "dataset": dataset, "examples": len(data.val_labels)}
-        about = (
-            f"The stitches of `{folder}` on the {len(data.val_labels)} held-out images of "
-            f"{dataset}."
-        )
-        family, percentile = family_in_words(options), values["percentile"]
-        tables = score_blocks(scores, measures, family, controls, percentile)
-        warned = [f"**Warning:** {line}." for line in doubts(scores, options)]
-        title, blocks = f"Evaluation of {name}", [about, *warned, *tables]
-        write_run_report(run, title, blocks, cards_of(options))
-    return run.path, shown(scores, measures, name, options)
+        run.numbers["accuracy/most_frequent"] = most_frequent(data.val_labels)
+        run.record |= {"device": str(device), "dataset": dataset}
+        run.record["examples"] = len(data.val_labels)
+        blocks = [
+            f"The stitches of `{Path(plan.subject)}` on the {len(data.val_labels)} held-out images "
+            f"of {dataset}.",
+            *(f"**Warning:** {line}." for line in stitch_warnings(run.numbers, of_run)),
+            *score_blocks(run.numbers, of_run, controls, plan.percentile),
+        ]
+        write_page(run, f"Evaluation of {run.name}", blocks)
+        run.shown += shown_scores(run.numbers, of_run, run.name)
+    return run
+
+
+def _data(
+    plan: EvaluatePlan, network: Network, dataset: str | None, root: str | None, seed: int = 0
+) -> ImageData:
+    size = plan.batch_size
+    return data_for(network, dataset, root, size, size, order_seed=seed, answering=[network])

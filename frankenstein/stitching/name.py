@@ -1,6 +1,13 @@
 """What a stitching run is called unless its plan says it."""
 
-# How options of training are called in a name, each where it is not at its default.
+from collections.abc import Sequence
+
+from frankenstein.catalog import STITCHES
+from frankenstein.networks.network import Network
+from frankenstein.runs.names import networks_name
+from frankenstein.stitching.plan import StitchPlan
+
+# How fields of training are called in a name, each where it is not at its default.
 _SHORT = {
     "lr": "lr",
     "weight_decay": "wd",
@@ -13,39 +20,39 @@ _SHORT = {
 _LONG = 40  # letters of a side's layers; names of folders end at 255
 
 
-def stitch_name(values: Mapping[str, Any], dataset: str | None) -> str:
-    """A stitching run: networks, data set, layers, and every option that makes it unlike others.
+def stitch_name(plan: StitchPlan, networks: Sequence[Network], dataset: str | None) -> str:
+    """A stitching run: networks, data set, layers, and every field that makes it unlike others.
 
     A matrix of which nothing is trained starts nowhere: it is solved.
     """
-    words = [networks_name((values["sender"], values["receiver"]), dataset, values["model"])]
-    layers = [layer for side in ("sender", "receiver") if (layer := values[f"{side}_layer"])]
-    words += layers or _matrix_layers(values)
-    epochs, defaults = epochs_of(values), stitch_defaults()
-    words += [values["init"] if layers or epochs else "solved"]
-    family = family_of(values)
-    words += [family] if family != "affine" else []
-    for option, short in (("low_rank", "r"), ("l1", "l1-"), ("cka_reg", "cka"), ("direct", "")):
-        words += [f"{short}{values[option]}"] if values[option] else []
-    words += [values["mask"]] if values["mask"] != "identity" else []
-    words += ["flat"] if values["flatten"] else []
-    words += [values["target_type"]] if values["target_type"] != "hard" else []
-    words += [f"t{values['temperature']}"] if values["temperature"] != 1 else []
-    words += [f"on{values['solve_on']}"] if values["solve_on"] else []
-    words += [] if values["augment"] else ["unaugmented"]
-    trained = STITCHES[family].trainable and (layers or epochs)  # else its name says it already
-    if trained and values["epochs"] != defaults["epochs"]:
-        words.append(f"e{values['epochs']}")
-    for option, short in _SHORT.items():
-        if (value := values[option]) != defaults[option]:
+    words = [networks_name(networks, dataset)]
+    words += _matrix_layers(plan) if plan.is_matrix else plan.layers
+    starts = not plan.is_matrix or plan.trained_epochs
+    words += [plan.init if starts else "solved"]
+    words += [plan.family_name] if plan.family_name != "affine" else []
+    words += [f"r{plan.low_rank}"] if plan.low_rank else []
+    words += [f"l1-{plan.l1}"] if plan.l1 else []
+    words += [f"cka{plan.cka_reg}"] if plan.cka_reg else []
+    words += [plan.direct] if plan.direct else []
+    words += [plan.mask] if plan.mask != "identity" else []
+    words += ["flat"] if plan.flatten else []
+    words += [plan.target_type] if plan.target_type != "hard" else []
+    words += [f"t{plan.temperature}"] if plan.temperature != 1 else []
+    words += [f"on{plan.solve_on}"] if plan.solve_on else []
+    words += [] if plan.augment else ["unaugmented"]
+    trained = STITCHES[plan.family_name].trainable and starts  # else its name says it already
+    if trained and plan.epochs != plan.default("epochs"):
+        words.append(f"e{plan.epochs}")
+    for name, short in _SHORT.items():
+        if (value := getattr(plan, name)) != plan.default(name):
             words.append(f"{short}{value:g}" if isinstance(value, float) else f"{short}{value}")
-    words += ["debug"] if values["debug"] else []
+    words += ["debug"] if plan.debug else []
     return "-".join(words)
 
 
-def _matrix_layers(values: Mapping[str, Any]) -> list[str]:
+def _matrix_layers(plan: StitchPlan) -> list[str]:
     """What a matrix is called: all, or the layers of each side, or how many if they are many."""
-    sides = [values[f"{side}_layers"] for side in ("sender", "receiver")]
+    sides = [plan.sender_layers or [], plan.receiver_layers or []]
     if not any(sides):
         return ["all"]
     named = ["+".join(side or ["all"]) for side in sides]

@@ -6,7 +6,7 @@ full, where `docs/stitching.md` says why, and how far the numbers move with the 
 - At the cut an example is summed up by s: the mean and the standard deviation (over n, not n - 1)
   over places of every unit; by its units as they are where there are no places.
 - m and C are mean and covariance (over n) of the receiver's own s on training images: for the
-  command line on those that controls are solved on, `cli.controls.solved_on` of them.
+  command line on those that controls are solved on, `controls.solved_on` of them.
 - The score of an example is (s - m)ᵀ (C + λ 1)⁻¹ (s - m), its squared Mahalanobis distance, where
   the floor λ is 0.01 of the mean of C's diagonal: a deviation under a tenth of the statistics'
   typical standard deviation counts for little in any direction.
@@ -24,6 +24,7 @@ enter, and with standard deviations, so that patterns do; it needs no training a
 
 import math
 from collections import defaultdict
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -51,65 +52,73 @@ def unit_statistics(
     return torch.cat([mean, std], 1).double()
 
 
-class Typical:
-    """How the receiver's representations lie: a mean and a covariance, from one pass."""
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """How the receiver's representations lie: mean and covariance of their statistics."""
+
+    mean: Tensor
+    root: Tensor  # Cholesky factor of the covariance, the floor added to it
+    basis: Tensor | None  # of the span of few examples, in which `root` is then; None: of all units
+    added: Tensor  # to the variance in every direction
+    floor: float
+    examples: int
+
+    def score(self, z: Tensor) -> Tensor:  # (N,)
+        """Squared Mahalanobis distance of every example: larger is further outside."""
+        away = (unit_statistics(z) - self.mean).T
+        beyond = away.new_zeros(())
+        if self.basis is not None:
+            within = self.basis.T @ away
+            beyond = (away - self.basis @ within).square().sum(0) / self.added
+            away = within
+        return beyond + torch.linalg.solve_triangular(self.root, away, upper=False).square().sum(0)
+
+
+class ReferenceSums:
+    """Sums over the receiver's representations, from one pass, that become a `Reference`."""
 
     def __init__(self) -> None:
         self._rows = AdaptiveMoments(unit_statistics)
-        self._mean = self._root = self._added = torch.zeros(())
-        self._basis: Tensor | None = None
-        self.floor, self.examples = FLOOR, 0
 
     def update(self, target: Tensor) -> None:
-        """Add a batch of the receiver's representations, before any is scored."""
+        """Add a batch of the receiver's representations."""
         self._rows.update(target, target.new_zeros(len(target), 1))
 
-    def solve(self, floor: float = FLOOR) -> "Typical":
-        """Turn the sums into what scores need; returns self.
+    def solve(self, floor: float = FLOOR) -> Reference:
+        """What scores need, of all that were added.
 
         Raises:
             UserError: for a floor of 0 or less.
         """
         if not floor > 0:
             raise UserError(f"a floor is a share of the mean variance, above 0, got {floor:g}")
-        moments = self._rows.frozen()
-        self.floor, self.examples = floor, moments.n
-        self._mean, added = moments.mean("x"), floor * moments.variance("x").mean()
+        moments, basis = self._rows.frozen(), None
+        added = floor * moments.variance("x").mean()
         if moments.rows:  # fewer than units: in a basis of their span, and at the floor beyond it
-            self._basis, small = torch.linalg.qr(moments.rows["x"].T)
+            basis, small = torch.linalg.qr(moments.rows["x"].T)
             covariance = small @ small.T / moments.n
         else:
             covariance = moments.covariance("xx")
         # So that a unit that is dead in the receiver counts where a stitch revives it, and rounding
         # does not; a receiver that does not vary at all leaves plain distances.
-        self._added = torch.where(added > 0, added, 1.0)
+        added = torch.where(added > 0, added, 1.0)
         unit = torch.eye(len(covariance)).to(covariance)
-        self._root = torch.linalg.cholesky(covariance + self._added * unit)
-        return self
-
-    def score(self, z: Tensor) -> Tensor:  # (N,)
-        """Squared Mahalanobis distance of every example: larger is further outside."""
-        away = (unit_statistics(z) - self._mean).T
-        beyond = away.new_zeros(())
-        if self._basis is not None:
-            within = self._basis.T @ away
-            beyond = (away - self._basis @ within).square().sum(0) / self._added
-            away = within
-        return beyond + torch.linalg.solve_triangular(self._root, away, upper=False).square().sum(0)
+        root = torch.linalg.cholesky(covariance + added * unit)
+        return Reference(moments.mean("x"), root, basis, added, floor, moments.n)
 
 
-class Outside:
+class Share:
     """Shares of examples outside; one score per example and representation is all that is kept."""
 
-    def __init__(self, typical: Typical, percentile: float = 95.0) -> None:
+    def __init__(self, reference: Reference, percentile: float = 95.0) -> None:
         if not 0 < percentile < 100:
             raise UserError(f"a percentile lies between 0 and 100, got {percentile}")
-        self.typical, self.percentile = typical, percentile
+        self.reference, self.percentile = reference, percentile
         self._scores: dict[str, list[Tensor]] = defaultdict(list)
 
     def update(self, name: str, z: Tensor) -> None:
         """Add a batch of one representation; "receiver" is that of the receiver itself."""
-        self._scores[name].append(self.typical.score(z))
+        self._scores[name].append(self.reference.score(z))
 
     def shares(self) -> dict[str, float]:
         """Share outside of every representation, the receiver's own among them.

@@ -1,32 +1,25 @@
-"""What a stitching run shows: TensorBoard's pages, the report, the table on the terminal."""
+"""What a stitching run shows: TensorBoard's pages, the report, the tables of the terminal."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
 from frankenstein.callbacks import writers
 from frankenstein.data import ImageData
-from frankenstein.networks.doubts import doubts
-from frankenstein.report import (
-    Picture,
-    bars,
-    framed,
-    log_projector,
-    weight_matrix,
-)
-from frankenstein.runs.folder import RunFolder
-from frankenstein.runs.page import write_run_report
+from frankenstein.report import Picture, bars, framed, log_projector, weight_matrix
+from frankenstein.runs.page import write_page
+from frankenstein.runs.run import Run
 from frankenstein.shapes import pooled
 from frankenstein.stitches import Stitch
 from frankenstein.stitching.controls import Controls
-from frankenstein.stitching.options import epochs_of, family_in_words
-from frankenstein.stitching.score_tables import KINDS, score_blocks
+from frankenstein.stitching.plan import StitchPlan
+from frankenstein.stitching.score_table import KINDS, score_blocks, shown_scores
+from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.tasks import Stitching
 
 _POINTS = 250  # examples of each network in the projector
-_OPTIONS = (  # those that TensorBoard's table of runs tells apart by
+_TOLD_APART_BY = (  # fields of the plan in TensorBoard's table of runs
     "sender_layer",
     "receiver_layer",
     "dataset",
@@ -51,10 +44,10 @@ def log_boards(
     trainer: pl.Trainer,
     task: Stitching,
     data: ImageData,
-    values: Mapping[str, Any],
-    scores: Mapping[str, float],
+    plan: StitchPlan,
+    numbers: Mapping[str, float],
 ) -> None:
-    """Options with final scores, and both networks' representations as points."""
+    """Fields of the plan with final numbers, and both networks' representations as points."""
     for writer in writers(trainer):
         images, labels = next(iter(data.val_batches()))
         images, labels = images[:_POINTS].to(task.device), labels[:_POINTS]
@@ -76,42 +69,41 @@ def log_boards(
             pictures.repeat(len(clouds), 1, 1, 1),
             limit=len(clouds) * _POINTS,
         )
-    options = {key: str(values[key]) for key in _OPTIONS if values[key] is not None}
-    final = {key: score for key, score in scores.items() if key.endswith("/after")}
+    fields = {name: getattr(plan, name) for name in _TOLD_APART_BY}
+    options = {name: str(value) for name, value in fields.items() if value is not None}
+    final = {key: number for key, number in numbers.items() if key.endswith("/after")}
     for logger in trainer.loggers:
         if isinstance(logger, pl.loggers.TensorBoardLogger):
             logger.log_hyperparams(options, final)
         else:
-            logger.log_metrics(dict(scores), trainer.global_step)
+            logger.log_metrics(dict(numbers), trainer.global_step)
         logger.finalize("success")
 
 
-def write_stitch_report(
-    run: RunFolder,
-    name: str,
-    values: Mapping[str, Any],
-    stitches: Mapping[str, Stitch],
-    scores: Mapping[str, float],
-    controls: Controls,
+def write_stitch_page(
+    run: Run, plan: StitchPlan, stitches: Mapping[str, Stitch], controls: Controls
 ) -> None:
-    """The report of one run."""
-    heights = {kind: scores[f"accuracy/{kind}"] for kind in KINDS}
-    lines = {whose: scores[f"accuracy/{whose}"] for whose in ("sender", "receiver")}
-    write_run_report(
+    """The page of a run whose numbers and record are complete, and what its terminal shows."""
+    numbers = run.numbers
+    heights = {kind: {"accuracy": numbers[f"accuracy/{kind}"]} for kind in KINDS}
+    lines = {role: numbers[f"accuracy/{role}"] for role in run.networks}
+    starts = "its family's closed form (init: ps_inv)" if plan.init == "ps_inv" else plan.init
+    run.shown += shown_scores(numbers, plan, run.name)
+    write_page(
         run,
-        f"Stitch {name}",
+        f"Stitch {run.name}",
         [
-            f"The front of `{values['sender']}` up to `{values['sender_layer']}`, a stitch, and "
-            f"the end of `{values['receiver']}` behind `{values['receiver_layer']}`.",
-            f"The stitch is of the family {family_in_words(values)}. It starts {_start(values)} "
-            f"and is trained for {epochs_of(values)} epochs (with 0, `after` is `before`). What "
-            "is solved is solved on training images; everything below is measured on held-out "
-            "ones. Measures compare stitched with target, flattened as is said of each below.",
-            *(f"**Warning:** {line}." for line in doubts(scores, values)),
-            *score_blocks(scores, values["measures"], family_in_words(values), controls),
+            f"The front of `{plan.sender}` up to `{plan.sender_layer}`, a stitch, and the end of "
+            f"`{plan.receiver}` behind `{plan.receiver_layer}`.",
+            f"The stitch is of the family {plan.family_in_words}. It starts at {starts} and is "
+            f"trained for {plan.trained_epochs} epochs (with 0, `after` is `before`). What is "
+            "solved is solved on training images; everything below is measured on held-out ones. "
+            "Measures compare stitched with target, flattened as is said of each below.",
+            *(f"**Warning:** {line}." for line in stitch_warnings(numbers, plan)),
+            *score_blocks(numbers, plan, controls),
             Picture(
                 "accuracy",
-                bars({kind: {"accuracy": height} for kind, height in heights.items()}, lines=lines),
+                bars(heights, lines=lines),
                 "Accuracy of the grafted network on held-out examples; the lines are the two "
                 "networks by themselves. Near the receiver's line the stitch loses nothing.",
             ),
@@ -126,9 +118,3 @@ def write_stitch_report(
             ),
         ],
     )
-
-
-def _start(values: Mapping[str, Any]) -> str:
-    if values["init"] == "ps_inv":
-        return "at its family's closed form (`--init ps_inv`)"
-    return f"at {values['init']}"

@@ -9,11 +9,10 @@ import yaml
 
 from frankenstein.catalog import STITCHES
 from frankenstein.errors import UserError
-from frankenstein.report import Picture, bars, markdown_table, rich_table
+from frankenstein.report import Picture, bars, interval_text, markdown_table, rich_table
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
-from frankenstein.stitching.score_tables import interval_text
 from frankenstein.studies.plan import DemoPlan
 from frankenstein.studies.run import begin, run_step
 

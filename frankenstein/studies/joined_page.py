@@ -17,7 +17,7 @@ from rich.table import Table
 
 from frankenstein.intervals import mean_and_margin
 from frankenstein.report import Picture, format_value, intervals, markdown_table, rich_table
-from frankenstein.stitching.score_tables import PERCENT
+from frankenstein.stitching.score_table import is_share
 from frankenstein.studies.finished import FinishedRun, replays
 from frankenstein.studies.sweep import find_sweep, sweep_pictures
 
@@ -143,7 +143,7 @@ def pictures(joined: JoinedRuns) -> Iterator[Picture]:
             means = {group: joined.mean(group, score) for group in values}
             yield Picture(
                 f"score-{i}",
-                intervals(values, means, score, percent=_is_share(score)),
+                intervals(values, means, score, percent=is_share(score)),
                 f"`{score}` of every group. A dot is a run; where a group has several, the upright "
                 "line is their mean and the bar its 95 % interval. Groups whose bars lie far apart "
                 "differ by more than their seeds.",
@@ -164,7 +164,7 @@ def run_table(joined: JoinedRuns, folder: Path) -> str:
         for run in runs
     ]
     header = ["run", "group", *(name.replace("_", " ") for name in seeds), *joined.scores]
-    return markdown_table(rows, header, percent=[*filter(_is_share, joined.scores)])
+    return markdown_table(rows, header, percent=[*filter(is_share, joined.scores)])
 
 
 def csv_of(joined: JoinedRuns) -> str:
@@ -189,7 +189,7 @@ def _rows(joined: JoinedRuns, scores: Sequence[str]) -> tuple[list[list[Any]], l
 
 
 def _cell(joined: JoinedRuns, group: str, score: str) -> str:
-    (mean, margin), share = joined.mean(group, score), _is_share(score)
+    (mean, margin), share = joined.mean(group, score), is_share(score)
     found, all_runs = len(joined.values(group, score)), len(joined.counted(group))
     text = format_value(mean, share)
     if math.isfinite(margin):
@@ -221,10 +221,6 @@ def _said_of(joined: JoinedRuns, groups: Sequence[str]) -> str:
 def _short(commit: str) -> str:
     name, dirty, _ = commit.partition("-")
     return name[:12] + dirty + ("dirty" if dirty else "")
-
-
-def _is_share(score: str) -> bool:
-    return score.partition("/")[0] in PERCENT
 
 
 def _linked(target: Path, folder: Path) -> str:

@@ -12,7 +12,7 @@ from frankenstein.cli import main
 from frankenstein.errors import UserError
 from frankenstein.networks.tally import HITS
 from frankenstein.stitching.controls import CONTROLS
-from frankenstein.stitching.saved import read_run
+from frankenstein.stitching import StitchedRun
 from frankenstein.zoo import (
     Card,
     build_network,
@@ -164,21 +164,21 @@ def test_an_old_state_dict_that_is_damaged_once_it_was_stitched_is_refused(few_d
     words = [*map(str, paths), "fc1", "fc1", "--model", "mlp", "-d", "digits", "-e", "0"]
     words += ["--measures", "linear_cka"]
     assert main(["stitch", *words, "--run-name", "made", "--quiet", "--accelerator", "cpu"]) == 0
-    read_run("results/stitch/made", ["after"], {})
+    StitchedRun.read("results/stitch/made", ["after"])
     whole, draw = paths[1].read_bytes(), random.Random(0)
     for _ in range(30):
         content = bytearray(whole)
         content[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
         paths[1].write_bytes(content)
         with pytest.raises(UserError, match=r"in1\.pt (has|cannot be read|is damaged|holds)"):
-            read_run("results/stitch/made", ["after"], {})
+            StitchedRun.read("results/stitch/made", ["after"])
 
 
 def test_of_a_matrix_of_stitches_it_is_said_that_none_is_saved(run, pair):
     layers = ("--sender-layers", "fc1", "--receiver-layers", "fc1", "--measures", "linear_cka")
     folder = run("stitch", *pair, *layers, "-e", "0")
     with pytest.raises(UserError, match=r"is a matrix of stitches, which saves none; run stitch"):
-        read_run(str(folder), ["after"], {})
+        StitchedRun.read(folder, ["after"])
 
 
 @pytest.mark.parametrize(
@@ -205,4 +205,4 @@ def test_a_mistake_is_one_line_and_leaves_nothing(mistake, saved, words, expecte
 def test_a_percentile_out_of_range_is_one_line(stitched, capsys):
     words = ["evaluate", str(stitched), "--percentile", "101", "--accelerator", "cpu", "--quiet"]
     assert main(words) == 2
-    assert "a percentile lies between 0 and 100, got 101" in capsys.readouterr().err
+    assert "--percentile lies between 0 and 100, got 101; see" in capsys.readouterr().err

@@ -28,7 +28,7 @@ def mlps(saved):
 @pytest.fixture
 def quick(run, monkeypatch):
     """Runs a command line without its pictures, which take most of the time of a short run."""
-    for picture in ("draw_stitch", "log_boards", "write_stitch_report"):
+    for picture in ("draw_stitch", "log_boards", "write_stitch_page"):
         monkeypatch.setattr(f"frankenstein.stitching.run.{picture}", lambda *_, **__: None)
     monkeypatch.setattr(RepresentationSimilarity, "on_fit_end", lambda *_: None)
     return run
@@ -283,4 +283,4 @@ def test_a_vector_has_no_places_even_where_an_option_might_find_them(mistake, pa
 def test_networks_of_other_classes_than_the_data_are_refused(mistake, saved):
     few = saved("lenet", 0, num_classes=7), saved("lenet", 1, num_classes=7)
     said = mistake("stitch", *few, "fc1", "fc1")
-    assert "digits has 10 classes, and the network tells 7 apart" in said
+    assert "digits has 10 classes, and the receiver tells 7 apart" in said

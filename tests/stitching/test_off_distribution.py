@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import mahalanobis
 
 from frankenstein.errors import UserError
-from frankenstein.stitching.off_distribution import Outside, Typical, unit_statistics
+from frankenstein.stitching.off_distribution import ReferenceSums, Share, unit_statistics
 
 
 def maps(n, units=5):
@@ -18,15 +18,15 @@ def maps(n, units=5):
     return z
 
 
-def typical(z, size=64):
-    known = Typical()
+def reference(z, size=64):
+    known = ReferenceSums()
     for batch in z.split(size):
         known.update(batch)
     return known.solve()
 
 
 def shares(**others):
-    known = Outside(typical(maps(2000)))
+    known = Share(reference(maps(2000)))
     held_out = maps(1000)
     known.update("receiver", held_out)
     for name, change in others.items():
@@ -43,7 +43,7 @@ def test_a_score_is_the_mahalanobis_distance_of_the_units_statistics():
     covariance += 1e-2 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     inverse, mean = np.linalg.inv(covariance), rows.mean(0)
     expected = [mahalanobis(row, mean, inverse) ** 2 for row in unit_statistics(z).numpy()]
-    np.testing.assert_allclose(typical(train).score(z), expected, rtol=1e-6)
+    np.testing.assert_allclose(reference(train).score(z), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_lower_percentile_leaves_more_outside():
     target = maps(1000)
     found = []
     for percentile in (50, 95, 99.9999):
-        known = Outside(typical(target), percentile)
+        known = Share(reference(target), percentile)
         known.update("receiver", target)
         found.append(known.shares()["receiver"])
     assert found[0] == pytest.approx(0.5, abs=0.06)
@@ -102,13 +102,13 @@ def test_a_lower_percentile_leaves_more_outside():
 
 
 def test_one_number_is_kept_of_an_example():
-    known = Outside(typical(maps(100)))
+    known = Share(reference(maps(100)))
     known.update("receiver", maps(100))
     assert [part.shape for parts in known._scores.values() for part in parts] == [(100,)]
 
 
 def test_representations_that_do_not_vary_have_a_score():
-    known = typical(torch.ones(20, 3, 2, 2))
+    known = reference(torch.ones(20, 3, 2, 2))
     assert known.score(torch.ones(2, 3, 2, 2)).tolist() == [0, 0]
     assert (known.score(torch.zeros(2, 3, 2, 2)) > 0).all()
 
@@ -116,13 +116,13 @@ def test_representations_that_do_not_vary_have_a_score():
 @pytest.mark.parametrize("percentile", [0, 100, -1, math.nan])
 def test_a_percentile_outside_of_its_range_is_refused(percentile):
     with pytest.raises(UserError, match="a percentile lies between 0 and 100, got"):
-        Outside(typical(maps(10)), percentile)
+        Share(reference(maps(10)), percentile)
 
 
 def test_a_share_is_what_the_definition_gives_in_numpy():
     train, held_out = maps(300).double(), maps(201).double()
     stitched = 1.2 * held_out + 0.5 * maps(201).double()
-    known = Outside(typical(train, size=100))
+    known = Share(reference(train, size=100))
     for name, z in (("receiver", held_out), ("it", stitched)):
         for batch in z.split(64):
             known.update(name, batch)
@@ -150,21 +150,21 @@ def test_a_share_is_what_the_definition_gives_in_numpy():
 def test_a_lower_floor_puts_more_of_what_strays_in_small_directions_outside():
     small = torch.tensor([1.0, 1e-3, 1e-3, 1e-3, 1e-3])
     target = torch.randn(1000, 5) * small
-    known, found = Typical(), []
+    known, found = ReferenceSums(), []
     known.update(target)
     for floor in (1e-1, 1e-4, 1e-8):
-        outside = Outside(known.solve(floor))
+        outside = Share(known.solve(floor))
         outside.update("receiver", target)
         outside.update("it", target + 0.02 * torch.randn(1000, 5))
         found.append(outside.shares()["it"])
     assert found[0] < 0.1 < found[1] < found[2]
-    assert known.floor == 1e-8
-    assert known.examples == 1000
+    assert outside.reference.floor == 1e-8
+    assert outside.reference.examples == 1000
 
 
 @pytest.mark.parametrize("floor", [0, -1, math.nan])
 def test_a_floor_that_is_none_is_refused(floor):
-    known = Typical()
+    known = ReferenceSums()
     known.update(maps(10))
     with pytest.raises(UserError, match="a floor is a share of the mean variance, above 0, got"):
         known.solve(floor)

@@ -1,0 +1,321 @@
+"""The numbers of `evaluate_stitches`: each said once, for reports, the terminal and studies."""
+
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+from rich.console import RenderableType
+
+from frankenstein.catalog import MEASURES
+from frankenstein.networks.below_chance import below_chance_warnings
+from frankenstein.report.columns import (
+    Column,
+    difference_cell,
+    filled_columns,
+    interval_cell,
+    margin_cell,
+    markdown_columns,
+    rich_columns,
+)
+from frankenstein.runs.types import StitchKind
+from frankenstein.stitching.controls import Controls
+from frankenstein.stitching.plan import StitchPlan
+from frankenstein.stitching.warnings import stitch_warnings
+
+KINDS: tuple[StitchKind, ...] = get_args(StitchKind)
+Numbers = Mapping[str, float]
+
+# What rows are, in order; words in braces are filled in.
+ROWS = {
+    "sender": "`sender`, `receiver`: the two networks by themselves.",
+    "receiver": "",
+    "before": "`before`: the stitch at its start.",
+    "after": "`after`: the same stitch trained.",
+    "ps_inv": "`ps_inv`: the affine map of least squared error from source to target, whatever "
+    "family the stitch has and wherever it starts. (As a start, ps_inv is something else: the "
+    "closed form of the stitch's own family.)",
+    "solved": "`solved`, a control: the closed form of the stitch's own family, {family}, which "
+    "one that is trained should come up to.",
+    "identity": "`identity`, a control: the source handed on as it is.",
+    "untrained": "`untrained`, the control of the stitch: one of the same family, {family}, in "
+    "its closed form, from the same layer of a sender with random weights. What it reaches needs "
+    "no training of the sender.",
+    "untrained_ps_inv": "`untrained_ps_inv`, the control of `ps_inv`: from the same random "
+    "sender by least squares.",
+    "itself": "`itself`, a control: the receiver stitched to itself as it is, which loses nothing.",
+    "itself_ps_inv": "`itself_ps_inv`, a control: the same by least squares, which should lose "
+    "nothing either. Controls are solved on {images} training images, and scored on a sample of "
+    "the held-out ones where there are thousands; they are not trained.",
+}
+
+# In the order of every table. The report has three, "accuracy", "answers" and "together"; the
+# terminal has three of 80 columns, "accuracy", "beside" and "right". Measures come between.
+_FIRST = [
+    Column("n", "n", "*n*: held-out images that it is scored on.", page="accuracy"),
+    Column(
+        "accuracy",
+        "accuracy",
+        "*accuracy*: share of held-out images that are told right.",
+        percent=True,
+        page="accuracy",
+        terminal="accuracy",
+    ),
+    Column(
+        "accuracy",
+        "95\xa0% interval",
+        "*95 % interval* in %: Wilson's, of one accuracy by itself. Two rows are of the same "
+        "images, so they may differ for sure though these intervals overlap.",
+        page="accuracy",
+        terminal="accuracy",
+        cell=interval_cell,
+    ),
+    Column(
+        "stitching_penalty",
+        "penalty",
+        "*penalty*, the stitching penalty: the receiver's accuracy less this one.",
+        percent=True,
+        page="accuracy",
+    ),
+    Column(
+        "stitching_penalty",
+        "its 95\xa0% interval",
+        "*its 95 % interval* in %: of a difference on the same images, from those that one of the "
+        "two alone tells right (Bonett & Price 2012). Without 0 in it the two differ for sure.",
+        page="accuracy",
+        cell=difference_cell,
+    ),
+]
+_LAST = [
+    Column(
+        "directions",
+        "directions",
+        "*directions*: how many a CCA averages over, of stitched or target as fewer vary. A mean "
+        "over few says nothing of the others: rows of unlike numbers are not to be held against "
+        "each other.",
+        page="accuracy",
+    ),
+    Column(
+        "agreement",
+        "agreement",
+        "*agreement*: share of images with the same answer as the receiver's, right or wrong.",
+        percent=True,
+        page="answers",
+        terminal="beside",
+    ),
+    Column(
+        "relative_accuracy",
+        "relative",
+        "*relative*, the relative accuracy: accuracy over the receiver's.",
+        percent=True,
+        page="answers",
+        terminal="beside",
+    ),
+    Column("stitching_penalty", "penalty (%)", terminal="beside", cell=margin_cell),
+    Column(
+        "outside",
+        "outside",
+        "*outside*: share of images whose representation at the cut the receiver would not have "
+        "made. The score of one is the squared Mahalanobis distance of the means and standard "
+        "deviations of its units over places from the receiver's own on {images} training images, "
+        "with {floor} of the mean variance added in every direction. The receiver's own scores on "
+        "every other held-out image set the threshold, their percentile {percentile}, and the "
+        "images between are scored: the receiver's own share tells how exact that is. An accuracy "
+        "that is reached outside is the receiver's end used on something new, and no sign that the "
+        "two representations are alike (Balogh & Jelasity 2025, https://arxiv.org/abs/2412.11299). "
+        "Task loss may bring `after` to 100 % where its CKA is 0.99: it moves the means of units, "
+        "which a CKA does not feel, and directions in which the receiver hardly varies, which a "
+        "CKA hardly weighs. Evaluate the run with another floor to see how far the shares move "
+        "with what is added; the definition in full is in docs/stitching.md.",
+        percent=True,
+        page="answers",
+        terminal="beside",
+    ),
+    Column(
+        "loss",
+        "loss",
+        "*loss*: cross entropy to the labels, mean over images, in nats; chance among ten classes "
+        "costs 2.303.",
+        page="answers",
+        terminal="beside",
+    ),
+    Column(
+        "cross_entropy",
+        "cross entropy",
+        "*cross entropy*: of the receiver's answers with these, in nats; least in the receiver's "
+        "own row.",
+        page="answers",
+    ),
+    Column(
+        "both_right",
+        "both right",
+        "*both right*: share of images that this row's network and the receiver tell right.",
+        percent=True,
+        page="together",
+        terminal="right",
+    ),
+    Column(
+        "only_it_right",
+        "only it",
+        "*only it*: share that this row's network alone tells right.",
+        percent=True,
+        page="together",
+        terminal="right",
+    ),
+    Column(
+        "only_receiver_right",
+        "only receiver",
+        "*only receiver*: share that the receiver alone tells right.",
+        percent=True,
+        page="together",
+        terminal="right",
+    ),
+    Column(
+        "both_wrong",
+        "both wrong",
+        "*both wrong*: share that neither tells right.",
+        percent=True,
+        page="together",
+        terminal="right",
+    ),
+    Column(
+        "jensen_shannon",
+        "divergence",
+        "*divergence*: Jensen and Shannon's, of the receiver's answers and these, in nats: 0 for "
+        "the same, 0.693 at most.",
+        page="answers",
+        terminal="right",
+    ),
+    Column(
+        "normalized_disagreement",
+        "normalized disagreement",
+        "*normalized disagreement*: where the share of other answers than the receiver's lies "
+        "between the least (0) and the most (1) that the two accuracies allow.",
+        page="together",
+    ),
+    # Of two stitches, as a line of its own.
+    Column("difference", "difference", percent=True, cell=difference_cell),
+]
+_SHARES = {column.key for column in (*_FIRST, *_LAST) if column.percent}
+_APART = (
+    "How far apart the accuracies of two stitches are, on the same images (of which those count "
+    "that one of the two alone tells right):"
+)
+
+
+def columns_with(measures: Sequence[str]) -> list[Column]:
+    """Every column of a run that is scored by these measures."""
+    return [*_FIRST, *map(_measure_column, measures), *_LAST]
+
+
+def is_share(number: str) -> bool:
+    """Whether a number of `summary.json` is a share, or an end of its interval: in per cent.
+
+    >>> is_share("accuracy/after"), is_share("difference_low/after-before"), is_share("loss/after")
+    (True, True, False)
+    """
+    return number.partition("/")[0].removesuffix("_low").removesuffix("_high") in _SHARES
+
+
+def shown_scores(numbers: Numbers, plan: StitchPlan, title: str) -> list[RenderableType]:
+    """What the terminal shows of the stitches of a run, its warnings last."""
+    columns, rows = columns_with(plan.measures), rows_of(numbers)
+    titles = {
+        "accuracy": f"{title}\n{_counts(numbers, plan.measures)}",
+        "beside": "beside the receiver",
+        "right": "who is right, it or the receiver, and how far answers diverge",
+    }
+    first, *others = [
+        rich_columns([one for one in columns if one.terminal == table], numbers, rows, heading)
+        for table, heading in titles.items()
+    ]
+    warnings = below_chance_warnings(numbers, int(numbers["n/receiver"]))
+    warnings += stitch_warnings(numbers, plan)
+    few = few_directions(numbers, plan.measures)
+    return [first, *few, *others, *differences(numbers), *(f"warning: {line}" for line in warnings)]
+
+
+def score_blocks(
+    numbers: Numbers,
+    plan: StitchPlan,
+    controls: Controls,
+    percentile: float = 95.0,  # of `off_distribution`
+) -> list[str]:
+    """All tables for a report, with a line on every row and column."""
+    reference, rows = controls.reference, rows_of(numbers)
+    words = {
+        "family": plan.family_in_words,
+        "images": f"{reference.examples:,}",
+        "floor": f"{reference.floor:g}",
+        "percentile": f"{percentile:g}",
+    }
+    blocks = [f"The rows of every table:\n\n{_listed([ROWS[row] for row in rows], words)}"]
+    for table in ("accuracy", "answers", "together"):
+        columns = [one for one in columns_with(plan.measures) if one.page == table]
+        abouts = [one.about for one in filled_columns(columns, numbers)]
+        blocks += [markdown_columns(columns, numbers, rows), _listed(abouts, words)]
+    if lines := differences(numbers):
+        blocks.insert(3, f"{_APART}\n\n{_listed(lines, {})}")
+    return blocks
+
+
+def rows_of(numbers: Numbers) -> list[str]:
+    """The networks, stitches and controls that were scored, in order."""
+    return [row for row in ROWS if f"accuracy/{row}" in numbers]
+
+
+def flattening_text(measures: Sequence[str]) -> str:
+    """How these measures flatten stitched and target, each its own way.
+
+    >>> flattening_text(["linear_cka", "mean_cca"]), flattening_text(["linear_cka", "mutual_knn"])
+    ('per_location', 'per_location, mutual_knn per_sample')
+    """
+    how = {measure: MEASURES[measure].flattenings[0] for measure in measures}
+    first = how[measures[0]]
+    return ", ".join([first, *(f"{name} {one}" for name, one in how.items() if one != first)])
+
+
+def few_directions(numbers: Numbers, measures: Sequence[str]) -> list[str]:
+    """A line if a CCA of some rows is over fewer directions than that of others."""
+    counts = {
+        row: int(numbers[key])
+        for row in rows_of(numbers)
+        if (key := f"directions/{row}") in numbers
+    }
+    most = max(counts.values(), default=0)
+    fewer = ", ".join(f"{n} of {row}" for row, n in counts.items() if n < most)
+    titles = " and ".join(_title(measure) for measure in measures if MEASURES[measure].directions)
+    few = "a mean over few says nothing of the others"
+    return [f"{titles}: of {most} directions, but {fewer}: {few}"] if fewer else []
+
+
+def differences(numbers: Numbers) -> list[str]:
+    """A line for any two stitches on how far apart their accuracies are; none for a single one."""
+    return [
+        f"{pair.replace('-', ' less ')}: {100 * value:+.2f} %, "
+        f"95 % interval {difference_cell(numbers, 'difference', pair)}"
+        for key, value in numbers.items()
+        for what, _, pair in [key.partition("/")]
+        if what == "difference"
+    ]
+
+
+def _measure_column(measure: str) -> Column:
+    about = f"of stitched with target, `{flattening_text([measure])}`: {MEASURES[measure].about}"
+    title = _title(measure)
+    return Column(measure, title, f"*{title}*: {about}.", page="accuracy", terminal="accuracy")
+
+
+def _title(measure: str) -> str:
+    return measure.replace("_", " ")
+
+
+def _counts(numbers: Numbers, measures: Sequence[str]) -> str:
+    """Of how many images, and how measures flatten them."""
+    every = numbers["n/receiver"]
+    fewer = {numbers[f"n/{row}"] for row in rows_of(numbers)} - {every}
+    controls = "".join(f", {n:,} of them for controls" for n in fewer)
+    flattened = f"; measures {flattening_text(measures)}" if measures else ""
+    return f"{every:,} held-out images{controls}{flattened}"
+
+
+def _listed(lines: Sequence[str], words: Mapping[str, str]) -> str:
+    return "\n".join(f"- {line.format_map(words) if words else line}" for line in lines if line)

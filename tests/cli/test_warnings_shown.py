@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from frankenstein.cli import main
+
+
+def test_a_run_whose_training_did_not_get_there_warns(run, capsys, monkeypatch):
+    trained = run("train", "-m", "lenet", "-d", "digits", "-e", "12", "-b", "32", "-lr", "0.02")
+    network = str(trained / "network.safetensors")
+    words = [network, network, "fc2", "fc2", "-r", "12", "-e", "0", "--measures", "linear_cka"]
+    words += ["--accelerator", "cpu"]
+    assert main(["stitch", *words, "--run-name", "a"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith("warning: ")]
+    assert "is clearly below `solved` (" in line
+    assert line.endswith("start it at ps_inv")
+    with open("results/stitch/a/report.md") as report:
+        assert line.replace("warning:", "**Warning:**") in report.read()
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["evaluate", "results/stitch/a", "--accelerator", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert line in said
+    rows = [row for row in said.splitlines() if row.startswith("│")]
+    assert max(map(len, rows)) <= 80
+    assert len({row.split()[1] for row in rows if "_" in row}) == 3  # none is broken in two
+    assert main(["stitch", *words, "-i", "ps_inv"]) == 0
+    assert "clearly below" not in capsys.readouterr().out
+
+
+def test_a_run_that_taught_nothing_warns_in_the_terminal_and_in_the_report(run, capsys):
+    path = run("train", "-m", "nbn_tiny10", "-d", "digits", "-e", "1")
+    report = (path / "report.md").read_text()
+    assert "learned nothing that shows; train it for more epochs" in report
+    words = ["-m", "nbn_tiny10", "-d", "digits", "-e", "0", "--accelerator", "cpu"]
+    assert main(["train", *words, "--run-name", "b"]) == 0
+    assert "warning: the network (" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "stitch A B fc2 fc2 -e 0 --measures linear_cka",
+        "stitch A B --sender-layers fc2 --receiver-layers fc2 -e 0",
+        "compare A B fc2 fc2",
+        "compare A B fc2 fc2 linear_cka",
+        "analyze A B fc2 --activations",
+    ],
+)
+def test_networks_that_learned_nothing_are_told_of_wherever_their_accuracy_is(
+    words, saved, few_digits, capsys
+):
+    paths = {"A": saved("lenet", 0), "B": saved("lenet", 1)}
+    words = [paths.get(word, word) for word in words.split()]
+    assert main([*words, "--run-name", "a", "--accelerator", "cpu"]) == 0
+    said = capsys.readouterr().out
+    report = Path(f"results/{words[0]}/a/report.md").read_text()
+    for whose in ("sender", "receiver"):
+        assert said.count(f"warning: the {whose} (") == 1
+        assert report.count(f"**Warning:** the {whose} (") == 1
+
+
+def test_an_evaluated_network_that_learned_nothing_is_told_of(saved, few_digits, capsys):
+    words = ["evaluate", saved("lenet"), "--run-name", "a", "--accelerator", "cpu"]
+    assert main(words) == 0
+    assert "warning: the network (" in capsys.readouterr().out
+    assert "**Warning:** the network (" in Path("results/evaluate/a/report.md").read_text()

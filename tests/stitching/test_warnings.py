@@ -1,0 +1,64 @@
+import pytest
+
+from frankenstein.intervals import share_interval
+from frankenstein.stitching import StitchPlan
+from frankenstein.stitching.warnings import stitch_warnings
+
+
+def scores_of(**accuracies):
+    scores = {}
+    for whose, share in accuracies.items():
+        ends = share_interval(share, 1000)
+        values = zip(("accuracy", "accuracy_low", "accuracy_high"), (share, *ends), strict=True)
+        scores |= {f"{what}/{whose}": value for what, value in values}
+    return scores
+
+
+FILES = {"sender": "a", "receiver": "b", "sender_layer": "x", "receiver_layer": "y"}
+RANDOM, SOLVED = StitchPlan(**FILES), StitchPlan(**FILES, init="ps_inv")
+
+
+@pytest.mark.parametrize(
+    ("scores", "plan", "expected"),
+    [
+        (
+            {"after": 0.186, "ps_inv": 0.992, "solved": 0.99, "untrained": 0.4},
+            RANDOM,
+            "`after` (18.60 %) is clearly below `solved` (99.00 %) and not clearly above "
+            "`untrained` (40.00 %): it is not its family's best; start it at ps_inv",
+        ),
+        (
+            {"after": 0.8, "ps_inv": 0.9, "untrained": 0.4},
+            RANDOM,
+            "`after` (80.00 %) is clearly below `ps_inv` (90.00 %): it is not its family's best; "
+            "start it at ps_inv",
+        ),
+        (
+            {"before": 0.9, "after": 0.8, "ps_inv": 0.99, "untrained": 0.4},
+            SOLVED,
+            "`after` (80.00 %) is clearly below `before` (90.00 %): it is not its family's best; "
+            "take a smaller lr",
+        ),
+        (
+            {"after": 0.905, "ps_inv": 0.9, "untrained": 0.9},
+            RANDOM,
+            "`after` (90.50 %) is not clearly above `untrained` (90.00 %): what it reaches is no "
+            "sign of what the sender has learned",
+        ),
+    ],
+)
+def test_one_line_says_what_is_wrong_and_what_to_try(scores, plan, expected):
+    assert stitch_warnings(scores_of(**scores), plan) == [expected]
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {"after": 0.88, "ps_inv": 0.9, "untrained": 0.4},  # 1,000 images do not tell these apart
+        {"after": 0.9, "solved": 0.9, "ps_inv": 0.99, "untrained": 0.4},  # of another family
+        {"after": 0.9},
+        {"before": 0.1, "ps_inv": 0.9, "untrained": 0.4},
+    ],
+)
+def test_nothing_is_said_without_a_reason(scores):
+    assert stitch_warnings(scores_of(**scores), RANDOM) == []
