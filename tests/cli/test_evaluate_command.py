@@ -11,8 +11,8 @@ import yaml
 from frankenstein.cli import main
 from frankenstein.errors import UserError
 from frankenstein.networks.tally import HITS
-from frankenstein.stitching.controls import CONTROLS
 from frankenstein.stitching import StitchedRun
+from frankenstein.stitching.controls import CONTROLS
 from frankenstein.zoo import (
     Card,
     build_network,
