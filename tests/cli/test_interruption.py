@@ -260,7 +260,10 @@ def test_a_signal_before_training_leaves_nothing(few_digits, pair, monkeypatch, 
     ("words", "where"),
     [
         (("analyze", "--autoencoder"), "frankenstein.tasks.SparseAutoencoder.training_step"),
-        (("compare", "pool1", "pool1"), "frankenstein.similarity.subject.representation_similarities"),
+        (
+            ("compare", "pool1", "pool1"),
+            "frankenstein.similarity.subject.representation_similarities",
+        ),
         (("evaluate",), "frankenstein.stitching.evaluate_run.evaluate_network"),
     ],
 )

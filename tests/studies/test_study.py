@@ -98,9 +98,7 @@ def test_a_study_in_python_has_steps_that_are_fields(few_digits):
     run = plan.run()
     assert run.folder == Path("results/study/study")
     assert "train/one/accuracy/held_out" in run.numbers
-    with pytest.raises(
-        PlanError, match=r"in Python a step is .*, got the command line"
-    ):
+    with pytest.raises(PlanError, match=r"in Python a step is .*, got the command line"):
         StudyPlan(steps=["train -m mlp"]).run()
 
 
