@@ -1,10 +1,12 @@
 """Pictures into TensorBoard, where a run has one."""
 
 import pytorch_lightning as pl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
+
+from frankenstein.report.board import log_png
+from frankenstein.report.style import png
 
 
 def writers(trainer: pl.Trainer) -> list[SummaryWriter]:
@@ -14,6 +16,6 @@ def writers(trainer: pl.Trainer) -> list[SummaryWriter]:
 
 def add_figure(trainer: pl.Trainer, tag: str, figure: Figure) -> None:
     """Show a figure at the trainer's step in every TensorBoard it writes."""
-    FigureCanvasAgg(figure)  # add_figure of torch asks the figure's canvas for its pixels
+    image = png(figure, dots_per_inch=100)
     for writer in writers(trainer):
-        writer.add_figure(tag, figure, trainer.global_step)
+        log_png(writer, tag, image, trainer.global_step)

@@ -3,6 +3,7 @@
 Figures are made without pyplot: they hold no global state and need no screen.
 """
 
+from frankenstein.report.board import log_png
 from frankenstein.report.charts import bars, curves
 from frankenstein.report.document import Picture, write_report
 from frankenstein.report.intervals import intervals
@@ -26,6 +27,7 @@ __all__ = [
     "heatmap",
     "interval_text",
     "intervals",
+    "log_png",
     "log_projector",
     "markdown_table",
     "png",

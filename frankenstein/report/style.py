@@ -5,6 +5,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
@@ -42,8 +43,13 @@ RC: Any = {  # matplotlib types its keys, differently from version to version
 
 def png(figure: Figure, dots_per_inch: int = 160) -> bytes:
     """The figure as a PNG file; equal data give equal bytes (no date, no version inside)."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
+    buffer, canvas = BytesIO(), FigureCanvasAgg(figure)
+    before = figure.dpi
+    figure.set_dpi(dots_per_inch)
+    try:  # not `savefig`, which draws a figure that once had a layout twice
+        canvas.print_png(buffer, metadata={"Software": None})
+    finally:
+        figure.set_dpi(before)
     return buffer.getvalue()
 
 

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.image import imread
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.networks.below_chance import below_chance_warnings
-from frankenstein.report import Picture, markdown_table, write_report
+from frankenstein.report import Picture, log_png, markdown_table, write_report
 from frankenstein.runs.config import dump
 from frankenstein.runs.run import Run
 
@@ -47,8 +46,7 @@ def log_page(run: Run, pictures: Mapping[str, Picture], numbers: Mapping[str, fl
         for tag, value in numbers.items():
             writer.add_scalar(tag, value)
         for tag, picture in pictures.items():
-            drawn = imread(run.folder / "figures" / f"{picture.name}.png")
-            writer.add_image(tag, drawn, dataformats="HWC")
+            log_png(writer, tag, (run.folder / "figures" / f"{picture.name}.png").read_bytes())
 
 
 def network_table(
