@@ -2,6 +2,7 @@ import csv
 import json
 import math
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from frankenstein.cli import main
 from frankenstein.errors import Interrupted
 from frankenstein.intervals import share_interval
-from frankenstein.stitching.matrix import fill as matrix_fill
-from frankenstein.stitching.matrix.page import warned
-from frankenstein.stitching.matrix.results import Results
+from frankenstein.stitching.matrix.page import warnings_of
+from frankenstein.stitching.matrix.results import Number, Results
+from frankenstein.stitching.plan import StitchPlan
+from frankenstein.tasks.together import StitchingTogether
 
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
 FEW = (*LISTS, "-b", "64", "--measures", "linear_cka")
@@ -95,24 +97,24 @@ def test_an_interrupted_matrix_goes_on_and_ends_as_if_it_had_not_been(
     run, pair, monkeypatch, mistake, capsys
 ):
     whole = run("stitch", *pair, *FEW, "-e", "1", "--seeds", "2", "--run-name", "whole")
-    train, rows = matrix_fill.train_row, []
+    steps, step = [], StitchingTogether.training_step
 
-    def interrupted(*arguments):
-        if len(rows) == 2:
+    def interrupted(self, *arguments):
+        steps.append(1)
+        if len(steps) == 9:  # two rows of four steps are done
             raise Interrupted(signal.SIGINT)
-        rows.append(arguments[2])
-        train(*arguments)
+        step(self, *arguments)
 
     words = ["stitch", *pair, *FEW, "-e", "1", "--run-name", "cut", "--quiet"]
-    monkeypatch.setattr(matrix_fill, "train_row", interrupted)
+    monkeypatch.setattr(StitchingTogether, "training_step", interrupted)
     assert main([*words, "--accelerator", "cpu", "--seeds", "2"]) == 130
     capsys.readouterr()
 
     assert main([*words, "--accelerator", "cpu", "--seeds", "3", "--resume"]) == 2
     assert "has seeds 2, this one 3; resume it with its own options" in capsys.readouterr().err
-    rows.clear()
+    steps[:] = [0] * 100
     folder = run(*words[:-1], "--seeds", "2", "--resume")
-    assert len(rows) == 2  # of four
+    assert len(steps) == 100 + 8  # the other two of four rows
     assert folder.name == "cut"
     for name in ("matrix.csv", "summary.json"):
         assert (folder / name).read_text() == (whole / name).read_text()
@@ -142,17 +144,38 @@ def test_a_start_that_is_solved_trains_on_from_there(run, pair):
         assert summary[f"accuracy/trained/{s}/{t}"] == summary[f"accuracy/solved/{s}/{t}"]
 
 
-def test_a_matrix_whose_training_fell_short_says_so():
+def matrix_of(trained, solved):
+    """Results of two pairs of layers, with one value a pair of each kind."""
     pairs = [("a", "c"), ("b", "c")]
-    whole = {side: {key: [0.9] for key in pairs} for side in ("sender", "receiver")}
-    solved = {"accuracy": dict(zip(pairs, ([0.99], [0.9]), strict=True)), **whole}
-    trained = {"accuracy": dict(zip(pairs, ([0.2, 0.3], [0.91, 0.9]), strict=True)), **whole}
-    images = {"solved": 1000, "trained": 1000}
-    results = Results(("a", "b"), ("c",), {"solved": solved, "trained": trained}, {}, images)
-    (line,) = warned({"init": "random"}, results)
-    assert "in 1 of 2 stitches, as from a to c (25.00 % where 99.00 % is solved)" in line
-    assert line.endswith("try -i ps_inv")
-    assert warned({}, Results(("a", "b"), ("c",), {"solved": solved}, {}, images)) == []
+    numbers = [
+        Number(kind, "accuracy", pair, (value,), 1000)
+        for kind, values in (("solved", solved), ("trained", trained))
+        for pair, value in zip(pairs, values, strict=False)
+    ]
+    networks = {"sender": 0.95, "receiver": 0.95}
+    by_key = {(number.kind, number.what, number.pair): number for number in numbers}
+    return Results(("a", "b"), ("c",), by_key, networks, 1000, {}, most_frequent=0.1)
+
+
+def test_a_matrix_whose_training_fell_short_says_so():
+    plan = StitchPlan(sender="a", receiver="b", all=True)
+    (line,) = warnings_of(plan, matrix_of([0.2, 0.91], [0.99, 0.9]))
+    assert "in 1 of 2 stitches, such as from a to c (20.00 %, and the closed form 99.00 %)" in line
+    assert line.endswith("start them at ps_inv")
+    plan = replace(plan, init="ps_inv")
+    (line,) = warnings_of(plan, matrix_of([0.2, 0.91], [0.99, 0.9]))
+    assert line.endswith("take a smaller lr")
+    assert warnings_of(plan, matrix_of([], [0.99, 0.9])) == []
+
+
+def test_means_over_seeds_are_held_against_what_is_solved():
+    short = Number("trained", "accuracy", ("a", "c"), (0.2, 0.3), 1000)
+    results = matrix_of([0.2], [0.99])
+    results = replace(
+        results, numbers={**results.numbers, ("trained", "accuracy", ("a", "c")): short}
+    )
+    ((trained, solved),) = results.clearly_below("trained", "solved")
+    assert (trained.mean, solved.mean) == (pytest.approx(0.25), 0.99)
 
 
 def test_random_partners_are_drawn_anew_for_every_seed(run, pair):

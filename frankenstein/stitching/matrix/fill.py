@@ -1,135 +1,189 @@
 """The rows of a matrix of stitches: solve, train, score, keep what is done."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
+from frankenstein.catalog import MEASURES
+from frankenstein.data import ImageData
+from frankenstein.networks.network import Network
 from frankenstein.report.progress import progress, progress_bar
 from frankenstein.stitches import Stitch
-from frankenstein.stitching.control_options import SCORED_ON, solved_on, untrained_sender
+from frankenstein.stitching.controls import CONTROL_SEED, SCORED_ON, solved_on
 from frankenstein.stitching.matrix.cells import Cells, Row
 from frankenstein.stitching.matrix.pair_moments import PairMoments
 from frankenstein.stitching.matrix.solve import (
     Pair,
     StitchingMatrix,
+    make_stitches,
     measure_pairs,
     pair_moments,
     score_stitches,
 )
-from frankenstein.stitching.matrix.work import Work, debug_images, kinds, made, measures_of
-from frankenstein.stitching.options import objective_of, start_stitch
+from frankenstein.stitching.plan import StitchPlan
+from frankenstein.stitching.recipe import make_stitch, objective_of, start_stitch
 from frankenstein.surgery import join
-from frankenstein.surgery.layer_set import layer_set
+from frankenstein.surgery.layer_set import LayerSet, layer_set
 from frankenstein.tasks import DataModule
 from frankenstein.tasks.together import StitchingTogether
 from frankenstein.training.trainer import bare_trainer
 
+Values = dict[str, dict[Pair, float]]  # by what they are: "accuracy", "agreement", ..., a measure
 
-def fill(work: Work, epochs: int) -> None:
+
+@dataclass(frozen=True)
+class Work:
+    """What every step of a matrix needs."""
+
+    plan: StitchPlan
+    sender: Network  # both lie on the device
+    receiver: Network
+    sides: tuple[LayerSet, LayerSet]  # layers of each
+    data: ImageData
+    device: torch.device
+    cells: Cells
+
+    def stitches(
+        self, plan: StitchPlan, moments: PairMoments, layer: str | None = None
+    ) -> dict[Pair, Stitch]:
+        """New stitches of all pairs, or of those that start at a layer; `plan` says the seed."""
+        stitches, _ = make_stitches(*self.sides, moments, partial(make_stitch, plan))
+        return {p: one.to(self.device) for p, one in stitches.items() if layer in (None, p[0])}
+
+    def keep(self, kind: str, seed: int, layers: Iterable[str], values: Values) -> None:
+        """Keep the rows of some of the sender's layers."""
+        for layer in layers:
+            row: Row = {}
+            for what, cells in values.items():
+                for (s, t), value in cells.items():
+                    if s == layer:
+                        row.setdefault(t, {})[what] = value
+            self.cells[kind, seed, layer] = row
+
+
+def kinds_and_seeds(plan: StitchPlan) -> list[tuple[str, int]]:
+    """What a matrix is made of, each with the seed it is made from."""
+    seeds = plan.all_seeds
+    # Of what is solved, only a random choice of partners is random.
+    solved = seeds if plan.mask == "random-permutation" else seeds[:1]
+    kinds = [*(("solved", seed) for seed in solved), ("untrained", seeds[0])]
+    kinds += [("trained", seed) for seed in seeds if plan.trained_epochs]
+    return kinds + ([("measures", seeds[0])] if _measures(plan) else [])
+
+
+def fill(work: Work) -> None:
     """Make every row that is not kept yet."""
-    values, cells, names = work.values, work.cells, work.sides[0].names
-    keys = [(*kind, s) for kind in kinds(values, epochs) for s in names]
-    if all(key in cells for key in keys):
+    plan, data, layers = work.plan, work.data, work.sides[0].names
+    missing = {
+        (kind, seed): [layer for layer in layers if (kind, seed, layer) not in work.cells]
+        for kind, seed in kinds_and_seeds(plan)
+    }
+    if not any(missing.values()):
         return
-    quiet, few = values["quiet"], debug_images(values)
     fast = work.sides[0].folded(), work.sides[1].folded()
-    solving = progress(work.data.train_batches(few or values["solve_on"]), "solving", quiet)
-    moments = pair_moments(*fast, solving, work.device)
+    images = data.train_batches(plan.debug_images or plan.solve_on)
+    moments = pair_moments(*fast, progress(images, "solving", plan.quiet), work.device)
 
-    def score(stitches: Mapping[Pair, Stitch], quiet: bool = quiet) -> StitchingMatrix:
-        batches = progress(work.data.val_batches(few), "scoring", quiet)
-        return score_stitches(*fast, moments, stitches, batches, work.device)
+    def score(stitches: Mapping[Pair, Stitch], quiet: bool = plan.quiet) -> Values:
+        batches = progress(data.val_batches(plan.debug_images), "scoring", quiet)
+        return _scores(score_stitches(*fast, moments, stitches, batches, work.device))
 
-    for kind, seed in kinds(values, epochs):
-        if kind == "trained" or all((kind, seed, s) in cells for s in names):
+    for (kind, seed), rows in missing.items():
+        if kind == "trained" or not rows:
             continue
         if kind == "untrained":
-            _keep(cells, (kind, seed), names, {"accuracy": _untrained(work)})
+            work.keep(kind, seed, layers, {"accuracy": _untrained(work)})
             continue
-        stitches = made({**values, "seed": seed}, work, moments)
+        stitches = work.stitches(replace(plan, seed=seed), moments)
         if kind == "measures":
-            found = measure_pairs(moments, stitches, measures_of(values))
-            _keep(cells, (kind, seed), names, found)
+            work.keep(kind, seed, layers, measure_pairs(moments, stitches, _measures(plan)))
             continue
         for pair, stitch in stitches.items():
             stitch.solve(moments.moments(*pair))
-        _keep(cells, (kind, seed), names, _scores(score(stitches)))
-    if rows := [key for key in keys if key[0] == "trained" and key not in cells]:
-        _train_rows(work, rows, epochs, moments, score)
+        work.keep(kind, seed, layers, score(stitches))
+    trained = [
+        (seed, s) for (kind, seed), rows in missing.items() for s in rows if kind == "trained"
+    ]
+    if trained:
+        _train_rows(work, trained, moments, score)
+
+
+def _measures(plan: StitchPlan) -> list[str]:
+    """Those of the plan that a matrix has."""
+    return [measure for measure in plan.measures if MEASURES[measure].from_second_moments]
 
 
 def _untrained(work: Work) -> dict[Pair, float]:
     """The control: accuracy of the same stitches, solved from a sender that has learned nothing."""
-    values, few, data = work.values, debug_images(work.values), work.data
-    sender = layer_set(
-        untrained_sender(values, work.device), work.sides[0].names, values["flatten"]
-    )
-    sides = sender.folded(), work.sides[1].folded()
-    wanted = solved_on(*(layout.units for side in sides for layout in side.layouts.values()))
-    solving = progress(data.train_batches(few or wanted), "solving controls", values["quiet"])
+    plan, data, few = work.plan, work.data, work.plan.debug_images
+    sender = work.sender.untrained(CONTROL_SEED).to(work.device)
+    layers = layer_set(sender.module, work.sides[0].names, plan.flatten)
+    sides = layers.folded(), work.sides[1].folded()
+    enough = solved_on(*(layout.units for side in sides for layout in side.layouts.values()))
+    solving = progress(data.train_batches(few or enough), "solving controls", plan.quiet)
     moments = pair_moments(*sides, solving, work.device)
-    stitches = made(values, work, moments)
+    stitches = work.stitches(plan, moments)
     for pair, stitch in stitches.items():
         stitch.solve(moments.moments(*pair))
-    scoring = progress(data.val_batches(few or SCORED_ON), "scoring controls", values["quiet"])
+    scoring = progress(data.val_batches(few or SCORED_ON), "scoring controls", plan.quiet)
     return score_stitches(*sides, moments, stitches, scoring, work.device).accuracy
 
 
 def _train_rows(
     work: Work,
-    rows: list[tuple[str, int, str]],
-    epochs: int,
+    rows: list[tuple[int, str]],  # seed and layer of the sender
     moments: PairMoments,
-    score: Callable[..., StitchingMatrix],
+    score: Callable[..., Values],
 ) -> None:
     """Train row after row: the stitches that start at one sender layer share its pass."""
-    steps = 3 if work.values["debug"] else len(work.data.shuffled_batches())
+    steps = 3 if work.plan.debug else len(work.data.shuffled_batches())
     with progress_bar() as bar:
-        bar.disable = work.values["quiet"]
-        task = bar.add_task("training", total=len(rows) * epochs * steps, numbers="")
-        for kind, seed, layer in rows:
-            values = {**work.values, "seed": seed}
-            stitches = made(values, work, moments, layer)
+        bar.disable = work.plan.quiet
+        total = len(rows) * work.plan.trained_epochs * steps
+        task = bar.add_task("training", total=total, numbers="")
+        for seed, layer in rows:
+            plan = replace(work.plan, seed=seed)
+            stitches = work.stitches(plan, moments, layer)
             for pair, stitch in stitches.items():
-                start_stitch(stitch, values, moments.moments(*pair))
-            train_row(work, values, layer, stitches, epochs, moments, lambda: bar.advance(task))
-            _keep(work.cells, (kind, seed), [layer], _scores(score(stitches, quiet=True)))
+                start_stitch(stitch, plan, moments.moments(*pair))
+            if stitches:
+                _train_row(work, plan, layer, stitches, lambda: bar.advance(task))
+            work.keep("trained", seed, [layer], score(stitches, quiet=True))
 
 
-def train_row(
+def _train_row(
     work: Work,
-    values: Mapping[str, Any],
+    plan: StitchPlan,
     layer: str,
     stitches: Mapping[Pair, Stitch],
-    epochs: int,
-    moments: PairMoments,
     step_done: Callable[[], Any],
 ) -> None:
     """Train all stitches that start at one sender layer."""
-    if not stitches:
-        return
-    receiver = work.sides[1]
-    joints = {t: join(*work.networks, layer, t, values["flatten"]) for _, t in stitches}
+    modules = work.sender.module, work.receiver.module
+    joints = {t: join(*modules, layer, t, plan.flatten) for _, t in stitches}
     task = StitchingTogether(
         next(iter(joints.values())).sender,
         {t: joint.receiver for t, joint in joints.items()},
         {t: joint.align for t, joint in joints.items()},
         {t: stitch for (_, t), stitch in stitches.items()},
-        receiver.read,
-        objective=objective_of(values),
-        lr=values["lr"],
-        weight_decay=values["weight_decay"],
-        optimizer=values["optimizer"],
+        work.sides[1].read,
+        objective=objective_of(plan),
+        lr=plan.lr,
+        weight_decay=plan.weight_decay,
+        optimizer=plan.optimizer,
     )
     trainer = bare_trainer(
         work.device,
-        precision=values["precision"],
-        max_epochs=epochs,
-        limit_train_batches=3 if values["debug"] else 1.0,
+        precision=plan.precision,
+        max_epochs=plan.trained_epochs,
+        limit_train_batches=3 if plan.debug else 1.0,
         callbacks=[_Steps(step_done)],
     )
-    work.data.order_seed = values["seed"]
+    work.data.order_seed = plan.seed
     trainer.fit(task, DataModule(work.data))
     task.to(work.device)  # the Trainer leaves it on the CPU
 
@@ -142,22 +196,10 @@ class _Steps(pl.Callback):
         self.done()
 
 
-def _scores(matrix: StitchingMatrix) -> dict[str, dict[Pair, float]]:
+def _scores(matrix: StitchingMatrix) -> Values:
     whole = {"sender": matrix.sender, "receiver": matrix.receiver}
     return {
         "accuracy": matrix.accuracy,
         "agreement": matrix.agreement,
-        **{side: dict.fromkeys(matrix.accuracy, value) for side, value in whole.items()},
+        **{role: dict.fromkeys(matrix.accuracy, value) for role, value in whole.items()},
     }
-
-
-def _keep(
-    cells: Cells, kind: tuple[str, int], layers: Any, found: dict[str, dict[Pair, float]]
-) -> None:
-    for layer in layers:
-        row: Row = {}
-        for what, values in found.items():
-            for (s, t), value in values.items():
-                if s == layer:
-                    row.setdefault(t, {})[what] = value
-        cells[(*kind, layer)] = row

@@ -1,106 +1,166 @@
-"""Every number of a matrix of stitches: tables, one flat record, one CSV."""
+"""Every number of a matrix of stitches, once: its tables, summary and CSV are made of them."""
 
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from frankenstein.intervals import mean_and_margin, share_interval
+from frankenstein.stitching.matrix.cells import Cells
 from frankenstein.stitching.matrix.solve import Pair
 
-SHARES = ("accuracy", "agreement")
-_KNOWN = ("margin", "seeds", "n", "low", "high")  # of a value; the last three of a share
+_NETWORKS = ("sender", "receiver")  # every cell has their accuracies, too
+_HEADER = (
+    *("kind", "sender_layer", "receiver_layer", "what", "value"),
+    *("margin", "seeds", "n", "low", "high"),  # of a value; the last three of a share
+)
+
+
+@dataclass(frozen=True)
+class Number:
+    """What one pair of layers has by one score or measure."""
+
+    kind: str  # of the stitches: "solved", "untrained" or "trained"; else "measures"
+    what: str  # "accuracy", "agreement", or a measure
+    pair: Pair
+    values: tuple[float, ...]  # one for each seed
+    images: int | None  # held-out ones that a share is of; None of a measure
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return mean_and_margin(self.values)[0]
+
+    @property
+    def margin(self) -> float | None:
+        """Half the width of the mean's interval; None of a single value."""
+        return mean_and_margin(self.values)[1] if len(self.values) > 1 else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the share of images that the mean is."""
+        assert self.images is not None
+        return share_interval(self.mean, self.images)
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """That interval where there is one value; several have a margin instead."""
+        return self.interval if self.images is not None and self.margin is None else None
+
+    def summary(self) -> dict[str, float]:
+        """What `summary.json` says of it."""
+        place = self.what if self.kind == "measures" else f"{self.what}/{self.kind}"
+        pair = "/".join(self.pair)
+        record = {f"{place}/{pair}": self.mean}
+        if self.margin is not None:
+            record[f"{place}_margin/{pair}"] = self.margin
+        if self.what == "accuracy" and self.ends:
+            for end, value in zip(("low", "high"), self.ends, strict=True):
+                record[f"accuracy_{end}/{self.kind}/{pair}"] = value
+        return record
+
+    def line(self) -> list[object]:
+        """What `matrix.csv` says of it."""
+        margin = "" if self.margin is None else repr(self.margin)
+        ends = map(repr, self.ends) if self.ends else ("", "")
+        known = [margin, len(self.values), self.images, *ends]
+        return [self.kind, *self.pair, self.what, repr(self.mean), *known]
+
+
+Numbers = Mapping[tuple[str, str, Pair], Number]  # by kind, what and pair
 
 
 @dataclass(frozen=True)
 class Results:
-    """Every number of a run, by kind ("solved", "untrained", "trained", "measures"), name, pair."""
+    """Every number of a run, as far as it is made."""
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    found: dict[str, dict[str, dict[Pair, list[float]]]]  # a value for each seed
-    refused: dict[Pair, str]
-    images: dict[str, int]  # held-out ones, that stitches of a kind are scored on
+    numbers: Numbers
+    networks: Mapping[str, float]  # accuracy of sender and receiver by themselves
+    images: int  # held-out ones, that these are scored on
+    refused: Mapping[Pair, str]  # pairs without a stitch, and why
     most_frequent: float = 0.0  # accuracy of the best answer that is always the same
+
+    def tables(self) -> list[tuple[str, str]]:
+        """Kind and what of every table, in order."""
+        return list(dict.fromkeys((kind, what) for kind, what, _ in self.numbers))
 
     def table(self, kind: str, what: str) -> Tensor:  # (L, M), NaN where there is no stitch
         """Means over the seeds."""
-        rows = [[self.mean(kind, what, (r, c)) for c in self.columns] for r in self.rows]
+        found = {number.pair: number.mean for number in self.all_of(kind, what)}
+        rows = [[found.get((r, c), math.nan) for c in self.columns] for r in self.rows]
         return torch.tensor(rows, dtype=torch.float64)
 
-    def mean(self, kind: str, what: str, pair: Pair) -> float:
-        """Mean over the seeds; NaN where there is no stitch."""
-        values = self.found[kind].get(what, {}).get(pair)
-        return mean_and_margin(values)[0] if values else math.nan
+    def all_of(self, kind: str, what: str = "accuracy") -> list[Number]:
+        """The numbers of one table."""
+        return [one for key, one in self.numbers.items() if key[:2] == (kind, what)]
 
-    def whole(self, side: str) -> float:
-        """Accuracy of the sender or the receiver by itself."""
-        return next(iter(self.found["solved"][side].values()))[0]
-
-    def summary(self) -> dict[str, float]:
-        """One flat record."""
-        record: dict[str, float] = {"n": self.images["solved"]}
-        for side in ("sender", "receiver"):
-            record[f"accuracy/{side}"] = self.whole(side)
-            for end, value in zip(
-                ("low", "high"), self.interval("solved", self.whole(side)), strict=True
-            ):
-                record[f"accuracy_{end}/{side}"] = value
-        for kind, what, (s, t), values in self._numbers():
-            place = what if kind == "measures" else f"{what}/{kind}"
-            mean, margin = mean_and_margin(values)
-            record[f"{place}/{s}/{t}"] = mean
-            if len(values) > 1:
-                record[f"{place}_margin/{s}/{t}"] = margin
-            elif what == "accuracy":
-                for end, value in zip(("low", "high"), self.interval(kind, mean), strict=True):
-                    record[f"accuracy_{end}/{kind}/{s}/{t}"] = value
-        return record
-
-    def interval(self, kind: str, share: float) -> tuple[float, float]:
-        """95 % interval of a share of the held-out images that stitches of a kind are scored on."""
-        return share_interval(share, self.images[kind])
-
-    def clearly_below(self, kind: str, other: str) -> list[Pair]:
-        """Pairs whose stitch of one kind is clearly below that of another: no interval meets.
+    def clearly_below(self, kind: str, other: str) -> list[tuple[Number, Number]]:
+        """Accuracies of one kind that are clearly below those of another: no interval overlaps.
 
         With several seeds their means are compared.
         """
-        both = self.found.get(kind, {}).get("accuracy", {})
-        return [
-            pair
-            for pair in both
-            if self.interval(kind, self.mean(kind, "accuracy", pair))[1]
-            < self.interval(other, self.mean(other, "accuracy", pair))[0]
-        ]
+        keys = [(number, (other, "accuracy", number.pair)) for number in self.all_of(kind)]
+        both = [(number, self.numbers[key]) for number, key in keys if key in self.numbers]
+        return [(one, two) for one, two in both if one.interval[1] < two.interval[0]]
+
+    def summary(self) -> dict[str, float]:
+        """One flat record."""
+        record: dict[str, float] = {"n": self.images}
+        for role, accuracy in self.networks.items():
+            low, high = share_interval(accuracy, self.images)
+            record |= {
+                f"accuracy/{role}": accuracy,
+                f"accuracy_low/{role}": low,
+                f"accuracy_high/{role}": high,
+            }
+        for number in self.numbers.values():
+            record |= number.summary()
+        return record
 
     def to_csv(self) -> str:
         """One line for each number: long, as data frames like it."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*("kind", "sender_layer", "receiver_layer", "what", "value"), *_KNOWN])
-        for kind, what, (s, t), values in self._numbers():
-            mean, margin = mean_and_margin(values)
-            several, share = len(values) > 1, what in SHARES
-            ends = map(repr, self.interval(kind, mean)) if share and not several else ("", "")
-            known = [
-                repr(margin) if several else "",
-                len(values),
-                self.images[kind] if share else "",
-            ]
-            writer.writerow([kind, s, t, what, repr(mean), *known, *ends])
+        writer.writerow(_HEADER)
+        writer.writerows(number.line() for number in self.numbers.values())
         return text.getvalue()
 
-    def pictures(self) -> Iterator[tuple[str, str]]:
-        """Kind and name of every table."""
-        for kind, named in self.found.items():
-            yield from ((kind, what) for what in named if what not in ("sender", "receiver"))
 
-    def _numbers(self) -> Iterator[tuple[str, str, Pair, list[float]]]:
-        for kind, what in self.pictures():
-            for pair, values in self.found[kind][what].items():
-                yield kind, what, pair, values
+def results_of(
+    cells: Cells,
+    kinds_and_seeds: Iterable[tuple[str, int]],
+    rows: tuple[str, ...],
+    columns: tuple[str, ...],
+    images: Mapping[str, int],  # held-out ones that stitches of a kind are scored on
+    refused: Mapping[Pair, str],
+    most_frequent: float,
+) -> Results:
+    """The numbers in those cells that are made; several seeds of a kind are one number.
+
+    Raises:
+        FileError: if a cell is damaged.
+    """
+    values: dict[tuple[str, str], dict[Pair, list[float]]] = {}
+    networks: dict[str, float] = {}
+    for kind, seed in kinds_and_seeds:
+        for s in rows:
+            if (kind, seed, s) not in cells:
+                continue
+            for t, cell in cells[kind, seed, s].items():
+                for what, value in cell.items():
+                    if what in _NETWORKS:
+                        networks.setdefault(what, value)
+                    else:
+                        values.setdefault((kind, what), {}).setdefault((s, t), []).append(value)
+    numbers = {
+        (kind, what, pair): Number(kind, what, pair, tuple(one), images.get(kind))
+        for (kind, what), cells_of in values.items()
+        for pair, one in cells_of.items()
+    }
+    return Results(rows, columns, numbers, networks, images["solved"], refused, most_frequent)
