@@ -61,23 +61,27 @@ class LayerSimilarities:
         self.needs_inputs = any(row.needs == "inputs" for row in rows.values())
         self.rows: tuple[str, ...] = ()
         self.columns: tuple[str, ...] = ()
-        self._block, self._limit, self._shared_up_to = block, limit, shared_up_to
+        self.n = 0  # examples
+        self.block, self.limit, self._shared_up_to = block, limit, shared_up_to
         self._kept: dict[tuple[str, str], Any] = {}  # by kind and flattening
 
     def kind(self, measure: str) -> str:
         """What a measure is made from: "grams", "moments", "folds" or "examples"."""
         return self._key(measure)[0]
 
-    @property
-    def grams(self) -> Grams | None:
-        """The sums of Gram matrices, once there are examples, if a measure is made from them."""
-        return self._kept.get(("grams", "per_sample"))
+    def examples(self, measure: str) -> int:
+        """How many enter a measure's values."""
+        kept = self._kept_for(measure)
+        if isinstance(kept, Grams):
+            return kept.n
+        return len(kept) if isinstance(kept, LayerReservoir) else self.n
 
     def update(self, xs: Layers, ys: Layers, inputs: Tensor | None = None) -> "LayerSimilarities":
         """Add a batch of all layers; returns self. Inputs are kept only if `needs_inputs`."""
         if not self.flattenings:
             return self
         xs, ys = layers_of(xs), layers_of(ys)
+        self.n += len(next(iter(xs.values())))
         if not self.rows:
             self._start(tuple(xs), tuple(ys), self._units(xs, ys))
         if any(kind != "grams" for kind, _ in self._kept):
@@ -97,13 +101,14 @@ class LayerSimilarities:
         """
         if not (distributed.is_available() and distributed.is_initialized()):
             return self
-        if self._shared_up_to > 0 or self._block is not None:
+        if self._shared_up_to > 0 or self.block is not None:
             raise NotImplementedError(
                 "processes add up what is summed pair by pair: block=None, shared_up_to=0"
             )
         everyone: list[Any] = [None] * distributed.get_world_size()
-        distributed.all_gather_object(everyone, (self.rows, self.columns))
-        rows, columns = next((names for names in everyone if names[0]), ((), ()))
+        distributed.all_gather_object(everyone, (self.n, self.rows, self.columns))
+        self.n = sum(n for n, *_ in everyone)
+        rows, columns = next(([*names] for n, *names in everyone if n), ((), ()))
         if rows and not self.rows:
             self._start(rows, columns, dict.fromkeys(self.flattenings.values(), math.inf))
         for kept in self._kept.values():
@@ -160,10 +165,10 @@ class LayerSimilarities:
     def _made(self, kind: str, flattening: str, shared: bool) -> Any:
         flatten = FLATTENINGS[flattening]
         makers: dict[str, Callable[[], Any]] = {
-            "grams": lambda: Grams(self._block or 64),
+            "grams": lambda: Grams(self.block or 64),
             "moments": lambda: LayerMoments(flatten),
             "folds": lambda: LayerFolds(flatten),
-            "examples": lambda: LayerReservoir(self._limit, self.needs_inputs, flatten),
+            "examples": lambda: LayerReservoir(self.limit, self.needs_inputs, flatten),
         }
         if not shared:
             makers["moments"] = lambda: EachPair(partial(AdaptiveMoments, flatten))
@@ -180,7 +185,7 @@ class LayerSimilarities:
 
     def _key(self, measure: str) -> tuple[str, str]:
         flattening, row = self.flattenings[measure], MEASURES[measure]
-        by_blocks = row.from_grams and self._block is not None and flattening == "per_sample"
+        by_blocks = row.from_grams and self.block is not None and flattening == "per_sample"
         return "grams" if by_blocks else row.kept, flattening
 
     def _kept_for(self, measure: str) -> Any:

@@ -10,9 +10,10 @@ from frankenstein.errors import UserError
 from frankenstein.measures import LayerSimilarities
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.similarity.batches import in_blocks
-from frankenstein.surgery.read import Wanted, reading
+from frankenstein.surgery.read import Read, Wanted, reading
 
 Layers = Mapping[str, Tensor]  # {layer: (N, ...)}
+Watch = Callable[[Layers, Layers, Tensor], object]
 
 
 def similarity_matrix(
@@ -79,37 +80,102 @@ def similarity_matrices(
     block: int | None = None,
     limit: int = 2000,
     device: torch.device | str | None = None,
-    watch: Callable[[Layers, Layers, Tensor], object] | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, LabelledMatrix]:
     """As `similarity_matrix`, of several measures in one pass, by name.
 
     `watch` is told of every batch of the pass: all layers of each network, and the inputs.
     """
-    plan = LayerSimilarities(measures, flattening)
-    wants_grams = any(plan.kind(measure) == "grams" for measure in plan.flattenings)
-    size, inputs_of_all = in_blocks(batches, block if wants_grams else 1)
-    kept = LayerSimilarities(measures, flattening, size, limit)
-    seen = 0
     with (
         reading(sender, sender_layers, device) as ours,
         reading(receiver, receiver_layers, device) as theirs,
     ):
-        for inputs in inputs_of_all:
-            xs, ys = ours(inputs), theirs(inputs)
-            kept.update(xs, ys, inputs if kept.needs_inputs else None)
-            if watch is not None:
-                watch(xs, ys, inputs)
-            seen += len(inputs)
-    counted = {"grams": kept.grams.n if kept.grams else 0, "examples": min(seen, limit)}
+        return labelled(
+            measure_layers(ours, theirs, batches, measures, flattening, block, limit, watch)
+        )
+
+
+@torch.no_grad()
+def measure_layers(
+    ours: Read,
+    theirs: Read,
+    batches: Iterable[Any],
+    measures: Sequence[str],
+    flattening: str | None = None,
+    block: int | None = None,
+    limit: int = 2000,
+    watch: Watch | None = None,
+    one_a_side: bool = False,
+) -> LayerSimilarities:
+    """Layers as two functions give them, from inputs to {layer: (N, ...)}, in one pass.
+
+    Of `one_a_side` each measure takes its own first flattening, unless one is named; but maps and
+    tokens are pooled over places for measures that count places, if the two do not lie on the same
+    grid. Nothing is estimated from blocks then.
+
+    Raises:
+        ShapeError: if the two have different numbers of rows.
+        UserError: as `similarity_matrix` does.
+    """
+
+    def empty(one_grid: bool = True, size: int = 64) -> LayerSimilarities:
+        if one_a_side:
+            return LayerSimilarities(
+                measures, flattening, None, limit, one_grid=one_grid, shared_up_to=0
+            )
+        return LayerSimilarities(measures, flattening, size, limit)
+
+    kept = empty()  # first: it says what is wrong
+    from_grams = any(kept.kind(measure) == "grams" for measure in kept.flattenings)
+    size, inputs_of_all = in_blocks(batches, block if from_grams else 1)
+    for inputs in inputs_of_all:
+        xs, ys = ours(inputs), theirs(inputs)
+        if not kept.rows:
+            grids = {_grid(z) for z in [*xs.values(), *ys.values()]}
+            kept = empty(len(grids) == 1, size)
+        kept.update(xs, ys, inputs if kept.needs_inputs else None)
+        if watch is not None:
+            watch(xs, ys, inputs)
+    return kept
+
+
+def labelled(
+    similarities: LayerSimilarities, one_a_side: bool = False
+) -> dict[str, LabelledMatrix]:
+    """Every measure as a matrix that says what it is.
+
+    Raises:
+        ShapeError: of `one_a_side`, if a measure cannot compare them; else such a value is NaN.
+        UserError: if there are no examples, or NaN or Inf in the layer that is named.
+    """
+    rows, columns = similarities.rows, similarities.columns
+    if one_a_side and rows:
+        pair = rows[0], columns[0]
+        values = {
+            name: similarities.value(name, *pair).double().reshape(1, 1)
+            for name in similarities.flattenings
+        }
+    else:
+        values = similarities.values()
     return {
         name: LabelledMatrix(
-            values,
-            kept.rows,
-            kept.columns,
+            matrix,
+            rows,
+            columns,
             name,
-            kept.flattenings[name],
-            counted.get(kept.kind(name), seen),
-            size if kept.kind(name) == "grams" else None,
+            similarities.flattenings[name],
+            similarities.examples(name),
+            similarities.block if similarities.kind(name) == "grams" else None,
         )
-        for name, values in kept.values().items()
+        for name, matrix in values.items()
     }
+
+
+def bytes_of_one(layers: Layers) -> int:
+    """What one example of these layers takes, in float32."""
+    return sum(4 * z[0].numel() for z in layers.values())
+
+
+def _grid(z: Tensor) -> tuple[int, ...]:
+    """What a representation lies on, as (H, W) or (T,); () for vectors."""
+    return z.shape[2:] if z.ndim == 4 else z.shape[1:-1]

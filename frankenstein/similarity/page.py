@@ -21,36 +21,33 @@ from frankenstein.report import (
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.run import Run
+from frankenstein.similarity.compared import Compared
 from frankenstein.similarity.plan import ComparePlan, measure_of
 from frankenstein.similarity.resampling import Certainty
-from frankenstein.similarity.subject import Compared
 
 Matrices = Mapping[str, LabelledMatrix]
 Sure = Mapping[str, Certainty]
 _UNITS = "Correlation of every unit of one with every unit of the other"
 
 
-def write_compare_page(run: Run, plan: ComparePlan, compared: Compared, sure: Sure) -> None:
+def write_compare_page(run: Run, plan: ComparePlan, compared: Compared) -> None:
     """The page, its tables and CSVs, and what the terminal shows of a run that has its numbers."""
-    write = _write_table if plan.is_table else _write_matrices
-    title, blocks, scalars = write(run, plan, compared, sure)
+    if plan.is_table:
+        title, scalars, blocks = "Similarity", _scalars(run, compared), _table(run, plan, compared)
+    else:
+        title, scalars, blocks = "Similarity of layers", {}, _matrices(run, plan, compared)
     write_page(run, f"{title}: {run.name}", blocks)
     pictures = [block for block in blocks if isinstance(block, Picture)]
     log_page(run, {f"similarity/{one.name}": one for one in pictures}, scalars)
 
 
-Blocks = list[str | Picture]
-
-
-def _write_matrices(
-    run: Run, plan: ComparePlan, compared: Compared, sure: Sure
-) -> tuple[str, Blocks, dict[str, float]]:
+def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[str | Picture]:
     """A section for every measure, its matrix as CSV, and `certainty.csv` if there is any."""
-    matrices = compared.matrices
-    blocks: Blocks = [
+    matrices, sure, images = compared.matrices, compared.certainties, run.record["examples"]
+    blocks: list[str | Picture] = [
         f"`{plan.sender}` (rows) against `{plan.receiver}` (columns), over "
-        f"{run.record['examples']} held-out images: {', '.join(matrices)}.",
-        *_explained(plan, sure, run.record["examples"]),
+        f"{images} held-out images: {', '.join(matrices)}.",
+        *_explained(plan, sure, images),
     ]
     for measure, matrix in matrices.items():
         matrix.to_csv(run.folder / f"{measure}.csv")
@@ -60,32 +57,27 @@ def _write_matrices(
     blocks.append(f"Every value is in {files}" + (", and `certainty.csv`." if sure else "."))
     if sure:
         write_whole(run.folder / "certainty.csv", _certainty_csv(matrices, sure))
-    return "Similarity of layers", blocks, {}
+    return blocks
 
 
-def _write_table(
-    run: Run, plan: ComparePlan, compared: Compared, sure: Sure
-) -> tuple[str, Blocks, dict[str, float]]:
-    """A row for every measure of two single representations."""
-    first = next(iter(compared.matrices.values()))
-    called, images = (*first.rows, *first.columns), run.record["examples"]
+def _table(run: Run, plan: ComparePlan, compared: Compared) -> list[str | Picture]:
+    """A row for every measure of two single representations, and the correlations of units."""
+    sure, images = compared.certainties, run.record["examples"]
+    called = [*compared.similarities.rows, *compared.similarities.columns]
     about = f"{' against '.join(called)}, {run.record['flattening']}, {images} held-out images"
-    rows, scalars = [], {}
-    for word, measure in compared.words.items():
+    head = ["measure", "value", *_columns(next(iter(sure.values()), None)), "what it says"]
+    rows = []
+    for word in compared.words:
+        more = _columns(sure.get(measure_of(word)), compared.divisor(word))
         value = run.numbers["/".join([word, *called])]
-        more = _columns(sure.get(measure), compared.scale(word))
         rows.append([word, value, *(float(part) for part in more.values()), _about(word)])
-        scalars[f"similarity/{word}/{compared.matrices[measure].flattening}"] = value
-    more = _columns(next(iter(sure.values()), None))
-    head = ["measure", "value", *more, "what it says"]
-    blocks: Blocks = [about, markdown_table(rows, head)]
+    blocks: list[str | Picture] = [about, markdown_table(rows, head)]
     flattenings = run.record["flattenings"]
     if len(set(flattenings.values())) > 1:
         blocks.append(", ".join(f"{name}: {flat}" for name, flat in flattenings.items()) + ".")
     blocks += _explained(plan, sure, images)
-    if compared.correlations is not None:
-        labels = [f"unit of {name}" for name in called]
-        figure = unit_correlations(compared.correlations, *labels)
+    for values in compared.of_units().values():
+        figure = unit_correlations(values, *(f"unit of {name}" for name in called))
         blocks.append(Picture("units", figure, _UNITS))
     if sure:  # a terminal has no room for words beside so many numbers
         whole = next(iter(sure.values())).examples == images  # then it is the value once more
@@ -93,7 +85,18 @@ def _write_table(
         left = [i for i, name in enumerate(head) if name not in spare]
         head, rows = [head[i] for i in left], [[row[i] for i in left] for row in rows]
     run.shown.append(rich_table(rows, head, title=about))
-    return "Similarity", blocks, scalars
+    return blocks
+
+
+def _scalars(run: Run, compared: Compared) -> dict[str, float]:
+    """What TensorBoard has of a table."""
+    called = [*compared.similarities.rows, *compared.similarities.columns]
+    return {
+        f"similarity/{word}/{compared.matrices[measure_of(word)].flattening}": run.numbers[
+            "/".join([word, *called])
+        ]
+        for word in compared.words
+    }
 
 
 def _about(word: str) -> str:

@@ -3,22 +3,27 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import torch
 from rich.console import Console
 
 from frankenstein.accumulators.layer_reservoir import LayerReservoir
 from frankenstein.catalog import MEASURES
+from frankenstein.data import ImageData
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.networks.accuracy import accuracy_line, network_accuracy
 from frankenstein.networks.data import data_for
-from frankenstein.report.progress import progress_bar
+from frankenstein.report.progress import progress, progress_bar
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
+from frankenstein.similarity.compared import Compared
+from frankenstein.similarity.matrices import bytes_of_one, labelled, measure_layers
 from frankenstein.similarity.page import write_compare_page
 from frankenstein.similarity.plan import WORDS, ComparePlan
 from frankenstein.similarity.resampled_layers import certainties
 from frankenstein.similarity.resampling import Certainty
-from frankenstein.similarity.subject import subject_of
+from frankenstein.similarity.subject import Subject, subject_of
 from frankenstein.surgery import LayerError
+from frankenstein.surgery.read import Read
 from frankenstein.training.device import device_of
 
 LONG = 10  # seconds of drawing that a person is told of before
@@ -27,38 +32,57 @@ LONG = 10  # seconds of drawing that a person is told of before
 def run_compare(plan: ComparePlan, command: Command) -> Run:
     """Run the plan of `compare`."""
     device = device_of(plan.accelerator)
-    with _layers_or_measures(plan):
-        subject = subject_of(plan, device)
-        receiver = subject.networks[1]
-        data = data_for(
-            receiver, subject.dataset, subject.data_root, eval_batch_size=plan.batch_size
-        )
-        images, dataset = len(data.val_labels), subject.dataset or receiver.dataset
-        kept = None
-        if plan.draws:
-            inputs = any(MEASURES[name].needs == "inputs" for name in subject.measures)
-            kept = LayerReservoir(plan.keep, inputs)
-            _announce(min(plan.keep, images), images, subject.bytes_of_one(device), plan.quiet)
-        with Run.write(plan, plan.run_name or subject.name, subject.networks, command) as run:
+    subject = subject_of(plan, device)
+    receiver = subject.networks[1]
+    data = data_for(receiver, subject.dataset, subject.data_root, eval_batch_size=plan.batch_size)
+    images, name = len(data.val_labels), plan.run_name or subject.name
+    with _layers_or_measures(plan), subject.readers() as readers:
+        kept = _reservoir(plan, subject, readers, images)
+        with Run.write(plan, name, subject.networks, command) as run:
             run.say_name(plan.quiet)
-            compared = subject.measure(plan, data, device, None if kept is None else kept.update)
-            flattenings = {name: one.flattening for name, one in compared.matrices.items()}
-            sure = {} if kept is None else _drawn(kept, flattenings, plan)
+            compared = _measure(plan, subject, readers, data, kept)
             run.numbers |= compared.numbers()
             run.numbers |= network_accuracy(subject.networks, data, device, plan.quiet)
+            flattenings = {name: one.flattening for name, one in compared.matrices.items()}
             run.record |= {
                 "networks": {network.role: network.sha256 for network in subject.networks},
                 "device": str(device),
-                "dataset": dataset,
+                "dataset": subject.dataset,
                 "examples": images,
                 "block": next(iter(compared.matrices.values())).block,
                 "kept": None if kept is None else len(kept),
                 "flattening": " or ".join(dict.fromkeys(flattenings.values())),
                 "flattenings": flattenings,
             }
-            run.shown.append(accuracy_line(run.numbers, images, dataset))
-            write_compare_page(run, plan, compared, sure)
+            run.shown.append(accuracy_line(run.numbers, images, subject.dataset))
+            write_compare_page(run, plan, compared)
     return run
+
+
+def _measure(
+    plan: ComparePlan,
+    subject: Subject,
+    readers: tuple[Read, Read],
+    data: ImageData,
+    kept: LayerReservoir | None,
+) -> Compared:
+    """One pass over held-out images for all layers and measures, and draws of what it has kept."""
+    similarities = measure_layers(
+        *readers,
+        progress(data.val_batches(), "comparing layers", plan.quiet),
+        subject.measures,
+        plan.flattening,
+        plan.block,
+        plan.keep,
+        None if kept is None else kept.update,
+        one_a_side=plan.is_table,
+    )
+    return Compared(
+        list(dict.fromkeys(subject.words)) if plan.is_table else subject.measures,
+        labelled(similarities, plan.is_table),
+        {} if kept is None else _drawn(kept, similarities.flattenings, plan),
+        similarities,
+    )
 
 
 @contextmanager
@@ -79,14 +103,22 @@ def _layers_or_measures(plan: ComparePlan) -> Iterator[None]:
         raise
 
 
-def _announce(count: int, images: int, bytes_of_one: int, quiet: bool) -> None:
-    """Print first how much is going to be kept."""
-    if not quiet:
-        size = count * bytes_of_one / 1e6
+def _reservoir(
+    plan: ComparePlan, subject: Subject, readers: tuple[Read, Read], images: int
+) -> LayerReservoir | None:
+    """What keeps examples in the pass, if draws are asked for; how much it will keep is printed."""
+    if not plan.draws:
+        return None
+    if not plan.quiet:
+        black = torch.zeros(2, *subject.networks[1].input_shape)
+        count = min(plan.keep, images)
+        size = count * sum(bytes_of_one(read(black)) for read in readers) / 1e6
         Console().out(
             f"keeping {count} of {images} images for intervals and nulls: {size:,.1f} MB",
             highlight=False,
         )
+    inputs = any(MEASURES[name].needs == "inputs" for name in subject.measures)
+    return LayerReservoir(plan.keep, inputs)
 
 
 def _drawn(

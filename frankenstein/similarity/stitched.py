@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from frankenstein.errors import UserError
 from frankenstein.networks.network import Network
 from frankenstein.networks.pair import check_same_answers, open_pair
 from frankenstein.runs.run import Run
 from frankenstein.stitches import load_stitch, stitch_facts
-from frankenstein.surgery import capture, join
+from frankenstein.surgery import join
+from frankenstein.surgery.read import Read, Reader
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,26 @@ class Stitched:
     """Two representations of an image, at the receiver's cut or behind it."""
 
     networks: tuple[Network, Network]
-    stitched: nn.Module  # what a stitch makes of the sender's representation
+    stitched: nn.Module  # what a stitch makes of the sender's representation at the cut
     target: nn.Module  # the receiver's own
+    behind: nn.Module | None  # from the cut to {layer: representation}; None: at the cut
+    kind: str  # of the stitch
     layer: str  # of the receiver
     options: Any  # the plan of the run
 
-    def to(self, device: torch.device) -> "Stitched":
-        """The same, on a device."""
-        nn.ModuleList([self.stitched, self.target]).to(device)
-        return self
+    def readers(self, device: torch.device) -> tuple[Read, Read]:
+        """Functions from images to {kind: the stitched} and to {layer: the receiver's own}."""
+        parts = [part for part in (self.stitched, self.target, self.behind) if part is not None]
+        nn.ModuleList(parts).to(device)
+
+        def reader(module: nn.Module, name: str) -> Read:
+            def read(images: torch.Tensor) -> dict[str, torch.Tensor]:
+                at_cut = module(images.to(device))
+                return {name: at_cut if self.behind is None else self.behind(at_cut)[self.layer]}
+
+            return read
+
+        return reader(self.stitched, self.kind), reader(self.target, self.layer)
 
 
 def read_stitched(
@@ -48,7 +60,7 @@ def read_stitched(
     options: Any = Run.read(folder).plan
     file = Path(folder) / f"{kind}.safetensors"
     if options.verb != "stitch":
-        raise UserError(f"{folder} is a run of {options.verb}, not of stitch; give one of stitch")
+        raise UserError(f"{folder} is a run of {options.verb}; give a run of stitch")
     if options.is_matrix:
         raise UserError(
             f"{folder} is a matrix of stitches, which saves none; stitch one pair of its layers"
@@ -61,11 +73,12 @@ def read_stitched(
         _check_networks(file, networks)
     sender, receiver = (network.module for network in networks)
     joint = join(sender, receiver, options.sender_layer, options.receiver_layer, options.flatten)
-    behind = nn.Identity() if layer is None else _until(joint.receiver.end, layer)
     return Stitched(
         networks,
-        nn.Sequential(joint.sender.front, joint.align, load_stitch(file), behind),
-        nn.Sequential(joint.receiver.front, behind),
+        nn.Sequential(joint.sender.front, joint.align, load_stitch(file)),
+        joint.receiver.front,
+        None if layer is None else Reader.of_end(joint.receiver.end, [layer]),
+        kind,
         layer or options.receiver_layer,
         options,
     )
@@ -81,22 +94,3 @@ def _check_networks(file: Path, networks: tuple[Network, Network]) -> None:
                 f"{network.source} has {network.sha256[:12]}...: put the network back, stitch "
                 "again, or say ‹other_networks›"
             )
-
-
-def _until(end: nn.Module, layer: str) -> nn.Module:
-    """An end half up to a layer; what `surgery.join` has put before it stays."""
-    if isinstance(end, nn.Sequential):
-        return nn.Sequential(*end[:-1], _until(end[-1], layer))
-    return Layer(end, layer)
-
-
-class Layer(nn.Module):
-    """One layer's representation."""
-
-    def __init__(self, network: nn.Module, layer: str) -> None:
-        super().__init__()
-        self.layer, self.capture = layer, capture(network, [layer])
-
-    def forward(self, images: Tensor) -> Tensor:
-        """What the layer makes of images."""
-        return self.capture(images)[self.layer]

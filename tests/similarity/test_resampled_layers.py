@@ -16,9 +16,10 @@ from frankenstein.measures import (
 )
 from frankenstein.measures.draws import halves, of_examples, shuffles
 from frankenstein.shapes import per_location, per_sample, pooled
-from frankenstein.similarity.representations import bytes_of_one
+from frankenstein.similarity.matrices import bytes_of_one
 from frankenstein.similarity.resampled_layers import certainties
 from frankenstein.similarity.resampling import certainty
+from frankenstein.surgery.read import reading
 
 
 @pytest.fixture
@@ -54,7 +55,8 @@ def test_a_bounded_number_is_kept_the_same_of_both_sides(layers):
 
 def test_the_bytes_of_one_example_are_known_before(small_network):
     # conv1 makes 4 maps of 6x6, fc 10 numbers.
-    assert bytes_of_one(small_network(0), ["conv1", "fc"]) == 4 * (4 * 36 + 10)
+    with reading(small_network(0), ["conv1", "fc"]) as read:
+        assert bytes_of_one(read(torch.zeros(2, 1, 8, 8))) == 4 * (4 * 36 + 10)
 
 
 @pytest.mark.parametrize("measure", [unbiased_cka, linear_cka])

@@ -4,7 +4,8 @@ import torch
 from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import MEASURES
 from frankenstein.shapes import FLATTENINGS, ShapeError, per_location, pooled
-from frankenstein.similarity.representations import representation_similarities
+from frankenstein.similarity.matrices import labelled, measure_layers
+from frankenstein.surgery.layouts import units_first
 
 
 @pytest.fixture
@@ -25,7 +26,15 @@ def whole(batches):
 
 
 def moments_of(one, other, batches, flattening=None):
-    kept = representation_similarities(one, other, batches, ["linear_cka"], flattening)
+    def ours(images):
+        return {"one": units_first(one(images))}
+
+    def theirs(images):
+        return {"other": units_first(other(images))}
+
+    kept = measure_layers(ours, theirs, batches, ["linear_cka"], flattening, one_a_side=True)
+    (matrix,) = labelled(kept).values()
+    assert (matrix.rows, matrix.columns, matrix.examples) == (("one",), ("other",), 19)
     return kept.pair("linear_cka", "one", "other"), kept.flattenings["linear_cka"]
 
 

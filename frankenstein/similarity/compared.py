@@ -1,0 +1,48 @@
+"""What a comparison has measured, before it is put into words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from frankenstein.catalog import MEASURES
+from frankenstein.measures import LayerSimilarities
+from frankenstein.report.labelled import LabelledMatrix
+from frankenstein.similarity.plan import measure_of
+from frankenstein.similarity.resampling import Certainty
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Every measure of every layer with every layer, and how sure that is."""
+
+    words: list[str]  # what tables and `summary.json` call the measures
+    matrices: Mapping[str, LabelledMatrix]  # by measure
+    certainties: Mapping[str, Certainty]  # by measure; none unless asked for
+    similarities: LayerSimilarities  # that they come from
+
+    def numbers(self) -> dict[str, float]:
+        """Every value, by measure and layers."""
+        return {
+            f"{word}/{row}/{column}": matrix[row, column] / self.divisor(word)
+            for word in self.words
+            for matrix in [self.matrices[measure_of(word)]]
+            for row in matrix.rows
+            for column in matrix.columns
+        }
+
+    def divisor(self, word: str) -> int:
+        """What values are divided by: of l2, which is a mean over units, their number."""
+        if word != "l2":
+            return 1
+        (row,), (column,) = self.similarities.rows, self.similarities.columns
+        return len(self.similarities.pair(measure_of(word), row, column).mean("y"))
+
+    def of_units(self) -> dict[str, Tensor]:  # (D, E)
+        """Measures that are means over pairs of units: each of every pair, of single layers."""
+        (row,), (column,) = self.similarities.rows, self.similarities.columns
+        return {
+            measure: in_detail(self.similarities.pair(measure, row, column)).cpu()
+            for measure in self.matrices
+            if (in_detail := MEASURES[measure].of_units)
+        }

@@ -1,0 +1,62 @@
+"""How often a verb reads the file of a network."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from frankenstein import files
+from frankenstein.zoo import state_dicts
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Counts how often each file of tensors is opened."""
+    count = Counter()
+
+    def counting(open_file):
+        def opening(path, *args, **options):
+            count[str(path)] += 1
+            return open_file(path, *args, **options)
+
+        return opening
+
+    monkeypatch.setattr(files, "safe_open", counting(files.safe_open))
+    monkeypatch.setattr(state_dicts.torch, "load", counting(torch.load))
+    return count
+
+
+# One line for each verb that takes networks.
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "relu2", "relu2", "unbiased_cka"),
+        ("compare", "relu*", "fc1", "--bootstrap", "39"),
+    ],
+)
+def test_the_file_of_a_network_is_opened_once(run, saved, opened, words):
+    pair = saved("lenet", 0), saved("lenet", 1)
+    verb, *rest = words
+    opened.clear()
+    run(verb, *pair, *rest)
+    assert opened == dict.fromkeys(pair, 1)
+
+
+def test_files_of_tensors_alone_are_opened_once(run, saved, opened, tmp_path):
+    from frankenstein.zoo import load_network
+
+    pair = []
+    for seed in (0, 1):
+        pair.append(str(tmp_path / f"{seed}.pt"))
+        torch.save(load_network(saved("lenet", seed)).state_dict(), pair[-1])
+    opened.clear()
+    run("compare", *pair, "relu2", "relu2", "linear_cka", "--model", "lenet", "-d", "digits")
+    assert opened == dict.fromkeys(pair, 1)
+
+
+def test_a_run_of_stitch_opens_its_networks_once(run, saved, opened):
+    pair = saved("lenet", 0), saved("lenet", 1)
+    made = run("stitch", *pair, "pool1", "pool1", "-e", "0", "--run-name", "made")
+    opened.clear()
+    run("compare", made, "linear_cka")
+    assert {path: opened[path] for path in pair} == dict.fromkeys(pair, 1)
