@@ -238,9 +238,9 @@ def find_network(name: str) -> Network:
     {'k': 3}
     """
     for pattern, row in NETWORKS.items():
-        found = filled(pattern, name)
-        if found is not None:
-            return replace(row, options={**row.options, **found})
+        options = filled(pattern, name)
+        if options is not None:
+            return replace(row, options={**row.options, **options})
     raise UserError(
         f"unknown network {name!r}; known: {', '.join(NETWORKS)}{did_you_mean(name, NETWORKS)}"
     )

@@ -155,11 +155,11 @@ class LayerMoments:
 
     def shapes(self) -> dict[int, tuple[int, int]]:
         """Of the products of all layers with so many places."""
-        found = {}
+        shapes = {}
         for places in sorted(set(self.places["x"].values()) & set(self.places["y"].values())):
             sizes = [sum(len(self.shift[a][s]) + 2 for s in self._group(a, places)) for a in "xy"]
-            found[places] = (sizes[0], sizes[1])
-        return found
+            shapes[places] = (sizes[0], sizes[1])
+        return shapes
 
     def _start(self, n: int, rows: dict[str, Side]) -> None:
         for a, side in rows.items():

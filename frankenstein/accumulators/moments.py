@@ -147,9 +147,9 @@ class Moments:
     def cached(self, side: str, what: Hashable, make: Callable[[], T]) -> T:
         """What follows from one side alone, made once for all pairs of layers that it is in.
 
-        Those whose sums are one layer's share what is `known` of it (`LayerMoments.pair`); by
-        themselves moments know nothing, because their sums may grow, unless they are `frozen`. What
-        follows from both sides has "xy" for its side.
+        Moments of one layer in several pairs share its `cache` (`LayerMoments.pair`). Moments whose
+        sums may still grow cache nothing; `frozen` ones do. What follows from both sides has "xy"
+        for its side.
         """
         known = self.cache.get(side, {})
         if what not in known:

@@ -50,10 +50,10 @@ def _near(distances: Tensor, k: int) -> Tensor:  # (n, n) float32
 def _shared(x: list[Tensor], y: list[Tensor]) -> Tensor:  # (L, M) float64
     """Sums of the smaller of two numbers: their product, where all are 0 or 1."""
     left, right = torch.stack(x), torch.stack(y)
-    found = (left @ right.T).double()
+    shared = (left @ right.T).double()
     parts = [((z > 0) & (z < 1)).any(1) for z in (left, right)]
     for a in parts[0].nonzero().flatten().tolist():
-        found[a] = torch.minimum(left[a], right).double().sum(1)
+        shared[a] = torch.minimum(left[a], right).double().sum(1)
     for b in parts[1].nonzero().flatten().tolist():
-        found[:, b] = torch.minimum(left, right[b]).double().sum(1)
-    return found
+        shared[:, b] = torch.minimum(left, right[b]).double().sum(1)
+    return shared

@@ -33,7 +33,7 @@ def resampled_rsa(
             torch.stack([_standard(layer.values[cell], ranked) for layer in layers])
             for layers, cell in zip(sides, cells, strict=True)
         )
-        found = (x @ y.T).clamp(-1, 1)
+        values = (x @ y.T).clamp(-1, 1)
         # Examples without a pattern in one of two layers are left out of both.
         known = [
             [None if layer.all_known else layer.known[cell] for layer in layers]
@@ -48,8 +48,8 @@ def resampled_rsa(
                         for layers, at, cell in zip(sides, (a, b), cells, strict=True)
                     )
                     enough = int(both.sum()) >= 3
-                    found[a, b] = (one @ other).clamp(-1, 1) if enough else torch.nan
-        return found
+                    values[a, b] = (one @ other).clamp(-1, 1) if enough else torch.nan
+        return values
 
     return value
 
@@ -79,9 +79,9 @@ def _cells(pairs: Tensor, layer: _Layer) -> Tensor:
 
 def _both(x: Tensor | None, y: Tensor | None) -> Tensor:
     if x is None or y is None:
-        found = y if x is None else x
-        assert found is not None
-        return found
+        known = y if x is None else x
+        assert known is not None
+        return known
     return x & y
 
 

@@ -1,4 +1,4 @@
-"""What a measure says of representations that it cannot compare: NaN, with the reason."""
+"""What a measure gives for representations that it cannot compare: NaN, with the reason."""
 
 import warnings
 
@@ -19,7 +19,7 @@ def undefined(like: Tensor, measure: str, reason: str) -> Tensor:  # ()
 
 
 def nothing_to_compare(seen: Moments | Reservoir) -> str | None:
-    """Why nothing can be said of these representations, or None if something can.
+    """Why these representations cannot be compared, or None if they can.
 
     They must vary, and over three examples or more: any two pairs of points look alike.
     """

@@ -58,19 +58,19 @@ def input_of(batch: Any) -> Tensor:
     >>> input_of({"image": torch.zeros(3, 1), "label": torch.zeros(3)}).shape
     torch.Size([3, 1])
     """
-    found = batch
+    given = batch
     if isinstance(batch, dict):
-        found = next((batch[key] for key in _KEYS if key in batch), None)
-        if found is None:
+        given = next((batch[key] for key in _KEYS if key in batch), None)
+        if given is None:
             raise UserError(
                 f"a batch is a dict with {', '.join(map(repr, _KEYS))}, got {list(batch)}; "
                 "give the inputs as tensors"
             )
     elif isinstance(batch, list | tuple) and batch:
-        found = batch[0]
-    if not isinstance(found, Tensor):
+        given = batch[0]
+    if not isinstance(given, Tensor):
         raise UserError(
             "a batch is a tensor, a tuple that begins with one, or a dict, "
-            f"got {type(found).__name__}"
+            f"got {type(given).__name__}"
         )
-    return found
+    return given

@@ -112,8 +112,8 @@ def _followed(value_of: ValueOfDraw, after: Callable[[], object] | None) -> Valu
         return value_of
 
     def value(i: Tensor, j: Tensor) -> Tensor:
-        found = value_of(i, j)
+        result = value_of(i, j)
         after()
-        return found
+        return result
 
     return value

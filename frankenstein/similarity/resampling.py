@@ -109,7 +109,7 @@ def _unless_nan(result: Tensor, draws: Tensor) -> Tensor:
 
 
 def _warn(draws: Tensor, value: Tensor, where: str) -> None:
-    """Say that draws are NaN where the value is not; that the value is, its measure has said."""
+    """Warn of draws that are NaN where the value is not; the measure itself warns of the value."""
     lost = (draws.isnan() & ~value.isnan()).reshape(len(draws), -1).any(1).sum()
     if lost:
         warnings.warn(
