@@ -92,7 +92,7 @@ class AnalyzePlan(DeviceFields, RunFields, NetworkFields, DataFields, QuestionFi
             switches = ", ".join(f"‹{name}›" for name in QUESTIONS)
             raise PlanError(f"nothing is asked; choose among {switches} and ‹all›")
         for question, row in QUESTIONS.items():
-            row.options.check(self)  # type: ignore[arg-type]
+            row.options.check(self)
             for name, one in options_of(row.options).items():
                 if question not in self.asked and getattr(self, name) != one.default:
                     raise PlanError(f"‹{name}› belongs to ‹{question}›; say that, too")

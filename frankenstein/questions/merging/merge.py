@@ -117,11 +117,11 @@ def _repair(
     device: torch.device | str,
 ) -> nn.Module:
     """Put a BatchNorm with the wanted mean and deviation behind every layer, and fold it in."""
-    for path, found in moments.items():
+    for path, layer in moments.items():
         module: Any = merged.get_submodule(path)
-        norm = _NORMS[type(module)](len(found.mean("x"))).to(device)
-        norm.bias.copy_(torch.lerp(found.mean("x"), found.mean("y"), share))
-        norm.weight.copy_(torch.lerp(found.variance("x").sqrt(), found.variance("y").sqrt(), share))
+        norm = _NORMS[type(module)](len(layer.mean("x"))).to(device)
+        norm.bias.copy_(torch.lerp(layer.mean("x"), layer.mean("y"), share))
+        norm.weight.copy_(torch.lerp(layer.variance("x").sqrt(), layer.variance("y").sqrt(), share))
         merged.set_submodule(path, nn.Sequential(module, norm))
     reestimate(merged, batches, device)
     for path in moments:

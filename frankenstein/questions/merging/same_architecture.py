@@ -16,7 +16,7 @@ def same_architecture(sender: nn.Module, receiver: nn.Module) -> None:
         for network in (sender, receiver)
     ]
     for name in [*shapes[0], *shapes[1]]:
-        one, other = (found.get(name, "none") for found in shapes)
+        one, other = (of_name.get(name, "none") for of_name in shapes)
         if one != other:
             raise UserError(
                 f"networks of one architecture can be merged, got {name!r} of shape {one} and "

@@ -39,7 +39,7 @@ def orders_by_activations(
     """
     same_architecture(sender, receiver)
     streams = find_streams(sender)
-    places = {layer: stream for stream, found in streams.layers.items() for layer in found}
+    places = {layer: stream for stream, layers in streams.layers.items() for layer in layers}
     moments = layers_moments(sender, receiver, places, batches, device)
     gains: dict[str, Tensor] = {}
     for layer, stream in places.items():

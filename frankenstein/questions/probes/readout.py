@@ -71,7 +71,7 @@ def probe_layers(
     for rows, wanted in ((train, train_labels), (held_out, held_out_labels)):
         for z in rows.values():
             same_examples(z, wanted)
-    found = {layer: Readout([], [], []) for layer in train}
+    readouts = {layer: Readout([], [], []) for layer in train}
     for seed in seeds:
         draw = np.random.default_rng(seed)
         half = draw.permutation(len(train_labels))[: max(2, len(train_labels) // 2)]
@@ -79,14 +79,14 @@ def probe_layers(
         chance = draw.permutation(labels), draw.permutation(targets[1])
         if (labels == labels[:1]).all():
             raise UserError("every label is the same; a probe needs an attribute that differs")
-        for layer, readout in found.items():
+        for layer, readout in readouts.items():
             x, y = _array(train[layer])[half], _array(held_out[layer])
             readout.accuracy.append(_score(_fitted(x, labels, hidden, seed), y, targets[1]))
             if control:
                 learned = _fitted(x, chance[0], hidden, seed)
                 readout.control.append(_score(learned, x, chance[0]))
                 readout.control_held_out.append(_score(learned, y, chance[1]))
-    return found
+    return readouts
 
 
 def _fitted(x: NDArray[Any], labels: NDArray[Any], hidden: int | None, seed: int) -> Any:

@@ -32,8 +32,8 @@ def raw_and_sorted(
     Raises:
         ShapeError: if x and y are not (K, N, D) and (L, N, E) of the same examples.
 
-    >>> found = raw_and_sorted(torch.tensor([[[1.0, 2, 3]]]), torch.tensor([[[3.0, 1, 2]]]))
-    >>> {kind: round(values.item(), 3) for kind, values in found.items()}
+    >>> likeness = raw_and_sorted(torch.tensor([[[1.0, 2, 3]]]), torch.tensor([[[3.0, 1, 2]]]))
+    >>> {kind: round(values.item(), 3) for kind, values in likeness.items()}
     {'raw_cosine': 0.786, 'raw_pearson': -0.5, 'sorted_cosine': 1.0, 'sorted_pearson': 1.0}
     """
     if x.ndim != 3 or y.ndim != 3 or x.shape[1] != y.shape[1]:
@@ -44,11 +44,11 @@ def raw_and_sorted(
     x, y = x.double(), y.double()
     units = max(x.shape[2], y.shape[2])
     in_order = _quantiles(x, units), _quantiles(y, units)
-    found = {}
+    likeness = {}
     for name, (a, b) in {"raw": (x, y), "sorted": in_order}.items():
-        found[f"{name}_cosine"] = _cosine(a, b)
-        found[f"{name}_pearson"] = _cosine(_centred(a), _centred(b))
-    return found
+        likeness[f"{name}_cosine"] = _cosine(a, b)
+        likeness[f"{name}_pearson"] = _cosine(_centred(a), _centred(b))
+    return likeness
 
 
 def in_other_orders(
@@ -71,13 +71,13 @@ def in_other_orders(
             f"{tuple(y.shape)}; raw numbers are of networks of one width"
         )
     x, y = x.double(), y.double()
-    found = {}
+    means = {}
     for kind, (a, b) in {"raw_cosine": (x, y), "raw_pearson": (_centred(x), _centred(y))}.items():
         a, b = a / _norm(a), b / _norm(b)
         known = ~(a.isnan().any(1) | b.isnan().any(1))
         products = a[known].T @ b[known] / known.sum()
-        found[kind] = products[torch.arange(len(products), device=x.device), orders].sum(1)
-    return found
+        means[kind] = products[torch.arange(len(products), device=x.device), orders].sum(1)
+    return means
 
 
 def mean_and_spread(

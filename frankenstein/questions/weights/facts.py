@@ -13,7 +13,7 @@ from frankenstein.questions.merging.unit_orders import assign, orders_by_weights
 from frankenstein.shapes import ShapeError
 from frankenstein.surgery import permute
 
-Weights = Mapping[str, Tensor]  # {layer: (units, numbers of each)}, float64 on the CPU
+Matrices = Mapping[str, Tensor]  # {layer: (units, numbers of each)}, float64 on the CPU
 
 
 def weight_matrices(network: nn.Module) -> dict[str, Tensor]:
@@ -91,7 +91,7 @@ def matched_rows(a: Tensor, b: Tensor) -> Tensor:
     return a[assign(b.double() @ a.double().T)]
 
 
-def matched_weights(sender: nn.Module, receiver: nn.Module, seed: int = 0) -> tuple[Weights, bool]:
+def matched_weights(sender: nn.Module, receiver: nn.Module, seed: int = 0) -> tuple[Matrices, bool]:
     """The sender's matrices with its units in the receiver's order, and whether it is one order.
 
     Networks of one architecture are matched as a whole (`orders_by_weights`): what comes back are
