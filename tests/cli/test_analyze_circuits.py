@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from frankenstein.cli.verbs.analyze import analyze
 from frankenstein.data import Digits
+from frankenstein.questions import AnalyzePlan
 from frankenstein.questions.circuits import effects as circuit_effects
 from frankenstein.questions.circuits.find import METHODS, SIMILARITIES, find_circuits
-from frankenstein.runs.schema import choices, read_schema
+from frankenstein.runs.schema import choices, options_of
 from frankenstein.shapes import pooled
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network
@@ -86,7 +86,7 @@ def test_what_links_units_from_which_similarity_and_how_are_options(run):
 
 
 def test_the_options_are_those_of_the_function():
-    options = read_schema(analyze).options
+    options = options_of(AnalyzePlan)
     assert choices(options["similarity"].hint) == list(SIMILARITIES)
     assert choices(options["grouping"].hint) == list(METHODS)
     signature = inspect.signature(find_circuits).parameters

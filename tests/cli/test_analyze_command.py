@@ -1,21 +1,18 @@
 import json
 import re
-from importlib import import_module
+import shutil
 
 import pytest
 import torch
 import yaml
 
-from frankenstein.cli.verbs.analyze import analyze
 from frankenstein.data import Digits
-from frankenstein.questions import subject as analyze_study
 from frankenstein.questions.activations.facts import (
     class_selectivity,
     class_variance,
     participation_ratio,
 )
 from frankenstein.questions.table import QUESTIONS
-from frankenstein.runs.schema import read_schema
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network, network_sha256
 
@@ -29,28 +26,8 @@ def summary(folder):
     return json.loads((folder / "summary.json").read_text())
 
 
-def test_every_question_has_a_switch_and_a_row_that_can_be_called():
-    options = read_schema(analyze).options
-    switches = [name for name, option in options.items() if option.heading == "questions"]
-    assert switches == [*QUESTIONS, "all"]
-    for name, row in QUESTIONS.items():
-        assert callable(row.target)
-        assert options[name].about == row.about
-        if row.watch:
-            module, function = row.watch.split(":")
-            assert callable(getattr(import_module(module), function))
-
-
-def test_all_questions_make_one_report_with_its_figures_from_one_pass(run, pair, monkeypatch):
-    passes, read = [], analyze_study.read_sample
-
-    def counted(*args):
-        passes.append(args)
-        return read(*args)
-
-    monkeypatch.setattr(analyze_study, "read_sample", counted)
+def test_all_questions_make_one_report_with_its_figures(run, pair):
     folder = run("analyze", *pair, "--all", "-n", "50", "--run-name", "everything")
-    assert len(passes) <= 2  # over training images and held-out ones
     report = (folder / "report.md").read_text()
     assert report.count("\n## ") == len(QUESTIONS) + 1  # and how to run it again
     pictures = re.findall(r"!\[.*?\]\((figures/.*?)\)", report)
@@ -102,7 +79,7 @@ def test_what_is_kept_is_said_first_and_a_summary_is_shown(few_digits, pair, cap
     ("words", "expected"),
     [
         ("", "nothing is asked; choose among --units"),
-        ("--units -n 1", "--examples must be at least 2, got 1"),
+        ("--units -n 1", "-n must be at least 2, got 1"),
         ("--units --seed -1", "--seed must be at least 0, got -1"),
         ("relu* relu1,relu2 --units", "paired one by one, got 4 of the sender (relu1, relu2, "),
         ("rel[1-2] --units", "LeNet has no layer 'rel[1-2]'"),
@@ -131,19 +108,6 @@ def test_what_does_not_fit_in_memory_is_refused(mistake, pair, monkeypatch):
     assert "but 0.0 MB are free; choose fewer --examples" in said
 
 
-def test_the_pictures_of_a_sample_are_those_behind_its_rows(few_digits, pair):
-    from frankenstein.questions.subject import make_study
-
-    values = {name: option.default for name, option in read_schema(analyze).options.items()}
-    values |= {"sender": pair[0], "receiver": pair[1], "examples": 30, "quiet": True}
-    study = make_study(values | {"accelerator": "cpu"})
-    rows = torch.tensor([7, 3, 29])
-    images = torch.cat([images for images, _ in study.batches("train")])
-    assert torch.equal(study.data.prepare(study.pictures("train", rows)), images[rows])
-    assert len(study.train) == 30
-    assert set(study.train.of) == {"sender", "receiver"}
-
-
 def test_weights_need_no_data_and_no_like_architecture_and_say_what_has_no_like(run, saved):
     words = ("--weights", "--data-root", "nowhere", "-d", "fashion")
     folder = run("analyze", saved("mlp"), saved("mlp", 1, num_classes=7), *words)
@@ -156,9 +120,22 @@ def test_weights_need_no_data_and_no_like_architecture_and_say_what_has_no_like(
 
     folder = run("analyze", saved("lenet"), saved("dense"), "--weights", "--run-name", "unlike")
     report = (folder / "report.md").read_text()
-    assert "Without a like in the other networks are, of the sender: conv1, conv2." in report
+    assert "Layers that only the sender has: conv1, conv2." in report
     assert not [key for key in summary(folder) if key.startswith("weights/distance")]
     assert json.loads((folder / "run.json").read_text())["layers"] == []
+
+
+@pytest.mark.parametrize("name", ["my_receiver", "untrained_net"])
+def test_a_file_may_be_called_like_a_role(run, saved, tmp_path, name):
+    more = shutil.copy(saved("mlp", 2), tmp_path / f"{name}.safetensors")
+    words = ("tanh1", "tanh2", "--activations", "--weights", "--more", more, "-n", "40")
+    folder = run("analyze", saved("mlp", 0), saved("mlp", 1), *words)
+    found = summary(folder)
+    assert f"activations/dead/{name}/tanh1" in found
+    assert f"accuracy/{name}" in found
+    report = (folder / "report.md").read_text()
+    assert len(re.findall(r"\| fc1 +\| untrained +\| 32 x 784", report)) == 1
+    assert len(re.findall(rf"\| fc1 +\| {name} +\| 32 x 784", report)) == 1
 
 
 def test_weights_are_of_any_number_of_networks(run, saved):

@@ -2,15 +2,16 @@ import pytest
 import torch
 
 from frankenstein.errors import UserError
-from frankenstein.questions.sample import Reader, read_sample, sample_bytes
+from frankenstein.questions.sample import read_sample, sample_bytes
 from frankenstein.shapes import pooled
 from frankenstein.surgery import capture
+from frankenstein.surgery.read import Reader
 
 
 @pytest.fixture
 def readers(small_network):
     networks = {"sender": small_network(0), "receiver": small_network(1, widths=(3, 5))}
-    return {whose: Reader(network, ["relu1", "fc"]) for whose, network in networks.items()}
+    return {role: Reader(network, ["relu1", "fc"]) for role, network in networks.items()}
 
 
 @pytest.fixture
@@ -21,14 +22,13 @@ def batches():
 def test_rows_are_pooled_representations_of_the_same_examples_in_order(
     readers, batches, small_network
 ):
-    sample = read_sample(readers, batches, images=True)
+    sample = read_sample(readers, batches)
     images = torch.cat([images for images, _ in batches])
     with torch.no_grad():
         expected = capture(small_network(0), ["relu1", "fc"])(images)
     for layer, z in expected.items():
-        torch.testing.assert_close(sample.sender[layer], pooled(z))
-    assert sample.receiver["relu1"].shape == (19, 3)
-    assert torch.equal(sample.images, images)
+        torch.testing.assert_close(sample.of["sender"][layer], pooled(z))
+    assert sample.of["receiver"]["relu1"].shape == (19, 3)
     assert sample.labels.tolist() == [*range(8), *range(8), *range(3)]
     assert len(sample) == 19
 
@@ -36,10 +36,10 @@ def test_rows_are_pooled_representations_of_the_same_examples_in_order(
 def test_each_network_runs_once_a_batch_and_watchers_see_what_it_made(readers, batches, calls):
     happened = calls(sender=readers["sender"], receiver=readers["receiver"])
     seen = []
-    sample = read_sample(readers, batches, watchers=[lambda found, labels: seen.append(found)])
+    sample = read_sample(readers, batches, watchers=[lambda batch, labels: seen.append(batch)])
     assert sorted(happened) == 3 * ["receiver"] + 3 * ["sender"]
-    rows = torch.cat([pooled(found["sender"]["relu1"]) for found in seen])
-    assert torch.equal(rows, sample.sender["relu1"])
+    rows = torch.cat([pooled(batch["sender"]["relu1"]) for batch in seen])
+    assert torch.equal(rows, sample.of["sender"]["relu1"])
     assert seen[0]["receiver"]["relu1"].ndim == 4
 
 

@@ -77,7 +77,7 @@ def _distributions(answer: WeightsAnswer) -> Figure:
     for layer in answer.layers:
         series = {
             name: matrices[layer].flatten().numpy()
-            for name, matrices in (answer.matrices | {UNTRAINED: answer.control}).items()
+            for name, matrices in {**answer.matrices, UNTRAINED: answer.control}.items()
             if layer in matrices
         }
         low, high = min(v.min() for v in series.values()), max(v.max() for v in series.values())

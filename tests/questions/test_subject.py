@@ -1,0 +1,198 @@
+import shutil
+
+import pytest
+import torch
+
+from frankenstein.data import Digits
+from frankenstein.errors import UserError
+from frankenstein.networks.network import open_network
+from frankenstein.questions import (
+    Activations,
+    Circuits,
+    Probes,
+    Subject,
+    Units,
+    Weights,
+    open_subject,
+    paired_layers,
+)
+from frankenstein.shapes import ShapeError
+
+# Each of them has once been taken for something else, or might be.
+NASTY = [
+    "my_receiver",
+    "untrained_sender",
+    "untrained_net",
+    "sender",
+    "receiver",
+    "untrained",
+    "S1",
+    "with space",
+    "[brackets]",
+    "many.dots.v1",
+    "_under",
+    "a-b",
+    "per%cent {} ‹x›",
+]
+
+
+@pytest.fixture
+def pair(saved):
+    return [open_network(saved("lenet", seed)) for seed in (0, 1)]
+
+
+@pytest.fixture
+def subject(few_digits, pair):
+    def make(*questions, pairs=(("relu3", "relu4"),), examples=40, **options):
+        subject = Subject(pair, Digits(image_size=32), pairs, examples=examples, **options)
+        subject.expect(questions)
+        return subject
+
+    return make
+
+
+@pytest.fixture
+def nasty(saved, tmp_path):
+    """Networks of other seeds under names that look like something else."""
+    files = []
+    for seed, name in enumerate(NASTY, start=2):
+        files.append(str(tmp_path / f"{name}.safetensors"))
+        shutil.copy(saved("mlp", seed), files[-1])
+    return files
+
+
+def passes_of(subject, monkeypatch):
+    """The roles that each pass over the data reads."""
+    passes, read = [], subject._read
+
+    def counted(part, networks, told):
+        passes.append((part, [network.role for network in networks]))
+        return read(part, networks, told)
+
+    monkeypatch.setattr(subject, "_read", counted)
+    return passes
+
+
+def test_a_subject_of_open_networks_answers_questions(subject):
+    answer = Units().ask(subject())
+    assert answer.images == 40
+    assert list(answer.layers) == ["relu3-relu4"]
+    assert -1 <= answer.numbers["sorted_pearson/relu3-relu4"] <= 1
+    assert Units().show(answer).title == "Units, raw and sorted"
+
+
+def test_questions_that_were_expected_share_one_pass_over_each_part(subject, monkeypatch):
+    questions = Units(), Activations(), Circuits(), Probes()
+    asked = subject(*questions)
+    passes = passes_of(asked, monkeypatch)
+    for question in questions:
+        question.ask(asked)
+    everyone = ["sender", "receiver", "untrained_sender", "untrained_receiver"]
+    assert sorted(passes) == [("train", everyone), ("val", everyone)]
+
+
+def test_what_was_not_expected_is_read_when_it_is_asked_for(subject, monkeypatch):
+    asked = subject()
+    passes = passes_of(asked, monkeypatch)
+    trained = asked.rows("val", asked.sender, asked.pairs[0])
+    asked.rows("val", asked.untrained[1], asked.pairs[0])
+    assert passes == [
+        ("val", ["sender", "receiver"]),
+        ("val", ["untrained_sender", "untrained_receiver"]),
+    ]
+    assert torch.equal(asked.rows("val", asked.sender, asked.pairs[0]), trained)
+    numbers = Activations().ask(subject(Activations())).numbers
+    assert Activations().ask(asked).numbers == pytest.approx(numbers, rel=0, abs=0, nan_ok=True)
+
+
+def test_each_network_has_its_layer_by_its_place(subject, pair, saved):
+    asked = subject()
+    assert asked.layer_of(asked.sender, ("a", "b")) == "a"
+    assert asked.layer_of(asked.receiver, ("a", "b")) == "b"
+    assert [asked.layer_of(one, ("a", "b")) for one in asked.untrained] == ["a", "b"]
+    third = open_network(saved("lenet", 2), "my_receiver")
+    asked = Subject([*pair, third], pairs=[("a", "b")])
+    assert asked.layer_of(asked.networks[2], ("a", "b")) == "a"
+
+
+@pytest.mark.parametrize("file", NASTY)
+def test_files_may_be_called_anything(file, saved, nasty, few_digits):
+    more = [f for f in nasty if f.endswith(f"/{file}.safetensors")]
+    subject = open_subject(
+        saved("mlp", 0), saved("mlp", 1), "tanh1", "tanh2", more=more, examples=20
+    )
+    (role,) = (network.role for network in subject.networks[2:])
+    assert subject.networks[2].control_of is None
+    activations, weights = Activations().ask(subject), Weights().ask(subject)
+    assert f"dead/{role}/tanh1" in activations.numbers
+    assert f"norm/{role}/fc1" in weights.numbers
+    assert f"distance_before/sender-{role}/fc1" in weights.numbers
+    for question, answer in ((Activations(), activations), (Weights(), weights)):
+        text = "\n".join(block for block in question.show(answer).blocks if isinstance(block, str))
+        named = [line.split("|")[2].strip() for line in text.splitlines() if line.count("|") > 8]
+        assert named.count(role) == {"Activations": 1, "Weights": 3}[question.title]
+        assert named.count("untrained") == {"Activations": 0, "Weights": 3}[question.title]
+    assert f"groups/{role}/tanh1-tanh2" in Circuits().ask(subject).numbers
+
+
+def test_every_network_of_many_strange_names_has_numbers_of_its_own(saved, nasty, few_digits):
+    more = [*nasty, nasty[0], saved("mlp", 0)]
+    subject = open_subject(saved("mlp", 0), saved("mlp", 1), more=more, examples=20)
+    roles = [network.role for network in subject.networks]
+    assert len(set(roles)) == len(roles) == len(NASTY) + 4
+    numbers = Weights().ask(subject).numbers
+    assert sum(key.startswith("norm/") and key.endswith("/fc1") for key in numbers) == (
+        len(roles) + 1
+    )
+    pairs = len(roles) * (len(roles) - 1) // 2
+    assert sum(key.startswith("distance_after/") and "/fc1" in key for key in numbers) == pairs + 1
+
+
+def test_pairs_whose_names_are_alike_have_numbers_of_their_own(saved):
+    roles = ["a-b", "c", "a", "b-c"]
+    networks = [open_network(saved("mlp", seed)) for seed in range(2)]
+    networks += [open_network(saved("mlp", seed + 2), role) for seed, role in enumerate(roles)]
+    answer = Weights().ask(Subject(networks))
+    names = answer.pair_names
+    assert names["a-b", "c"] == "a-b-c"
+    assert names["a", "b-c"] == "a-b-c-2"
+    assert len({*names.values()}) == len(names) == 15
+
+
+def test_a_subject_needs_two_networks_of_roles_of_their_own(pair, saved):
+    with pytest.raises(UserError, match="asked of two networks or more, got 1"):
+        Subject(pair[:1])
+    for role in ("sender", "untrained"):
+        with pytest.raises(UserError, match=f"roles of their own, got '{role}' again"):
+            Subject([*pair, open_network(saved("lenet", 2), role)])
+    with pytest.raises(ShapeError, match="sees images of shape"):
+        Subject([pair[0], open_network(saved("mlp"))])
+
+
+def test_a_subject_without_data_has_weights_only(pair):
+    assert Weights().ask(Subject(pair)).layers == ("conv1", "conv2", "fc1", "fc2", "fc3")
+    with pytest.raises(UserError, match="this question looks at data; give the subject a data set"):
+        Units().ask(Subject(pair))
+
+
+def test_layers_are_paired_by_name_by_commas_and_by_globs(pair):
+    assert paired_layers(*pair) == tuple((f"relu{i}", f"relu{i}") for i in (1, 2, 3, 4))
+    assert paired_layers(*pair, "relu3,fc1", "relu4,fc2") == (("relu3", "relu4"), ("fc1", "fc2"))
+    assert paired_layers(*pair, "fc*") == tuple((f"fc{i}", f"fc{i}") for i in (1, 2, 3))
+    with pytest.raises(UserError, match="paired one by one, got 4 of the sender"):
+        paired_layers(*pair, "relu*", "relu1")
+
+
+def test_the_pictures_of_a_sample_are_those_behind_its_rows(subject):
+    asked = subject(examples=30)
+    rows = torch.tensor([7, 3, 29])
+    images = torch.cat([images for images, _ in asked.batches("train")])
+    assert torch.equal(asked.data.prepare(asked.pictures("train", rows)), images[rows])
+    assert len(asked.train) == 30
+    assert set(asked.train.of) == {"sender", "receiver"}
+
+
+def test_what_does_not_fit_in_memory_is_refused(subject, monkeypatch):
+    monkeypatch.setattr("frankenstein.questions.subject.free_memory", lambda device: 10)
+    with pytest.raises(UserError, match=r"but 0\.0 MB are free; choose fewer examples"):
+        Units().ask(subject())
