@@ -22,7 +22,7 @@ from torch import Tensor
 from frankenstein.catalog import DATASETS, Dataset
 from frankenstein.cli import main as command_line
 from frankenstein.data import ImageData
-from frankenstein.similarity.matrices import similarity_matrix
+from frankenstein.similarity import similarity_matrix
 from frankenstein.stitches import Affine
 from frankenstein.surgery import cut
 from frankenstein.tasks import Classifier, DataModule, Stitching, matching_moments

@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from frankenstein.accumulators.grams import Grams
 from frankenstein.data import DataError, Fashion
-from frankenstein.similarity.matrices import similarity_matrix
+from frankenstein.similarity import similarity_matrix
 from frankenstein.surgery import capture
 
 PEERS = ("pytorch-cka", "cka-pytorch", "torch-cka", "simtorch")

@@ -37,6 +37,16 @@ def test_the_python_of_the_readme_runs(monkeypatch, capfd):
     assert (found.null_mean < found.low).all()
 
 
+def test_a_plan_of_the_readme_runs(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    code, again = (
+        BLOCKS[3].replace("quiet=True", f"quiet=True, out_dir={str(tmp_path)!r}").split("Run.read(")
+    )
+    namespace = {}
+    exec(code, namespace)
+    assert 0 <= eval(f"Run.read({again}", namespace) <= 1
+
+
 @pytest.mark.parametrize(("code", "row"), NEW_THINGS, ids=["network", "data", "stitch", "measure"])
 def test_a_thing_added_as_the_readme_says_works(code, row, monkeypatch):
     path = re.match(r"# (\S+)\.py\n", code).group(1)

@@ -21,28 +21,37 @@ class Compared:
     certainties: Mapping[str, Certainty]  # by measure; none unless asked for
     similarities: LayerSimilarities  # that they come from
 
+    @property
+    def layers(self) -> tuple[str, str]:
+        """The two layers of a table, which has one a side."""
+        (row,), (column,) = self.similarities.rows, self.similarities.columns
+        return row, column
+
     def numbers(self) -> dict[str, float]:
         """Every value, by measure and layers."""
         return {
-            f"{word}/{row}/{column}": matrix[row, column] / self.divisor(word)
+            self.key(word, row, column): matrix[row, column] / self.divisor(word)
             for word in self.words
             for matrix in [self.matrices[measure_of(word)]]
             for row in matrix.rows
             for column in matrix.columns
         }
 
+    @staticmethod
+    def key(word: str, row: str, column: str) -> str:
+        """What `summary.json` calls a value."""
+        return f"{word}/{row}/{column}"
+
     def divisor(self, word: str) -> int:
         """What values are divided by: of l2, which is a mean over units, their number."""
         if word != "l2":
             return 1
-        (row,), (column,) = self.similarities.rows, self.similarities.columns
-        return len(self.similarities.pair(measure_of(word), row, column).mean("y"))
+        return len(self.similarities.pair(measure_of(word), *self.layers).mean("y"))
 
     def of_units(self) -> dict[str, Tensor]:  # (D, E)
         """Measures that are means over pairs of units: each of every pair, of single layers."""
-        (row,), (column,) = self.similarities.rows, self.similarities.columns
         return {
-            measure: in_detail(self.similarities.pair(measure, row, column)).cpu()
+            measure: in_detail(self.similarities.pair(measure, *self.layers)).cpu()
             for measure in self.matrices
             if (in_detail := MEASURES[measure].of_units)
         }

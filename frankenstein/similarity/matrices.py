@@ -130,6 +130,7 @@ def measure_layers(
     size, inputs_of_all = in_blocks(batches, block if from_grams else 1)
     for inputs in inputs_of_all:
         xs, ys = ours(inputs), theirs(inputs)
+        inputs = inputs.to(next(iter(xs.values())).device)
         if not kept.rows:
             grids = {_grid(z) for z in [*xs.values(), *ys.values()]}
             kept = empty(len(grids) == 1, size)

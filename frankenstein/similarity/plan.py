@@ -13,6 +13,7 @@ from frankenstein.runs.fields import (
 )
 from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import option
+from frankenstein.runs.types import StitchKind
 
 ALIASES = {  # Dr. Frankenstein's words
     "cka": "linear_cka",
@@ -44,9 +45,7 @@ class MeasuredFields(Plan):
         None, "layers of the second network; all cut points if absent"
     )
     measures: list[MeasureWord | str] = option([], "measures of the layers")
-    stitch: Literal["before", "after", "ps_inv"] | None = option(
-        None, "which stitch of a run; after if absent"
-    )
+    stitch: StitchKind | None = option(None, "which stitch of a run; after if absent")
     layer: str | None = option(
         None, "layer of the receiver behind a run's cut to compare at; the cut itself if absent"
     )
@@ -115,7 +114,7 @@ class ComparePlan(
         return self.receiver is None
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> StitchKind:
         """Which stitch of a run."""
         return self.stitch or "after"
 

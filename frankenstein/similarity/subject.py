@@ -76,8 +76,8 @@ def _of_run(plan: ComparePlan, device: torch.device) -> Subject:
     return Subject(
         made.networks,
         "-".join([run_label(plan.sender, plan.dataset), made.kind, made.layer]),
-        plan.measures or made.options.measures,
-        plan.dataset or made.options.dataset or made.networks[1].dataset,
-        plan.data_root or made.options.data_root,
+        plan.measures or made.plan.measures,
+        plan.dataset or made.plan.dataset or made.networks[1].dataset,
+        plan.data_root or made.plan.data_root,
         readers,
     )

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from frankenstein.errors import UserError
-from frankenstein.runs.config import read_plan
+from frankenstein.runs.stitch_run import check_made_for, read_stitch_run
 from frankenstein.runs.types import StitchKind
-from frankenstein.stitches import Stitch, load_stitch, stitch_facts
+from frankenstein.stitches import Stitch, load_stitch
 from frankenstein.stitching.pair import StitchingPair, open_stitching_pair
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.score_table import KINDS
@@ -44,20 +43,10 @@ class StitchedRun:
             UserError: if it holds no such run, or its networks are no longer those it was made for
                 and `other_networks` does not allow that.
         """
-        path = Path(folder)
-        config, files = path / "config.yaml", {kind: path / f"{kind}.safetensors" for kind in kinds}
-        if (path / "matrix.csv").is_file():
-            raise UserError(
-                f"{folder} is a matrix of stitches, which saves none; run stitch.py for one pair "
-                "of its layers, SENDER_LAYER RECEIVER_LAYER"
-            )
-        for file in (config, *files.values()):
-            if not file.is_file():
-                raise UserError(f"{folder} is no run of stitch.py: there is no {file}")
-        plan = read_plan(StitchPlan, config, **changed)
+        plan, files = read_stitch_run(folder, kinds, **changed)
         pair = open_stitching_pair(plan)
-        for file in () if other_networks else files.values():
-            _check_networks(file, pair)
+        if not other_networks:
+            check_made_for(files.values(), (pair.sender, pair.receiver))
         return cls(plan, pair, {kind: load_stitch(file) for kind, file in files.items()})
 
     def to(self, device: torch.device) -> "StitchedRun":
@@ -69,15 +58,3 @@ class StitchedRun:
     def aligned(self, kind: str) -> nn.Module:
         """From the sender's representation to the stitched one."""
         return nn.Sequential(self.pair.joint.align, self.stitches[kind])
-
-
-def _check_networks(file: Path, pair: StitchingPair) -> None:
-    facts = stitch_facts(file)
-    for network in (pair.sender, pair.receiver):
-        made_for = facts.get(network.role)
-        if made_for != network.sha256:
-            raise UserError(
-                f"{file} was made for a {network.role} of sha256 {str(made_for)[:12]}..., and "
-                f"{network.source} has {network.sha256[:12]}...: put the network back, stitch "
-                "again, or say ‹other_networks›"
-            )

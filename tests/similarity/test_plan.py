@@ -117,9 +117,11 @@ def test_a_network_without_a_receiver_is_no_run(few_digits, saved):
         ComparePlan(sender=saved("lenet"), accelerator="cpu").run()
 
 
-def test_only_a_stitching_run_of_one_pair_has_a_stitched_representation(few_digits, saved):
+def test_only_a_stitching_run_has_a_stitched_representation(few_digits, saved):
     options = {"accelerator": "cpu", "quiet": True}
     pair = {"sender": saved("lenet", 0), "receiver": saved("lenet", 1)}
     other = ComparePlan(**pair, sender_layer="fc1", receiver_layer="fc1", **options).run()
-    with pytest.raises(UserError, match=r"is a run of compare; give a run of stitch"):
+    with pytest.raises(
+        UserError, match=r"is no run of stitch\.py: there is no .*after\.safetensors"
+    ):
         ComparePlan(sender=str(other.folder), **options).run()

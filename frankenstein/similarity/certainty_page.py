@@ -1,0 +1,99 @@
+"""How sure the values of a comparison are: columns, sentences and a table for other programs."""
+
+import csv
+import io
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from frankenstein.report.labelled import LabelledMatrix
+from frankenstein.similarity.plan import ComparePlan
+from frankenstein.similarity.resampling import Certainty
+
+
+def certainty_columns(certainty: Certainty | None, divisor: float = 1.0) -> dict[str, Tensor]:
+    """What is known of a value besides itself, by column, in the order shown."""
+    if certainty is None:
+        return {}
+    columns = {"of the kept": certainty.value / divisor}
+    if certainty.low is not None and certainty.high is not None:
+        columns |= {"low": certainty.low / divisor, "high": certainty.high / divisor}
+    if certainty.null_mean is not None and certainty.p_value is not None:
+        columns |= {"null mean": certainty.null_mean / divisor, "p": certainty.p_value}
+    return columns
+
+
+def explain_columns(
+    plan: ComparePlan, certainties: Mapping[str, Certainty], images: int
+) -> list[str]:
+    """A paragraph on how to read these columns; nothing if there are none."""
+    if not certainties:
+        return []
+    kept = next(iter(certainties.values())).examples
+    fewer = kept < images
+    of_all = f"{kept} of the {images} images, drawn uniformly" if fewer else f"all {images} images"
+    sentences = [
+        f"`of the kept` is the measure of {of_all}; the columns behind it are of these images, too."
+    ]
+    if plan.bootstrap:
+        sentences.append(
+            f"`low` to `high` is a 95 % interval over examples: percentiles of {plan.bootstrap} "
+            "random halves of them. A half holds no example twice, and halves spread as much as "
+            "samples of full size that are drawn with replacement. The percentiles are moved so "
+            "that the mean of the halves is the value. The interval is for what the measure gives "
+            "on average on so many examples, its bias included."
+        )
+        if fewer:
+            sentences.append(
+                f"It is as wide as for {kept} images: wider than the whole value deserves."
+            )
+    if plan.permutations:
+        sentences.append(
+            f"`null mean` is the mean over {plan.permutations} shuffles of the receiver's "
+            "examples, which leave the two nothing in common. `p` is the share of shuffles that "
+            "are at least as alike, the value itself counted as one. It holds for each pair by "
+            "itself: many pairs are not corrected for."
+        )
+    return [" ".join(sentences)]
+
+
+def certainty_in_short(certainty: Certainty) -> str:
+    """A line for the terminal."""
+    parts = []
+    if certainty.low is not None and certainty.high is not None:
+        widths = (certainty.high - certainty.low).nan_to_num(0)
+        parts.append(f"95 % intervals up to {float(widths.max()):.3f} wide")
+    if certainty.null_mean is not None and certainty.p_value is not None:
+        low, high = (round(end, 3) + 0.0 for end in finite_range(certainty.null_mean))
+        above = int((certainty.p_value > 0.05).sum())
+        parts.append(f"shuffled examples give {low:.3f} to {high:.3f}")
+        parts.append(f"{above} of {certainty.p_value.numel()} pairs may be chance (p > 0.05)")
+    return f"of {certainty.examples} kept images: {'; '.join(parts)}"
+
+
+def certainty_csv(
+    matrices: Mapping[str, LabelledMatrix], certainties: Mapping[str, Certainty]
+) -> str:
+    """One line for each pair of each measure: long, as data frames like it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [*certainty_columns(next(iter(certainties.values())))]
+    head = [name.replace(" ", "_") for name in names]
+    writer.writerow(["measure", "sender_layer", "receiver_layer", "value", *head, "kept"])
+    for measure, matrix in matrices.items():
+        certainty = certainties[measure]
+        columns = [matrix.values, *certainty_columns(certainty).values()]
+        numbers = [column.tolist() for column in columns]
+        for i, row in enumerate(matrix.rows):
+            for j, name in enumerate(matrix.columns):
+                cells = [repr(column[i][j]) for column in numbers]
+                writer.writerow([measure, row, name, *cells, certainty.examples])
+    return text.getvalue()
+
+
+def finite_range(values: Tensor) -> tuple[float, float]:
+    """The least and the largest of values that are numbers; NaN if none is."""
+    known = values[values.isfinite()]
+    if not len(known):
+        return float("nan"), float("nan")
+    return float(known.min()), float(known.max())
