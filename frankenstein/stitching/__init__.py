@@ -1,23 +1,22 @@
-"""Stitches between two frozen networks: solved, trained, scored beside controls."""
+"""Stitches between two frozen networks: solved, trained, scored beside controls.
 
-from frankenstein.lazy import lazily
+run = StitchPlan(sender="A.safetensors", receiver="B.safetensors",
+                 sender_layer="bn3", receiver_layer="bn3", epochs=1).run()
+run.numbers["accuracy/after"]
+"""
 
-__getattr__, __all__ = lazily(
-    __name__,
-    {
-        "CONTROLS": "frankenstein.stitching.controls",
-        "Controls": "frankenstein.stitching.controls",
-        "EvaluatePlan": "frankenstein.stitching.evaluate_plan",
-        "Reference": "frankenstein.stitching.off_distribution",
-        "ReferenceSums": "frankenstein.stitching.off_distribution",
-        "Share": "frankenstein.stitching.off_distribution",
-        "StitchPlan": "frankenstein.stitching.plan",
-        "StitchedRun": "frankenstein.stitching.saved",
-        "StitchingMatrix": "frankenstein.stitching.matrix.solve",
-        "StitchingPair": "frankenstein.stitching.pair",
-        "evaluate_stitches": "frankenstein.stitching.evaluate",
-        "open_stitching_pair": "frankenstein.stitching.pair",
-        "solve_controls": "frankenstein.stitching.controls",
-        "stitching_matrix": "frankenstein.stitching.matrix.solve",
-    },
-)
+from typing import TYPE_CHECKING
+
+from frankenstein.lazy import lazy_names
+
+if TYPE_CHECKING:  # imported when first asked for
+    from frankenstein.stitching.controls import CONTROLS, Controls, solve_controls
+    from frankenstein.stitching.evaluate import evaluate_stitches
+    from frankenstein.stitching.evaluate_plan import EvaluatePlan
+    from frankenstein.stitching.matrix.solve import StitchingMatrix, stitching_matrix
+    from frankenstein.stitching.off_distribution import Reference, ReferenceSums, Share
+    from frankenstein.stitching.pair import StitchingPair, open_stitching_pair
+    from frankenstein.stitching.plan import StitchPlan
+    from frankenstein.stitching.saved import StitchedRun
+
+__getattr__, __dir__, __all__ = lazy_names(__name__)

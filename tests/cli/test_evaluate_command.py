@@ -191,7 +191,7 @@ def test_of_a_matrix_of_stitches_it_is_said_that_none_is_saved(run, pair):
         ("NETWORK --stitch after", "--stitch chooses among the stitches of a run, and"),
         ("NETWORK --stitch aftre", "got 'aftre'; did you mean after"),
         ("NETWORK --model tiny10", "--model tiny10 says what a .pt file holds, and"),
-        ("NETWORK -b 0", "--batch-size must be at least 1, got 0"),
+        ("NETWORK -b 0", "-b must be at least 1, got 0"),
         ("NETWORK -d cifar10", "cifar10 has images of 3 channels, and the network takes 1"),
     ],
 )

@@ -128,13 +128,13 @@ def test_what_is_printed_last_is_what_a_person_wants(few_digits, pair, capsys):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("relu2 relu2 -e -1", "--epochs must be at least 0, got -1"),
-        ("relu2 relu2 -lr -1", "--lr must be at least 0, got -1.0"),
+        ("relu2 relu2 -e -1", "-e must be at least 0, got -1; see"),
+        ("relu2 relu2 -lr -1", "-lr must be at least 0, got -1.0"),
         ("fc1 fc1 -f", "--flatten goes from place to place, and fc1 and fc1 have none; leave it"),
         ("relu2 relu2 --precision 64-true", "would change the frozen networks, too; take 32-true"),
         ("relu2 relu2 --precision bf16-true", "--precision bf16-true would change the frozen net"),
         ("relu2 relu2 --model tiny10", "--model tiny10 says what a .pt file holds, and "),
-        ("relu2 relu2 -s 0", "--save-frequency must be at least 1, got 0"),
+        ("relu2 relu2 -s 0", "-s must be at least 1, got 0"),
         ("relu2", "missing RECEIVER_LAYER (layer of the receiver after which it is cut)"),
         ("rel2 relu2", "LeNet has no layer 'rel2'; did you mean relu2"),
         ("relu2 rleu2", "LeNet has no layer 'rleu2'; did you mean relu2"),

@@ -250,8 +250,8 @@ SOFT = "--target-type soft_1"
         ("--family identity -i perm", "--init perm singles out no identity stitch; choose another"),
         # Numbers.
         ("--solve-on 0", "--solve-on must be at least 1, got 0"),
-        ("-wd -1", "--weight-decay must be at least 0, got -1.0"),
-        ("-b 0", "--batch-size must be at least 1, got 0"),
+        ("-wd -1", "-wd must be at least 0, got -1.0"),
+        ("-b 0", "-b must be at least 1, got 0"),
         ("--seed -1", "--seed must be at least 0, got -1"),
     ],
 )

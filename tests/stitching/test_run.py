@@ -1,0 +1,131 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import frankenstein
+from frankenstein.cli import main
+from frankenstein.errors import UserError
+from frankenstein.runs import Run, read_plan
+from frankenstein.stitching import StitchedRun, StitchPlan
+
+ROOT = Path(frankenstein.__file__).parents[1]
+
+
+def python(code, folder):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_plan_is_run_by_any_process_as_by_the_command_line(saved, tmp_path, monkeypatch):
+    pair = saved("mlp", 0), saved("mlp", 1)
+    code = (
+        "from frankenstein.stitching import StitchPlan\n"
+        f"plan = StitchPlan(sender={pair[0]!r}, receiver={pair[1]!r}, sender_layer='fc1',\n"
+        "    receiver_layer='fc1', dataset='digits', epochs=1, accelerator='cpu', quiet=True)\n"
+        "print(plan.run().folder)\n"
+    )
+    one = tmp_path / python(code, tmp_path).strip()
+    monkeypatch.chdir(tmp_path)
+    words = [*pair, "fc1", "fc1", "-d", "digits", "-e", "1", "--accelerator", "cpu", "--quiet"]
+    assert main(["stitch", *words, "-o", "other"]) == 0
+    other = tmp_path / "other" / "stitch" / one.name
+    assert one.relative_to(tmp_path).parts[:2] == ("results", "stitch")
+    for name in ("summary.json", "after.safetensors", "ps_inv.safetensors"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    files = [
+        {path.relative_to(folder) for path in folder.rglob("*") if "tfevents" not in path.name}
+        for folder in (one, other)
+    ]
+    assert files[0] == files[1]
+    report = (one / "report.md").read_text()
+    assert "read_plan(StitchPlan, " in report
+    assert "frankenstein stitch" not in report
+    again = read_plan(StitchPlan, one / "config.yaml")
+    assert again.family_name == "affine"
+    assert Run.read(one).plan == again
+
+
+def test_the_plan_of_a_stitch_is_made_without_torch(tmp_path):
+    code = (
+        "import sys\nfrom frankenstein.stitching import EvaluatePlan, StitchPlan\n"
+        "StitchPlan(sender='a', receiver='b', sender_layer='x', receiver_layer='y')\n"
+        "EvaluatePlan(subject='a')\nprint('torch' in sys.modules)"
+    )
+    assert python(code, tmp_path).strip() == "False"
+
+
+def test_to_evaluate_imports_nothing_that_trains(tmp_path):
+    code = (
+        "import sys, frankenstein.stitching.evaluate_run\n"
+        "print([name for name in ('pytorch_lightning', 'torchmetrics') if name in sys.modules])"
+    )
+    assert python(code, tmp_path).strip() == "[]"
+
+
+OLD = """
+sender: {0}
+receiver: {1}
+sender_layer: fc2
+receiver_layer: fc2
+all: false
+sender_layers: null
+receiver_layers: null
+seeds: 1
+dataset: null
+model: null
+family: null
+low_rank: 3
+l1: null
+orthogonal: false
+mask: identity
+flatten: false
+init: ps_inv
+solve_on: null
+direct: null
+target_type: hard
+temperature: 1.0
+cka_reg: 0.0
+epochs: 0
+batch_size: 128
+lr: 0.001
+weight_decay: 0.0
+optimizer: adam
+augment: true
+seed: 0
+measures:
+- unbiased_cka
+save_frequency: 10
+out_dir: results
+run_name: null
+data_root: null
+resume: false
+debug: false
+quiet: true
+accelerator: cpu
+devices: auto
+strategy: auto
+precision: 32-true
+"""
+
+
+def test_a_run_of_the_release_before_is_read(saved, run):
+    pair = saved("mlp", 0), saved("mlp", 1)
+    folder = run("stitch", *pair, "fc2", "fc2", "-r", "3", "-e", "0", "-i", "ps_inv")
+    (folder / "config.yaml").write_text(OLD.format(*pair))
+    stitched = StitchedRun.read(folder, ["after"], measures=["linear_cka"])
+    assert stitched.plan.low_rank == 3
+    assert stitched.plan.measures == ["linear_cka"]
+    assert [*stitched.stitches] == ["after"]
+    joint = stitched.pair.joint
+    images = torch.zeros(2, *stitched.pair.sender.input_shape)
+    logits = joint.receiver.end(stitched.aligned("after")(joint.sender.front(images)))
+    assert logits.shape == (2, 10)
+    with pytest.raises(UserError, match=r"is no run of stitch.py: there is no .*config"):
+        StitchedRun.read(folder / "absent", ["after"])
