@@ -18,6 +18,7 @@ from frankenstein.stitches import Affine, save_stitch
 from frankenstein.stitching.controls import controls_for
 from frankenstein.stitching.cost import cost_of
 from frankenstein.stitching.evaluate import evaluate_stitches
+from frankenstein.stitching.matrix.run import run_matrix
 from frankenstein.stitching.name import stitch_name
 from frankenstein.stitching.page import log_boards, write_stitch_page
 from frankenstein.stitching.pair import open_stitching_pair
@@ -32,14 +33,10 @@ from frankenstein.training.trainer import hardware_of, make_trainer, quiet_light
 
 def run_stitch(plan: StitchPlan, command: Command) -> Run:
     """Run the plan of `stitch`: one pair of layers, or a matrix of them."""
-    if plan.is_matrix:
-        from frankenstein.stitching.matrix.run import run_matrix
-
-        return run_matrix(plan, command)
-    return run_one(plan, command)
+    return run_matrix(plan, command) if plan.is_matrix else _run_one(plan, command)
 
 
-def run_one(plan: StitchPlan, command: Command) -> Run:
+def _run_one(plan: StitchPlan, command: Command) -> Run:
     """Run the plan of one stitch."""
     objective, epochs, few = objective_of(plan), plan.trained_epochs, plan.debug_images
     pair = open_stitching_pair(plan)
