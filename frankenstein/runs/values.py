@@ -1,5 +1,6 @@
 """A word of the command line, or a value of YAML or Python, as the type that a field asks for."""
 
+import math
 from pathlib import PurePath
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -80,9 +81,11 @@ def _read(hint: Any, word: Any) -> Any:
         for number in (int, float):
             if kind is number:
                 try:
-                    return number(word)
+                    value = number(word)
                 except ValueError:
                     continue
+                if math.isfinite(value):
+                    return value
     return word
 
 

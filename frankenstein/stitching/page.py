@@ -85,7 +85,9 @@ def write_stitch_page(
 ) -> None:
     """The page of a run whose numbers and record are complete, and what its terminal shows."""
     numbers = run.numbers
-    heights = {kind: {"accuracy": numbers[f"accuracy/{kind}"]} for kind in KINDS}
+    heights: dict[str, dict[str, float]] = {
+        kind: {"accuracy": numbers[f"accuracy/{kind}"]} for kind in KINDS
+    }
     lines = {role: numbers[f"accuracy/{role}"] for role in run.networks}
     starts = "its family's closed form (init: ps_inv)" if plan.init == "ps_inv" else plan.init
     run.shown += shown_scores(numbers, plan, run.name)

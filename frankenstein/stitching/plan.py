@@ -206,8 +206,12 @@ class StitchPlan(
 
     @property
     def _implying(self) -> list[str]:
-        unused = (None, False, "identity")
-        return [name for name in _IMPLIES if getattr(self, name) not in unused]
+        values = {name: getattr(self, name) for name in _IMPLIES}
+        return [
+            name
+            for name, value in values.items()
+            if value is not None and value is not False and value != "identity"  # 0 is a value
+        ]
 
     def check(self) -> None:
         """Refuse fields that contradict each other.
