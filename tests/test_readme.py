@@ -12,6 +12,10 @@ import torch
 
 from frankenstein import catalog
 from frankenstein.accumulators.moments import Moments
+from frankenstein.questions import open_subject
+from frankenstein.questions.plan import question_fields
+from frankenstein.questions.table import Row
+from frankenstein.runs.schema import options_of
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,6 +39,27 @@ def test_the_python_of_the_readme_runs(monkeypatch, capfd):
     found = namespace["sure"]["mutual_knn"]
     assert (found.low < found.high).all()
     assert (found.null_mean < found.low).all()
+    exec(BLOCKS[4], namespace)
+    assert namespace["units"].images == 100
+    assert namespace["circuits"].numbers["threshold/sender/relu3-relu5"] == 0.8
+
+
+def test_a_question_added_as_the_readme_says_is_asked_and_has_a_switch(
+    monkeypatch, saved, few_digits
+):
+    code, row = next(
+        two for two in pairwise(BLOCKS) if two[1].startswith("# frankenstein/questions/table.py: ")
+    )
+    module = ModuleType("frankenstein.questions.size")
+    exec(code, module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    rows = eval("{" + row + "}", {"Row": Row})
+    assert options_of(question_fields(rows))["size"].about == "how large are activations?"
+    subject = open_subject(saved("lenet"), saved("lenet", 1), "relu3", examples=20)
+    question = rows["size"]()
+    answer = question.ask(subject)
+    assert set(answer.numbers) == {"sender/relu3", "receiver/relu3"}
+    assert "| receiver/relu3 |" in question.show(answer).blocks[0]
 
 
 def test_a_plan_of_the_readme_runs(monkeypatch, tmp_path):

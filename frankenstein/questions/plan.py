@@ -1,19 +1,17 @@
 """The plan of `analyze`: which questions are asked of which networks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from frankenstein.errors import PlanError
-from frankenstein.questions.table import QUESTIONS
+from frankenstein.questions.table import QUESTIONS, Row
 from frankenstein.runs.fields import DataFields, DeviceFields, NetworkFields, PairFields, RunFields
 from frankenstein.runs.plan import Options, Plan
 from frankenstein.runs.schema import option, options_of
 
 if TYPE_CHECKING:
     from frankenstein.questions.question import AnyQuestion
-
-_GROUPS = [row.options for row in QUESTIONS.values() if row.options is not Options]
-_ALL = ("all", bool, option(False, "all of these questions"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,19 +44,25 @@ class LayerFields(PairFields):
     batch_size: int = option(250, "images at a time", least=1)
 
 
-# A switch for each row of the table, and the options of those questions that have any.
-QuestionFields: Any = make_dataclass(
-    "QuestionFields",
-    [*((name, bool, option(False, row.about)) for name, row in QUESTIONS.items()), _ALL],
-    bases=(*reversed(_GROUPS), Plan),
-    namespace={"group": "questions"},
-    frozen=True,
-    kw_only=True,
-)
+def question_fields(rows: Mapping[str, Row]) -> type[Plan]:
+    """A switch for each row of the table, and the options of those questions that have any."""
+    groups = [row.options for row in rows.values() if row.options is not Options]
+    switches = [(name, bool, option(False, row.about)) for name, row in rows.items()]
+    return make_dataclass(
+        "QuestionFields",
+        [*switches, ("all", bool, option(False, "all of these questions"))],
+        bases=(*reversed(groups), Plan),
+        namespace={"group": "questions"},
+        frozen=True,
+        kw_only=True,
+    )
+
+
+_QuestionFields: Any = question_fields(QUESTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnalyzePlan(DeviceFields, RunFields, NetworkFields, DataFields, QuestionFields, LayerFields):
+class AnalyzePlan(DeviceFields, RunFields, NetworkFields, DataFields, _QuestionFields, LayerFields):
     """Questions about two networks and any further ones, in one report."""
 
     verb: ClassVar[str] = "analyze"

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 
+from frankenstein import questions
 from frankenstein.errors import PlanError
 from frankenstein.questions import AnalyzePlan, Question
 from frankenstein.questions.table import QUESTIONS
@@ -77,3 +78,8 @@ def test_a_plan_is_light_and_questions_that_train_nothing_import_no_lightning():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (run.stdout.strip(), run.stderr) == ("", "")
+
+
+def test_every_name_of_the_room_is_there():
+    for name in questions.__all__:
+        assert getattr(questions, name).__name__ == name
