@@ -152,9 +152,9 @@ class _Group:
         """All scores, by `<what>/<row>`."""
         if not self.tallies:
             raise UserError("no examples were given; is the data set empty?")
-        found = {name: tally.means() for name, tally in self.tallies.items()}
-        receivers = found["receiver"]["accuracy"]
-        for name, scores in found.items():
+        rows = {name: tally.means() for name, tally in self.tallies.items()}
+        receivers = rows["receiver"]["accuracy"]
+        for name, scores in rows.items():
             accuracy = scores["accuracy"]
             scores["relative_accuracy"] = accuracy / receivers if receivers else float("nan")
             scores["stitching_penalty"] = receivers - accuracy
@@ -169,7 +169,7 @@ class _Group:
             )
             if name in self.routes:
                 scores |= self._similarities(name)
-        return {f"{what}/{name}": one for name, row in found.items() for what, one in row.items()}
+        return {f"{what}/{name}": one for name, row in rows.items() for what, one in row.items()}
 
     def _similarities(self, name: str) -> dict[str, float]:
         """Every measure of a stitch, and over how many directions canonical correlations are."""
@@ -181,11 +181,11 @@ class _Group:
 
     def differences(self) -> dict[str, float]:
         """Accuracies of any two stitches, the later less the earlier, by `<what>/<b>-<a>`."""
-        found = {}
+        numbers = {}
         for a, b in combinations(self.routes, 2):
             for what, value in zip(("", "_low", "_high"), self._difference(b, a), strict=True):
-                found[f"difference{what}/{b}-{a}"] = value
-        return found
+                numbers[f"difference{what}/{b}-{a}"] = value
+        return numbers
 
     def _difference(self, first: str, second: str) -> tuple[float, float, float]:
         """One accuracy less another, and the ends of its interval."""

@@ -10,7 +10,7 @@ from frankenstein.networks.data import data_for
 from frankenstein.networks.network import Network, open_network
 from frankenstein.networks.pair import check_model
 from frankenstein.networks.tally import evaluate_network
-from frankenstein.report import interval_text, markdown_table, rich_table
+from frankenstein.report.columns import markdown_columns, rich_columns
 from frankenstein.report.progress import progress
 from frankenstein.runs.names import networks_name, run_label
 from frankenstein.runs.page import write_page
@@ -20,7 +20,7 @@ from frankenstein.stitching.controls import controls_for
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.evaluate_plan import EvaluatePlan
 from frankenstein.stitching.saved import StitchedRun
-from frankenstein.stitching.score_table import KINDS, score_blocks, shown_scores
+from frankenstein.stitching.score_table import KINDS, columns_with, score_blocks, shown_scores
 from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.training.device import device_of
 
@@ -63,19 +63,17 @@ def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
         run.numbers |= numbers
         run.record |= {"network": network.sha256, "device": str(device)}
         run.record |= {"dataset": dataset, "examples": len(data.val_labels)}
-        ends = interval_text(numbers["accuracy_low"], numbers["accuracy_high"])
-        rows = [[run.name, numbers["n"], numbers["accuracy"], ends, numbers["loss"]]]
-        header, percent = ["", "n", "accuracy", "95 % interval", "loss"], ["accuracy"]
+        table = columns_with([]), {f"{key}/{run.name}": one for key, one in numbers.items()}
         chance = most_frequent(data.val_labels)
         warnings = below_chance_warning(numbers["accuracy"], chance, len(data.val_labels))
         blocks = [
             f"`{file}` on the {len(data.val_labels)} held-out images of {dataset}. The interval "
             "is Wilson's, in %; the loss is cross entropy in nats.",
             *(f"**Warning:** {line}." for line in warnings),
-            markdown_table(rows, header, percent),
+            markdown_columns(*table, [run.name]),
         ]
         write_page(run, f"Evaluation of {run.name}", blocks)
-        run.shown.append(rich_table(rows, header, percent))
+        run.shown.append(rich_columns(*table, [run.name]))
         run.shown += [f"warning: {line}" for line in warnings]
     return run
 
