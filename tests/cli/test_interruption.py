@@ -5,7 +5,6 @@ import os
 import pkgutil
 import signal
 from pathlib import Path
-from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -52,13 +51,13 @@ def _heard():
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):
     """Most of a short run's time goes to figures, and to controls, which other tests look at."""
-    for name in ("draw_stitch", "log_boards", "write_stitch_report"):
+    for name in ("draw_stitch", "log_boards", "write_stitch_page"):
         monkeypatch.setattr(f"frankenstein.stitching.run.{name}", lambda *_: None)
     monkeypatch.setattr("frankenstein.stitching.run.controls_for", lambda *_: None)
     monkeypatch.setattr("frankenstein.callbacks.similarity.add_figure", lambda *_: None)
     monkeypatch.setattr("frankenstein.report.document.png", lambda *_: b"")
     monkeypatch.setattr("frankenstein.stitching.matrix.page._figure", lambda *_: Figure())
-    monkeypatch.setattr("frankenstein.stitching.matrix.page.SummaryWriter", MagicMock())
+    monkeypatch.setattr("frankenstein.stitching.matrix.page.log_page", lambda *_: None)
 
 
 def call_at(where, number, act, patch=setattr):
@@ -121,7 +120,7 @@ POINTS = {  # of runs of 12 steps in 3 epochs, and of 2 rows of 4 steps; each li
     "matrix": [
         [
             ("frankenstein.tasks.together.StitchingTogether.training_step", 6),
-            ("frankenstein.stitching.matrix.run.write_matrix", 1),
+            ("frankenstein.stitching.matrix.run.write_matrix_page", 1),
         ],
     ],
 }
@@ -163,7 +162,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_bits_of_one_that_was_not(
 def test_a_run_that_is_killed_while_it_is_shown_shows_it_anew(run, killed, pair, monkeypatch):
     monkeypatch.setattr("frankenstein.stitching.run.log_boards", log_boards)
     words = ["stitch", *pair, "pool1", "pool1", *STITCH, "-e", "1", "--run-name", "a"]
-    killed(words, "frankenstein.stitching.run.write_stitch_report", 1)
+    killed(words, "frankenstein.stitching.run.write_stitch_page", 1)
     folder = run(*words, "--resume")
     assert list(folder.rglob("projector_config.pbtxt"))
 
@@ -191,7 +190,7 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_trained_from_it(killed, ca
 
 
 def test_a_run_that_is_killed_under_its_final_name_is_whole(killed):
-    killed([*TRAIN, "--run-name", "a"], "frankenstein.runs.folder._remove", 1)
+    killed([*TRAIN, "--run-name", "a"], "frankenstein.runs.run.remove", 1)
     load_network(Path("results/train/a/network.safetensors"))
     assert (Path("results/train/a/summary.json")).exists()
 

@@ -10,11 +10,11 @@ from frankenstein.intervals import mean_and_margin
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches import Affine, Orthogonal
 from frankenstein.stitching.evaluate import evaluate_stitches
+from frankenstein.stitching.matrix.resize import Resize
 from frankenstein.stitching.matrix.solve import pair_moments, stitching_matrix
 from frankenstein.surgery import LayerError, join
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layer_set import layer_set
-from frankenstein.surgery.resize import Resize
 from frankenstein.zoo import build_network
 
 LAYERS = ("bn1", "relu2")  # (4, 6, 6) and (6, 2, 2)

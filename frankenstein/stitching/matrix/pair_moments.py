@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError
+from frankenstein.stitching.matrix.resize import Resize
 from frankenstein.surgery import Layout
 from frankenstein.surgery.layouts import alignment
-from frankenstein.surgery.resize import Resize
 
 Grid = tuple[str, tuple[int, ...], int]  # a layout without its units
 
@@ -54,10 +54,10 @@ class PairMoments:
                 self._lays[key] = lay.to(self._device)
             except ShapeError as error:
                 self._lays[key] = error
-        found = self._lays[key]
-        if isinstance(found, ShapeError):
-            raise found
-        return found
+        lay_or_error = self._lays[key]
+        if isinstance(lay_or_error, ShapeError):
+            raise lay_or_error
+        return lay_or_error
 
     def fits(self, source: str, target: str) -> bool:
         """Whether a source can be laid like a target."""

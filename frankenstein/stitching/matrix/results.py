@@ -92,8 +92,8 @@ class Results:
 
     def table(self, kind: str, what: str) -> Tensor:  # (L, M), NaN where there is no stitch
         """Means over the seeds."""
-        found = {number.pair: number.mean for number in self.all_of(kind, what)}
-        rows = [[found.get((r, c), math.nan) for c in self.columns] for r in self.rows]
+        means = {number.pair: number.mean for number in self.all_of(kind, what)}
+        rows = [[means.get((r, c), math.nan) for c in self.columns] for r in self.rows]
         return torch.tensor(rows, dtype=torch.float64)
 
     def all_of(self, kind: str, what: str = "accuracy") -> list[Number]:

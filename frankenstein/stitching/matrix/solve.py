@@ -168,13 +168,13 @@ def measure_pairs(
                 f"{measure} needs more than the sums that a matrix of stitches makes; "
                 "take linear_cka, or similarity_matrix"
             )
-    found: dict[str, dict[Pair, float]] = {measure: {} for measure in measures}
+    values: dict[str, dict[Pair, float]] = {measure: {} for measure in measures}
     for pair in pairs:
         both = moments.moments(*pair)
         for measure in measures:
             with suppress(ShapeError):  # of unit by unit, where the numbers of units differ
-                found[measure][pair] = float(MEASURES[measure](both))
-    return found
+                values[measure][pair] = float(MEASURES[measure](both))
+    return values
 
 
 def _path(stitch: nn.Module, align: nn.Module, widens: bool) -> nn.Module:
