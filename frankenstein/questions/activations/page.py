@@ -1,0 +1,192 @@
+"""What a report says of the activations of every layer."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch.nn import functional
+
+from frankenstein.questions.activations.answer import (
+    BY_CHANCE,
+    ActivationsAnswer,
+    LayerAnswer,
+    TopImages,
+)
+from frankenstein.questions.activations.facts import ActivationFacts
+from frankenstein.report import Picture, Section, Short, by_layer, curves, markdown_table
+from frankenstein.report.image_grid import image_grid
+from frankenstein.report.panels import histogram_line, line_panels
+
+_BINS_A_STEP = 4  # of the histogram, in a figure
+_UNTRAINED = "untrained"  # what figures call the sender's untrained twin
+_SUMMARY = (
+    "Share of the units' variance between classes; effective dimension, 1 where all units go "
+    "together; units that never change. Learned is what an untrained network does not have."
+)
+_LINES = (  # number, its title, and how it is written
+    ("class_variance", "between classes", "%"),
+    ("dimension", "dimension", ".1f"),
+    ("dead", "dead units", "%"),
+)
+_CAPTIONS = {
+    "distributions": "Distribution of the activations of every layer. Density over value, each "
+    "network in units of its own root mean square, of all units, held-out images and places, "
+    "without what is exactly 0 (its share is in the table) and without the outermost thousandths. "
+    "Dashes are a network that has learned nothing: where the lines agree with it, the shape comes "
+    "from the architecture.",
+    "selectivity": "Class selectivity by depth, mean over units. The index of Morcos et al. 2018 "
+    "is 0 for a unit that all classes activate alike and 1 for one that a single class does. What "
+    "is no more than with shuffled labels is chance, and what is no more than in the untrained "
+    "network has not been learned.",
+    "class_variance": "Share of the units' variance that lies between classes, by depth. Mean over "
+    "units. What is no more than with shuffled labels is chance, and what is no more than in "
+    "the untrained network has not been learned.",
+    "dimension": "Effective dimension by depth. The participation ratio of the units' covariance "
+    "is 1 if all units go together, their number if they vary alike and independently. *Shuffled* "
+    "is the sender with each unit's values shuffled over the images: what is below it is due to "
+    "units that go together.",
+}
+_TOP = (
+    "Images that activate units of the sender's {one} most, beside those of their partners in the "
+    "receiver's {other}. Each row: the {images} held-out images of the largest value over places "
+    "of a unit of the sender (left) and of its partner (right). Pairs are the one-to-one matching "
+    "of largest total correlation over images, shown from the most to the least alike at even "
+    "distances; r is a pair's correlation, its mean over all pairs {mean:.2f}, and {chance:.2f} in "
+    "two untrained networks that were matched likewise. Rows that show the same kind of picture on "
+    "both sides are units that look for the same."
+)
+
+
+def activations_section(title: str, answer: ActivationsAnswer) -> Section:
+    """Every layer of every network, untrained ones beside them."""
+    blocks: list[str | Picture] = [
+        _about(answer.images),
+        Picture("distributions", _distributions(answer), _CAPTIONS["distributions"]),
+        _table(answer),
+    ]
+    for name in BY_CHANCE:
+        if any(one.by_chance[name][0] == one.by_chance[name][0] for one in _all(answer)):
+            blocks.append(Picture(name, _by_depth(answer, name), _CAPTIONS[name]))
+    for pair, label, top in zip(answer.pairs, answer.labels, answer.top, strict=True):
+        blocks.append(_top_images(pair, label, top))
+    return Section(title, tuple(blocks), short=_short(answer))
+
+
+def _short(answer: ActivationsAnswer) -> Short:
+    """A network at a time, by pairs of layers."""
+    numbers = {
+        f"{name}/{role}/{label}": value
+        for label, layers in zip(answer.labels, answer.layers, strict=True)
+        for role, one in layers.items()
+        for name, value in one.numbers.items()
+    }
+    sender, receiver, *_ = answer.trained
+    lines = []
+    for name, title, form in _LINES:
+        lines += [(f"{title}, {role}", f"{name}/{role}/{{}}", form) for role in (sender, receiver)]
+        lines.append(("  untrained", f"{name}/{answer.untrained[0]}/{{}}", form))
+        if name in BY_CHANCE:
+            lines.append(("  shuffled", f"{name}_shuffled/{sender}/{{}}", form))
+    return by_layer(_SUMMARY, numbers, answer.labels, lines)
+
+
+def _all(answer: ActivationsAnswer) -> Iterator[LayerAnswer]:
+    for layers in answer.layers:
+        yield from layers.values()
+
+
+def _table(answer: ActivationsAnswer) -> str:
+    rows: list[list[Any]] = []
+    for one in _all(answer):
+        numbers = one.numbers
+        plain = [numbers[name] for name in ("dead", "saturated_values", "saturated_units", "zeros")]
+        chance = [_beside(one, name, ".3f") for name in ("selectivity", "class_variance")]
+        plain += [numbers["rms"], numbers["sparseness"]]
+        dimension = f"{_beside(one, 'dimension', '.1f')} of {one.units}"
+        rows.append([one.layer, one.role.replace("_", " "), *plain, *chance, dimension])
+    header = ["layer", "network", "dead", "saturated values", "saturated units", "zeros"]
+    header += ["rms", "sparseness", "selectivity", "class variance", "dimension"]
+    return markdown_table(rows, header, percent=header[2:6], right=header[8:])
+
+
+def _beside(one: LayerAnswer, name: str, form: str) -> str:
+    """A number with what chance leaves of it in brackets."""
+    value, chance = one.by_chance[name]
+    return f"{value:{form}} ({chance:{form}})".replace("nan", "n/a")
+
+
+def _drawn(answer: ActivationsAnswer) -> dict[str, str]:
+    """What figures call each network that they show, and its role."""
+    return {**{role: role for role in answer.trained}, _UNTRAINED: answer.untrained[0]}
+
+
+def _distributions(answer: ActivationsAnswer) -> Figure:
+    panels = {
+        label: {title: _line(layers[role].facts) for title, role in _drawn(answer).items()}
+        for label, layers in zip(answer.labels, answer.layers, strict=True)
+    }
+    label = "activation over the root of the mean square"
+    return line_panels(panels, label, "density", steps=True, controls=[_UNTRAINED])
+
+
+def _line(facts: ActivationFacts) -> tuple[Any, Any]:
+    """The density of all that is not 0, without the outermost thousandth on either side."""
+    counts, edges = (part.cpu() for part in facts.histogram)
+    # Zeros are in the bin where 0 is, if any; no other number need be there.
+    at_zero = (edges[:-1] <= 0) & (edges[1:] > 0)
+    others = (counts - at_zero * facts.zeros * counts.sum()).clamp(min=0)
+    spare = -len(others) % _BINS_A_STEP
+    others = functional.pad(others, (0, spare)).unflatten(0, (-1, _BINS_A_STEP)).sum(1)
+    width = edges[1] - edges[0]
+    edges = edges[0] + torch.arange(len(others) + 1) * width * _BINS_A_STEP
+    below = others.cumsum(0) / others.sum()
+    kept = (below > 0.001) & (below - others / others.sum() < 0.999)
+    if facts.rms == 0 or not kept.any():  # all dead
+        return [0.0], [float("nan")]
+    first, last = kept.nonzero().flatten()[[0, -1]].tolist()
+    return histogram_line(others[first : last + 1], edges[first : last + 2] / facts.rms)
+
+
+def _by_depth(answer: ActivationsAnswer, name: str) -> Figure:
+    """A line over the layers for each network, and one for what chance leaves of the sender's."""
+    depth = [*range(1, len(answer.layers) + 1)]
+    series = {
+        title: (depth, [layers[role].by_chance[name][0] for layers in answer.layers])
+        for title, role in _drawn(answer).items()
+    }
+    sender = answer.trained[0]
+    series["shuffled"] = depth, [layers[sender].by_chance[name][1] for layers in answer.layers]
+    return curves(series, "", "layer, from the first to the last", name.replace("_", " "))
+
+
+def _top_images(pair: tuple[str, str], label: str, top: TopImages) -> Picture:
+    names = [
+        f"{i}, {j}: r {r:.2f}"
+        for (i, j), r in zip(top.matched.T.tolist(), top.correlations.tolist(), strict=True)
+    ]
+    caption = _TOP.format(
+        images=top.images[0].shape[1],
+        one=pair[0],
+        other=pair[1],
+        mean=top.mean,
+        chance=top.untrained,
+    )
+    grid = image_grid(dict(zip(("sender", "receiver"), top.images, strict=True)), names)
+    return Picture(f"top-{label}".replace("/", "-"), grid, caption)
+
+
+def _about(examples: int) -> str:
+    return (
+        f"Every number is over {examples} held-out images; *untrained* networks have the same "
+        "architecture and random weights. *Dead* units have one value for all images and places. "
+        "*Saturated* are values within 2.5 % of the range of a bounded nonlinearity (tanh beyond "
+        "±0.95), and units of which 95 % of the values are. *Zeros* are values of exactly 0. "
+        "*Rms* is the root of the mean square of all values. *Sparseness* is that of Vinje & "
+        "Gallant 2000: 0 if all of a unit's values are of one size, 1 if one alone is not 0. "
+        "*Selectivity* is the index of Morcos et al. 2018, for layers that are never negative; "
+        "*class variance* is the share of a unit's variance between classes (eta squared), of "
+        "any sign. *Dimension* is the participation ratio of the covariance of units. The last "
+        "three are of means over places, and behind each stands, in brackets, what chance leaves "
+        "of it: with the labels shuffled, or each unit's values."
+    )
