@@ -1,7 +1,8 @@
 """What circuits are worth: networks with a group silenced, or made from the other network's."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -9,6 +10,8 @@ from torch import Tensor
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.measures import r_squared
+from frankenstein.networks.network import Network
+from frankenstein.questions.circuits.answer import CircuitLayer, Effects, Graft, Silenced
 from frankenstein.questions.circuits.edit import (
     Edit,
     ablate,
@@ -16,119 +19,140 @@ from frankenstein.questions.circuits.edit import (
     score_edits,
     transplant,
 )
-from frankenstein.questions.circuits.layers import CircuitLayer
-from frankenstein.questions.study import Study
+from frankenstein.questions.circuits.find import CircuitGroups
+from frankenstein.questions.subject import Pair, Subject
 from frankenstein.report.progress import progress
 from frankenstein.surgery import Cut, Joint, join
 from frankenstein.surgery.fold import fold
 
-_EXAMPLES = (
-    1000  # held-out images to score on, and training images to solve on: each edit is a pass
-)
+_EXAMPLES = 1000  # held-out images to score on, training images to solve on: an edit is a pass
 _GROUPS = 8  # of a layer, the largest
 _DRAWS = 3  # random groups of each size
 
-Scores = dict[str, dict[str, float]]
+Scores = Mapping[str, Mapping[str, float]]  # by edit: "accuracy", "agreement", ...
 
 
-@dataclass(frozen=True)
-class Effects:
-    """Scores of every edit by its name; `reason` says why there are none."""
-
-    ablated: dict[str, Scores] = field(default_factory=dict)  # whose: "none", "group 0", ...
-    grafted: Scores = field(default_factory=dict)  # of the receiver: "0 into 3", ...
-    explained: dict[str, float] = field(default_factory=dict)  # r² of these, on training images
-    reason: str | None = None
-
-    def control(self, whose: str, size: int, what: str = "accuracy") -> list[float]:
-        """The scores of a network with so many random units silenced."""
-        return [self.ablated[whose][f"random {size} {k}"][what] for k in range(_DRAWS)]
-
-    def grafted_control(self, name: str, what: str) -> list[float]:
-        """The scores of a graft from as many random units; none where there are no others."""
-        names = [f"{name}, random {k}" for k in range(_DRAWS)]
-        return [self.grafted[random][what] for random in names if random in self.grafted]
-
-
-def effects(study: Study, layer: CircuitLayer) -> Effects:
+def edit_groups(subject: Subject, pair: Pair, layer: CircuitLayer) -> Effects:
     """Silence every group of every network, and graft the sender's groups into the receiver."""
+    sender, receiver = subject.sender, subject.receiver
     try:
-        joints = {whose: _joint(study, layer, whose) for whose in study.trained}
-        joint = join(study.sender, study.receiver, *layer.pair)
+        halves = {one.role: _halves(one, subject.layer_of(one, pair)) for one in subject.networks}
+        joint = join(sender.module, receiver.module, *pair)
     except UserError as error:
-        return Effects(reason=str(error))
-    generator = study.generator()
+        return Effects({}, reason=str(error))
+    generator = subject.generator()
     edits = {
-        whose: _ablations(layer, whose, study.train.of[whose][layer.layer(whose)], generator)
-        for whose in study.trained
+        one.role: _silencing(layer.circuits[one.role], subject.rows("train", one, pair), generator)
+        for one in subject.networks
     }
-    grafts, explained = _grafts(study, layer, joint, generator)
-    batches = study.data.val_batches(min(_EXAMPLES, study.options["examples"]))
+    grafts, explained = _grafts(subject, pair, layer, joint, generator)
+    batches = subject.data.val_batches(min(_EXAMPLES, subject.examples))
+    source = torch.nn.Sequential(fold(joint.sender.front), joint.align)
     scores: dict[str, Scores] = {}
-    for whose, halves in joints.items():
-        source = torch.nn.Sequential(fold(joint.sender.front), joint.align)
-        scores[whose] = score_edits(
-            Cut(fold(halves.front), fold(halves.end)),
-            edits[whose] | (grafts if whose == "receiver" else {}),
-            progress(batches, f"editing {layer.label} of the {whose}", study.quiet),
-            source if whose == "receiver" and grafts else None,
-            study.device,
+    for one in subject.networks:
+        grafted = grafts if one is receiver else {}
+        scores[one.role] = score_edits(
+            Cut(*map(fold, halves[one.role])),
+            edits[one.role] | grafted,
+            progress(batches, f"editing {layer.label} of the {one.role}", subject.quiet),
+            source if grafted else None,
+            subject.device,
         )
-    grafted = {name: scores["receiver"].pop(name) for name in grafts}
-    return Effects(scores, grafted, explained)
+    return Effects(
+        {role: _silenced(layer.circuits[role], scored) for role, scored in scores.items()},
+        [
+            _graft(s, r, scores[receiver.role], explained)
+            for s, r in layer.pairs()
+            if f"{s} into {r}" in grafts
+        ],
+    )
 
 
-def shown(groups: Sequence[Tensor]) -> range:
-    """The groups that are silenced: the largest."""
-    return range(min(_GROUPS, len(groups)))
+def _halves(network: Network, layer: str) -> Cut:
+    return join(network.module, network.module, layer, layer).receiver
 
 
-def _joint(study: Study, layer: CircuitLayer, whose: str) -> Cut:
-    network, name = study.trained[whose], layer.layer(whose)
-    return join(network, network, name, name).receiver
+def _largest(circuits: CircuitGroups) -> Sequence[Tensor]:
+    """The groups that are edited."""
+    return circuits.groups[:_GROUPS]
 
 
-def _ablations(
-    layer: CircuitLayer, whose: str, z: Tensor, generator: torch.Generator
-) -> dict[str, Edit]:
+def _silencing(circuits: CircuitGroups, z: Tensor, generator: torch.Generator) -> dict[str, Edit]:
     """Every group at its mean over training images, and as many random living units."""
-    found, mean = layer.found[whose], z.double().mean(0)
-    groups = [found.groups[i] for i in shown(found.groups)]
+    groups, mean = _largest(circuits), z.double().mean(0)
     edits = {f"group {i}": ablate(group, mean) for i, group in enumerate(groups)}
     for size in sorted({len(group) for group in groups}):
         for k in range(_DRAWS):
-            units = _some(_others(z, found.dead), size, generator)
+            units = _some(_others(z, circuits.dead), size, generator)
             edits[f"random {size} {k}"] = ablate(units, mean)
     return edits
 
 
 def _grafts(
-    study: Study, layer: CircuitLayer, joint: Joint, generator: torch.Generator
+    subject: Subject, pair: Pair, layer: CircuitLayer, joint: Joint, generator: torch.Generator
 ) -> tuple[dict[str, Edit], dict[str, float]]:
-    """Matched groups of the sender into the receiver, and random units of the sender likewise."""
-    groups = {whose: layer.found[whose].groups for whose in ("sender", "receiver")}
-    pairs = [(s, r) for s, r in layer.pairs("sender", "receiver") if r in shown(groups["receiver"])]
+    """Matched groups of the sender into the receiver, and random units of the sender likewise.
+
+    Each with the r² of its least squares on training images.
+    """
+    ours = layer.circuits[subject.sender.role]
+    theirs = _largest(layer.circuits[subject.receiver.role])
+    pairs = [(s, r) for s, r in layer.pairs() if r < len(theirs)]
     if not pairs:
         return {}, {}
     moments, fronts = Moments(), (fold(joint.sender.front), fold(joint.receiver.front))
-    batches = study.data.train_batches(min(_EXAMPLES, study.options["examples"]))
-    for images, _ in progress(batches, f"solving {layer.label}", study.quiet):
-        source, target = (front(images.to(study.device)) for front in fronts)
+    batches = subject.data.train_batches(min(_EXAMPLES, subject.examples))
+    for images, _ in progress(batches, f"solving {layer.label}", subject.quiet):
+        source, target = (front(images.to(subject.device)) for front in fronts)
         moments.update(joint.align(source), target)
     grafts: dict[str, Edit] = {}
     explained: dict[str, float] = {}
-    dead, z = layer.found["sender"].dead, study.train.sender[layer.pair[0]]
+
+    def add(name: str, units: Tensor, into: Tensor) -> None:
+        grafts[name] = transplant(units, into, moments)
+        explained[name] = float(r_squared(moments_between(moments, units, into)))
+
+    z = subject.rows("train", subject.sender, pair)
     for s, r in pairs:
-        of, into = groups["sender"][s], groups["receiver"][r]
-        grafts[f"{s} into {r}"] = transplant(of, into, moments)
-        explained[f"{s} into {r}"] = float(r_squared(moments_between(moments, of, into)))
-        others = _others(z, torch.cat([dead, of]))
+        units, into = ours.groups[s], theirs[r]
+        add(f"{s} into {r}", units, into)
+        others = _others(z, torch.cat([ours.dead, units]))
         for k in range(_DRAWS if len(others) else 0):
-            random = _some(others, min(len(of), len(others)), generator)
-            grafts[f"{s} into {r}, random {k}"] = transplant(random, into, moments)
-            fitted = r_squared(moments_between(moments, random, into))
-            explained[f"{s} into {r}, random {k}"] = float(fitted)
+            random = _some(others, min(len(units), len(others)), generator)
+            add(f"{s} into {r}, random {k}", random, into)
     return grafts, explained
+
+
+def _silenced(circuits: CircuitGroups, scores: Scores) -> list[Silenced]:
+    """The change of accuracy by every group, and by as many random units."""
+    whole = scores["none"]["accuracy"]
+    return [
+        Silenced(
+            scores[f"group {i}"]["accuracy"] - whole,
+            tuple(scores[f"random {len(group)} {k}"]["accuracy"] - whole for k in range(_DRAWS)),
+        )
+        for i, group in enumerate(_largest(circuits))
+    ]
+
+
+def _graft(s: int, r: int, scores: Scores, explained: Mapping[str, float]) -> Graft:
+    name = f"{s} into {r}"
+    draws = [f"{name}, random {k}" for k in range(_DRAWS)]
+    draws = [draw for draw in draws if draw in scores]
+
+    def random(values: Sequence[float]) -> float:
+        return fmean(values) if values else math.nan
+
+    return Graft(
+        s,
+        r,
+        explained[name],
+        random([explained[draw] for draw in draws]),
+        scores["none"],
+        scores[f"group {r}"],
+        scores[name],
+        {what: random([scores[d][what] for d in draws]) for what in ("accuracy", "agreement")},
+    )
 
 
 def _others(z: Tensor, without: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ _SHUFFLES = 19  # what is above 19 nulls is above a 20th but once in 20: a test 
 _ROUNDING = 1e-9  # similarities nearer than this are the same one, computed in another order
 
 
-class Circuits(NamedTuple):
+class CircuitGroups(NamedTuple):
     """The groups of a layer, the largest first, and what they were found by."""
 
     groups: tuple[Tensor, ...]  # numbers of units, ascending; at least two in each
@@ -36,7 +36,7 @@ def find_circuits(
     similarity: str = "correlation",
     shuffles: int = _SHUFFLES,
     seed: int = 0,
-) -> Circuits:
+) -> CircuitGroups:
     """Groups of two or more units that are active together; a unit is in one of them or in none.
 
     "components" links every two units whose similarity is at least the threshold and takes the
@@ -68,7 +68,7 @@ def find_circuits(
     living = (rows.abs().sum(0) > 0).nonzero()[:, 0]
     dead = (rows.abs().sum(0) == 0).nonzero()[:, 0]
     if len(living) < 2:
-        return Circuits((), math.nan, dead, math.nan, 0)
+        return CircuitGroups((), math.nan, dead, math.nan, 0)
     rows = rows[:, living]
     generator = torch.Generator().manual_seed(seed)
     null = _largest_by_chance(rows, shuffles, generator)
@@ -77,7 +77,7 @@ def find_circuits(
         threshold = _most_groups(tree, null)
     groups = [living[group.to(living.device)] for group in _cut(tree, threshold)]
     chance = _tree(_shuffled(rows, generator), method)
-    return Circuits(tuple(groups), threshold, dead, null, len(_cut(chance, threshold)))
+    return CircuitGroups(tuple(groups), threshold, dead, null, len(_cut(chance, threshold)))
 
 
 def _rows(z: Tensor, similarity: str) -> Tensor:  # (N, C) float64

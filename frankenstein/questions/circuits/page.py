@@ -1,0 +1,229 @@
+"""What a report says of circuits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from frankenstein.questions.circuits.answer import CircuitLayer, CircuitsAnswer, Effects
+from frankenstein.questions.circuits.match import profile_similarity
+from frankenstein.report import Picture, Section, by_layer, heatmap, markdown_table
+from frankenstein.report.panels import point_panels
+
+_SUMMARY = (
+    "Groups of units that act together, matched by what they do. Accuracy lost when a group is "
+    "silenced, and agreement with the receiver when one is grafted, beside as many random units."
+)
+_LINES = (
+    ("groups, sender", "groups/sender/{}", ".0f"),
+    ("groups, receiver", "groups/receiver/{}", ".0f"),
+    ("  shuffled images", "null_groups/sender/{}", ".0f"),
+    ("  untrained", "untrained_groups/{}", ".1f"),
+    ("matched", "matched/{}", ".0f"),
+    ("their similarity", "matched_similarity/{}", ".2f"),
+    ("  untrained", "untrained_similarity/{}", ".2f"),
+    ("silenced in the receiver", "mean_ablated/receiver/{}", "%"),
+    ("  random units", "mean_ablated_random/receiver/{}", "%"),
+    ("grafted, agreement", "mean_grafted_agreement/{}", "%"),
+    ("  random units", "mean_grafted_random_agreement/{}", "%"),
+    ("  group silenced", "mean_silenced_agreement/{}", "%"),
+)
+_MAP_NAMES = {"pca": "principal components", "tsne": "t-SNE", "umap": "UMAP"}
+_MAP_TEXTS = {
+    "pca": "distances are kept as well as two axes can",
+    "tsne": "neighbours stay neighbours, but how far apart or large clusters are says nothing",
+    "umap": "neighbours stay neighbours, but how far apart or large clusters are says nothing",
+}
+_GROUPINGS = {
+    "components": "those that are linked, directly or through others, by similarities of at least "
+    "a threshold",
+    "average": "those that join, two groups at a time, while the mean similarity between the two "
+    "is at least a threshold",
+}
+_AGREE = ("agreement: silenced", "agreement: grafted", "agreement: random")
+
+
+def circuits_section(title: str, answer: CircuitsAnswer) -> Section:
+    """Overviews, maps, then every layer's groups and grafts."""
+    details: list[str | Picture] = []
+    for layer, effects in zip(answer.layers, answer.effects, strict=True):
+        details += [f"### Circuits of {layer.label}", *_pictures(answer, layer)]
+        details.append(_group_table(answer, layer, effects))
+        details += _graft_table(layer, effects)
+    blocks = (_about(answer), _overview(answer), _means(answer), *_maps(answer), *details)
+    labels = [layer.label for layer in answer.layers]
+    return Section(title, blocks, short=by_layer(_SUMMARY, answer.numbers, labels, _LINES))
+
+
+def _overview(answer: CircuitsAnswer) -> str:
+    """How many groups there are and how alike, each beside what chance and no learning give."""
+    rows: list[list[Any]] = []
+    for layer in answer.layers:
+        for role, one in layer.circuits.items():
+            row = [layer.label, role, len(one.groups), sum(map(len, one.groups)), len(one.dead)]
+            rows.append([*row, one.threshold, one.null, one.null_groups])
+    header = ["layer", "network", "groups", "units in them", "dead", "threshold"]
+    tables = [markdown_table(rows, [*header, "largest by chance", "groups by chance"])]
+    rows = [[layer.label, *layer.matches.values()] for layer in answer.layers]
+    header = ["layer", "matched", "mean similarity", "largest by chance", "untrained: groups"]
+    tables.append(markdown_table(rows, [*header, "untrained: matched", "untrained: similarity"]))
+    return "\n\n".join(tables)
+
+
+def _means(answer: CircuitsAnswer) -> str:
+    """What groups are worth on the whole: means over a layer's groups, beside random units."""
+    rows: list[list[Any]] = [
+        [layer.label, *means.values()]
+        for layer, effects in zip(answer.layers, answer.effects, strict=True)
+        if (means := effects.means(layer.label))
+    ]
+    header = ["layer", "silenced in sender", "random", "silenced in receiver", "random units"]
+    text = (
+        "Means over the groups of a layer: the change in accuracy with a group silenced, beside as "
+        "many random units, and the agreement with the whole receiver when a group is silenced, "
+        "made from the sender's matched group, or made from random units of the sender."
+    )
+    percent = [*header[1:], *_AGREE]
+    return f"{text}\n\n{markdown_table(rows, [*header, *_AGREE], percent)}" if rows else ""
+
+
+def _maps(answer: CircuitsAnswer) -> list[str | Picture]:
+    """All groups of all networks on a plane, a panel for each layer."""
+    return [
+        Picture(
+            f"map-{kind}",
+            point_panels(panels),
+            "Every point is a group of units; what is near does alike things over the held-out "
+            f"images ({_MAP_NAMES[kind]}: {_MAP_TEXTS[kind]}). Points of all networks side by side "
+            "are circuits that all have.",
+        )
+        for kind, panels in answer.maps.items()
+        if panels
+    ]
+
+
+def _pictures(answer: CircuitsAnswer, layer: CircuitLayer) -> list[str | Picture]:
+    """Groups against groups, and groups against classes."""
+    named = {role: names for role in layer.circuits if (names := layer.names(role))}
+    if not named:
+        return ["No two units are active together."]
+    names = [name for own in named.values() for name in own]
+    responses = torch.cat([layer.responses[role] for role in named])
+    largest = float(responses.abs().nan_to_num(0).max()) or 1.0
+    classes = heatmap(
+        responses,
+        names,
+        answer.classes,
+        f"{layer.label}: groups by class",
+        column_label="class",
+        limits=(-largest, largest),
+    )
+    text = (
+        "Mean activation of every group over the held-out images of each class, in standard "
+        "deviations of its units: red classes are what it answers to. With labels shuffled the "
+        f"largest is {max(layer.chance[role] for role in named):.2f}; the table names classes "
+        "above that and 0.5."
+    )
+    pictures: list[str | Picture] = [Picture(f"{layer.label}-classes", classes, text)]
+    return [_similarities(layer, named), *pictures] if len(named) > 1 else pictures
+
+
+def _similarities(layer: CircuitLayer, named: dict[str, list[str]]) -> Picture:
+    first, *others = named
+    values = profile_similarity(
+        layer.profiles[first], torch.cat([layer.profiles[role] for role in others])
+    )
+    columns = [name for role in others for name in named[role]]
+    title = f"{layer.label}: similarity of groups"
+    figure = heatmap(values, named[first], columns, title, f"groups of the {first}", limits=(-1, 1))
+    text = (
+        "Correlation over held-out images of what the groups of one network do with what those of "
+        "the others do. A row with one red cell is a circuit that both have; a red block is one "
+        "that the two have cut up in different ways."
+    )
+    return Picture(f"{layer.label}-similarity", figure, text)
+
+
+def _group_table(answer: CircuitsAnswer, layer: CircuitLayer, effects: Effects) -> str:
+    """A row for every group: its units, its partners, its classes, and what silencing it costs."""
+    rows: list[list[Any]] = []
+    for role, circuits in layer.circuits.items():
+        others = [other for other in layer.circuits if other != role]
+        silenced = effects.silenced.get(role, [])
+        for i, (name, group) in enumerate(zip(layer.names(role), circuits.groups, strict=True)):
+            classes = ", ".join(answer.classes[k] for k in layer.classes(role, i)) or "none"
+            row = [role, name, len(group), _listed(group.tolist())]
+            row += [_partners(layer, role, i, others), classes]
+            if i < len(silenced):
+                random = silenced[i].random
+                row += [silenced[i].change, sum(random) / len(random), min(random)]
+            else:
+                row += [None, None, None]
+            rows.append(row)
+    header = ["network", "group", "size", "units", "like", "classes"]
+    costs = ["silenced", "random units", "worst of them"]
+    reason = f"\n\nNothing was silenced: {effects.reason}." if effects.reason else ""
+    return (markdown_table(rows, [*header, *costs], costs) if rows else "") + reason
+
+
+def _graft_table(layer: CircuitLayer, effects: Effects) -> list[str | Picture]:
+    """A row for every matched group that is grafted from the sender into the receiver."""
+    if not effects.grafts:
+        return []
+    sender, receiver, *_ = map(layer.names, layer.circuits)
+    rows: list[list[Any]] = []
+    for graft in effects.grafts:
+        row: list[Any] = [f"{sender[graft.sender]} into {receiver[graft.receiver]}"]
+        row += [graft.explained, graft.explained_random, graft.whole["accuracy"]]
+        for what in ("accuracy", "agreement"):
+            row += [graft.silenced[what], graft.grafted[what], graft.random[what]]
+        rows.append(row)
+    header = ["graft", "r²", "r², random", "receiver", "silenced", "grafted", "random units"]
+    text = (
+        "The receiver with the units of a group made from the sender's matched group, by least "
+        "squares between the two groups alone (r² on training images), beside the receiver as it "
+        "is, with the group silenced, and with it made from as many random other units of the "
+        "sender. Agreement is the share of predictions that stay the receiver's own."
+    )
+    return [text, markdown_table(rows, [*header, *_AGREE], [*header[3:], *_AGREE])]
+
+
+def _about(answer: CircuitsAnswer) -> str:
+    train, held_out = answer.images
+    return (
+        "A circuit is a group of two or more units of one layer that are active together over "
+        f"{train} training images (means over places): {_GROUPINGS[answer.grouping]}. Similarity "
+        f"is the {answer.similarity}{_threshold(answer.threshold)} (*largest by chance*). *Groups "
+        "by chance* are those at the same threshold once all units' images are shuffled. Units "
+        "that do not vary are dead and in no group.\n\n"
+        f"What a group does is the mean of its standardized units on {held_out} held-out images. "
+        "Groups of two networks are matched one to one by the correlation of that, where it is "
+        "above the largest between groups of shuffled images; with more networks, each with the "
+        "one network that is most like all. *Untrained* is the same of two networks with random "
+        "weights: likeness that needs no learning.\n\n"
+        "*Silenced* is the change in accuracy when all units of a group stay at their mean, "
+        "beside as many random living units of the layer (mean and worst of three draws). Edited "
+        "networks are scored on at most 1000 held-out images, for the eight largest groups."
+    )
+
+
+def _threshold(asked: float | None) -> str:
+    chance = "the largest similarity of units whose images are shuffled"
+    if asked is None:
+        return f", the threshold the one that leaves the most groups, never below {chance}"
+    return f", the threshold {asked:g}, as asked; below it there should be {chance}"
+
+
+def _partners(layer: CircuitLayer, role: str, group: int, others: Sequence[str]) -> str:
+    partners = []
+    for other in others:
+        partner = layer.partner(role, group, other)
+        if partner is not None:
+            alike = layer.similarity(role, group, other, partner)
+            partners.append(f"{layer.names(other)[partner]} ({alike:.2f})")
+    return ", ".join(partners) or "none"
+
+
+def _listed(units: list[int], most: int = 12) -> str:
+    more = f" and {len(units) - most} more" if len(units) > most else ""
+    return ", ".join(map(str, units[:most])) + more
