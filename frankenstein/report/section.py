@@ -14,12 +14,6 @@ class Section:
 
     title: str
     blocks: tuple[str | Picture, ...]  # in the order of reading; a table is `markdown_table(...)`
-    scores: dict[str, float] = field(default_factory=dict)  # until the last question is converted
     short: Short | None = None  # what the terminal shows
     # What the run's folder is to hold beside the report: file name, and what writes it to a path.
     saves: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)
-
-    @property
-    def numbers(self) -> Mapping[str, float]:
-        """As an answer has them; until the last question is converted."""
-        return self.scores

@@ -104,7 +104,8 @@ def _table(answer: ActivationsAnswer) -> str:
         chance = [_beside(one, name, ".3f") for name in ("selectivity", "class_variance")]
         plain += [numbers["rms"], numbers["sparseness"]]
         dimension = f"{_beside(one, 'dimension', '.1f')} of {one.units}"
-        rows.append([one.layer, one.role.replace("_", " "), *plain, *chance, dimension])
+        network = one.role if one.role in answer.trained else one.role.replace("_", " ")
+        rows.append([one.layer, network, *plain, *chance, dimension])
     header = ["layer", "network", "dead", "saturated values", "saturated units", "zeros"]
     header += ["rms", "sparseness", "selectivity", "class variance", "dimension"]
     return markdown_table(rows, header, percent=header[2:6], right=header[8:])

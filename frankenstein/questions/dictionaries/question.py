@@ -95,14 +95,14 @@ def _matchings(
     one, other, one_again, other_again, random = pooled_strengths(
         [fitted.features for fitted in (*first, *again, untrained)], batches, subject.device
     )
-    units = (subject.rows("val", one, pair) for one in (subject.sender, subject.receiver))
+    x, y = (subject.rows("val", one, pair) for one in (subject.sender, subject.receiver))
     match = partial(match_features, seed=subject.seed)
     return {
         "networks": match(one, other),
         "two_seeds_sender": match(one, one_again),
         "two_seeds_receiver": match(other, other_again),
         "untrained_receiver": match(one, random),
-        "units": match(*units),
+        "units": match(x, y),
     }
 
 
