@@ -261,7 +261,7 @@ def test_a_signal_before_training_leaves_nothing(few_digits, pair, monkeypatch, 
         (("analyze", "--autoencoder"), "frankenstein.tasks.SparseAutoencoder.training_step"),
         (
             ("compare", "pool1", "pool1"),
-            "frankenstein.similarity.subject.representation_similarities",
+            "frankenstein.similarity.run.measure_layers",
         ),
         (("evaluate",), "frankenstein.stitching.evaluate_run.evaluate_network"),
     ],
