@@ -50,7 +50,7 @@ class MeasuredFields(Plan):
         None, "layer of the receiver behind a run's cut to compare at; the cut itself if absent"
     )
     flattening: Literal["per_location", "per_sample", "pooled"] | None = option(
-        None, "what a row is; if absent what suits each measure, and is said in the result"
+        None, "what a row is; if absent what suits each measure; the result names it"
     )
 
 

@@ -90,7 +90,7 @@ def _layers_or_measures(plan: ComparePlan) -> Iterator[None]:
     """Say of a layer that is not there which measure it may have been meant to be.
 
     Raises:
-        UserError: with that said, in place of the one that was raised.
+        UserError: with that suggestion, in place of the one that was raised.
     """
     try:
         yield

@@ -41,13 +41,13 @@ def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair):
     everything = matrix(folder)
     assert list(everything) == [(row, column) for row in layers for column in layers]
     summary = json.loads((folder / "summary.json").read_text())
-    accuracies = {whose: summary.pop(f"accuracy/{whose}") for whose in ("sender", "receiver")}
+    accuracies = {role: summary.pop(f"accuracy/{role}") for role in ("sender", "receiver")}
     assert summary.pop("accuracy/most_frequent") == 10 / 60
     assert summary == {f"unbiased_cka/{r}/{c}": value for (r, c), value in everything.items()}
     batches = list(few().val_batches())
-    for whose, path in zip(accuracies, pair, strict=True):
+    for role, path in zip(accuracies, pair, strict=True):
         expected = evaluate_network(load_network(path), batches)["accuracy"]
-        assert accuracies[whose] == pytest.approx(expected)
+        assert accuracies[role] == pytest.approx(expected)
 
     record = json.loads((folder / "run.json").read_text())
     assert record["networks"]["receiver"] == network_sha256(load_network(pair[1]))
@@ -75,19 +75,19 @@ def test_a_run_is_replayed_by_its_config(run, pair):
 
 
 def test_networks_of_unlike_layers_can_be_compared(run, saved):
-    found = matrix(run("compare", saved("lenet"), saved("dense")))
-    assert ("pool2", "relu3") in found
+    numbers = matrix(run("compare", saved("lenet"), saved("dense")))
+    assert ("pool2", "relu3") in numbers
 
 
 def test_the_matrix_is_printed_and_what_a_person_wants_comes_last(few_digits, pair, capsys):
     assert main(["compare", *pair, "--run-name", "a", "--accelerator", "cpu"]) == 0
-    said = capsys.readouterr().out
-    assert "comparing layers" in said
-    assert "unbiased_cka, per_sample, 60 held-out images" in said
-    *_, report, board = said.strip().splitlines()
+    text = capsys.readouterr().out
+    assert "comparing layers" in text
+    assert "unbiased_cka, per_sample, 60 held-out images" in text
+    *_, report, board = text.strip().splitlines()
     assert report == "report:     results/compare/a/report.md"
     assert board == "look at it: tensorboard --logdir results/compare/a"
-    assert "pool2" in said
+    assert "pool2" in text
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def few():
 
 def test_networks_that_tell_other_classes_apart_have_no_accuracy(run, saved):
     folder = run("compare", saved("lenet"), saved("lenet", 1, num_classes=7), "relu1", "relu1")
-    found = summary(folder)
-    assert ("accuracy/sender" in found, "accuracy/receiver" in found) == (True, False)
+    numbers = summary(folder)
+    assert ("accuracy/sender" in numbers, "accuracy/receiver" in numbers) == (True, False)
     row = next(r for r in (folder / "report.md").read_text().splitlines() if r[:4] == "| re")
     assert "n/a" in row
 
@@ -184,17 +184,17 @@ def test_a_runs_stitch_is_compared_with_the_target_at_the_cut_and_behind(run, pa
     made = run("stitch", *pair, "pool1", "pool1", "-e", "1", "-b", "32", "--run-name", "made")
     known = summary(made)
     folder = run("compare", made, "--stitch", "ps_inv", "cka", "l2")
-    found = summary(folder)
-    assert list(found)[:2] == ["cka/ps_inv/pool1", "l2/ps_inv/pool1"]
-    for whose in ("sender", "receiver"):
-        assert found[f"accuracy/{whose}"] == pytest.approx(known[f"accuracy/{whose}"])
-    assert found["cka/ps_inv/pool1"] == pytest.approx(known["linear_cka/ps_inv"], abs=1e-6)
-    assert summary(run("compare", "--config", folder / "config.yaml")) == found
+    numbers = summary(folder)
+    assert list(numbers)[:2] == ["cka/ps_inv/pool1", "l2/ps_inv/pool1"]
+    for role in ("sender", "receiver"):
+        assert numbers[f"accuracy/{role}"] == pytest.approx(known[f"accuracy/{role}"])
+    assert numbers["cka/ps_inv/pool1"] == pytest.approx(known["linear_cka/ps_inv"], abs=1e-6)
+    assert summary(run("compare", "--config", folder / "config.yaml")) == numbers
     assert f"`{pair[0]}`" in (folder / "report.md").read_text()  # of which networks it is
 
     # Without more words it is the stitch as trained, by the measures of the run.
-    found = similarities(run("compare", made))
-    assert found == {
+    numbers = similarities(run("compare", made))
+    assert numbers == {
         f"{measure}/after/pool1": pytest.approx(known[f"{measure}/after"], abs=1e-6)
         for measure in ("unbiased_cka", "linear_cka", "mean_cca")
     }
@@ -227,12 +227,12 @@ def test_one_network_alone_is_not_compared(mistake, pair):
 
 
 def test_networks_of_other_images_are_one_line(mistake, saved):
-    said = mistake("compare", saved("lenet"), saved("mlp"))
-    assert "of (1, 28, 28); take networks that are made for the same images" in said
+    text = mistake("compare", saved("lenet"), saved("mlp"))
+    assert "of (1, 28, 28); take networks that are made for the same images" in text
 
 
 def test_a_gpu_that_is_not_there_is_one_line(mistake, pair):
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    said = mistake("compare", *pair, "--accelerator", "gpu")
-    assert "--accelerator gpu: this machine has no GPU that torch can use; choose cpu" in said
+    text = mistake("compare", *pair, "--accelerator", "gpu")
+    assert "--accelerator gpu: this machine has no GPU that torch can use; choose cpu" in text

@@ -100,27 +100,27 @@ def test_a_run_of_stitch_has_them_too(run, pair):
 def test_what_is_kept_is_said_first(few_digits, pair, capsys):
     words = ("relu1", "relu1,fc1", "--permutations", "19", "--accelerator", "cpu", "--keep", "30")
     assert main(["compare", *pair, *words]) == 0
-    said = capsys.readouterr().out
+    text = capsys.readouterr().out
     size = 30 * 4 * (6 * 28 * 28 * 2 + 120) / 1e6
-    assert said.startswith(f"keeping 30 of 60 images for intervals and nulls: {size:.1f} MB\n")
-    assert "drawing examples" in said
-    assert "of 30 kept images: shuffled examples give" in said
+    assert text.startswith(f"keeping 30 of 60 images for intervals and nulls: {size:.1f} MB\n")
+    assert "drawing examples" in text
+    assert "of 30 kept images: shuffled examples give" in text
 
 
 def test_long_drawing_is_announced_with_its_time(few_digits, pair, capsys, monkeypatch):
     monkeypatch.setattr(comparing, "LONG", 0)
     words = ("relu1", "relu1", "unbiased_cka", "mutual_knn", "--permutations", "19")
     assert main(["compare", *pair, *words, "--accelerator", "cpu"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
+    text = " ".join(capsys.readouterr().out.split())
     assert re.search(
         r"19 shuffles take about \d+ s \(unbiased_cka \d+ s, mutual_knn \d+ s\); fewer",
-        said,
+        text,
     )
 
 
 def test_help_tells_of_measures_layers_and_how_sure(capsys):
     assert main(["compare", "--help"]) == 0
-    said = capsys.readouterr().out
+    text = capsys.readouterr().out
     for text in (
         "how sure:",
         "--bootstrap N",
@@ -128,4 +128,4 @@ def test_help_tells_of_measures_layers_and_how_sure(capsys):
         "unbiased_cka",
         "'bn*' relu1,relu3",
     ):
-        assert text in said
+        assert text in text
