@@ -12,7 +12,7 @@ LEVELS = [
     {"errors"},
     {"catalog"},
     {"shapes", "files", "signals"},
-    {"examples"},
+    {"examples", "assignment"},
     {"moments", "grams", "labels"},
     {"few_rows", "folds", "cross_moments", "buffers"},
     {"linear"},

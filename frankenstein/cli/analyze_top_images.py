@@ -37,7 +37,7 @@ def top_images(
     matched, alike = _likes(sample.sender[pair[0]], sample.receiver[pair[1]])
     control = (sample.of[f"untrained_{whose}"][layer] for whose, layer in keys)
     mean, chance = float(alike.mean()), float(_likes(*control)[1].mean())
-    best = alike.argsort(descending=True)
+    best = alike.round(decimals=9).argsort(descending=True, stable=True)
     shown = best[torch.linspace(0, len(best) - 1, min(_UNITS, len(best))).round().long()]
     blocks = {}
     for side, key, name in zip(matched[:, shown], keys, ("sender", "receiver"), strict=True):

@@ -61,7 +61,7 @@ class CircuitLayer:
     def classes(self, whose: str, group: int, names: tuple[str, ...]) -> str:
         """The classes that a group answers to by more than chance, the strongest first."""
         response = self.responses[whose][group].nan_to_num(-1)
-        order = response.argsort(descending=True).tolist()
+        order = response.argsort(descending=True, stable=True).tolist()
         least = max(_SPEAKS, self.chance[whose])
         return ", ".join(names[k] for k in order if response[k] > least) or "none"
 

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from frankenstein.assignment import first_best
 from frankenstein.catalog import MEASURES
 from frankenstein.cli.how_sure import columns, explained
 from frankenstein.cli.run_folder import RunFolder
@@ -91,7 +92,7 @@ def _section(matrix: LabelledMatrix, sure: Certainty | None) -> Iterator[str | P
 def _best(matrix: LabelledMatrix, more: Mapping[str, Tensor]) -> tuple[list[list[Any]], list[str]]:
     """For every layer of the sender the one of the receiver that is most like it."""
     alike = matrix.values if _larger_is_closer(matrix) else -matrix.values
-    best = alike.nan_to_num(-torch.inf).argmax(1).tolist()
+    best = first_best(alike.nan_to_num(-torch.inf)).tolist()
     rows = [
         [layer, matrix.columns[j], float(matrix.values[i, j])]
         + [float(part[i, j]) for part in more.values()]

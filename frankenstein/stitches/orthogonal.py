@@ -4,8 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from frankenstein.linear import completed
 from frankenstein.moments import Moments
 from frankenstein.stitches.stitch import Stitch, same_number_of_units
+
+_OPEN = 1e-9  # of the largest singular value
+_RIGHT_ANGLE = 1e-6  # cosines below are those of directions at right angles
 
 
 class Orthogonal(Stitch):
@@ -25,6 +29,12 @@ class Orthogonal(Stitch):
     def solve(self, moments: Moments) -> "Orthogonal":
         """The rotation of least squared error.
 
+        Where units are dead or dependent, or there are few examples, the data leave part of it
+        open: directions in which the covariance of source and target is under 1e-9 of its largest
+        singular value, which change the error by no larger share. There it is the rotation
+        nearest to the identity (of largest trace; no matter where open directions of the source
+        and the target are at right angles, whose parts are paired as in `completed`).
+
         Source: Schönemann 1966, https://doi.org/10.1007/BF02289451.
         """
         self.check_moments(moments)
@@ -35,7 +45,7 @@ class Orthogonal(Stitch):
 
     @torch.no_grad()
     def approximate(self, weight: Tensor, bias: Tensor) -> "Orthogonal":
-        """The rotation nearest to the matrix, by its polar decomposition."""
+        """The rotation nearest to the matrix, by its polar decomposition; as in `solve` if open."""
         self.weight.copy_(_nearest_rotation(weight))
         self.bias.copy_(bias)
         return self
@@ -47,5 +57,16 @@ class Orthogonal(Stitch):
 
 
 def _nearest_rotation(matrix: Tensor) -> Tensor:
-    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    return u @ v
+    """U Vᵀ of the SVD, and what the matrix leaves open as `Orthogonal.solve` says."""
+    u, sizes, v = torch.linalg.svd(matrix)
+    known = sizes > max(_OPEN, len(sizes) * torch.finfo(sizes.dtype).eps) * sizes[0]
+    if known.all():
+        return u @ v
+    # Schönemann's answer again, between the directions that are open, to the identity.
+    open_u, open_v = u[:, ~known], v[~known].T
+    near_u, cosines, near_v = torch.linalg.svd(open_u.T @ open_v)
+    near = cosines > _RIGHT_ANGLE
+    u = torch.cat([u[:, known], open_u @ near_u[:, near]], 1)
+    v = torch.cat([v[known].T, open_v @ near_v[near].T], 1)
+    left = int((~near).sum())
+    return completed(u, left) @ completed(v, left).T
