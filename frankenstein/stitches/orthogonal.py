@@ -8,7 +8,8 @@ from frankenstein.linear import completed
 from frankenstein.moments import Moments
 from frankenstein.stitches.stitch import Stitch, same_number_of_units
 
-_OPEN = 1e-9  # of the largest singular value
+# Of the largest singular value. Float32 rounding leaves up to 1e-12 of it, data rarely under 1e-8.
+_OPEN = 1e-10
 _RIGHT_ANGLE = 1e-6  # cosines below are those of directions at right angles
 
 
@@ -30,7 +31,7 @@ class Orthogonal(Stitch):
         """The rotation of least squared error.
 
         Where units are dead or dependent, or there are few examples, the data leave part of it
-        open: directions in which the covariance of source and target is under 1e-9 of its largest
+        open: directions in which the covariance of source and target is under 1e-10 of its largest
         singular value, which change the error by no larger share. There it is the rotation
         nearest to the identity (of largest trace; no matter where open directions of the source
         and the target are at right angles, whose parts are paired as in `completed`).
