@@ -59,8 +59,8 @@ class LowRank(Stitch):
 
         Directions beyond the map's own rank are stated ones (`completed`) that nothing reaches.
         """
-        u, s, v = torch.linalg.svd(weight, full_matrices=False)
-        rounding = max(weight.shape) * torch.finfo(s.dtype).eps
+        u, s, v = torch.linalg.svd(weight.double(), full_matrices=False)
+        rounding = max(weight.shape) * torch.finfo(weight.dtype).eps
         held = min(int((s > rounding * s[0]).sum()), self.rank)
         u, root, v = u[:, :held], s[:held].sqrt(), v[:held]
         sign, beyond = pointed(u), self.rank - held

@@ -30,11 +30,11 @@ class Orthogonal(Stitch):
     def solve(self, moments: Moments) -> "Orthogonal":
         """The rotation of least squared error.
 
-        Where units are dead or dependent, or there are few examples, the data leave part of it
-        open: directions in which the covariance of source and target is under 1e-10 of its largest
-        singular value, which change the error by no larger share. There it is the rotation
-        nearest to the identity (of largest trace; no matter where open directions of the source
-        and the target are at right angles, whose parts are paired as in `completed`).
+        Where units are dead or dependent, or examples few, data leave a part of it open: directions
+        in which the covariance of source and target is under 1e-10 of its largest singular value,
+        which is the share of the error that they can change. There it is the rotation nearest to
+        the identity, of largest trace. Where that leaves a part open, too (one unit is dead in the
+        source, another in the target), open directions are paired as `completed` orders them.
 
         Source: Schönemann 1966, https://doi.org/10.1007/BF02289451.
         """
@@ -46,7 +46,7 @@ class Orthogonal(Stitch):
 
     @torch.no_grad()
     def approximate(self, weight: Tensor, bias: Tensor) -> "Orthogonal":
-        """The rotation nearest to the matrix, by its polar decomposition; as in `solve` if open."""
+        """The rotation nearest to the matrix, by its polar decomposition; see `solve`."""
         self.weight.copy_(_nearest_rotation(weight))
         self.bias.copy_(bias)
         return self
@@ -59,8 +59,8 @@ class Orthogonal(Stitch):
 
 def _nearest_rotation(matrix: Tensor) -> Tensor:
     """U Vᵀ of the SVD, and what the matrix leaves open as `Orthogonal.solve` says."""
-    u, sizes, v = torch.linalg.svd(matrix)
-    known = sizes > max(_OPEN, len(sizes) * torch.finfo(sizes.dtype).eps) * sizes[0]
+    u, sizes, v = torch.linalg.svd(matrix.double())
+    known = sizes > max(_OPEN, len(sizes) * torch.finfo(matrix.dtype).eps) * sizes[0]
     if known.all():
         return u @ v
     # Schönemann's answer again, between the directions that are open, to the identity.
