@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.assignment import first_best
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.small_sample import directions
 
@@ -76,13 +77,53 @@ def least_squares(
 def predicted_directions(
     moments: Moments,
     weight: Tensor,  # (E, D)
-) -> Tensor:  # (E, E), or (E, min(N, E))
-    """Principal directions of what a map predicts of y, the leading ones first."""
+    count: int,
+) -> Tensor:  # (E, count)
+    """The leading principal directions of what a map predicts of y, largest entries positive.
+
+    Those that hold under 1e-12 of the variance of the first are rounding's: `completed` states
+    others. (Which of directions of equal variance come out is left open.)
+    """
     if _few(moments, "y"):
         basis, small = torch.linalg.qr(weight @ moments.rows["x"].T)
-        return basis @ torch.linalg.svd(small).U
-    predicted = weight @ moments.covariance("xx") @ weight.T
-    return torch.linalg.eigh(predicted).eigenvectors.flip(1)
+        turn, sizes, _ = torch.linalg.svd(small)
+        variance, found = sizes.square(), basis @ turn[:, : len(sizes)]
+    else:
+        predicted = weight @ moments.covariance("xx") @ weight.T
+        variance, found = (part.flip(-1) for part in torch.linalg.eigh(predicted))
+    found = found[:, variance > 1e-12 * variance[0]][:, :count]
+    return completed(found * pointed(found), count - found.shape[1])
+
+
+def completed(
+    basis: Tensor,  # (D, K), orthonormal
+    count: int,
+) -> Tensor:  # (D, K + count)
+    """An orthonormal basis with further directions, which follow from the space that it spans.
+
+    Each is the part outside, of length 1, of the unit that lies furthest outside; of equals the
+    first. Beside units alone these are the other units in their order.
+    """
+    for _ in range(count):
+        unit = first_best(1 - basis.square().sum(1)[None])
+        new = basis.new_zeros(len(basis), 1)
+        new[unit] = 1
+        for _ in range(2):  # the second time for what rounding left
+            new = new - basis @ (basis.T @ new)
+            new = new / new.norm()
+        basis = torch.cat([basis, new], 1)
+    return basis
+
+
+def pointed(
+    directions: Tensor,  # (D, K)
+) -> Tensor:  # (K,) of 1 and -1
+    """The sign of the largest entry of every column; of entries of one size that of the first.
+
+    A direction times its sign is the same whatever sign an eigensolver gave it.
+    """
+    largest = first_best(directions.T.abs())
+    return torch.where(directions.T.gather(1, largest[:, None])[:, 0] < 0, -1.0, 1.0).to(directions)
 
 
 def _few(moments: Moments, side: str) -> bool:

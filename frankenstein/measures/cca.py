@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.assignment import TIED
 from frankenstein.accumulators.linear import rank_of, ridge_whitener, whitener
 from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.accumulators.small_sample import (
@@ -112,7 +113,9 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     """Mean canonical correlation in [0, 1], weighted by what each accounts for in x.
 
     The weight of the i-th is Σ_j |<h_i, x_j>|, of x's canonical variate h_i with its units x_j. So
-    it is not symmetric, and feels a rotation of x. NaN with a warning as for `mean_cca`.
+    it is not symmetric, and feels a rotation of x. Variates of equal correlation (within 1e-9),
+    which are open to any rotation, are those that account for the most of x, one after another.
+    NaN with a warning as for `mean_cca`.
 
     Source: Morcos et al. 2018, eq. 3, https://arxiv.org/abs/1806.05759.
 
@@ -131,7 +134,14 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         white_x, white_y = (whitener(moments, side) for side in "xy")
     whitened = white_x.T @ moments.covariance("xy") @ white_y
     turn, correlations, _ = torch.linalg.svd(whitened, full_matrices=False)
-    weights = (moments.covariance("xx") @ white_x @ turn).abs().sum(0)
+    accounts = moments.covariance("xx") @ white_x @ turn
+    apart = (correlations[:-1] - correlations[1:] > TIED).nonzero()[:, 0] + 1
+    # V turns directions of one correlation into the principal ones of what they account for.
+    parts = [
+        part @ torch.linalg.svd(part, full_matrices=False).Vh.T if part.shape[1] > 1 else part
+        for part in accounts.tensor_split(apart.tolist(), 1)
+    ]
+    weights = torch.cat(parts, 1).abs().sum(0)
     return (weights * correlations.clamp(max=1)).sum() / weights.sum()
 
 

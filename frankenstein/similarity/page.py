@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.assignment import first_best
 from frankenstein.catalog import MEASURES
 from frankenstein.files import write_whole
 from frankenstein.report import (
@@ -155,7 +156,7 @@ def _section(matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[st
 def _best(matrix: LabelledMatrix, more: Mapping[str, Tensor]) -> tuple[list[list[Any]], list[str]]:
     """For every layer of the sender the one of the receiver that is most like it."""
     alike = matrix.values if _larger_is_closer(matrix) else -matrix.values
-    best = alike.nan_to_num(-torch.inf).argmax(1).tolist()
+    best = first_best(alike.nan_to_num(-torch.inf)).tolist()
     rows = [
         [layer, matrix.columns[j], float(matrix.values[i, j])]
         + [float(part[i, j]) for part in more.values()]

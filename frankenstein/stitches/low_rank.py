@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from frankenstein.accumulators.linear import least_squares, predicted_directions
+from frankenstein.accumulators.linear import completed, least_squares, pointed, predicted_directions
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.stitches.stitch import Stitch
@@ -47,8 +47,7 @@ class LowRank(Stitch):
         """
         self.check_moments(moments)
         weight, _ = least_squares(moments)
-        leading = predicted_directions(moments, weight)[:, : self.rank]  # (E, R), or fewer rows'
-        leading = functional.pad(leading, (0, self.rank - leading.shape[1]))
+        leading = predicted_directions(moments, weight, self.rank)  # (E, R)
         self.up.copy_(leading)
         self.down.copy_(leading.T @ weight)
         self.bias.copy_(moments.mean("y") - leading @ (leading.T @ (weight @ moments.mean("x"))))
@@ -56,10 +55,16 @@ class LowRank(Stitch):
 
     @torch.no_grad()
     def approximate(self, weight: Tensor, bias: Tensor) -> "LowRank":
-        """The nearest map of this rank, by the SVD, its scale shared by both factors."""
-        u, s, v = torch.linalg.svd(weight, full_matrices=False)
-        root = s[: self.rank].sqrt()
-        self.up.copy_(u[:, : self.rank] * root)
-        self.down.copy_(root[:, None] * v[: self.rank])
+        """The nearest map of this rank, by the SVD, its scale shared by both factors.
+
+        Directions beyond the map's own rank are stated ones (`completed`) that nothing reaches.
+        """
+        u, s, v = torch.linalg.svd(weight.double(), full_matrices=False)
+        rounding = max(weight.shape) * torch.finfo(weight.dtype).eps
+        held = min(int((s > rounding * s[0]).sum()), self.rank)
+        u, root, v = u[:, :held], s[:held].sqrt(), v[:held]
+        sign, beyond = pointed(u), self.rank - held
+        self.up.copy_(completed(u * sign, beyond) * functional.pad(root, (0, beyond), value=1.0))
+        self.down.copy_(functional.pad((root * sign)[:, None] * v, (0, 0, 0, beyond)))
         self.bias.copy_(bias)
         return self

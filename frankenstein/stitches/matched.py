@@ -3,9 +3,9 @@
 from typing import Any
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from frankenstein.accumulators.assignment import assignment, first_best
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.shapes import ShapeError
@@ -20,9 +20,10 @@ class Matched(Stitch):
     This is a matrix under a mask with one 1 in every row; the partner is chosen once, by the rule,
     and scale and bias are solved or trained.
 
-    - "semi-match": the source unit of largest correlation (several targets may share one);
+    - "semi-match": the source unit of largest correlation, of equals the first (several targets
+      may share one);
     - "abs-semi-match": the one of largest absolute correlation;
-    - "match": one-to-one, of largest total correlation;
+    - "match": one-to-one, of largest total correlation (of equals see `assignment`);
     - "random-permutation": one-to-one, at random; the control.
 
     Source: Li et al. 2016, https://arxiv.org/abs/1511.07543; Csiszárik et al. 2021.
@@ -68,11 +69,10 @@ class Matched(Stitch):
         x, y = (torch.where(v > 0, v, torch.inf).rsqrt() for v in variances)
         correlation = y[:, None] * moments.covariance("xy").T * x
         if self.rule == "match":
-            found = linear_sum_assignment(correlation.cpu().numpy(), maximize=True)[1]
-            self.partner.copy_(torch.as_tensor(found))
+            self.partner.copy_(assignment(correlation)[1])
         else:
             gain = correlation.abs() if self.rule == "abs-semi-match" else correlation
-            self.partner.copy_(gain.argmax(1))
+            self.partner.copy_(first_best(gain))
         return self
 
     @torch.no_grad()

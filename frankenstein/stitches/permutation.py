@@ -1,9 +1,9 @@
 """Stitches that only reorder units."""
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from frankenstein.accumulators.assignment import assignment
 from frankenstein.accumulators.moments import Moments
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches.stitch import Stitch
@@ -30,6 +30,8 @@ class Permutation(Stitch):
     def solve(self, moments: Moments) -> "Permutation":
         """The one-to-one assignment of largest total correlation; dead units correlate 0.
 
+        Of assignments as good the one that moves fewest units (see `assignment`).
+
         Source: Li et al. 2016, https://arxiv.org/abs/1511.07543; solved by scipy.
         (Where all units vary alike this is least squares among permutations.)
         """
@@ -49,6 +51,5 @@ class Permutation(Stitch):
 
     def _assign(self, gain: Tensor) -> "Permutation":
         """Take for every row of gain (E, D) a column of its own, of largest sum."""
-        columns = linear_sum_assignment(gain.detach().cpu().numpy(), maximize=True)[1]
-        self.order.copy_(torch.as_tensor(columns))
+        self.order.copy_(assignment(gain)[1])
         return self

@@ -115,3 +115,17 @@ def test_what_classes_get_by_chance_is_the_largest_of_shuffled_labels():
     tuned = torch.nn.functional.one_hot(labels, 10).T.double() * 3
     assert class_profiles(tuned, labels, 10).max() > chance_response(tuned, labels, 10)
     assert math.isnan(chance_response(noise[:0], labels, 10))
+
+
+def test_the_first_of_two_networks_is_the_reference_whatever_rounding_does():
+    for seed in range(20):
+        one, other = draw(4, 50, seed=seed), draw(5, 50, seed=seed + 100)
+        assert match_circuits([one, other]).reference == 0
+        assert match_circuits([other, one]).reference == 0
+
+
+def test_the_group_furthest_out_is_at_the_positive_end_of_an_axis():
+    for points in (draw(6, 30), -draw(6, 30)):
+        places = circuit_map(points)
+        assert (places.gather(0, places.abs().argmax(0)[None]) > 0).all()
+    assert circuit_map(draw(2, 30))[0, 0] > 0  # both are as far out: the first

@@ -71,3 +71,10 @@ def test_strengths_are_pooled_over_places():
     images = torch.cat([images for images, _ in batches])
     assert torch.allclose(one, images.mean((2, 3)))
     assert torch.equal(other, images.flatten(1))
+
+
+def test_pairs_as_alike_as_each_other_are_in_the_order_of_the_first():
+    x = torch.randn(300, 12)
+    for scale in (1.0, 3.7, 1e-3):
+        pairs = match_features(x, scale * x).pairs
+        assert torch.equal(pairs, torch.arange(12)[:, None].expand(-1, 2))

@@ -115,6 +115,7 @@ def test_common_axes_are_those_of_the_svd_of_all_rows_together(size):
     centred = together - together.mean(0)
     u, s, _ = np.linalg.svd(centred, full_matrices=False)
     np.testing.assert_allclose(torch.cat(points).abs(), np.abs(u[:, :2] * s[:2]), atol=1e-9)
+    assert (torch.cat(points).amax(0) == torch.cat(points).abs().amax(0)).all()
     assert share == pytest.approx((s[:2] ** 2).sum() / (s**2).sum())
     assert [tuple(p.shape) for p in points] == [(len(weight), 2), (len(other), 2)]
     assert common_axes([torch.arange(3.0)[:, None]])[0][0].shape == (3, 2)

@@ -31,7 +31,7 @@ def top_images(
     sides = subject.sender, subject.receiver
     matched, alike = _partners(*(subject.rows("val", one, pair) for one in sides))
     control = _partners(*(subject.rows("val", one, pair) for one in subject.untrained))[1]
-    best = alike.argsort(descending=True, stable=True)
+    best = alike.round(decimals=9).argsort(descending=True, stable=True)
     shown = best[torch.linspace(0, len(best) - 1, min(_UNITS, len(best))).round().long()]
     images = []
     for units, network in zip(matched[:, shown], sides, strict=True):

@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
+from frankenstein.accumulators.linear import pointed
 from frankenstein.errors import UserError
 
 MAPS = ("pca", "tsne", "umap")
@@ -31,7 +32,9 @@ def circuit_map(
     """A place on a plane for every group: what is near does alike things over the inputs.
 
     Distances between groups are those of their profiles. PCA keeps large distances, t-SNE and UMAP
-    neighbours: how far apart their clusters lie, and how large they are, says nothing.
+    neighbours: how far apart their clusters lie, and how large they are, says nothing. On PCA's
+    axes the group furthest out is at the positive end; the other two follow rounding, too: they
+    are the same for a seed on one machine.
 
     Raises:
         UserError: for an unknown kind, one that is not installed, or fewer groups than it needs.
@@ -51,7 +54,8 @@ def circuit_map(
         ),
         "umap": lambda: _umap(len(points), seed),
     }
-    return torch.as_tensor(makers[kind]().fit_transform(points)).double()
+    places = torch.as_tensor(makers[kind]().fit_transform(points)).double()
+    return places * pointed(places) if kind == "pca" else places
 
 
 def class_profiles(

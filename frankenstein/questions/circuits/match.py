@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.assignment import first_best
 from frankenstein.errors import UserError
 from frankenstein.questions.merging.unit_orders import assign
 
@@ -72,7 +73,8 @@ def match_circuits(
             sum(float(_matched(s)[1].sum()) for (i, _), s in pairs.items() if i == k)
             for k in range(len(found))
         ]
-        reference = max(range(len(found)), key=totals.__getitem__)
+        # Of two networks both have the same total, but for rounding: then it is the first.
+        reference = int(first_best(torch.tensor([totals], dtype=torch.float64)))
     null = _null(found[reference], [p for i, p in enumerate(found) if i != reference], seed)
     families = len(found[reference])
     members = torch.full((families, len(found)), -1)

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from frankenstein.accumulators.assignment import assignment
 from frankenstein.accumulators.moments import Moments
 from frankenstein.data.seeded import seeded
 from frankenstein.errors import UserError
@@ -19,7 +19,7 @@ _SHUFFLE = 9  # keeps these draws apart from those of other purposes
 class Matching:
     """Pairs of columns one to one, and how alike the columns of each pair are."""
 
-    pairs: Tensor  # (P, 2) columns of x and of y, the most alike first
+    pairs: Tensor  # (P, 2) columns of x and of y, the most alike first; of equals as in x
     correlations: Tensor  # (P,) in [-1, 1]
     shuffled: Tensor  # (S, P) the same of S shuffles, when examples do not belong together
 
@@ -58,7 +58,7 @@ def match_features(
         raise UserError("there is nothing to match: every feature of one side is constant")
     x, y = x[:, live[0]], y[:, live[1]]
     rows, columns, values = _assigned(x, y)
-    order = values.argsort(descending=True)
+    order = values.round(decimals=9).argsort(descending=True, stable=True)
     pairs = torch.stack([live[0].cpu()[rows], live[1].cpu()[columns]], 1)
     draws = seeded(seed, _SHUFFLE)
     shuffled = [
@@ -95,5 +95,5 @@ def _assigned(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     moments = Moments().update(x, y)
     scale = [torch.where(v > 0, v, torch.inf).rsqrt() for v in map(moments.variance, ("x", "y"))]
     values = (scale[0][:, None] * moments.covariance("xy") * scale[1]).clamp(-1, 1).cpu()
-    rows, columns = map(torch.as_tensor, linear_sum_assignment(values.numpy(), maximize=True))
+    rows, columns = assignment(values)
     return rows, columns, values[rows, columns]

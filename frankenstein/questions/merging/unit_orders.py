@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from frankenstein.accumulators.assignment import assignment
 from frankenstein.measures import correlation_matrix
 from frankenstein.questions.merging.moments import layers_moments
 from frankenstein.questions.merging.same_architecture import same_architecture
@@ -86,12 +86,12 @@ def orders_by_weights(sender: nn.Module, receiver: nn.Module, seed: int = 0) -> 
 def assign(
     gain: Tensor,  # (E, D), E <= D
 ) -> Tensor:  # (E,) int64
-    """For every row a column of its own, of largest sum.
+    """For every row a column of its own, of largest sum (of equals see `assignment`).
 
     >>> assign(torch.tensor([[1.0, 3.0], [2.0, 3.5]]))
     tensor([1, 0])
     """
-    return torch.as_tensor(linear_sum_assignment(gain.cpu().numpy(), maximize=True)[1])
+    return assignment(gain)[1]
 
 
 def _inner_products(

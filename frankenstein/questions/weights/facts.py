@@ -8,6 +8,7 @@ import torch
 from sklearn.decomposition import PCA, KernelPCA
 from torch import Tensor, nn
 
+from frankenstein.accumulators.linear import pointed
 from frankenstein.errors import UserError
 from frankenstein.questions.merging.unit_orders import assign, orders_by_weights
 from frankenstein.shapes import ShapeError
@@ -116,6 +117,8 @@ def common_axes(
 ) -> tuple[list[Tensor], float]:  # each (N, 2); share of the variance that these axes hold
     """All rows as points on their first two principal axes, which they share.
 
+    The point furthest out on an axis is at its positive end.
+
     Raises:
         ShapeError: if they differ in length.
     """
@@ -128,6 +131,7 @@ def common_axes(
     wide = together.shape[1] > len(together)
     pca = KernelPCA(axes, eigen_solver="dense") if wide else PCA(axes, svd_solver="full")
     points = torch.from_numpy(np.ascontiguousarray(pca.fit_transform(together)))
+    points = points * pointed(points)
     points = nn.functional.pad(points, (0, 2 - points.shape[1]))
     total = np.square(together - together.mean(0)).sum()
     share = float(points.square().sum() / total) if total > 0 else float("nan")
