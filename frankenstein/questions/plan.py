@@ -37,7 +37,7 @@ class LayerFields(PairFields):
     )
     seed: int = option(
         0,
-        "of whatever is drawn at random, such as shuffled controls",
+        "seed of whatever is drawn at random, such as shuffled controls",
         least=0,
         changes="seed",
     )
@@ -46,16 +46,20 @@ class LayerFields(PairFields):
 
 def question_fields(rows: Mapping[str, Row]) -> type[Plan]:
     """A switch for each row of the table, and the options of those questions that have any."""
-    groups = [row.options for row in rows.values() if row.options is not Options]
-    switches = [(name, bool, option(False, row.about)) for name, row in rows.items()]
-    return make_dataclass(
-        "QuestionFields",
-        [*switches, ("all", bool, option(False, "all of these questions"))],
-        bases=(*reversed(groups), Plan),
+    switches = make_dataclass(
+        "Switches",
+        [
+            *((name, bool, option(False, row.about)) for name, row in rows.items()),
+            ("all", bool, option(False, "all of these questions")),
+        ],
+        bases=(Plan,),
         namespace={"group": "questions"},
         frozen=True,
         kw_only=True,
     )
+    groups = [row.options for row in rows.values() if row.options is not Options]
+    bases = (*reversed(groups), switches)
+    return make_dataclass("QuestionFields", [], bases=bases, frozen=True, kw_only=True)
 
 
 _QuestionFields: Any = question_fields(QUESTIONS)

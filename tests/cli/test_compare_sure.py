@@ -120,7 +120,7 @@ def test_long_drawing_is_announced_with_its_time(few_digits, pair, capsys, monke
 
 def test_help_tells_of_measures_layers_and_how_sure(capsys):
     assert main(["compare", "--help"]) == 0
-    text = capsys.readouterr().out
+    page = capsys.readouterr().out
     for text in (
         "how sure:",
         "--bootstrap N",
@@ -128,4 +128,4 @@ def test_help_tells_of_measures_layers_and_how_sure(capsys):
         "unbiased_cka",
         "'bn*' relu1,relu3",
     ):
-        assert text in text
+        assert text in page
