@@ -1,7 +1,7 @@
-"""Processor time at start: verbs that train nothing, against importing torch and torchvision.
+"""Processor time at start: comparing two small networks, against importing torch and torchvision.
 
-Each turn is a process of its own, and the ways take turns; time is user and system time of the
-process and of what it starts, so that it holds on a busy machine, too.
+Each turn is a process of its own, and the ways take turns. Time is the process's user and system
+time on one thread, so that it holds on a busy machine, too: a second thread waits by turning.
 """
 
 import argparse
@@ -38,10 +38,10 @@ def main() -> None:
                 seconds[way].append(spent)
     print(
         f"A and B: the shipped digits networks. {options.rounds} turns of each; "
-        f"{platform.machine()}, {os.environ.get('OMP_NUM_THREADS') or os.cpu_count()} threads, "
-        f"Python {platform.python_version()}, torch {version('torch')}.\n\n"
-        "| process | processor time, s: median (least to most) | times importing torch and "
-        "torchvision |\n| --- | ---: | ---: |"
+        f"{platform.machine()}, one thread, Python {platform.python_version()}, "
+        f"torch {version('torch')}.\n\n"
+        "| process | seconds, median (least to most) | times importing torch and torchvision |\n"
+        "| --- | ---: | ---: |"
     )
     for way, times in seconds.items():
         ratios = [one / base for one, base in zip(times, seconds[IMPORTS], strict=True)]
@@ -53,7 +53,13 @@ def processor_time(words: list[str]) -> float:
     """Seconds of user and system time that a Python process and its children take."""
     with tempfile.TemporaryDirectory() as folder:  # of its own: a run is written into it
         before = os.times()
-        done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+        )
         after = os.times()
     if done.returncode:
         raise SystemExit(done.stderr)
