@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -48,14 +48,3 @@ def _imported(lines: list[ast.stmt]) -> dict[str, str]:
         for alias in line.names
         if line.module.startswith("frankenstein.") and line.module != __name__
     }
-
-
-def lazily(package: str, where: Mapping[str, str]) -> tuple[Callable[[str], Any], list[str]]:
-    """`__getattr__` and `__all__` of a package: `lazy_names` takes its place."""
-
-    def load(name: str) -> Any:
-        if name not in where:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(where[name]), name)
-
-    return load, sorted(where)

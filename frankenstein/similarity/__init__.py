@@ -1,19 +1,20 @@
 """Layers against layers: matrices of measures, their intervals and nulls, and their pages."""
 
-from frankenstein.lazy import lazily
+from typing import TYPE_CHECKING
 
-__getattr__, __all__ = lazily(
-    __name__,
-    {
-        "Certainty": "frankenstein.similarity.resampling",
-        "ComparePlan": "frankenstein.similarity.plan",
-        "LabelledMatrix": "frankenstein.report.labelled",
-        "LayerReservoir": "frankenstein.accumulators.layer_reservoir",
-        "certainties": "frankenstein.similarity.resampled_layers",
-        "certainty": "frankenstein.similarity.resampling",
-        "of_examples": "frankenstein.measures.draws",
-        "measure_layers": "frankenstein.similarity.matrices",
-        "similarity_matrices": "frankenstein.similarity.matrices",
-        "similarity_matrix": "frankenstein.similarity.matrices",
-    },
-)
+from frankenstein.lazy import lazy_names
+
+if TYPE_CHECKING:  # imported when first asked for
+    from frankenstein.accumulators.layer_reservoir import LayerReservoir
+    from frankenstein.measures.draws import of_examples
+    from frankenstein.report.labelled import LabelledMatrix
+    from frankenstein.similarity.matrices import (
+        measure_layers,
+        similarity_matrices,
+        similarity_matrix,
+    )
+    from frankenstein.similarity.plan import ComparePlan
+    from frankenstein.similarity.resampled_layers import certainties
+    from frankenstein.similarity.resampling import Certainty, certainty
+
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -1,48 +1,49 @@
+import json
 import subprocess
 import sys
 
 import pytest
 
-HEAVY = "pytorch_lightning", "torchmetrics", "torchvision", "torch._dynamo", "matplotlib.pyplot"
+# Verbs in one process, one after the other, and what each of them found imported at its end.
 RUN = """
-import sys
+import json, sys
 from frankenstein.cli import main
-heavy, *words = sys.argv[1:]
-assert main(words) == 0
-print(*[name for name in heavy.split() if name in sys.modules])
+imported = {}
+for verb, *words in json.loads(sys.argv[1]):
+    assert main([verb, *words, "--quiet"] if verb != "layers" else [verb, *words]) == 0
+    imported[verb] = sorted({name.partition(".")[0] for name in sys.modules})
+    imported[verb] += ["torch._dynamo"] if "torch._dynamo" in sys.modules else []
+print(json.dumps(imported))
 """
+VERBS = "compare", "evaluate", "report", "layers", "analyze"
 
 
 @pytest.fixture(scope="module")
-def compared(saved, tmp_path_factory):
-    """A folder with a run of compare in it, and what it has imported."""
-    folder = tmp_path_factory.mktemp("startup")
-    words = "compare", saved("mlp", 0), saved("mlp", 1), "tanh2", "tanh2", "unbiased_cka"
-    return folder, imported_by(folder, *words, "--run-name", "one", "--quiet")
-
-
-def imported_by(folder, *words):
+def imported(saved, tmp_path_factory):
+    one, other = saved("mlp", 0), saved("mlp", 1)
+    lines = [
+        ["compare", one, other, "tanh2", "tanh2", "unbiased_cka", "--run-name", "one"],
+        ["evaluate", one],
+        ["report", "results/compare/one"],
+        ["layers", "mlp"],
+        ["analyze", one, other, "--weights"],
+    ]
+    assert tuple(line[0] for line in lines) == VERBS
     run = subprocess.run(
-        [sys.executable, "-c", RUN, " ".join(HEAVY), *words],
-        cwd=folder,
+        [sys.executable, "-c", RUN, json.dumps(lines)],
+        cwd=tmp_path_factory.mktemp("startup"),
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    return run.stdout.splitlines()[-1].split()
+    return json.loads(run.stdout.splitlines()[-1])
 
 
-def test_comparing_networks_of_the_zoo_imports_neither_lightning_nor_torchvision(compared):
-    assert compared[1] == []
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_trains_nothing_imports_neither_lightning_nor_torchmetrics(imported, verb):
+    heavy = {"pytorch_lightning", "lightning_fabric", "torchmetrics"}
+    assert not heavy & {*imported[verb]}
 
 
-@pytest.mark.parametrize("verb", ["evaluate", "analyze", "report", "layers"])
-def test_what_trains_nothing_imports_neither_lightning_nor_torchmetrics(verb, compared, saved):
-    words = {
-        "evaluate": [saved("mlp"), "--quiet"],
-        "analyze": [saved("mlp"), "--weights", "--quiet"],
-        "report": ["results/compare/one", "--quiet"],
-        "layers": ["mlp"],
-    }
-    imported = imported_by(compared[0], verb, *words[verb])
-    assert not {"pytorch_lightning", "torchmetrics"} & {*imported}
+def test_comparing_networks_of_the_zoo_needs_neither_torchvision_nor_scikit_learn(imported):
+    assert not {"torchvision", "torch._dynamo", "sklearn"} & {*imported["compare"]}
