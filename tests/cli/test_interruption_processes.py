@@ -50,7 +50,7 @@ def _heard():
 @pytest.fixture
 def two(few_digits, monkeypatch, tmp_path):
     """Runs a command line on two processes, as `--devices 2` starts them; their exit codes."""
-    for name in ("draw_stitch", "log_boards", "write_stitch_report", "controls_for"):
+    for name in ("draw_stitch", "log_boards", "write_stitch_page", "controls_for"):
         monkeypatch.setattr(stitch_run, name, lambda *_: None)  # they take most of the time
     numbers = iter(range(9))
 

@@ -88,7 +88,7 @@ def test_a_run_is_not_evaluated_on_data_of_another_kind_of_label(
     for kind in ("before", "after", "ps_inv"):
         save_stitch(folder / f"{kind}.safetensors", Affine(6, 6), {})
     words = ("evaluate", folder, "--other-networks", "-d", "folder")
-    assert "folder has one class for each image, and the network was" in mistake(*words)
+    assert "folder has one class for each image, and the receiver was" in mistake(*words)
 
 
 def test_analyze_refuses_data_of_other_classes_than_a_network_tells_apart(mistake, networks):
