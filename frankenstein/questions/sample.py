@@ -24,16 +24,6 @@ class Sample:
     of: Mapping[str, Layers]  # {role: {layer: (N, C)}}
     labels: Tensor  # (N,), or (N, L) of several labels
 
-    @property
-    def sender(self) -> Layers:
-        """{layer: (N, C)} of the first network."""
-        return self.of["sender"]
-
-    @property
-    def receiver(self) -> Layers:
-        """{layer: (N, C)} of the second network."""
-        return self.of["receiver"]
-
     def __len__(self) -> int:
         return len(self.labels)
 

@@ -18,6 +18,7 @@ from frankenstein.report.style import (
     POINTS,
     RC,
     ink_on,
+    legend_label,
     settled,
     to_array,
     wrapped,
@@ -55,7 +56,7 @@ def curves(
         axes.plot(
             x,
             y,
-            label=name,
+            label=legend_label(name),
             color=colour,
             linestyle=dashes,
             marker="o" if len(x) <= 40 else None,  # few points are measurements: show each
@@ -109,7 +110,11 @@ def bars(
         places = np.arange(len(values)) + _FILL * ((i + 0.5) / len(names) - 0.5)
         colour = PALETTE[i % len(PALETTE)]
         axes.bar(
-            places, np.nan_to_num(heights[i]), 0.94 * _FILL / len(names), label=name, color=colour
+            places,
+            np.nan_to_num(heights[i]),
+            0.94 * _FILL / len(names),
+            label=legend_label(name),
+            color=colour,
         )
         _write_numbers(axes, places, heights[i], colour, room, 0.12 * tallest, percent)
     for i, (name, height) in enumerate(lines.items()):

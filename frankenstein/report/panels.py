@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from frankenstein.report.style import GREY, PALETTE, RC, settled, to_array
+from frankenstein.report.style import GREY, PALETTE, RC, legend_label, settled, to_array
 from frankenstein.shapes import ShapeError
 
 Values = ArrayLike | Tensor
@@ -37,7 +37,7 @@ def line_panels(
         axes.plot(
             x,
             y,
-            label=name,
+            label=legend_label(name),
             color=GREY if name in controls else PALETTE[i % len(PALETTE)],
             linestyle="--" if name in controls else _DASHES[i // len(PALETTE) % len(_DASHES)],
             linewidth=1.2,
@@ -63,7 +63,16 @@ def point_panels(
     def draw(axes: Axes, points: Values, i: int, name: str) -> None:
         x, y = to_array(points).T
         colour, marker = PALETTE[i % len(PALETTE)], markers[i % len(markers)]
-        axes.scatter(x, y, s=9, label=name, color=colour, marker=marker, alpha=0.65, linewidths=0)
+        axes.scatter(
+            x,
+            y,
+            s=9,
+            label=legend_label(name),
+            color=colour,
+            marker=marker,
+            alpha=0.65,
+            linewidths=0,
+        )
 
     return _panels(panels, draw, x_label, y_label)
 
@@ -96,8 +105,8 @@ def _panels(
     if len(names) > 1:
         columns = min(len(names), max(1, int(figure.get_figwidth() / 1.6)))
         figure.legend(
-            [handles[name] for name in names],
-            names,
+            [handles[legend_label(name)] for name in names],
+            [legend_label(name) for name in names],
             loc="outside upper center",
             ncols=columns,
             markerscale=1.5,

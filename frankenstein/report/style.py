@@ -21,6 +21,7 @@ DIGIT = 0.62  # width of a digit over the size of its font
 
 RC: Any = {  # matplotlib types its keys, differently from version to version
     "font.family": ["DejaVu Sans"],  # ships inside matplotlib, so a figure is the same everywhere
+    "text.parse_math": False,  # names of files may have dollars
     "font.size": 9.0,
     "axes.titlesize": 10.5,
     "axes.labelsize": 9.0,
@@ -65,6 +66,11 @@ def settled(figure: Figure) -> Figure:
 def wrapped(title: str, width: float) -> str:
     """The title broken into lines that fit over a figure of this width in inches."""
     return textwrap.fill(title, max(16, int(width * 11)))
+
+
+def legend_label(name: str) -> str:
+    """A name that legends show: they leave out what begins with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 def ink_on(colour: Any) -> str:

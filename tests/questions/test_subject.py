@@ -33,6 +33,7 @@ NASTY = [
     "_under",
     "a-b",
     "per%cent {} ‹x›",
+    r"cost $1$ \\bad",
 ]
 
 

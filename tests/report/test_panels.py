@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from frankenstein.report import png
+from frankenstein.report import bars, curves, png
 from frankenstein.report.panels import histogram_line, line_panels, point_panels
 from frankenstein.shapes import ShapeError
 
@@ -52,3 +52,16 @@ def test_a_histogram_as_a_line_has_an_area_of_one():
 def test_no_panel_is_refused():
     with pytest.raises(ShapeError, match="panels need at least one chart, got none"):
         line_panels({})
+
+
+@pytest.mark.parametrize("name", ["_under", "cost $1$2", r"$\bad", "{x} %s"])
+def test_series_may_be_called_anything(name):
+    cloud = torch.randn(5, 2)
+    for figure in (
+        point_panels({name: {"sender": cloud, name: cloud}}),
+        line_panels({name: {"sender": cloud.T, name: cloud.T}}, controls=(name,)),
+        curves({"sender": cloud.T, name: cloud.T}, name, "x", "y"),
+        bars({name: {"sender": 0.5, name: 0.4}}, name),
+    ):
+        assert [text.strip() for text in legend(figure)] == ["sender", name]
+        assert png(figure)[1:4] == b"PNG"
