@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-TIED = 1e-9  # of the largest gain: between rounding, of float32 too, and what data tell apart
+from frankenstein.accumulators.ties import TIED
 
 
 def assignment(
@@ -29,14 +29,6 @@ def assignment(
         return torch.stack([rows[order], columns[order]])
     found = torch.as_tensor(_assigned(gain.detach().double().cpu().numpy()))
     return torch.stack([torch.arange(len(found)), found])
-
-
-def first_best(
-    gain: Tensor,  # (E, D)
-) -> Tensor:  # (E,) int64
-    """The column of the largest number of every row; the first, where others are within 1e-9."""
-    best = gain.max(1, keepdim=True).values
-    return (gain >= best - TIED * best.abs()).int().argmax(1)
 
 
 def _assigned(given: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -6,9 +6,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from frankenstein.accumulators.assignment import first_best
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.small_sample import directions
+from frankenstein.accumulators.ties import first_best
 
 
 def whitener(

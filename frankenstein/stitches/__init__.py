@@ -3,17 +3,17 @@
 from typing import TYPE_CHECKING
 
 from frankenstein.lazy import lazy_names
-from frankenstein.stitches.affine import Affine
-from frankenstein.stitches.files import load_stitch, save_stitch, stitch_facts
-from frankenstein.stitches.identity import Identity
-from frankenstein.stitches.low_rank import LowRank
-from frankenstein.stitches.matched import RULES, Matched
-from frankenstein.stitches.orthogonal import Orthogonal
-from frankenstein.stitches.permutation import Permutation
 from frankenstein.stitches.start import STARTS, start
-from frankenstein.stitches.stitch import Stitch
 
 if TYPE_CHECKING:  # imported when first asked for
+    from frankenstein.stitches.affine import Affine
+    from frankenstein.stitches.files import load_stitch, save_stitch, stitch_facts
+    from frankenstein.stitches.identity import Identity
+    from frankenstein.stitches.low_rank import LowRank
+    from frankenstein.stitches.matched import RULES, Matched
+    from frankenstein.stitches.orthogonal import Orthogonal
+    from frankenstein.stitches.permutation import Permutation
     from frankenstein.stitches.sparse import Sparse
+    from frankenstein.stitches.stitch import Stitch
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

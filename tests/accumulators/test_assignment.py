@@ -3,7 +3,8 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from frankenstein.accumulators.assignment import assignment, first_best
+from frankenstein.accumulators.assignment import assignment
+from frankenstein.accumulators.ties import first_best
 
 
 def draw(*shape, seed=0):
