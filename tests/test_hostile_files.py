@@ -10,16 +10,14 @@ import pytest
 import torch
 
 from frankenstein.callbacks import WholeCheckpoints
-from frankenstein.cli.errors import UsageError
-from frankenstein.cli.verbs.stitch import stitch
-from frankenstein.cli.verbs.train import train
 from frankenstein.dictionaries import dictionary_facts, load_dictionary
-from frankenstein.errors import UserError
+from frankenstein.errors import PlanError, UserError
 from frankenstein.files import load_tensors, read_sealed, write_sealed
-from frankenstein.runs.config import read_config
-from frankenstein.runs.schema import read_schema
+from frankenstein.runs.config import read_values
 from frankenstein.stitches import load_stitch, stitch_facts
+from frankenstein.stitching import StitchPlan
 from frankenstein.stitching.matrix.cells import Cells
+from frankenstein.training.plan import TrainPlan
 from frankenstein.zoo import load_network, read_card
 
 
@@ -158,14 +156,13 @@ def test_no_place_executes_what_it_loads(attack, tmp_path, monkeypatch, forced):
     ],
 )
 @pytest.mark.parametrize("key", ["model", "dataset", "optimizer", "epochs", "devices"])
-@pytest.mark.parametrize("verb", [train, stitch])
-def test_a_config_cannot_name_code(tmp_path, value, key, verb):
+@pytest.mark.parametrize("plan", [TrainPlan, StitchPlan])
+def test_a_config_cannot_name_code(tmp_path, value, key, plan):
     folder, path = tmp_path / "done", tmp_path / "run.yaml"
     path.write_text(f"{key}: {value}".replace("FOLDER", str(folder)))
-    schema = read_schema(verb)
     try:
-        values = read_config(schema, str(path))
-    except UsageError as error:
+        values = read_values(plan, path)
+    except PlanError as error:
         assert str(path) in str(error)  # noqa: PT017
     else:  # a word without meaning to Python, which the run itself will not know
         assert isinstance(values[key], str)

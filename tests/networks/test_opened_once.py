@@ -32,6 +32,11 @@ def opened(monkeypatch):
     [
         ("compare", "relu2", "relu2", "unbiased_cka"),
         ("compare", "relu*", "fc1", "--bootstrap", "39"),
+        ("stitch", "pool1", "pool1", "-e", "0"),
+        ("stitch", "pool1", "pool2", "--family", "low_rank", "-r", "2", "-e", "1", "-b", "128"),
+        ("stitch", "--sender-layers", "pool1", "--receiver-layers", "pool1", "fc1", "-e", "0"),
+        ("analyze", "relu3", "--units", "--circuits", "--merge", "-n", "30"),
+        ("analyze", "--weights"),
     ],
 )
 def test_the_file_of_a_network_is_opened_once(run, saved, opened, words):
@@ -39,7 +44,7 @@ def test_the_file_of_a_network_is_opened_once(run, saved, opened, words):
     verb, *rest = words
     opened.clear()
     run(verb, *pair, *rest)
-    assert opened == dict.fromkeys(pair, 1)
+    assert {path: count for path, count in opened.items() if path in pair} == dict.fromkeys(pair, 1)
 
 
 def test_files_of_tensors_alone_are_opened_once(run, saved, opened, tmp_path):
@@ -52,6 +57,13 @@ def test_files_of_tensors_alone_are_opened_once(run, saved, opened, tmp_path):
     opened.clear()
     run("compare", *pair, "relu2", "relu2", "linear_cka", "--model", "lenet", "-d", "digits")
     assert opened == dict.fromkeys(pair, 1)
+
+
+def test_a_network_that_is_evaluated_is_opened_once(run, saved, opened):
+    network = saved("lenet", 0)
+    opened.clear()
+    run("evaluate", network)
+    assert opened == {network: 1}
 
 
 def test_a_run_of_stitch_opens_its_networks_once(run, saved, opened):
