@@ -49,7 +49,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Network(Entry):
+class Architecture(Entry):
     """A function `(num_classes, in_channels) -> nn.Module` and the image size it is made for.
 
     Functions whose networks can see images of other sizes also take `image_size`, and those that
@@ -181,43 +181,43 @@ VERBS: Mapping[str, Verb] = {
 }
 
 # Names with a blank, such as <k>, stand for many networks; `find_network` fills the blank.
-NETWORKS: Mapping[str, Network] = {
-    "tiny10": Network(
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "tiny10": Architecture(
         "frankenstein.zoo.tiny10:tiny10",
         "ten-layer convolutional network with BatchNorm (Dr. Frankenstein's Tiny-10)",
         image_size=32,
     ),
-    "nbn_tiny10": Network(
+    "nbn_tiny10": Architecture(
         "frankenstein.zoo.tiny10:nbn_tiny10",
         "Tiny-10 without BatchNorm",
         image_size=32,
     ),
-    "resnet20_w<k>": Network(
+    "resnet20_w<k>": Architecture(
         "frankenstein.zoo.resnet20:resnet20",
         "ResNet-20 of widths 16k, 32k and 64k",
         image_size=32,
     ),
-    "lenet": Network(
+    "lenet": Architecture(
         "frankenstein.zoo.lenet:lenet",
         "LeNet-5 with ReLU and max pooling",
         image_size=32,
     ),
-    "dense": Network(
+    "dense": Architecture(
         "frankenstein.zoo.dense:dense",
         "three hidden layers of 300 units, ReLU",
         image_size=32,
     ),
-    "mlp": Network(
+    "mlp": Architecture(
         "frankenstein.zoo.mlp:mlp",
         "784-32-16-10, tanh",
         image_size=28,
     ),
-    "inceptionv1": Network(
+    "inceptionv1": Architecture(
         "frankenstein.zoo.googlenet:inceptionv1",
         "torchvision's GoogLeNet without its auxiliary heads",
         image_size=224,
     ),
-    "torchvision/<name>": Network(
+    "torchvision/<name>": Architecture(
         "frankenstein.zoo.vision:torchvision_network",
         "any classifier of torchvision, such as torchvision/resnet50",
         image_size=None,
@@ -228,7 +228,7 @@ NETWORKS: Mapping[str, Network] = {
 _BLANKS = {"k": (r"[1-9]\d*", int), "name": (r"\w+", str)}
 
 
-def find_network(name: str) -> Network:
+def find_network(name: str) -> Architecture:
     """The row of a network, with what its name says in a blank of the row's.
 
     Raises:
@@ -237,13 +237,12 @@ def find_network(name: str) -> Network:
     >>> find_network("resnet20_w3").options
     {'k': 3}
     """
-    for pattern, row in NETWORKS.items():
+    for pattern, row in ARCHITECTURES.items():
         options = filled(pattern, name)
         if options is not None:
             return replace(row, options={**row.options, **options})
-    raise UserError(
-        f"unknown network {name!r}; known: {', '.join(NETWORKS)}{did_you_mean(name, NETWORKS)}"
-    )
+    known, near = ", ".join(ARCHITECTURES), did_you_mean(name, ARCHITECTURES)
+    raise UserError(f"unknown network {name!r}; known: {known}{near}")
 
 
 def filled(pattern: str, name: str) -> dict[str, Any] | None:

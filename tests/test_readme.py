@@ -81,7 +81,7 @@ def test_a_thing_added_as_the_readme_says_works(code, row, monkeypatch):
     table = re.match(r"# frankenstein/catalog.py: (\w+)\n", row).group(1)
     (entry,) = eval("{" + row + "}", dict(vars(catalog))).values()
     x, y = torch.randn(50, 4), torch.randn(50, 4)
-    if table == "NETWORKS":
+    if table == "ARCHITECTURES":
         network = entry(10, 1)
         assert network(torch.zeros(2, *network.input_shape)).shape == (2, 10)
         assert network.input_shape[-1] == entry.image_size

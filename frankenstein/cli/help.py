@@ -86,5 +86,5 @@ def _about(said: Spoken, one: Option) -> str:
     value = one.default
     if isinstance(value, list):
         value = " ".join(map(str, value))
-    about = said.words.abouts.get(one.name, one.about)
+    about = said.words.abouts.get(one.name, one.off or one.about)  # help lists what can be said
     return f"{about}{names}" + ("" if silent or value == "" else f" (default: {value})")

@@ -9,7 +9,9 @@ from frankenstein.catalog import VERBS
 from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import Option, options_of
 
-CONFIG = Option("config", str, None, "YAML file of values; options win", "options", None, "nothing")
+CONFIG = Option(
+    "config", str, None, "YAML file of values; options win", "", "options", None, "nothing"
+)
 
 # Short flags that mean the same wherever the field is.
 _FLAGS = {

@@ -38,8 +38,9 @@ class Question(Options, ABC, Generic[A]):
         answer = Units().ask(subject)
         answer.numbers, Units().show(answer)
 
-    To add one, write it with its answer and its section in one file, and a row in
-    `frankenstein.questions.table`.
+    To add one, write a file or a folder `questions/<name>` (its answer and its page beside it),
+    and a row in `frankenstein.questions.table`. Options that the command line is to have lie in a
+    class of `Options` that imports no torch; the question inherits from it, and the row names it.
     """
 
     title: ClassVar[str]  # of its section

@@ -1,7 +1,8 @@
 """The questions of `analyze`, as facts that are read before torch is imported.
 
-To add one, write a `Question` in one file and its row here; its switch and its options on the
-command line, in YAML and in `AnalyzePlan` come from the row.
+To add one, write a `Question` in a file or folder beside this one and its row here. Its switch on
+the command line, in YAML and in `AnalyzePlan` comes from the row, and so do its options: the row's
+third part, a class of `Options` that the question inherits from.
 """
 
 from collections.abc import Mapping

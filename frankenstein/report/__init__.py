@@ -1,4 +1,4 @@
-"""The last room of data -> zoo -> train -> cut -> stitch -> measure -> report: what a person sees.
+"""Figures, tables, pages and the projector: what a person looks at, for every verb.
 
 Figures are made without pyplot: they hold no global state and need no screen.
 """

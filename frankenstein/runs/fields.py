@@ -1,6 +1,7 @@
 """Groups of fields that several plans share, each written once.
 
-A plan inherits from the groups that it has; of its bases the last is the first in YAML and help.
+A plan inherits from the groups that it has. Bases are listed in reverse: the fields of the last one
+come first in YAML and help.
 """
 
 from dataclasses import dataclass
@@ -19,8 +20,7 @@ class RunFields(Plan):
     out_dir: str = option("results", "folder of results", changes="nothing")
     run_name: str | None = option(
         None,
-        "name of this run's folder, in a folder of OUT_DIR that is called like the verb; made from "
-        "what is run if absent",
+        "name of this run's folder in OUT_DIR/<verb>; made from what is run if absent",
         changes="nothing",
     )
     quiet: bool = option(False, "no progress bar; print the folder only", changes="nothing")
@@ -63,7 +63,7 @@ class NetworkFields(Plan):
     """How files of networks are understood."""
 
     model: NetworkName | None = option(
-        None, "network in a .pt file, which its shapes tell if absent"
+        None, "architecture of a .pt file; told from its shapes if absent"
     )
 
 
@@ -84,7 +84,9 @@ class TrainerFields(DeviceFields):
 
     devices: str = option("auto", "how many devices, or which", changes="rounding")
     strategy: str = option("auto", "how several devices share the work (ddp, ...)")
-    precision: str = option("32-true", "of the arithmetic (32-true, 16-mixed, bf16-mixed, ...)")
+    precision: str = option(
+        "32-true", "precision of the arithmetic (32-true, 16-mixed, bf16-mixed, ...)"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

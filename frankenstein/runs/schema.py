@@ -23,6 +23,7 @@ class Option:
     hint: Any  # its type; names to choose from are a Literal
     default: Any  # REQUIRED if there is none
     about: str
+    off: str  # what switching it off means, for a switch that is on
     group: str  # what --help lists it under
     least: float | None  # a number below it is refused
     # What it can change: of "nothing" are where things lie and what is shown, of "rounding" where
@@ -39,11 +40,12 @@ def option(
     default: Any = REQUIRED,
     about: str = "",
     *,
+    off: str = "",
     least: float | None = None,
     changes: Literal["numbers", "seed", "rounding", "nothing"] = "numbers",
 ) -> Any:
     """A field of a plan with its default and its meaning."""
-    facts = {"about": about, "least": least, "changes": changes}
+    facts = {"about": about, "least": least, "changes": changes, "off": off}
     if isinstance(default, list):
         return field(default_factory=default.copy, metadata=facts)
     return field(default=default, metadata=facts)
@@ -95,6 +97,7 @@ def _option(plan: type, one: Field, hint: Any) -> Option:
         hint=_without_notes(hint),
         default=default,
         about=one.metadata.get("about", ""),
+        off=one.metadata.get("off", ""),
         group=vars(owner).get("group", "options"),
         least=one.metadata.get("least"),
         changes=one.metadata.get("changes", "numbers"),

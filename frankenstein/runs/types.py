@@ -1,10 +1,10 @@
-"""Names of the catalog as types of parameters: `model: Annotated[NetworkName, "-m"] = "tiny10"`."""
+"""Names of the catalog as types of fields: `model: NetworkName = option("tiny10", ...)`."""
 
 from typing import Annotated, Literal
 
-from frankenstein.catalog import DATASETS, MEASURES, NETWORKS, STITCHES
+from frankenstein.catalog import ARCHITECTURES, DATASETS, MEASURES, STITCHES
 
-NetworkName = Annotated[str, tuple(NETWORKS)]
+NetworkName = Annotated[str, tuple(ARCHITECTURES)]
 DatasetName = Annotated[str, tuple(DATASETS)]
 StitchName = Annotated[str, tuple(STITCHES)]
 MeasureName = Annotated[str, tuple(MEASURES)]

@@ -1,4 +1,4 @@
-"""What a stitch is held against: how far would it come without the likeness it is to show?"""
+"""Control stitches: what accuracy is reached where the two representations need not be alike."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ _LONG = 40  # letters of a side's layers; names of folders end at 255
 def stitch_name(plan: StitchPlan, networks: Sequence[Network], dataset: str | None) -> str:
     """A stitching run: networks, data set, layers, and every field that makes it unlike others.
 
-    A matrix of which nothing is trained starts nowhere: it is solved.
+    A matrix of which nothing is trained has no start, so its name says `solved`.
     """
     words = [networks_name(networks, dataset)]
     words += _matrix_layers(plan) if plan.is_matrix else plan.layers

@@ -10,6 +10,7 @@ from frankenstein.data import ImageData
 from frankenstein.report import Picture, bars, framed, log_projector, weight_matrix
 from frankenstein.runs.page import write_page
 from frankenstein.runs.run import Run
+from frankenstein.runs.schema import options_of
 from frankenstein.shapes import pooled
 from frankenstein.stitches import Stitch
 from frankenstein.stitching.controls import Controls
@@ -19,24 +20,12 @@ from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.tasks import Stitching
 
 _POINTS = 250  # examples of each network in the projector
-_TOLD_APART_BY = (  # fields of the plan in TensorBoard's table of runs
-    "sender_layer",
-    "receiver_layer",
-    "dataset",
-    "family",
-    "low_rank",
-    "l1",
-    "mask",
-    "flatten",
-    "init",
-    "direct",
-    "target_type",
-    "temperature",
-    "cka_reg",
-    "epochs",
-    "lr",
-    "seed",
-)
+_SAID_ELSEWHERE = ("sender", "receiver", "model", "all", "seeds")  # by the run's name and record
+_TOLD_APART_BY = [  # fields of the plan in TensorBoard's table of runs
+    name
+    for name, one in options_of(StitchPlan).items()
+    if one.changes in ("numbers", "seed") and not one.is_list and name not in _SAID_ELSEWHERE
+]
 
 
 @torch.no_grad()

@@ -72,7 +72,7 @@ class LayerFields(Plan):
         None, "these layers of the receiver only; makes a matrix, too"
     )
     seeds: int = option(
-        1, "how often what is random is repeated, from SEED on; gives confidence intervals", least=1
+        1, "number of seeds, from SEED on; gives confidence intervals, of a matrix only", least=1
     )
 
 
@@ -89,15 +89,16 @@ class FamilyFields(Plan):
     mask: Literal["identity", "semi-match", "abs-semi-match", "random-permutation", "match"] = (
         option(
             "identity",
-            "one source unit for each target unit, by this rule; identity masks nothing",
+            "how a matched stitch pairs units: one source unit for each target unit, by this rule; "
+            "identity: no matched stitch",
         )
     )
-    flatten: bool = option(False, "from place to place instead of from unit to unit")
+    flatten: bool = option(False, "map places, each of every unit, instead of units")
     init: Literal["random", "perm", "eye", "ps_inv", "ones-zeros"] = option(
         "random",
-        "where the stitch starts; ps_inv, the closed form of its own family (not always the affine "
-        "map that every run saves and scores as ps_inv), is the one to take: from the others "
-        "training may not arrive, at low rank above all, and the run then warns",
+        "where training starts; ps_inv, the closed form of the stitch's own family, is the one to "
+        "take: from the others training may not arrive, at low rank above all, and the run then "
+        "warns. (The row `ps_inv` of the tables is something else: always the affine map.)",
     )
     solve_on: int | None = option(None, "training images to solve on; all if absent", least=1)
 
@@ -112,9 +113,12 @@ class ObjectiveFields(Plan):
         None, "fit the target representation by gradient, instead of the task"
     )
     target_type: Literal["hard", "soft_1", "soft_2", "soft_12", "soft_1_plus_2"] = option(
-        "hard", "labels, or the answers of sender (1), receiver (2) or both"
+        "hard",
+        "what is learned: labels (hard), or soft answers of the sender (soft_1), of the receiver "
+        "(soft_2), of both by the mean of the two losses (soft_12), or of the mean of their logits "
+        "(soft_1_plus_2)",
     )
-    temperature: float = option(1.0, "of a teacher's answers and the grafted network's")
+    temperature: float = option(1.0, "softmax temperature of both answers, for soft targets")
     cka_reg: float = option(
         0.0, "weight of CKA(stitched, target) in the loss; below 0 it rewards likeness"
     )
@@ -139,19 +143,20 @@ class StitchPlan(
 
     augment: bool = option(
         True,
-        "train on images as they are, not changed at random; so the sender's representations are "
-        "computed once and kept, if they fit in half of the free memory",
+        "change training images at random, as the data set does",
+        off="train on images as they are, not changed at random; so the sender's representations "
+        "are computed once and kept, if they fit in half of the free memory",
     )
     seed: int = option(
         0, "seed of the stitch's random start and of the batch order", least=0, changes="seed"
     )
     measures: list[MeasureName] = option(
         ["unbiased_cka", "linear_cka", "mean_cca"],
-        "similarity of stitched to target; in a matrix of source to target, those that follow from "
-        "means and covariances (unbiased_cka does not; compare.py has it)",
+        "similarity of stitched to target; a matrix has source to target, by those that follow "
+        "from means and covariances (unbiased_cka does not; compare.py has it)",
     )
     save_frequency: int = option(
-        10, "steps between pictures of the stitch, times the number of epochs", least=1
+        10, "a picture of the stitch is kept every so many steps, times the epochs", least=1
     )
     debug: bool = option(False, "one epoch of three batches, to see whether it runs")
 

@@ -49,7 +49,7 @@ ROWS = {
 
 # In the order of every table. The report has three, "accuracy", "answers" and "together"; the
 # terminal has three of 80 columns, "accuracy", "beside" and "right". Measures come between.
-_FIRST = [
+_BEFORE_MEASURES = [
     Column("n", "n", "*n*: held-out images that it is scored on.", page="accuracy"),
     Column(
         "accuracy",
@@ -84,7 +84,7 @@ _FIRST = [
         cell=difference_cell,
     ),
 ]
-_LAST = [
+_AFTER_MEASURES = [
     Column(
         "directions",
         "directions",
@@ -194,7 +194,7 @@ _LAST = [
     # Of two stitches, as a line of its own.
     Column("difference", "difference", percent=True, cell=difference_cell),
 ]
-_SHARES = {column.key for column in (*_FIRST, *_LAST) if column.percent}
+_SHARES = {column.key for column in (*_BEFORE_MEASURES, *_AFTER_MEASURES) if column.percent}
 _APART = (
     "How far apart the accuracies of two stitches are, on the same images (of which those count "
     "that one of the two alone tells right):"
@@ -203,7 +203,7 @@ _APART = (
 
 def columns_with(measures: Sequence[str]) -> list[Column]:
     """Every column of a run that is scored by these measures."""
-    return [*_FIRST, *map(_measure_column, measures), *_LAST]
+    return [*_BEFORE_MEASURES, *map(_measure_column, measures), *_AFTER_MEASURES]
 
 
 def is_share(number: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from frankenstein.catalog import NETWORKS, find_network
+from frankenstein.catalog import ARCHITECTURES, find_network
 from frankenstein.errors import UserError
 from frankenstein.files import FileError, load_tensors, save_tensors, tensors_sha256
 from frankenstein.zoo.build import build_network
@@ -107,6 +107,6 @@ def _card(path: str | Path, facts: dict) -> Card:
     except UserError:
         raise FileError(
             f"{path} holds a network {card.architecture!r}, unknown to this zoo; "
-            f"known: {', '.join(NETWORKS)}"
+            f"known: {', '.join(ARCHITECTURES)}"
         ) from None
     return card

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from frankenstein.catalog import NETWORKS
+from frankenstein.catalog import ARCHITECTURES
 from frankenstein.files import FileError
 from frankenstein.zoo.build import build_network
 
@@ -78,7 +78,7 @@ def describe(
         f"{path} holds no {architecture or 'network of the zoo'}: it has {len(tensors)} tensors, "
         f"{_few(shapes)}; "
         + (
-            f"known by their shapes: {', '.join(name for name in NETWORKS if '/' not in name)}"
+            f"known by their shapes: {', '.join(name for name in ARCHITECTURES if '/' not in name)}"
             if architecture is None
             else "name another network, or none"
         )
@@ -96,7 +96,7 @@ def _tell_of_no_checksum(path: Path, sha256: str) -> None:
 
 def _guesses(tensors: Mapping[str, Tensor]) -> list[str]:
     width = next((len(tensor) for tensor in tensors.values() if tensor.ndim == 4), 0)
-    names = [name.replace("<k>", str(max(1, width // 16))) for name in NETWORKS]
+    names = [name.replace("<k>", str(max(1, width // 16))) for name in ARCHITECTURES]
     return [name for name in names if "<" not in name]
 
 

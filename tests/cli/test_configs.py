@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import yaml
 
+from frankenstein.cli.commands import check_step
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 FILES = sorted(CONFIGS.rglob("*.yaml"))
 
@@ -35,9 +37,7 @@ def verb_of(path):
 
 def shortened(step):
     """A step of a study, of one layer in place of all, once it is sure that it is one as it is."""
-    from frankenstein.cli.verbs.study_steps import read_step
-
-    read_step(step)
+    check_step(step)
     verb = step.split()[0]
     layers = {"stitch": "bn3 bn3", "compare": "bn3 bn3", "analyze": "relu3 --units"}.get(verb, "")
     return re.sub(r"--all|-n \d+", "", re.sub(r"-e \d+", "-e 1", step)) + (
@@ -47,7 +47,12 @@ def shortened(step):
 
 # A penalty meant for trained networks leaves nothing of a stitch between two that know nothing yet.
 @pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONFIGS)))
+@pytest.mark.parametrize(
+    "path",
+    # tests/studies/test_demo.py runs the steps of the demo.
+    [path for path in FILES if path.stem != "demo"],
+    ids=lambda path: str(path.relative_to(CONFIGS)),
+)
 def test_a_config_runs_through_the_real_command_line(run, saved, fashion, path):
     verb, config = verb_of(path), yaml.safe_load(path.read_text())
     words = [] if verb in ("train", "study") else [saved("tiny10", 0), saved("tiny10", 1)]

@@ -3,7 +3,7 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from frankenstein.catalog import NETWORKS
+from frankenstein.catalog import ARCHITECTURES
 from frankenstein.files import FileError, save_tensors
 from frankenstein.zoo import (
     Card,
@@ -26,7 +26,7 @@ CARD = Card(
 
 
 # One of each row.
-ZOO = [name.replace("<k>", "2").replace("<name>", "mobilenet_v3_small") for name in NETWORKS]
+ZOO = [name.replace("<k>", "2").replace("<name>", "mobilenet_v3_small") for name in ARCHITECTURES]
 # Files that were written before cards had more fields than these.
 FIRST_FIELDS = [
     "architecture",

@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from frankenstein.catalog import NETWORKS, find_network
+from frankenstein.catalog import ARCHITECTURES, find_network
 from frankenstein.errors import UserError
 from frankenstein.zoo import build_network
 
 # One of each row; torchvision's have tests of their own.
-ZOO = [name.replace("<k>", "1") for name in NETWORKS if "<name>" not in name]
+ZOO = [name.replace("<k>", "1") for name in ARCHITECTURES if "<name>" not in name]
 RESIZABLE = {"tiny10", "nbn_tiny10", "resnet20_w1", "inceptionv1"}
 
 

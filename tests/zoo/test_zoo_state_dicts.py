@@ -4,14 +4,14 @@ import pickle
 import pytest
 import torch
 
-from frankenstein.catalog import NETWORKS
+from frankenstein.catalog import ARCHITECTURES
 from frankenstein.files import FileError
 from frankenstein.zoo import build_network, load_network, network_sha256, read_card
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*has no checksum")
 
 # One name of each row that is told by its shapes, and a wide one.
-KNOWN = [name.replace("<k>", "1") for name in NETWORKS if "/" not in name] + ["resnet20_w4"]
+KNOWN = [name.replace("<k>", "1") for name in ARCHITECTURES if "/" not in name] + ["resnet20_w4"]
 
 
 def save(path, content, old=True):

@@ -1,4 +1,4 @@
-"""`frankenstein demo`."""
+"""The words of `frankenstein demo`; its fields are in `studies/plan.py`."""
 
 from frankenstein.cli.words import Words
 

@@ -1,4 +1,4 @@
-"""`frankenstein report`."""
+"""The words of `frankenstein report`; its fields are in `studies/plan.py`."""
 
 from frankenstein.cli.words import Words
 

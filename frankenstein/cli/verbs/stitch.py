@@ -1,16 +1,16 @@
-"""`stitch.py` and `frankenstein stitch`."""
+"""The words of `stitch.py` and `frankenstein stitch`; its fields are in `stitching/plan.py`."""
 
 from frankenstein.cli.words import Words
 
 WORDS = Words(
     about="""
-        The stitch is started (`before`), trained by task loss unless its family has nothing to
-        train, or with -e 0 (`after`), and held against the pseudo-inverse, the affine map of least
-        squares (`ps_inv`). Both networks are frozen.
+        Three stitches are scored: `before`, at its start; `after`, trained by task loss (the same
+        as `before` with -e 0, or if its family has nothing to train); and `ps_inv`, the affine map
+        of least squares. Both networks are frozen.
 
         With --all, or a list of layers, every layer of the sender is stitched to every layer of
-        the receiver: solved together in one pass, then trained (not with -e 0), those that start
-        at one layer together.
+        the receiver. All are solved in one pass; unless -e 0 says otherwise they are then trained,
+        one layer of the sender at a time.
         """,
     examples="""
         python stitch.py model_weights/tiny10/digits/in0-gn0.safetensors \\

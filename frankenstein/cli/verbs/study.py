@@ -1,4 +1,4 @@
-"""`frankenstein study`."""
+"""The words of `frankenstein study`; its fields are in `studies/plan.py`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`train.py` and `frankenstein train`."""
+"""The words of `train.py` and `frankenstein train`; its fields are in `training/plan.py`."""
 
 from frankenstein.cli.words import Words
 

@@ -1,4 +1,4 @@
-"""The moments of every layer of one network with every layer of another, each sum made once."""
+"""The sums that stitches of any two layers are solved from, the source laid like the target."""
 
 from collections.abc import Mapping
 from itertools import accumulate, pairwise
@@ -22,8 +22,8 @@ class PairMoments:
 
     Place by place, each source laid like each target, in float64 about the layer's first mean. A
     source is laid once on each grid of targets, and one product gives its sums with all of them.
-    One with fewer places stays where it is: with x = A z at each image, Σxyᵀ is Σz(Aᵀy)ᵀ and Σxxᵀ
-    is Σz(AᵀAz)ᵀ, the same sums over fewer rows.
+    A source with fewer places than the target is not widened: with x = A z at each image, Σxyᵀ is
+    Σz(Aᵀy)ᵀ and Σxxᵀ is Σz(AᵀAz)ᵀ, the same sums over fewer rows.
     """
 
     def __init__(
