@@ -34,7 +34,7 @@ class ImageFiles:
     ) -> None:
         self.folder, self.view = folder, view
         self.names = np.array(names, dtype=object)
-        self._whole = False  # known once all were read through
+        self._verified = False  # True once all were read through
 
     def __len__(self) -> int:
         return len(self.names)
@@ -53,31 +53,31 @@ class ImageFiles:
     def unreadable(self, show: Show = lambda parts, _: parts) -> list[str]:
         """The files that cannot be read, each with the reason; all are read through to know it.
 
-        Those that were whole before, and are as they were, are not read again: their paths, sizes
-        and dates are remembered in the folder `$FRANKENSTEIN_CACHE`, ~/.cache/frankenstein unless
-        it is set. `show` may draw a bar around the parts, until the last of which nothing is said.
+        Files that were read before and have not changed since are not read again: their paths,
+        sizes and dates are kept in `$FRANKENSTEIN_CACHE`, by default ~/.cache/frankenstein. `show`
+        may draw a bar around the parts.
         """
-        if self._whole:
+        if self._verified:
             return []
         known = remembered(self.folder)
         seen = (mark_of(self.folder, name) for name in self.names)
         marks = np.fromiter(seen, np.uint64, len(self))
         new = np.flatnonzero((marks == ABSENT) | ~np.isin(marks, known))
         damage: list[str] = []
-        whole = [known]
+        verified = [known]
         try:
             # Thread by thread for one part after another: a future for each of a million files
             # would take more memory than all else.
             with ThreadPoolExecutor(_THREADS) as threads:
                 parts = np.split(new, range(_PART, len(new), _PART)) if len(new) else []
                 for part in show(parts, "reading each new image once") if parts else ():
-                    found = list(threads.map(self._damage, self.names[part]))
-                    damage.extend(text for text in found if text)
-                    whole.append(marks[part[[not text for text in found]]])
+                    problems = list(threads.map(self._damage, self.names[part]))
+                    damage.extend(text for text in problems if text)
+                    verified.append(marks[part[[not text for text in problems]]])
         finally:  # also of what was read before Ctrl-C
-            if len(whole) > 1:
-                remember(self.folder, np.concatenate(whole))
-        self._whole = not damage
+            if len(verified) > 1:
+                remember(self.folder, np.concatenate(verified))
+        self._verified = not damage
         return damage
 
     def _damage(self, name: str) -> str:

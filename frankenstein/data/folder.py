@@ -44,8 +44,8 @@ class Folder(Photographs):
                 "give folders of one class one name"
             )
         numbers = {name: number for number, name in enumerate(self.classes)}
-        found = make_dataset(str(folder), numbers, IMG_EXTENSIONS, allow_empty=True)
-        labels = torch.tensor([number for _, number in found], dtype=torch.long)
+        files = make_dataset(str(folder), numbers, IMG_EXTENSIONS, allow_empty=True)
+        labels = torch.tensor([number for _, number in files], dtype=torch.long)
         present = {self.classes[number] for number in labels.unique()}
         if part == "train" and (empty := [name for name in self.classes if name not in present]):
             raise DataError(
@@ -56,17 +56,17 @@ class Folder(Photographs):
         view = partial(
             central_square, size=self.resize, crop=self.image_size, resampling=how.resampling
         )
-        names = [str(Path(path).relative_to(folder)) for path, _ in found]
+        names = [str(Path(path).relative_to(folder)) for path, _ in files]
         return ImageFiles(folder, names, view), labels
 
     def _folders(self, part: str) -> tuple[str, ...]:
         folder = self.data_root / part
         entries = folder.iterdir() if folder.is_dir() else ()
-        found = tuple(sorted(entry.name for entry in entries if entry.is_dir()))
-        if not found:
+        names = tuple(sorted(entry.name for entry in entries if entry.is_dir()))
+        if not names:
             raise DataError(
                 f"{self.name}: no {folder}/<class>/; put images into train/<class>/ and "
                 f"val/<class>/ (or test/<class>/) in {self.data_root}, or say --data-root FOLDER "
                 "for a folder that has these"
             )
-        return found
+        return names

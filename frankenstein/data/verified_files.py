@@ -1,4 +1,4 @@
-"""Files that were read through once and found whole: remembered, so as to be read but once."""
+"""Which files were read and found undamaged, so that each is read for that only once."""
 
 import os
 from contextlib import suppress
@@ -23,7 +23,7 @@ def mark_of(folder: Path, name: str) -> int:
 
 
 def remembered(folder: Path) -> np.ndarray:  # (K,), uint64
-    """The marks of files in a folder that were found whole; none if there is no memory of it."""
+    """The marks of the verified files of a folder; none if nothing is remembered of it."""
     try:
         return np.frombuffer(read_sealed(_memory(folder)), np.uint64)
     except (FileError, OSError):
@@ -31,7 +31,7 @@ def remembered(folder: Path) -> np.ndarray:  # (K,), uint64
 
 
 def remember(folder: Path, marks: np.ndarray) -> None:
-    """Keep the marks of files in a folder; where nothing can be written, they are read again."""
+    """Keep the marks of verified files; where nothing can be written, they are read again."""
     with suppress(FileError, OSError):
         _memory(folder).parent.mkdir(parents=True, exist_ok=True)
         write_sealed(_memory(folder), marks.astype(np.uint64).tobytes())

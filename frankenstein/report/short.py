@@ -16,13 +16,13 @@ _LAYERS = 5  # at most, spread evenly from the first to the last: 80 columns hol
 class Short(NamedTuple):
     """A few rows, and how to read them."""
 
-    said: str
+    sentence: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
 def by_layer(
-    said: str,
+    sentence: str,
     scores: Mapping[str, float],
     layers: Sequence[str],
     lines: Sequence[tuple[str, str, str]],  # what a row is called, its score with {} for the layer,
@@ -42,7 +42,7 @@ def by_layer(
         values = [scores.get(key.format(layer), math.nan) for layer in some]
         if not all(map(math.isnan, values)):
             rows.append([name, *(short_number(value, form) for value in values)])
-    return Short(said, ["", *some], rows)
+    return Short(sentence, ["", *some], rows)
 
 
 def short_number(value: float, form: str) -> str:
@@ -57,8 +57,8 @@ def short_number(value: float, form: str) -> str:
 
 
 def short_view(title: str, short: Short) -> RenderableType:
-    """The rows under a title and what is said of them."""
+    """The rows under a title and the sentence that says how to read them."""
     rows: list[Sequence[Any]] = [*short.rows]
     table = rich_table(rows, short.header, right=short.header[1:])
     table.box, table.pad_edge = box.SIMPLE_HEAD, False
-    return Group(Text(title, style="bold"), Text(short.said, style="italic"), table)
+    return Group(Text(title, style="bold"), Text(short.sentence, style="italic"), table)

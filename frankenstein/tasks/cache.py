@@ -13,7 +13,7 @@ from frankenstein.memory import free_memory
 from frankenstein.tasks.data_module import DataModule
 from frankenstein.tasks.stitching import Stitching
 
-_WHOSE = {"source": "the sender's", "target": "the receiver's"}
+_OWNERS = {"source": "the sender's", "target": "the receiver's"}
 
 
 class Unaugmented(DataModule):
@@ -81,7 +81,7 @@ class Unaugmented(DataModule):
                 )
                 if not kept:
                     self.task.objective(now)  # computes what it reads, and nothing else
-                    read = {name: vars(now)[name] for name in _WHOSE if name in vars(now)}
+                    read = {name: vars(now)[name] for name in _OWNERS if name in vars(now)}
                     kept = self._room(read, len(batches.labels))
                 if not kept:
                     return {}
@@ -97,10 +97,10 @@ class Unaugmented(DataModule):
         most = self.share * free_memory(self.task.device) / sharing
         fits = examples * each <= most
         if self._trainer.is_global_zero:
-            whose = " and ".join(_WHOSE[name] for name in some)
+            owners = " and ".join(_OWNERS[name] for name in some)
             verdict = "kept" if fits else "not kept, computed anew for every batch"
             self.say(
-                f"{whose} representations of {examples:,} training images x {each:,} bytes = "
+                f"{owners} representations of {examples:,} training images x {each:,} bytes = "
                 f"{_megabytes(examples * each)}, of {_megabytes(most)} that may be taken: {verdict}"
             )
         if not fits:

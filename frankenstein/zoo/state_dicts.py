@@ -70,9 +70,9 @@ def describe(
     """
     guesses = _guesses(tensors) if architecture is None else [architecture]
     for name in guesses:
-        found = _fit(name, tensors)
-        if found is not None:
-            return name, *found
+        sizes = _fit(name, tensors)
+        if sizes is not None:
+            return name, *sizes
     shapes = [f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items()]
     raise FileError(
         f"{path} holds no {architecture or 'network of the zoo'}: it has {len(tensors)} tensors, "
