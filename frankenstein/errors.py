@@ -64,3 +64,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         name for name in sorted(likeness, key=lambda n: -likeness[n]) if likeness[name] >= least
     ]
     return f"; did you mean {' or '.join(near[:3])}?" if near else ""
+
+
+class DataError(UserError):
+    """Data that is absent, damaged or does not fit; the message says which, where, what to do."""

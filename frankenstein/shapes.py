@@ -12,6 +12,8 @@ from torch import Tensor
 
 from frankenstein.errors import UserError
 
+Layers = Mapping[str, Tensor]  # {layer: (N, ...)}, the same examples
+
 
 class ShapeError(UserError):
     """Representations whose shapes do not fit together; the message gives both."""

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from frankenstein.accumulators.ties import TIED
+from frankenstein.accumulators.linear import TIED
 
 
 def assignment(

@@ -1,14 +1,18 @@
-"""Moments of k parts of the examples, so that each part can be predicted from all others."""
+"""Moments of k parts of the examples, and of pairs of layers that share no sums."""
 
 from collections.abc import Callable
+from itertools import product
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
+from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.reservoir import Reservoir
+from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.errors import UserError
-from frankenstein.shapes import as_tensor, per_location, same_examples
+from frankenstein.shapes import Layers, as_tensor, per_location, same_examples
 
 
 class Folds:
@@ -102,3 +106,76 @@ def folds_of(
             + (type(x).__name__ if sums else "one representation")
         )
     return Folds(count).update(x, y)
+
+
+_FOLDS = 5
+
+
+class LayerFolds:
+    """The parts of cross-validation, each with the moments of all pairs."""
+
+    def __init__(self, flatten: Callable[[Tensor], Tensor]) -> None:
+        self.parts = [LayerMoments(flatten) for _ in range(_FOLDS)]
+        self.n_seen = 0
+        self._cache: dict[str, dict[str, dict]] = {"x": {}, "y": {}}  # see Moments.cached
+
+    def update(self, xs: Layers, ys: Layers) -> None:
+        """Add a batch of all layers; example i goes to part i modulo the number of parts."""
+        for i, part in enumerate(self.parts):
+            some = slice((i - self.n_seen) % _FOLDS, None, _FOLDS)
+            part.update(*({s: z[some] for s, z in side.items()} for side in (xs, ys)))
+        self.n_seen += len(next(iter(xs.values())))
+        self._cache = {"x": {}, "y": {}}
+
+    def pair(self, row: str, column: str) -> Folds:
+        """The folds of one layer with another."""
+        folds = Folds(_FOLDS)
+        folds.n_seen = self.n_seen
+        seen = [part.pair(row, column) for part in self.parts if part.n]
+        folds.parts[: len(seen)] = seen
+        folds.cache = {"x": self._cache["x"].setdefault(row, {})}
+        folds.cache["y"] = self._cache["y"].setdefault(column, {})
+        return folds
+
+
+class EachPair:
+    """One `AdaptiveMoments` or `Folds` for every pair of layers."""
+
+    def __init__(self, make: Callable[[], AdaptiveMoments | Folds]) -> None:
+        """Start empty; `make` makes the accumulator of a pair."""
+        self.make = make
+        self._pairs: dict[tuple[str, str], AdaptiveMoments | Folds] = {}
+        self._forget()
+
+    def update(self, xs: Layers, ys: Layers) -> None:
+        """Add a batch of all layers."""
+        self._pairs = self._pairs or {pair: self.make() for pair in product(xs, ys)}
+        for (row, column), sums in self._pairs.items():
+            sums.update(xs[row], ys[column])
+        self._forget()
+
+    def pair(self, row: str, column: str) -> Moments | Folds:
+        """What is kept of one layer with another; what follows from it is made once."""
+        if (row, column) not in self._frozen:
+            sums = self._pairs[row, column]
+            frozen = sums.frozen() if isinstance(sums, AdaptiveMoments) else sums
+            for side, layer in (("x", row), ("y", column)):
+                frozen.cache[side] = self._cache[side].setdefault(layer, {})
+            self._frozen[row, column] = frozen
+        return self._frozen[row, column]
+
+    def all_reduce(self) -> None:
+        """Become the sums of all processes together, on each of them."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return
+        everyone: list[list[tuple[str, str]]] = [[]] * distributed.get_world_size()
+        distributed.all_gather_object(everyone, [*self._pairs])
+        pairs = next((pairs for pairs in everyone if pairs), [])
+        self._pairs = self._pairs or {pair: self.make() for pair in pairs}
+        for sums in self._pairs.values():
+            sums.all_reduce()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._frozen: dict[tuple[str, str], Any] = {}
+        self._cache: dict[str, dict[str, dict[Any, Any]]] = {"x": {}, "y": {}}  # by layer

@@ -1,14 +1,10 @@
 """The Gram side of one pass: all pairs of layers where features outnumber what sums can hold."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
-from frankenstein.shapes import per_sample, same_examples
-
-Layers = Mapping[str, Tensor]  # representations (n, ...) of the same examples, by layer
+from frankenstein.shapes import Layers, per_sample, same_examples
 
 _PART = 2**17  # numbers of a representation that are worked on at once
 

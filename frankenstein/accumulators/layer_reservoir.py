@@ -8,9 +8,7 @@ from torch import Tensor, distributed
 
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.errors import UserError
-from frankenstein.shapes import layers_of, per_sample
-
-Layers = Mapping[str, Tensor]  # {layer: (N, ...)}, the same examples
+from frankenstein.shapes import Layers, layers_of, per_sample
 
 
 class LayerReservoir:

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.small_sample import directions
-from frankenstein.accumulators.ties import first_best
 
 
 def whitener(
@@ -149,3 +148,14 @@ def _by_sums(moments: Moments) -> Tensor:  # (E, D)
         basis = torch.linalg.qr(variance[:, None] * white).Q
         weight = weight @ basis @ basis.T
     return weight
+
+
+TIED = 1e-9  # of the largest: between rounding, of float32 too, and what data tell apart
+
+
+def first_best(
+    gain: Tensor,  # (E, D)
+) -> Tensor:  # (E,) int64
+    """The column of the largest number of every row; the first, where others are within 1e-9."""
+    best = gain.max(1, keepdim=True).values
+    return (gain >= best - TIED * best.abs()).int().argmax(1)

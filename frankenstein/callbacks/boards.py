@@ -1,10 +1,16 @@
-"""Pictures into TensorBoard, where a run has one."""
+"""Pictures into TensorBoard, where a run has one, before the first step and every so many steps."""
+
+from collections.abc import Callable
+from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch.utils.tensorboard import SummaryWriter
 
+from frankenstein.report import weight_matrix
 from frankenstein.report.board import log_png
 from frankenstein.report.style import png
 
@@ -19,3 +25,32 @@ def add_figure(trainer: pl.Trainer, tag: str, figure: Figure) -> None:
     image = png(figure, dots_per_inch=100)
     for writer in writers(trainer):
         log_png(writer, tag, image, trainer.global_step)
+
+
+class Every(pl.Callback):
+    """Calls `do(trainer, module)`, on the first process, at step 0 and every `steps` steps."""
+
+    def __init__(self, steps: int, do: Callable[[pl.Trainer, Any], object]) -> None:
+        self.steps = steps
+        self.do = do
+
+    @rank_zero_only
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The state that training starts from."""
+        if trainer.global_step == 0:
+            self.do(trainer, pl_module)
+
+    @rank_zero_only
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """A state on the way."""
+        if trainer.global_step % self.steps == 0:
+            self.do(trainer, pl_module)
+
+
+@torch.no_grad()
+def draw_stitch(trainer: pl.Trainer, module: Any) -> None:
+    """The stitch's matrix as it is now; TensorBoard's slider plays the pictures as a film."""
+    weight = module.stitch.affine_map()[0].detach().cpu()
+    add_figure(trainer, "stitch/weight", weight_matrix(weight, f"step {trainer.global_step}"))

@@ -1,4 +1,4 @@
-"""What an interrupted training goes on from: one file, whole or absent, with a checksum."""
+"""What an interrupted training goes on from, and draws that a pause does not change."""
 
 import io
 import signal
@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 from pytorch_lightning.trainer.states import TrainerFn
 
+from frankenstein.data.seeded import seeded
 from frankenstein.errors import Interrupted
 from frankenstein.files import FileError, read_sealed, write_sealed
 from frankenstein.signals import Noted
@@ -109,3 +110,22 @@ def _any_process(trainer: pl.Trainer, claim: bool) -> bool:
     if trainer.world_size == 1:
         return claim
     return trainer.strategy.reduce_boolean_decision(claim, all=False)
+
+
+_INSIDE = 6  # keeps these draws apart from those of other purposes with the same seed
+
+
+class SeededSteps(pl.Callback):
+    """Seeds torch before every training step from (seed, step, process).
+
+    So neither validation nor a pause changes what dropout draws. (Batch order and augmentation
+    have generators of their own.)
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Seed."""
+        key = (self.seed, _INSIDE, trainer.global_step, trainer.global_rank)
+        torch.manual_seed(seeded(*key).initial_seed())

@@ -1,15 +1,15 @@
 """Batches out of images: which examples, in what order, shared out over processes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
 
 import torch
 import torch.distributed
 from torch import Tensor
 
-from frankenstein.data.errors import DataError
-from frankenstein.data.prefetch import prefetch
 from frankenstein.data.seeded import seeded
+from frankenstein.errors import DataError
 
 _CHOICE = 2  # likewise, see _ORDER
 _ORDER = 0  # keeps these draws apart from those of other purposes with the same seed
@@ -142,3 +142,20 @@ def _rank_and_world_size() -> tuple[int, int]:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1
+
+
+T = TypeVar("T")
+_END = object()
+
+
+def prefetch(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each made in another thread while the one before it is used.
+
+    >>> list(prefetch(iter("abc")))
+    ['a', 'b', 'c']
+    """
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, items, _END)
+        while (item := coming.result()) is not _END:
+            coming = worker.submit(next, items, _END)
+            yield item  # type: ignore[misc]

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
-from frankenstein.data.errors import DataError
 from frankenstein.data.files import ImageFiles, central_square
 from frankenstein.data.photographs import Photographs
 from frankenstein.data.preprocessing import IMAGENET
+from frankenstein.errors import DataError
 
 
 class Folder(Photographs):

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from frankenstein.data.batches import Batches, Images, in_order, shuffled
-from frankenstein.data.errors import DataError
 from frankenstein.data.files import ImageFiles, Show
 from frankenstein.data.preprocessing import Preprocessing
+from frankenstein.errors import DataError
 
 
 class ImageData:

@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-from frankenstein.data.errors import DataError
+from frankenstein.errors import DataError
 
 
 @dataclass(frozen=True)

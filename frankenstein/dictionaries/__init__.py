@@ -1,9 +1,7 @@
 """Dictionaries: a representation as a sparse sum of directions, between a front and its end."""
 
-from frankenstein.dictionaries.dictionary import Dictionary
+from frankenstein.dictionaries.dictionary import Dictionary, mean_and_scale, resample
 from frankenstein.dictionaries.files import dictionary_facts, load_dictionary, save_dictionary
-from frankenstein.dictionaries.resample import resample
-from frankenstein.dictionaries.scale import mean_and_scale
 
 __all__ = [
     "Dictionary",

@@ -1,12 +1,14 @@
 """A sparse autoencoder: what a layer says at a place, as a sum of a few directions out of many."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from frankenstein.errors import UserError
-from frankenstein.shapes import ShapeError, num_units
+from frankenstein.shapes import ShapeError, num_units, per_location
 
 
 class Dictionary(nn.Module):
@@ -104,3 +106,92 @@ def _units_last(z: Tensor) -> Tensor:
 
 def _units_first(z: Tensor, ndim: int) -> Tensor:
     return z.movedim(-1, 1) if ndim == 4 else z
+
+
+@torch.no_grad()
+def mean_and_scale(
+    representations: Iterable[Tensor],  # (N, ...) each
+) -> tuple[Tensor, Tensor]:  # (C,), ()
+    """The mean of every unit over examples and places, and the root mean square distance from it.
+
+    Less the one and over the other, rows have mean squared length 1: a squared error is then the
+    share of variance that is not explained, and one penalty means the same at every layer. The mean
+    is taken off because features that point away from it would be dead from the start (Simon et
+    al. 2026, https://arxiv.org/abs/2605.31518); one number for all units and examples, and not the
+    length of each example as in Gao et al. 2024, so that it can be undone. One pass, sums only.
+
+    Raises:
+        UserError: if there are no examples, the layer is constant, or holds NaN or Inf.
+
+    >>> mean, scale = mean_and_scale([torch.tensor([[1.0, 0.0], [5.0, 0.0]])])
+    >>> mean.tolist(), scale.item()
+    ([3.0, 0.0], 2.0)
+    """
+    n, shift = 0, torch.zeros(())
+    first, second = torch.zeros(()), torch.zeros(())
+    for z in representations:
+        rows = per_location(z).double()
+        if n == 0:
+            shift = rows.mean(0)
+        rows = rows - shift
+        n += len(rows)
+        first, second = first + rows.sum(0), second + rows.square().sum()
+    if n == 0:
+        raise UserError("no examples were given; is the data set empty?")
+    variance = second / n - (first / n).square().sum()
+    if not variance.isfinite():
+        raise UserError("NaN or Inf in the representation; look at the network that made it")
+    if variance <= 1e-24 * shift.square().sum():  # what rounding leaves of a constant
+        raise UserError(
+            "the layer is constant over these examples; a dictionary needs one that varies"
+        )
+    return (shift + first / n).float(), variance.sqrt().float()
+
+
+# Of the mean length of live encoder rows. With a ReLU a new feature starts small, so as not to
+# disturb the others; among the k largest it has to win to be active at all.
+_LENGTH = {"relu": 0.2, "topk": 1.0}
+
+
+@torch.no_grad()
+def resample(
+    dictionary: Dictionary,
+    dead: Tensor,  # (F,) bool
+    rows: Tensor,  # (N, D): places as the layer gives them
+    optimizer: Optimizer | None = None,
+    generator: torch.Generator | None = None,
+) -> None:
+    """Point dead features at what the others leave of badly rebuilt rows.
+
+    Rows are drawn in proportion to their squared loss. Direction and encoder row become the row's
+    residual, the bias 0, and what the optimizer knows of the feature is forgotten.
+
+    Source: Bricken et al. 2023, "Neuron resampling". There the direction is the row itself; the
+    residual is what is missing, and what the auxiliary loss of Gao et al. 2024 has dead features
+    learn.
+    """
+    which = dead.nonzero().squeeze(1)
+    if len(which) == 0:
+        return
+    residual = (rows - dictionary(rows)) / dictionary.scale
+    weights = residual.square().sum(1).square().double().cpu()
+    if weights.sum() == 0:  # nothing is missing
+        return
+    some = torch.multinomial(weights, len(which), replacement=True, generator=generator)
+    new = residual[some.to(rows.device)]
+    new = new / new.norm(dim=1, keepdim=True)
+    alive = dictionary.encoder[~dead].norm(dim=1)
+    length = alive.mean() if len(alive) else dictionary.encoder.new_ones(())
+    dictionary.encoder[which] = _LENGTH["relu" if dictionary.k is None else "topk"] * length * new
+    dictionary.encoder_bias[which] = 0
+    dictionary.decoder[:, which] = new.T
+    for parameter in (dictionary.encoder, dictionary.encoder_bias):
+        _forget(optimizer, parameter, which, 0)
+    _forget(optimizer, dictionary.decoder, which, 1)
+
+
+def _forget(optimizer: Optimizer | None, parameter: Tensor, which: Tensor, axis: int) -> None:
+    """Set to 0 what is remembered of these rows or columns: momentum, and squares of gradients."""
+    for value in optimizer.state[parameter].values() if optimizer else ():
+        if isinstance(value, Tensor) and value.shape == parameter.shape:
+            value.index_fill_(axis, which, 0)

@@ -6,7 +6,6 @@ Representations are tensors (N, ...), NumPy arrays or nested lists; what comes b
 from typing import TYPE_CHECKING
 
 from frankenstein.lazy import lazy_names
-from frankenstein.measures.every_pair import every_pair, warn_undefined
 
 if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.measures.cca import (
@@ -18,7 +17,6 @@ if TYPE_CHECKING:  # imported when first asked for
     )
     from frankenstein.measures.cka import linear_cka, unbiased_cka
     from frankenstein.measures.decoding import decoding_agreement
-    from frankenstein.measures.distance import mean_squared_distance
     from frankenstein.measures.kernels import deconfounded_cka, rbf_cka, unbiased_rbf_cka
     from frankenstein.measures.layer_similarities import LayerSimilarities
     from frankenstein.measures.neighbours import mutual_knn
@@ -35,8 +33,16 @@ if TYPE_CHECKING:  # imported when first asked for
         reverse_r_squared,
     )
     from frankenstein.measures.rsa import rsa_pearson, rsa_spearman
-    from frankenstein.measures.shape import angular_shape_distance, procrustes_similarity
-    from frankenstein.measures.undefined import UndefinedSimilarityWarning
+    from frankenstein.measures.shape import (
+        angular_shape_distance,
+        mean_squared_distance,
+        procrustes_similarity,
+    )
+    from frankenstein.measures.undefined import (
+        UndefinedSimilarityWarning,
+        every_pair,
+        warn_undefined,
+    )
     from frankenstein.measures.units import (
         best_match_correlation,
         correlation_matrix,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from frankenstein.accumulators.linear import rank_of, ridge_whitener, whitener
+from frankenstein.accumulators.linear import TIED, rank_of, ridge_whitener, whitener
 from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.accumulators.small_sample import (
     few_rows,
@@ -11,7 +11,6 @@ from frankenstein.accumulators.small_sample import (
     reduce_to_span,
     whiten_rows,
 )
-from frankenstein.accumulators.ties import TIED
 from frankenstein.errors import UserError
 from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
 

@@ -8,19 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from frankenstein.accumulators.each_pair import EachPair
-from frankenstein.accumulators.folds import Folds
+from frankenstein.accumulators.folds import EachPair, Folds, LayerFolds
 from frankenstein.accumulators.grams import Grams
-from frankenstein.accumulators.layer_folds import LayerFolds
 from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.layer_reservoir import LayerReservoir
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.catalog import MEASURES, Measure, find_measure
 from frankenstein.errors import UserError
-from frankenstein.measures.every_pair import every_pair, warn_undefined
-from frankenstein.shapes import FLATTENINGS, layers_of
-
-Layers = Mapping[str, Tensor]  # representations (N, ...) of the same examples, by layer
+from frankenstein.measures.undefined import every_pair, warn_undefined
+from frankenstein.shapes import FLATTENINGS, Layers, layers_of
 
 
 class LayerSimilarities:

@@ -1,4 +1,4 @@
-"""Shapes: two clouds of points, the one turned onto the other as well as it can be."""
+"""How far two representations are from each other, turned onto each other or as they are."""
 
 import math
 
@@ -10,6 +10,7 @@ from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.accumulators.small_sample import reduce_to_span
 from frankenstein.errors import UserError
 from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
+from frankenstein.measures.units import same_units
 
 
 def procrustes_similarity(
@@ -79,3 +80,24 @@ def _partial(moments: Moments, side: str, alpha: float) -> Tensor:  # (D, rank)
     rounding = (len(eigenvalues) + math.sqrt(moments.n)) * torch.finfo(eigenvalues.dtype).eps
     kept = eigenvalues > rounding * eigenvalues[-1]
     return vectors[:, kept] * (alpha + (1 - alpha) * eigenvalues[kept].rsqrt()) / total.sqrt()
+
+
+def mean_squared_distance(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
+    """Mean over rows of |x_i - y_i|², at least 0; 0 only where the two are the same.
+
+    Defined for constant representations too.
+
+    Source: the ℓ2 distance of Csiszárik et al. 2021, https://arxiv.org/abs/2110.14633.
+
+    Raises:
+        ShapeError: if x and y differ in their number of examples or units.
+        UserError: if there are no examples, or NaN or Inf among them.
+    """
+    moments = moments_of(x, y)
+    same_units(moments)
+    spread = (
+        moments.variance("x").sum()
+        - 2 * moments.covariance("xy").trace()
+        + moments.variance("y").sum()
+    )
+    return spread.clamp(min=0) + (moments.mean("x") - moments.mean("y")).square().sum()

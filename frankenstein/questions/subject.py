@@ -21,7 +21,7 @@ from frankenstein.questions.question import AnyQuestion, Watcher
 from frankenstein.questions.sample import Sample, read_sample, sample_bytes
 from frankenstein.report.progress import progress
 from frankenstein.surgery import cut_points
-from frankenstein.surgery.activation_layers import activation_layers
+from frankenstein.surgery.key_layers import activation_layers
 from frankenstein.surgery.read import Reader
 
 Pair = tuple[str, str]  # the sender's layer, the receiver's layer

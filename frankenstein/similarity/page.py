@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from frankenstein.accumulators.ties import first_best
+from frankenstein.accumulators.linear import first_best
 from frankenstein.catalog import MEASURES
 from frankenstein.files import write_whole
 from frankenstein.report import (

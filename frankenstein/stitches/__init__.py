@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from frankenstein.lazy import lazy_names
-from frankenstein.stitches.start import STARTS, start
 
 if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.stitches.affine import Affine
@@ -14,6 +13,6 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.stitches.orthogonal import Orthogonal
     from frankenstein.stitches.permutation import Permutation
     from frankenstein.stitches.sparse import Sparse
-    from frankenstein.stitches.stitch import Stitch
+    from frankenstein.stitches.stitch import STARTS, Stitch, start
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.accumulators.assignment import assignment
+from frankenstein.accumulators.linear import first_best
 from frankenstein.accumulators.moments import Moments
-from frankenstein.accumulators.ties import first_best
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches.stitch import Stitch

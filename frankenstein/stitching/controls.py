@@ -18,7 +18,7 @@ from frankenstein.stitching.pair import StitchingPair
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.recipe import make_stitch
 from frankenstein.surgery import join
-from frankenstein.surgery.fold import fold
+from frankenstein.surgery.lighten import fold
 
 CONTROLS = ("solved", "identity", "untrained", "untrained_ps_inv", "itself", "itself_ps_inv")
 CONTROL_SEED = 1_000_003  # one that nobody trains from: no sender started at its untrained control

@@ -14,7 +14,7 @@ from frankenstein.networks.tally import Tally
 from frankenstein.stitching.controls import Controls, Route
 from frankenstein.stitching.off_distribution import Share
 from frankenstein.surgery import Cut
-from frankenstein.surgery.fold import fold
+from frankenstein.surgery.lighten import fold
 
 _TARGET = "target"
 

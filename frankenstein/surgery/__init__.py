@@ -3,8 +3,7 @@
 from frankenstein.surgery.capture import capture
 from frankenstein.surgery.cut import Cut, cut
 from frankenstein.surgery.cut_points import cut_points
-from frankenstein.surgery.graft import graft
-from frankenstein.surgery.join import Joint, join
+from frankenstein.surgery.join import Joint, graft, join
 from frankenstein.surgery.layouts import Layout, layout_of
 from frankenstein.surgery.permute import permute
 from frankenstein.surgery.streams import Streams, find_streams

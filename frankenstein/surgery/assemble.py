@@ -1,12 +1,15 @@
-"""A part of a traced network as a module of its own: what cut and capture return."""
+"""A part of a traced network as a module of its own: what cut and capture return.
 
-from collections.abc import Iterable, Sequence
+It is guarded from steps that write into memory that others may share. Doubt counts as sharing: a
+needless copy costs little, a missing one gives wrong numbers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from torch import fx
+from torch import fx, nn
 
-from frankenstein.surgery.memory import overwritten, sharing, written
-from frankenstein.surgery.trace import Trace
+from frankenstein.surgery.trace import IN_PLACE, Trace, overwrite
 
 
 def assemble(
@@ -64,3 +67,110 @@ def _nodes_in(result: Any) -> list[fx.Node]:
     found: list[fx.Node] = []
     fx.map_arg(result, found.append)
     return found
+
+
+def sharing(nodes: Iterable[fx.Node]) -> Mapping[fx.Node, set[fx.Node]]:
+    """For each step, itself and all steps whose tensors may lie in the same memory."""
+    groups: dict[fx.Node, set[fx.Node]] = {}
+    for node in nodes:
+        group = {node}
+        for source in _passed_on(node):
+            group |= groups.get(source, set())
+        groups.update(dict.fromkeys(group, group))
+    return groups
+
+
+def fresh(node: fx.Node) -> bool:
+    """Whether a step's tensor lies in memory of its own; in doubt it does not."""
+    return node.op not in ("placeholder", "get_attr", "output") and not _passed_on(node)
+
+
+def written(node: fx.Node) -> list[fx.Node]:
+    """The steps whose tensors this one overwrites; mostly none."""
+    if not _writes(node):
+        return []
+    target = node.kwargs.get("out") or (node.args[0] if node.args else None)
+    return [target] if isinstance(target, fx.Node) else node.all_input_nodes
+
+
+def overwritten(nodes: Iterable[fx.Node]) -> set[fx.Node]:
+    """The steps whose tensors a later one may overwrite."""
+    nodes = list(nodes)
+    groups = sharing(nodes)
+    earlier: set[fx.Node] = set()
+    found: set[fx.Node] = set()
+    for node in nodes:
+        for target in written(node):
+            found |= groups.get(target, {target}) & earlier
+        earlier.add(node)
+    return found
+
+
+# Modules of torch.nn in these files compute new tensors, unless told to work in place.
+_FRESH_MODULES = frozenset({"activation", "batchnorm", "conv", "normalization", "pooling"})
+
+# So do these functions and methods.
+# fmt: off
+_FRESH = frozenset({
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "add", "addmm", "amax", "avg_pool1d",
+    "avg_pool2d", "batch_norm", "bmm", "cat", "clone", "concat", "conv1d", "conv2d", "conv3d",
+    "dim", "div", "elu", "exp", "gelu", "group_norm", "hardsigmoid", "hardswish", "hardtanh",
+    "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "matmul", "max_pool1d",
+    "max_pool2d", "mean", "mish", "mm", "mul", "neg", "pow", "relu", "relu6", "rms_norm", "rsqrt",
+    "scaled_dot_product_attention", "sigmoid", "silu", "size", "softmax", "sqrt", "stack", "sub",
+    "sum", "tanh", "truediv",
+})
+# fmt: on
+
+
+def _passed_on(node: fx.Node) -> list[fx.Node]:
+    """The inputs whose memory may live on in the step's result."""
+    if node.op == "call_module":
+        fresh = _is_fresh(_module(node))
+    else:
+        fresh = _function(node) in _FRESH and not _writes(node)
+    return [] if fresh else written(node) or node.all_input_nodes
+
+
+def _writes(node: fx.Node) -> bool:
+    if node.op == "call_module":
+        return _writes_input(_module(node))
+    name = _function(node)
+    return (
+        node.target is overwrite
+        or bool(node.kwargs.get("inplace"))
+        or "out" in node.kwargs
+        or (name.endswith("_") and not name.endswith("__"))
+        or name.strip("_") in IN_PLACE
+    )
+
+
+def _is_fresh(module: nn.Module) -> bool:
+    if isinstance(module, nn.Sequential):
+        return any(_is_fresh(child) for child in module)
+    package, _, file = type(module).__module__.rpartition(".")
+    known = (package == "torch.nn.modules" and file in _FRESH_MODULES) or type(module) is nn.Linear
+    return known and not getattr(module, "inplace", False)
+
+
+def _writes_input(module: nn.Module) -> bool:
+    if isinstance(module, nn.Sequential):
+        for child in module:
+            if _writes_input(child) or _is_fresh(child):
+                return _writes_input(child)
+        return False
+    return any(getattr(child, "inplace", False) for child in module.modules())
+
+
+def _module(node: fx.Node) -> nn.Module:
+    root = node.graph.owning_module
+    if root is None:
+        raise ValueError(f"step {node} belongs to no module; give steps of a traced network")
+    return root.get_submodule(str(node.target))
+
+
+def _function(node: fx.Node) -> str:
+    """The name of the function or method that a step calls; nothing for other steps."""
+    if node.op == "call_method":
+        return str(node.target)
+    return getattr(node.target, "__name__", "") if node.op == "call_function" else ""

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 from torch import fx, nn
 
-from frankenstein.surgery.assemble import assemble
-from frankenstein.surgery.flow import is_several
-from frankenstein.surgery.memory import overwritten
+from frankenstein.surgery.assemble import assemble, overwritten
+from frankenstein.surgery.cut_points import is_several
 from frankenstein.surgery.trace import LayerError, Trace, trace
 
 

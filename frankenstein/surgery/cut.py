@@ -5,7 +5,7 @@ from typing import NamedTuple
 from torch import fx, nn
 
 from frankenstein.surgery.assemble import assemble
-from frankenstein.surgery.flow import carriers, leaks, narrows
+from frankenstein.surgery.cut_points import carriers, leaks, narrows
 from frankenstein.surgery.trace import LayerError, Trace, trace
 
 _LEAKS_NAMED = 3

@@ -1,5 +1,6 @@
-"""Two networks cut, and laid so that one stitch of units fits between them."""
+"""Two networks joined: cut, and laid so that one stitch of units fits between them."""
 
+from collections import OrderedDict
 from typing import NamedTuple
 
 from torch import nn
@@ -55,3 +56,16 @@ def _laid(network: nn.Module, layer: str, flatten: bool) -> tuple[Cut, Layout]:
         )
     halves, layout = laid(halves, shape)
     return flattened(halves, layout) if flatten else (halves, layout)
+
+
+def graft(front: nn.Module, stitch: nn.Module, end: nn.Module) -> nn.Module:
+    """One network out of three parts, sharing their weights; its children are named like these.
+
+    >>> graft(nn.Linear(4, 3), nn.Identity(), nn.ReLU())
+    Sequential(
+      (front): Linear(in_features=4, out_features=3, bias=True)
+      (stitch): Identity()
+      (end): ReLU()
+    )
+    """
+    return nn.Sequential(OrderedDict(front=front, stitch=stitch, end=end))

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from frankenstein.surgery.cut import Cut, cut
 from frankenstein.surgery.cut_points import cut_points
-from frankenstein.surgery.fold import fold
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layouts import Layout, flattened, laid
+from frankenstein.surgery.lighten import fold
 from frankenstein.surgery.read import Reader
 
 

@@ -8,18 +8,19 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.tasks.cache import Unaugmented
     from frankenstein.tasks.classifier import Classifier
     from frankenstein.tasks.data_module import DataModule
-    from frankenstein.tasks.direct_matching import matching_moments
     from frankenstein.tasks.objectives import (
+        TARGET_TYPES,
         Objective,
+        Pass,
         cka_regularized,
         direct_cka,
         direct_mse,
+        soft_cross_entropy,
+        target_objective,
         task_loss,
     )
-    from frankenstein.tasks.passes import Pass
-    from frankenstein.tasks.soft_targets import TARGET_TYPES, soft_cross_entropy, target_objective
     from frankenstein.tasks.sparse_autoencoder import SparseAutoencoder
-    from frankenstein.tasks.stitching import Stitching
+    from frankenstein.tasks.stitching import Stitching, matching_moments
     from frankenstein.tasks.together import StitchingTogether
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

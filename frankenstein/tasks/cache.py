@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from frankenstein.data.batches import Batches
+from frankenstein.data.batches import Batches, prefetch
 from frankenstein.data.images import ImageData
-from frankenstein.data.prefetch import prefetch
 from frankenstein.memory import free_memory
 from frankenstein.tasks.data_module import DataModule
 from frankenstein.tasks.stitching import Stitching

@@ -5,8 +5,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from frankenstein.labels import hits, label_loss
-from frankenstein.tasks.accuracy import Accuracy
-from frankenstein.tasks.mean import Mean
+from frankenstein.tasks.means import Accuracy, Mean
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 
 

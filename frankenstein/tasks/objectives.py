@@ -1,13 +1,76 @@
-"""What a stitch is trained for: functions of a pass to a loss."""
+"""What a stitch is trained for: functions of a pass through the grafted network to a loss."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
-from frankenstein.labels import label_loss
+from frankenstein.errors import UserError, did_you_mean
+from frankenstein.labels import label_loss, several
 from frankenstein.measures import linear_cka
-from frankenstein.tasks.passes import Pass
+from frankenstein.surgery import Cut
+
+TARGET_TYPES = ("hard", "soft_1", "soft_2", "soft_12", "soft_1_plus_2")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The tensors of one batch; each is made when first read, and only then.
+
+    So the receiver's front half runs only for an objective or a measure that reads `target`, and
+    direct matching, which never reads `logits`, runs no end half.
+    """
+
+    images: Tensor | Mapping[str, Tensor]  # (N, C, H, W); or "source" and "target", if known
+    labels: Tensor  # (N,)
+    sender: Cut
+    stitch: nn.Module
+    receiver: Cut
+    align: nn.Module = field(default_factory=nn.Identity)  # lays the source like the target
+
+    def __post_init__(self) -> None:
+        """What is known already is not computed: a cached property looks here first."""
+        if isinstance(self.images, Mapping):
+            vars(self).update(self.images)
+
+    @cached_property
+    def source(self) -> Tensor:
+        """The sender's representation at its cut."""
+        with torch.no_grad():
+            return self.sender.front(self.images)
+
+    @cached_property
+    def stitched(self) -> Tensor:
+        """The source through the stitch."""
+        return self.stitch(self.align(self.source))
+
+    @cached_property
+    def target(self) -> Tensor:
+        """The receiver's representation at its cut."""
+        with torch.no_grad():
+            return self.receiver.front(self.images)
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """What the receiver's end makes of the stitched representation."""
+        return self.receiver.end(self.stitched)
+
+    @cached_property
+    def sender_logits(self) -> Tensor:
+        """What the sender by itself answers."""
+        with torch.no_grad():
+            return self.sender.end(self.source)
+
+    @cached_property
+    def receiver_logits(self) -> Tensor:
+        """What the receiver by itself answers."""
+        with torch.no_grad():
+            return self.receiver.end(self.target)
+
 
 Objective = Callable[[Pass], Tensor]
 
@@ -43,3 +106,62 @@ def cka_regularized(objective: Objective, weight: float) -> Objective:
         return objective(batch) + weight * linear_cka(batch.stitched, batch.target)
 
     return regularized
+
+
+def target_objective(target_type: str, temperature: float = 1.0) -> Objective:
+    """Task loss against labels ("hard") or against the logits of teachers.
+
+    "soft_1" is taught by the sender, "soft_2" by the receiver, "soft_12" by both (the mean of the
+    two losses), "soft_1_plus_2" by the mean of their logits. The loss is the cross entropy of
+    softmax(teacher / T) with softmax(logits / T); of sigmoids, where images have several labels.
+
+    Raises:
+        UserError: for an unknown type, or a temperature that is not above 0 and finite.
+    """
+    if target_type not in TARGET_TYPES:
+        near = did_you_mean(target_type, TARGET_TYPES)
+        known = ", ".join(TARGET_TYPES)
+        raise UserError(f"unknown target type {target_type!r}; known: {known}{near}")
+    if not 0 < temperature < math.inf:
+        raise UserError(f"a temperature is above 0 and finite, got {temperature}")
+    if target_type == "hard":
+        return task_loss
+
+    def taught(batch: Pass) -> Tensor:
+        loss = soft_binary_cross_entropy if several(batch.labels) else soft_cross_entropy
+        losses = [
+            loss(batch.logits, teacher, temperature) for teacher in _teachers(batch, target_type)
+        ]
+        return sum(losses[1:], losses[0]) / len(losses)
+
+    return taught
+
+
+def soft_cross_entropy(
+    logits: Tensor,  # (N, C)
+    teacher: Tensor,  # (N, C), logits
+    temperature: float = 1.0,
+) -> Tensor:  # ()
+    """Mean cross entropy in nats of a teacher's answers with the logits', both at a temperature."""
+    log_likelihood = (logits / temperature).log_softmax(1)
+    return -((teacher / temperature).softmax(1) * log_likelihood).sum(1).mean()
+
+
+def soft_binary_cross_entropy(
+    logits: Tensor,  # (N, L)
+    teacher: Tensor,  # (N, L), logits
+    temperature: float = 1.0,
+) -> Tensor:  # ()
+    """The same for several labels per image: the mean over them of each yes or no by itself."""
+    answers = (teacher / temperature).sigmoid()
+    return functional.binary_cross_entropy_with_logits(logits / temperature, answers)
+
+
+def _teachers(batch: Pass, target_type: str) -> list[Tensor]:
+    if target_type == "soft_1":
+        return [batch.sender_logits]
+    if target_type == "soft_2":
+        return [batch.receiver_logits]
+    if target_type == "soft_12":
+        return [batch.sender_logits, batch.receiver_logits]
+    return [(batch.sender_logits + batch.receiver_logits) / 2]

@@ -12,9 +12,9 @@ from frankenstein.dictionaries import Dictionary, mean_and_scale, resample
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, per_location
 from frankenstein.surgery import join
-from frankenstein.tasks.frozen import Frozen
-from frankenstein.tasks.mean import Mean
+from frankenstein.tasks.means import Mean
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
+from frankenstein.tasks.stitching import Frozen
 
 _PLACES, _RESAMPLING = 7, 8  # keep these draws apart from those of other purposes
 _SCALED_ON = 2_000  # images: a mean and a scale need no more

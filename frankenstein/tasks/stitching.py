@@ -1,23 +1,23 @@
 """Training a stitch between two frozen networks."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.errors import UserError
-from frankenstein.shapes import ShapeError
+from frankenstein.shapes import ShapeError, per_location
 from frankenstein.stitches import Stitch, start
 from frankenstein.surgery import Joint, join
 from frankenstein.surgery.lighten import lighten
-from frankenstein.tasks.accuracy import Accuracy
-from frankenstein.tasks.direct_matching import matching_moments
-from frankenstein.tasks.frozen import Frozen
-from frankenstein.tasks.mean import Mean
-from frankenstein.tasks.objectives import Objective, task_loss
+from frankenstein.tasks.means import Accuracy, Mean
+from frankenstein.tasks.objectives import Objective, Pass, task_loss
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
-from frankenstein.tasks.passes import Pass
 
 
 class Stitching(pl.LightningModule):
@@ -142,3 +142,30 @@ def _check_units(stitch: Stitch, joint: Joint) -> None:
             f"the cuts need a stitch from {wanted[0]} to {wanted[1]} units, got one from "
             f"{made[0]} to {made[1]}; make it of the units that `cut_points` shows"
         )
+
+
+class Frozen(nn.ModuleList):
+    """Modules that stay in evaluation mode: the statistics of a frozen half would drift."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay as they are, whoever calls."""
+        return super().train(False)
+
+
+_ON_CPU = 50  # images at once: what a layer makes of them stays in the cache for the next
+
+
+@torch.no_grad()
+def matching_moments(
+    sender_front: nn.Module,
+    receiver_front: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device | str = "cpu",
+) -> Moments:
+    """Moments of the two representations, place by place, over all batches."""
+    rows = AdaptiveMoments(per_location)
+    for images, _ in batches:
+        images = images.to(device)
+        for part in images.split(_ON_CPU if images.device.type == "cpu" else len(images)):
+            rows.update(sender_front(part), receiver_front(part))
+    return rows.all_reduce().frozen()

@@ -13,9 +13,8 @@ from frankenstein.labels import hits
 from frankenstein.stitches import Stitch
 from frankenstein.surgery import Cut
 from frankenstein.surgery.lighten import lighten
-from frankenstein.tasks.objectives import Objective, task_loss
+from frankenstein.tasks.objectives import Objective, Pass, task_loss
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
-from frankenstein.tasks.passes import Pass
 
 
 class StitchingTogether(pl.LightningModule):

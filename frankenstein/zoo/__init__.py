@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from frankenstein.lazy import lazy_names
 from frankenstein.zoo.build import build_network
-from frankenstein.zoo.dense import dense
 from frankenstein.zoo.files import (
     Card,
     load_network,
@@ -14,14 +13,16 @@ from frankenstein.zoo.files import (
     save_network,
     untrained,
 )
-from frankenstein.zoo.lenet import lenet
-from frankenstein.zoo.mlp import mlp
 from frankenstein.zoo.resnet20 import resnet20
+from frankenstein.zoo.small import dense, lenet, mlp
 from frankenstein.zoo.tiny10 import nbn_tiny10, tiny10
 
 if TYPE_CHECKING:  # imported when first asked for
-    from frankenstein.zoo.googlenet import inceptionv1
-    from frankenstein.zoo.pretrained import trained_transforms
-    from frankenstein.zoo.vision import WeightsWarning, torchvision_network
+    from frankenstein.zoo.vision import (
+        WeightsWarning,
+        inceptionv1,
+        torchvision_network,
+        trained_transforms,
+    )
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -1,15 +1,24 @@
-"""Any classifier of torchvision, for the classes and channels of the data at hand."""
+"""Classifiers of torchvision, for the classes and channels of the data at hand."""
 
+import re
+import sys
 import warnings
+from contextlib import redirect_stdout
 from typing import Any
 
 import torch
 import torchvision
 from torch import nn
-from torchvision.models import get_model, get_model_weights, list_models
+from torchvision.models import (
+    WeightsEnum,
+    get_model,
+    get_model_weights,
+    get_weight,
+    googlenet,
+    list_models,
+)
 
 from frankenstein.errors import UserError, did_you_mean
-from frankenstein.zoo.pretrained import load_pretrained
 
 
 class WeightsWarning(UserWarning):
@@ -120,3 +129,45 @@ def _like(layer: nn.Module, inputs: int, outputs: int) -> Any:
         size, stride, padding = layer.kernel_size, layer.stride, layer.padding
         return nn.Conv2d(inputs, outputs, size, stride, padding, bias=bias)  # type: ignore[arg-type]
     return nn.Linear(inputs, outputs, bias)
+
+
+def load_pretrained(network: nn.Module, weights: WeightsEnum) -> None:
+    """Load trained weights into a network that torchvision built.
+
+    Raises:
+        OSError: if they can neither be found on this machine nor downloaded.
+        UserError: if they do not fit, as when a network is for images of another size.
+    """
+    with redirect_stdout(sys.stderr):  # torch says what it downloads; stdout is for results
+        # Not torchvision's own way, `get_model(name, weights)`, which unpickles whatever it gets.
+        state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    for key in list(state):  # in place, since it carries the version of each layer
+        tensor = state.pop(key)
+        if not key.startswith(("aux1.", "aux2.", "AuxLogits.")):
+            # The files of DenseNets are older than their layers' names.
+            state[re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key)] = tensor
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{weights} do not fit: {reason}; leave image_size as it is") from None
+
+
+def trained_transforms(weights: str) -> Any:
+    """What images go through before a network with these trained weights, as torchvision has it."""
+    return get_weight(weights).transforms()
+
+
+def inceptionv1(num_classes: int = 10, in_channels: int = 3, image_size: int = 224) -> nn.Module:
+    """torchvision's GoogLeNet with BatchNorm and without the two auxiliary heads.
+
+    `torchvision/googlenet` is the same network where it is to start from trained weights: its
+    input is then rescaled as they need it.
+
+    Source: Szegedy et al. 2015, https://arxiv.org/abs/1409.4842.
+    """
+    network = googlenet(num_classes=num_classes, aux_logits=False, init_weights=False)
+    if in_channels != 3:
+        network.conv1.conv = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
+    network.input_shape = (in_channels, image_size, image_size)
+    return network

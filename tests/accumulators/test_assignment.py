@@ -4,7 +4,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from frankenstein.accumulators.assignment import assignment
-from frankenstein.accumulators.ties import first_best
+from frankenstein.accumulators.linear import first_best
 
 
 def draw(*shape, seed=0):

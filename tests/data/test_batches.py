@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from frankenstein.data.batches import Batches, in_order, shuffled
-from frankenstein.data.errors import DataError
+from frankenstein.errors import DataError
 
 
 def row_batches(order, epoch=0):

@@ -11,10 +11,9 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
 from frankenstein.data.augment import centre_crop
-from frankenstein.data.batches import Batches, in_order
-from frankenstein.data.errors import DataError
+from frankenstein.data.batches import Batches, in_order, prefetch
 from frankenstein.data.files import ImageFiles, central_square, squashed
-from frankenstein.data.prefetch import prefetch
+from frankenstein.errors import DataError
 
 SIZES = [(20, 31), (31, 20), (24, 24), (23, 24), (7, 9), (100, 17)]  # width, height
 

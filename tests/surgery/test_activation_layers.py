@@ -2,8 +2,7 @@ import pytest
 from torch import nn
 from torch.nn import functional
 
-from frankenstein.surgery.activation_layers import activation_layers, bounds_of
-from frankenstein.surgery.key_layers import key_layers
+from frankenstein.surgery.key_layers import activation_layers, bounds_of, key_layers
 from frankenstein.zoo import build_network
 
 

@@ -3,7 +3,7 @@ import torch
 import torchvision
 from torch import fx, nn
 
-from frankenstein.catalog import NETWORKS, find_network
+from frankenstein.catalog import ARCHITECTURES, find_network
 from frankenstein.surgery import LayerError, capture, cut, cut_points, graft
 from frankenstein.surgery.trace import trace
 
@@ -84,13 +84,13 @@ def test_only_what_the_layers_need_is_run():
 
 
 def test_the_weights_are_those_of_the_network():
-    network = NETWORKS["mlp"](num_classes=10, in_channels=1)
+    network = ARCHITECTURES["mlp"](num_classes=10, in_channels=1)
     asked = capture(network, ["fc2"])
     assert set(map(id, asked.parameters())) < set(map(id, network.parameters()))
 
 
 def test_a_graft_can_be_read_where_it_was_stitched():
-    network = NETWORKS["mlp"](num_classes=10, in_channels=1).eval()
+    network = ARCHITECTURES["mlp"](num_classes=10, in_channels=1).eval()
     front, end = cut(network, after="tanh1")
     frank = graft(front, nn.Identity(), end)
     x = torch.randn(2, *network.input_shape)

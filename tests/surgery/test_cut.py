@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from frankenstein.catalog import NETWORKS, find_network
+from frankenstein.catalog import ARCHITECTURES, find_network
 from frankenstein.surgery import LayerError, cut, cut_points
 
 VISION = torchvision.models
@@ -130,7 +130,7 @@ def test_gradients_through_the_halves_equal_those_of_the_whole():
 
 
 def test_the_halves_share_the_weights_of_the_network():
-    network = NETWORKS["tiny10"](num_classes=10, in_channels=1)
+    network = ARCHITECTURES["tiny10"](num_classes=10, in_channels=1)
     front, end = cut(network, after="bn3")
     whole = dict(network.named_parameters()) | dict(network.named_buffers())
     parts = [dict(half.named_parameters()) | dict(half.named_buffers()) for half in (front, end)]
@@ -179,7 +179,7 @@ def test_a_half_can_be_cut_and_copied_again():
 
 
 def test_the_end_behind_the_last_layer_returns_the_logits_as_they_are():
-    network = NETWORKS["mlp"](num_classes=10, in_channels=1)
+    network = ARCHITECTURES["mlp"](num_classes=10, in_channels=1)
     logits = torch.randn(3, 10)
     last = list(cut_points(network))[-1]
     assert cut(network, last).end(logits) is logits
@@ -239,7 +239,7 @@ def test_a_write_through_an_old_name_behind_the_cut_counts_as_a_leak():
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest_names():
-    network = NETWORKS["tiny10"](num_classes=10, in_channels=1)
+    network = ARCHITECTURES["tiny10"](num_classes=10, in_channels=1)
     with pytest.raises(LayerError, match=r"Tiny10 has no layer 'bn33'; did you mean bn3"):
         cut(network, after="bn33")
     with pytest.raises(LayerError, match=r"'layer1' of ResNet is a block .* 'layer1\.1\.relu_1'"):

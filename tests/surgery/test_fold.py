@@ -4,8 +4,8 @@ from torch import nn
 
 from frankenstein.catalog import find_network
 from frankenstein.surgery import capture, cut, cut_points
-from frankenstein.surgery.fold import fold
 from frankenstein.surgery.key_layers import key_layers
+from frankenstein.surgery.lighten import fold
 from frankenstein.zoo import build_network
 
 

@@ -9,7 +9,7 @@ from frankenstein.errors import UserError
 from frankenstein.measures import UndefinedSimilarityWarning, linear_cka, unbiased_cka
 from frankenstein.similarity.matrices import similarity_matrices, similarity_matrix
 from frankenstein.surgery import LayerError, capture, cut_points, join
-from frankenstein.surgery.fold import fold
+from frankenstein.surgery.lighten import fold
 from frankenstein.surgery.read import Reader, reading
 
 

@@ -8,7 +8,7 @@ from frankenstein.stitches import Affine, Identity
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.surgery import cut
 from frankenstein.tasks import Classifier, Pass, Stitching, task_loss
-from frankenstein.tasks.soft_targets import target_objective
+from frankenstein.tasks.objectives import target_objective
 
 # Frozen networks are in evaluation mode by design.
 pytestmark = pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training")

@@ -8,7 +8,7 @@ from torchvision.models import ResNet18_Weights, WeightsEnum, get_model
 
 from frankenstein.errors import UserError
 from frankenstein.zoo import WeightsWarning, build_network, torchvision_network
-from frankenstein.zoo.pretrained import load_pretrained
+from frankenstein.zoo.vision import load_pretrained
 
 NAME = "squeezenet1_1"  # whose head is a convolution
 

@@ -26,7 +26,7 @@ from frankenstein.questions.question import Need, Question
 from frankenstein.questions.sample import Layers
 from frankenstein.questions.subject import Pair, Subject
 from frankenstein.report import Section
-from frankenstein.surgery.activation_layers import bounds_of
+from frankenstein.surgery.key_layers import bounds_of
 
 
 class ActivationWatcher:

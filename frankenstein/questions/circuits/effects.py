@@ -23,7 +23,7 @@ from frankenstein.questions.circuits.find import CircuitGroups
 from frankenstein.questions.subject import Pair, Subject
 from frankenstein.report.progress import progress
 from frankenstein.surgery import Cut, Joint, join
-from frankenstein.surgery.fold import fold
+from frankenstein.surgery.lighten import fold
 
 _EXAMPLES = 1000  # held-out images to score on, training images to solve on: an edit is a pass
 _GROUPS = 8  # of a layer, the largest

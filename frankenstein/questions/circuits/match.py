@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from frankenstein.accumulators.ties import first_best
+from frankenstein.accumulators.linear import first_best
 from frankenstein.errors import UserError
 from frankenstein.questions.merging.unit_orders import assign
 
