@@ -13,7 +13,7 @@ from frankenstein.dictionaries import Dictionary, load_dictionary, save_dictiona
 from frankenstein.errors import UserError
 from frankenstein.files import FileError, save_tensors, tensors_sha256
 from frankenstein.stitches import Affine, load_stitch, save_stitch
-from frankenstein.stitching.matrix.cells import Cells
+from frankenstein.stitching.matrix.results import Cells
 from frankenstein.zoo import Card, build_network, load_network, save_network
 
 CARD = Card("mlp", 10, 1, "digits", 0, 0, 1)

@@ -13,10 +13,10 @@ from frankenstein.callbacks import WholeCheckpoints
 from frankenstein.dictionaries import dictionary_facts, load_dictionary
 from frankenstein.errors import PlanError, UserError
 from frankenstein.files import load_tensors, read_sealed, write_sealed
-from frankenstein.runs.config import read_values
+from frankenstein.runs.plan import read_values
 from frankenstein.stitches import load_stitch, stitch_facts
 from frankenstein.stitching import StitchPlan
-from frankenstein.stitching.matrix.cells import Cells
+from frankenstein.stitching.matrix.results import Cells
 from frankenstein.training.plan import TrainPlan
 from frankenstein.zoo import load_network, read_card
 

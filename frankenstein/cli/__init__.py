@@ -8,7 +8,7 @@ from frankenstein import __doc__ as question
 from frankenstein import __version__
 from frankenstein.buffers import keep_buffers
 from frankenstein.catalog import VERBS
-from frankenstein.cli.commands import command_of
+from frankenstein.cli.commands import command_of, print_result
 from frankenstein.cli.errors import Outcome, UsageError, one_line
 from frankenstein.cli.help import help_text, table
 from frankenstein.cli.parser import parse
@@ -69,9 +69,6 @@ def _run(said: Spoken, words: list[str], program: str, outcome: Outcome) -> None
         if run is None:  # a verb that writes nothing
             return
         folder, shown = run.folder, run.shown
-    # Only here, because rich takes longer to import than all of --help.
-    from frankenstein.cli.print_result import print_result
-
     print_result(folder, quiet, shown)
 
 

@@ -1,7 +1,10 @@
-"""Plans as command lines, and back: what pages show, and the steps of a study."""
+"""Plans as command lines, and back: what pages show, steps of a study, and what is printed last."""
 
+import os
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from frankenstein.catalog import VERBS
 from frankenstein.cli.errors import UsageError
@@ -21,15 +24,13 @@ def command_of(plan: Plan) -> Command:
     said, replay = spoken(plan.verb), f"frankenstein {plan.verb} --config {{config}}"
     positionals: dict[str, list[str]] = {name: [] for name in said.words.positionals}
     flags: list[str] = []
+    only_yaml = False  # steps of a study that are no command lines
     for name, one in said.options.items():
         value = getattr(plan, name)
         if value == one.default or value is None or value == []:
             continue
         parts = value if isinstance(value, list) else [value]
-        if any(isinstance(part, dict) for part in parts):  # only YAML says it
-            return Command(
-                "", replay, f"{replay} --resume", "console", command_of, read_step, _show
-            )
+        only_yaml |= any(isinstance(part, dict) for part in parts)
         values = [str(part) for part in parts]
         own = said.flags(name)
         if not own:
@@ -39,14 +40,30 @@ def command_of(plan: Plan) -> Command:
         else:
             flags += [own[-1], *values]
     words = [word for values in positionals.values() for word in values]
-    line = shlex.join(["frankenstein", plan.verb, *words, *flags])
+    line = "" if only_yaml else shlex.join(["frankenstein", plan.verb, *words, *flags])
     return Command(line, replay, f"{replay} --resume", "console", command_of, read_step, _show)
 
 
-def _show(run: "Run") -> None:
+def print_result(folder: Path, quiet: bool, shown: Iterable[Any]) -> None:
+    """What a verb prints last: tables, the report, TensorBoard's line; or only the folder."""
     # Only here, because rich takes longer to import than all of --help.
-    from frankenstein.cli.print_result import print_result
+    from rich.console import Console
 
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return  # one process of several speaks for all
+    console = Console()
+    if quiet:
+        console.out(folder, highlight=False)
+        return
+    for one in shown:
+        console.print(one, soft_wrap=isinstance(one, str))  # a line stays one line
+    if (folder / "report.md").exists():
+        console.out(f"report:     {folder / 'report.md'}", highlight=False)
+    if any(folder.rglob("events.out.tfevents.*")):
+        console.out(f"look at it: tensorboard --logdir {folder}", highlight=False)
+
+
+def _show(run: "Run") -> None:
     print_result(run.folder, False, run.shown)
 
 

@@ -11,9 +11,8 @@ from typing import Any
 from frankenstein.cli.errors import UsageError
 from frankenstein.cli.words import CONFIG, Spoken
 from frankenstein.errors import did_you_mean
-from frankenstein.runs.config import read_values
-from frankenstein.runs.schema import REQUIRED, Option
-from frankenstein.runs.values import read_words, wanted
+from frankenstein.runs.plan import read_values
+from frankenstein.runs.schema import REQUIRED, Option, read_words, wanted
 
 
 def parse(said: Spoken, words: Sequence[str]) -> dict[str, Any]:

@@ -70,9 +70,7 @@ class Spoken:
         return (f"--no-{flags[-1][2:]}",) if on and flags else flags
 
     def spelling(self, name: str) -> str:
-        """How a message names a field."""
-        if name not in self.options and name != CONFIG.name:
-            return name
+        """How a message names a field, of this verb or another."""
         return name.upper() if name in self.words.positionals else self.shown(name)[-1]
 
 

@@ -1,6 +1,6 @@
 """A network as a value: its module, what is known of it, and the role that it plays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -103,3 +103,24 @@ def short_name(file: str) -> str:
     if path.stem.isdecimal() and path.parent.name:
         return f"{path.parent.name}-{path.stem}"
     return path.parent.name if path.stem == "network" else path.stem
+
+
+def networks_name(networks: Sequence[Network], dataset: str | None, between: str = "-") -> str:
+    """Saved networks and the data set they see: `tiny10-in0-gn0-in1-gn1-fashion`.
+
+    Of each the architecture, unless the one before has the same, and what its file or folder is
+    called, without what would be said twice; what each was trained on, where they differ in it.
+    """
+    words: list[str] = []
+    several = len({network.dataset for network in networks}) > 1
+    before = None
+    for network in networks:
+        card = network.card
+        architecture = card.architecture.rpartition("/")[2]  # torchvision/resnet18
+        label = short_name(network.source).removeprefix("torchvision-")
+        for known in (f"{architecture}-{card.dataset}", architecture):
+            label = label.removeprefix(f"{known}-")
+        label = f"{card.dataset}-{label}" if several and card.dataset else label
+        words.append(label if before in (architecture, label) else f"{architecture}-{label}")
+        before = architecture
+    return "-".join([between.join(words), *([dataset] if dataset else [])])

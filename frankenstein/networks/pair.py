@@ -1,7 +1,7 @@
 """Two networks that see the same images, and answer alike questions."""
 
 from frankenstein.errors import UserError
-from frankenstein.networks.labels import kind_of
+from frankenstein.networks.data import kind_of
 from frankenstein.networks.network import Network, open_network
 from frankenstein.shapes import ShapeError
 from frankenstein.zoo.state_dicts import STATE_DICTS

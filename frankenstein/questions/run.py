@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from frankenstein.networks.accuracy import accuracy_line, network_accuracy
-from frankenstein.networks.data import check_data
-from frankenstein.networks.labels import check_labels
+from frankenstein.networks.data import check_data, check_labels
+from frankenstein.networks.network import networks_name
 from frankenstein.questions.plan import AnalyzePlan
 from frankenstein.questions.question import AnyQuestion, NotAskable
 from frankenstein.questions.subject import Subject, open_subject
 from frankenstein.report import Picture, Section, short_view
-from frankenstein.runs.names import networks_name
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run

@@ -5,12 +5,21 @@ come first in YAML and help.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
+from frankenstein.catalog import ARCHITECTURES, DATASETS, MEASURES, STITCHES
 from frankenstein.errors import PlanError
 from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import option
-from frankenstein.runs.types import DatasetName, NetworkName
+
+NetworkName = Annotated[str, tuple(ARCHITECTURES)]
+DatasetName = Annotated[str, tuple(DATASETS)]
+StitchName = Annotated[str, tuple(STITCHES)]
+MeasureName = Annotated[str, tuple(MEASURES)]
+
+# The stitches that a run saves: at its start, trained, and the affine map of least squares.
+StitchKind = Literal["before", "after", "ps_inv"]
+KINDS: tuple[StitchKind, ...] = get_args(StitchKind)
 
 
 @dataclass(frozen=True, kw_only=True)

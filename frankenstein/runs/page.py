@@ -7,9 +7,9 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from frankenstein.networks.below_chance import below_chance_warnings
+from frankenstein.networks.accuracy import below_chance_warnings
 from frankenstein.report import Picture, log_png, markdown_table, write_report
-from frankenstein.runs.config import dump
+from frankenstein.runs.plan import dump
 from frankenstein.runs.run import Run
 
 _HEADER = ("", "network", "trained on", "epochs", "init seed", "order seed", "sha256", "file")

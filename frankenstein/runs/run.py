@@ -19,25 +19,22 @@ from frankenstein.errors import Interrupted, UserError
 from frankenstein.files import cannot_write, write_whole
 from frankenstein.networks.network import Network, open_network
 from frankenstein.report.labelled import LabelledMatrix
-from frankenstein.runs.config import plan_of
 from frankenstein.runs.fields import RunFields
 from frankenstein.runs.folder import (
+    ORIGIN,
+    PARTIAL,
     SHARED,
     check_launcher,
     check_room,
     claim_partial,
+    find_unfinished,
     give_name,
     remove,
-)
-from frankenstein.runs.plan import Command, Plan
-from frankenstein.runs.provenance import noted, provenance
-from frankenstein.runs.resume import (
-    PARTIAL,
-    find_unfinished,
-    remove_origin,
     unlock,
     write_origin,
 )
+from frankenstein.runs.plan import Command, Plan, plan_of
+from frankenstein.runs.provenance import noted, provenance
 from frankenstein.stitches import Stitch
 from frankenstein.stitches.files import holds_stitch, load_stitch
 
@@ -213,7 +210,7 @@ no/such/run/run.json; give results/<verb>/<run>
         write_whole(self.folder / "run.json", json.dumps(record, indent=2) + "\n")
         write_whole(self.folder / "summary.json", json.dumps(numbers, indent=2) + "\n")
         self.folder = give_name(self.folder, parent, name)
-        remove_origin(self.folder)
+        remove(self.folder / ORIGIN)
 
 
 def read_record(folder: Path, name: str) -> dict[str, Any]:

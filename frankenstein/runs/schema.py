@@ -5,14 +5,28 @@
 Its type, default, bound and meaning are read from here by help, YAML, Python and the command line.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache, reduce
 from operator import or_
+from pathlib import PurePath
 from types import MappingProxyType, NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+
+from frankenstein.catalog import filled
+from frankenstein.errors import PlanError, did_you_mean
 
 REQUIRED = MISSING
+
+
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    NoneType: "null",
+}
 
 
 @dataclass(frozen=True)
@@ -53,18 +67,13 @@ def option(
 
 def options_of(plan: type[Any]) -> Mapping[str, Option]:
     """The fields of a plan by name, in order."""
-    return _options_of(plan)
+    return _options_of(cast(Any, plan))  # mypy takes no class for hashable
 
 
 @cache
-def _options_of(plan: Any) -> Mapping[str, Option]:
+def _options_of(plan: type[Any]) -> Mapping[str, Option]:
     hints = get_type_hints(plan, include_extras=True)
     return MappingProxyType({one.name: _option(plan, one, hints[one.name]) for one in fields(plan)})
-
-
-def idle(plan: type[Any]) -> set[str]:
-    """The fields of a plan that change no number."""
-    return {name for name, one in options_of(plan).items() if one.changes == "nothing"}
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
@@ -84,13 +93,10 @@ def choices(hint: Any) -> list[str]:
     return [word for kind in inside if kind is not hint for word in choices(kind)]
 
 
-def is_optional(hint: Any) -> bool:
-    """Whether None is a value."""
-    return NoneType in alternatives(hint)
-
-
 def _option(plan: type, one: Field, hint: Any) -> Option:
-    owner = next(cls for cls in reversed(plan.__mro__) if one.name in _annotations(cls))
+    owner = next(
+        c for c in reversed(plan.__mro__) if one.name in vars(c).get("__annotations__", ())
+    )
     default = one.default_factory() if one.default_factory is not MISSING else one.default
     return Option(
         name=one.name,
@@ -104,10 +110,6 @@ def _option(plan: type, one: Field, hint: Any) -> Option:
     )
 
 
-def _annotations(cls: type) -> Mapping[str, Any]:
-    return vars(cls).get("__annotations__", {})
-
-
 def _without_notes(hint: Any) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
@@ -118,3 +120,106 @@ def _without_notes(hint: Any) -> Any:
     if origin is list:
         return list[_without_notes(arguments[0])]  # type: ignore[misc]
     return hint
+
+
+def read_words(option: Option, words: Any, name: str) -> Any:
+    """What text stands for: `"3"` is 3 where a whole number is wanted. Other values stay.
+
+    Raises:
+        PlanError: if it is not of the type; `name` is what the user calls the option.
+    """
+    several = isinstance(words, list)
+    read = [_read(option.hint, word) for word in (words if several else [words])]
+    return checked(option, read if several else read[0], name)
+
+
+def checked(option: Option, value: Any, name: str | None = None) -> Any:
+    """The value, if it is of the field's type and not below its bound; a path becomes text.
+
+    Raises:
+        PlanError: if it is not.
+    """
+    name = f"‹{option.name}›" if name is None else name
+    value = _plain(value)
+    kinds = alternatives(option.hint)
+    if float in kinds and int not in kinds and type(value) is int:
+        value = float(value)
+    if not _fits(option.hint, value):
+        names = choices(option.hint)
+        words = [str(word) for word in (value if isinstance(value, list) else [value])]
+        near = next((did_you_mean(word, names) for word in words if word not in names), "")
+        raise PlanError(f"{name} takes {wanted(option.hint)}, got {_shown(value)}{near}")
+    if option.least is not None and value is not None and not value >= option.least:
+        raise PlanError(f"{name} must be at least {option.least}, got {value}")
+    return value
+
+
+def wanted(hint: Any) -> str:
+    """A type in words.
+
+    >>> wanted(int | None), wanted(Literal["sgd", "adam"]), wanted(list[str])
+    ('a whole number', 'sgd or adam', 'one or more of text')
+    """
+    if get_origin(hint) is Literal:
+        return _listed([str(word) for word in get_args(hint)])
+    if get_origin(hint) is list:
+        return f"one or more of {wanted(get_args(hint)[0])}"
+    kinds = [kind for kind in alternatives(hint) if kind is not NoneType]  # said by leaving it out
+    if len(kinds) > 1:
+        return _listed([wanted(kind) for kind in kinds])
+    kind = kinds[0] if kinds else hint
+    return wanted(kind) if kind is not hint else _WORDS.get(kind, str(kind))
+
+
+def _read(hint: Any, word: Any) -> Any:
+    """The first of a type's alternatives that a word can be read as; else the word."""
+    if not isinstance(word, str):
+        return word
+    kinds = get_args(hint) if get_origin(hint) is list else alternatives(hint)
+    if NoneType in kinds and word == "null" and str not in kinds:
+        return None
+    for kind in kinds:
+        for number in (int, float):
+            if kind is number:
+                try:
+                    value = number(word)
+                except ValueError:
+                    continue
+                if math.isfinite(value):
+                    return value
+    return word
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_fits(get_args(hint)[0], one) for one in value)
+    if get_origin(hint) is Literal:
+        # `resnet20_w<k>` stands for names, and is none itself.
+        return isinstance(value, str) and any(
+            filled(word, value) is not None if "<" in word else word == value
+            for word in get_args(hint)
+        )
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    kinds = alternatives(hint)
+    if len(kinds) > 1:
+        return any(_fits(kind, value) for kind in kinds)
+    return hint is Any or isinstance(value, hint)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def _listed(words: list[str]) -> str:
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or "none"
+    return "null" if value is None else repr(value)

@@ -7,8 +7,8 @@ from typing import Any
 from frankenstein.catalog import VERBS
 from frankenstein.errors import UserError
 from frankenstein.networks.network import Network
-from frankenstein.runs.config import read_plan
-from frankenstein.runs.types import StitchKind
+from frankenstein.runs.fields import StitchKind
+from frankenstein.runs.plan import read_plan
 from frankenstein.stitches import stitch_facts
 
 
@@ -50,3 +50,8 @@ def check_made_for(files: Iterable[Path], networks: Iterable[Network]) -> None:
                     f"{network.source} has {network.sha256[:12]}...: put the network back, stitch "
                     "again, or say ‹other_networks›"
                 )
+
+
+def run_label(folder: str, dataset: str | None) -> str:
+    """What is done with a run's stitches: the run, and the data set if it is given anew."""
+    return "-".join([Path(folder).resolve().name, *([dataset] if dataset else [])])

@@ -14,7 +14,6 @@ if TYPE_CHECKING:  # imported when first asked for
         similarity_matrix,
     )
     from frankenstein.similarity.plan import ComparePlan
-    from frankenstein.similarity.resampled_layers import certainties
-    from frankenstein.similarity.resampling import Certainty, certainty
+    from frankenstein.similarity.resampling import Certainty, certainties, certainty
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -10,10 +10,10 @@ from frankenstein.runs.fields import (
     DeviceFields,
     NetworkFields,
     RunFields,
+    StitchKind,
 )
 from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import option
-from frankenstein.runs.types import StitchKind
 
 ALIASES = {  # Dr. Frankenstein's words
     "cka": "linear_cka",

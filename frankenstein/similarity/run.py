@@ -19,8 +19,7 @@ from frankenstein.similarity.compared import Compared
 from frankenstein.similarity.matrices import bytes_of_one, labelled, measure_layers
 from frankenstein.similarity.page import write_compare_page
 from frankenstein.similarity.plan import WORDS, ComparePlan
-from frankenstein.similarity.resampled_layers import certainties
-from frankenstein.similarity.resampling import Certainty
+from frankenstein.similarity.resampling import Certainty, certainties
 from frankenstein.similarity.subject import Subject, subject_of
 from frankenstein.surgery import LayerError
 from frankenstein.surgery.read import Read

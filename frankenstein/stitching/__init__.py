@@ -15,8 +15,7 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.stitching.evaluate_plan import EvaluatePlan
     from frankenstein.stitching.matrix.solve import StitchingMatrix, stitching_matrix
     from frankenstein.stitching.off_distribution import Reference, ReferenceSums, Share
-    from frankenstein.stitching.pair import StitchingPair, open_stitching_pair
+    from frankenstein.stitching.pair import StitchedRun, StitchingPair, open_stitching_pair
     from frankenstein.stitching.plan import StitchPlan
-    from frankenstein.stitching.saved import StitchedRun
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

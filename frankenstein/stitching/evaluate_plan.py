@@ -4,9 +4,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from frankenstein.errors import PlanError
-from frankenstein.runs.fields import DataFields, DeviceFields, NetworkFields, RunFields
+from frankenstein.runs.fields import (
+    DataFields,
+    DatasetName,
+    DeviceFields,
+    MeasureName,
+    NetworkFields,
+    RunFields,
+    StitchKind,
+)
 from frankenstein.runs.schema import option
-from frankenstein.runs.types import DatasetName, MeasureName, StitchKind
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,22 +5,23 @@ from pathlib import Path
 from frankenstein.data import ImageData
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
-from frankenstein.networks.below_chance import below_chance_warning
+from frankenstein.networks.accuracy import below_chance_warning
 from frankenstein.networks.data import data_for
-from frankenstein.networks.network import Network, open_network
+from frankenstein.networks.network import Network, networks_name, open_network
 from frankenstein.networks.pair import check_model
 from frankenstein.networks.tally import evaluate_network
 from frankenstein.report.columns import markdown_columns, rich_columns
 from frankenstein.report.progress import progress
-from frankenstein.runs.names import networks_name, run_label
+from frankenstein.runs.fields import KINDS
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
+from frankenstein.runs.stitch_run import run_label
 from frankenstein.stitching.controls import controls_for
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.evaluate_plan import EvaluatePlan
-from frankenstein.stitching.saved import StitchedRun
-from frankenstein.stitching.score_table import KINDS, columns_with, score_blocks, shown_scores
+from frankenstein.stitching.pair import StitchedRun
+from frankenstein.stitching.score_table import columns_with, score_blocks, shown_scores
 from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.training.device import device_of
 

@@ -8,6 +8,7 @@ import torch
 from frankenstein.callbacks import writers
 from frankenstein.data import ImageData
 from frankenstein.report import Picture, bars, framed, log_projector, weight_matrix
+from frankenstein.runs.fields import KINDS
 from frankenstein.runs.page import write_page
 from frankenstein.runs.run import Run
 from frankenstein.runs.schema import options_of
@@ -15,7 +16,7 @@ from frankenstein.shapes import pooled
 from frankenstein.stitches import Stitch
 from frankenstein.stitching.controls import Controls
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.stitching.score_table import KINDS, score_blocks, shown_scores
+from frankenstein.stitching.score_table import score_blocks, shown_scores
 from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.tasks import Stitching
 

@@ -8,15 +8,16 @@ from frankenstein.errors import PlanError
 from frankenstein.runs.fields import (
     DataFields,
     DescentFields,
+    MeasureName,
     NetworkFields,
     PairFields,
     ResumeFields,
     RunFields,
+    StitchName,
     TrainerFields,
 )
 from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import option, options_of
-from frankenstein.runs.types import MeasureName, StitchName
 
 # Fields that imply a family, and the parameter of it that takes the field's value.
 _IMPLIES = {

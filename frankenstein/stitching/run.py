@@ -1,6 +1,8 @@
 """One stitching run, from two files to a folder: solve, train, evaluate, show."""
 
 import copy
+import math
+import time
 from collections.abc import Iterable
 
 import torch
@@ -15,20 +17,25 @@ from frankenstein.report.progress import progress
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.stitches import Affine, save_stitch
-from frankenstein.stitching.controls import controls_for
-from frankenstein.stitching.cost import cost_of
+from frankenstein.stitching.controls import SCORED_ON, controls_for, solved_on
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.matrix.run import run_matrix
-from frankenstein.stitching.name import stitch_name
 from frankenstein.stitching.page import log_boards, write_stitch_page
 from frankenstein.stitching.pair import open_stitching_pair
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.stitching.recipe import make_stitch, objective_of, start_stitch
+from frankenstein.stitching.recipe import make_stitch, objective_of, start_stitch, stitch_name
 from frankenstein.surgery import Joint
 from frankenstein.tasks import DataModule, Stitching, Unaugmented, matching_moments
-from frankenstein.training.interrupted import telling_how_far
 from frankenstein.training.processes import all_processes
-from frankenstein.training.trainer import hardware_of, make_trainer, quiet_lightning
+from frankenstein.training.trainer import (
+    hardware_of,
+    make_trainer,
+    quiet_lightning,
+    telling_how_far,
+)
+
+_BYTES_TOLD, _SECONDS_TOLD = 100 * 2**20, 10
+_SIZE = 800  # of the matrix that is decomposed to see how fast the machine is
 
 
 def run_stitch(plan: StitchPlan, command: Command) -> Run:
@@ -137,3 +144,51 @@ def _say(joint: Joint, *images: int) -> None:
     for line in (joint.said, cost_of(joint, *images)):
         if line:
             Console().out(line, highlight=False)
+
+
+def cost_of(joint: Joint, solve_on: int, train: int, held_out: int) -> str | None:
+    """Memory and time of a run's algebra on so many images in a line, None if they are small.
+
+    Memory is that of sums over all pairs of units, or, of images fewer than units, of their rows;
+    time that of decompositions, during which no bar moves. Both are rough: fitted to few runs.
+    """
+    d, e = joint.source.units, joint.target.units
+    places = math.prod(joint.target.grid) + joint.target.extra
+    controls = min(train, solved_on(d, e))
+    scored = held_out // max(1, held_out // SCORED_ON)
+    # The run's own solution; those of two controls; three stitches, and the controls, measured.
+    cubes, squares = 0.0, 7 * 4.0  # the stitches themselves, in float32
+    for images, times in ((solve_on, 1), (controls, 2), (held_out, 3), (scored, 4)):
+        rows, most = images * places, max(d, e)
+        if rows > most:
+            cubes += 1.5 * times
+            squares = max(squares, 28 + 8.0 * (20 * times + 10))  # as measured
+        else:
+            squares = max(squares, 52 + 48.0 * rows / most)
+    size, seconds = squares * max(d, e) ** 2, 0.0
+    if cubes * max(d, e) ** 3 > 1e9:
+        seconds = cubes * (max(d, e) / _SIZE) ** 3 * _decomposing()
+    if size < _BYTES_TOLD and seconds < _SECONDS_TOLD:
+        return None
+    line = f"algebra over {d:,} and {e:,} units takes about {size / 2**20:,.0f} MiB"
+    if seconds < _SECONDS_TOLD:
+        return line
+    return f"{line}, and {_in_words(seconds)} in which no bar moves"
+
+
+def _decomposing() -> float:
+    """Seconds that the eigenvectors of a matrix of _SIZE take here."""
+    matrix = torch.rand(_SIZE, _SIZE, dtype=torch.float64)
+    began = time.perf_counter()
+    torch.linalg.eigh(matrix + matrix.T)
+    return time.perf_counter() - began
+
+
+def _in_words(seconds: float) -> str:
+    """
+    >>> _in_words(49.0), _in_words(700.0)
+    ('50 seconds', '12 minutes')
+    """
+    if seconds < 100:
+        return f"{10 * math.ceil(seconds / 10)} seconds"
+    return f"{math.ceil(seconds / 60)} minutes"

@@ -1,12 +1,11 @@
 """The numbers of `evaluate_stitches`: each said once, for reports, the terminal and studies."""
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
 
 from rich.console import RenderableType
 
 from frankenstein.catalog import MEASURES
-from frankenstein.networks.below_chance import below_chance_warnings
+from frankenstein.networks.accuracy import below_chance_warnings
 from frankenstein.report.columns import (
     Column,
     difference_cell,
@@ -16,12 +15,10 @@ from frankenstein.report.columns import (
     markdown_columns,
     rich_columns,
 )
-from frankenstein.runs.types import StitchKind
 from frankenstein.stitching.controls import Controls
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.warnings import stitch_warnings
 
-KINDS: tuple[StitchKind, ...] = get_args(StitchKind)
 Numbers = Mapping[str, float]
 
 # What rows are, in order; words in braces are filled in.

@@ -1,14 +1,17 @@
 """Finished runs, as their own records tell of them: what was asked, which seeds, what came out."""
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from frankenstein.catalog import VERBS
 from frankenstein.errors import UserError
-from frankenstein.runs.resume import PARTIAL
+from frankenstein.intervals import mean_and_margin
+from frankenstein.runs.folder import PARTIAL
 from frankenstein.runs.run import read_record
 from frankenstein.runs.schema import options_of
 
@@ -73,6 +76,59 @@ class FinishedRun:
         return known[name].changes if name in known else "numbers"
 
 
+@dataclass(frozen=True, eq=False)
+class JoinedRuns:
+    """Groups of runs by name, and the names of the scores that are shown of them."""
+
+    groups: Mapping[str, Sequence[FinishedRun]]
+    scores: Sequence[str]
+
+    @property
+    def runs(self) -> list[FinishedRun]:
+        """All of them."""
+        return [run for group in self.groups.values() for run in group]
+
+    @property
+    def verbs(self) -> list[str]:
+        """What was run."""
+        return list(dict.fromkeys(run.verb for run in self.runs))
+
+    @cached_property
+    def replays(self) -> list[FinishedRun]:
+        """Runs that repeat an earlier one, seeds and networks included; no mean counts them."""
+        known, repeated = set(), []
+        for run in self.runs:
+            key = json.dumps([run.asked, run.seeds, run.networks], sort_keys=True)
+            repeated += [run] if key in known else []
+            known.add(key)
+        return repeated
+
+    def counted(self, group: str) -> list[FinishedRun]:
+        """The runs that a group's mean is over."""
+        return [run for run in self.groups[group] if run not in self.replays]
+
+    def values(self, group: str, score: str) -> list[float]:
+        """A score of the runs that are counted and have it."""
+        values = [run.scores.get(score) for run in self.counted(group)]
+        return [value for value in values if value is not None]
+
+    def mean(self, group: str, score: str) -> tuple[float, float]:
+        """Mean and half the width of its 95 % interval; NaN where there is none."""
+        values = self.values(group, score)
+        return mean_and_margin(values) if values else (math.nan, math.nan)
+
+    def summary(self) -> dict[str, float]:
+        """All means and margins as one flat record."""
+        record = {}
+        for group in self.groups:
+            for score in self.scores:
+                mean, margin = self.mean(group, score)
+                record[f"{score}/{group}"] = mean
+                if math.isfinite(margin):
+                    record[f"{score}_margin/{group}"] = margin
+        return record
+
+
 def read_finished(folders: Iterable[str]) -> tuple[list[FinishedRun], list[Path]]:
     """The runs in these folders, each once, and folders of runs that are not finished.
 
@@ -105,16 +161,6 @@ def groups(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
         name = said_of(said)
         named[f"{name} ({len(named) + 1})" if name in named else name] = found
     return named
-
-
-def replays(runs: Iterable[FinishedRun]) -> list[FinishedRun]:
-    """Those that repeat an earlier one, seeds and networks included: they are no further sample."""
-    known, found = set(), []
-    for run in runs:
-        key = json.dumps([run.asked, run.seeds, run.networks], sort_keys=True)
-        found += [run] if key in known else []
-        known.add(key)
-    return found
 
 
 def _read(folder: Path) -> FinishedRun:

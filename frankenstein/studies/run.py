@@ -13,14 +13,12 @@ from frankenstein.catalog import VERBS
 from frankenstein.errors import AlreadyDone, PlanError, did_you_mean
 from frankenstein.files import write_whole
 from frankenstein.report.tables import markdown_table
-from frankenstein.runs.config import dump
 from frankenstein.runs.fields import RunFields
 from frankenstein.runs.folder import claim_folder
 from frankenstein.runs.page import write_page
-from frankenstein.runs.plan import Command, Plan
+from frankenstein.runs.plan import Command, Plan, dump
 from frankenstein.runs.run import Run
-from frankenstein.runs.schema import options_of
-from frankenstein.runs.values import read_words
+from frankenstein.runs.schema import options_of, read_words
 from frankenstein.studies.plan import DemoPlan, StudyPlan
 
 _FOLDER = "{study}"  # in a step: the folder of its study

@@ -6,7 +6,7 @@ from typing import Any
 
 from frankenstein.data import ImageData
 from frankenstein.labels import most_frequent
-from frankenstein.networks.below_chance import below_chance_warning
+from frankenstein.networks.accuracy import below_chance_warning
 from frankenstein.networks.network import Network
 from frankenstein.report import Picture, markdown_table, rich_table
 from frankenstein.report.panels import line_panels

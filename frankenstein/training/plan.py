@@ -5,14 +5,15 @@ from typing import ClassVar, Literal
 
 from frankenstein.runs.fields import (
     DataFields,
+    DatasetName,
     DescentFields,
+    NetworkName,
     ResumeFields,
     RunFields,
     TrainerFields,
 )
 from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import option
-from frankenstein.runs.types import DatasetName, NetworkName
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,17 +9,20 @@ from torch import nn
 from frankenstein.callbacks import Every, SeededSteps, TrainingBar
 from frankenstein.catalog import DATASETS
 from frankenstein.data import ImageData
-from frankenstein.networks.data import check_data, data_for
-from frankenstein.networks.labels import num_classes_of
+from frankenstein.networks.data import check_data, data_for, num_classes_of
 from frankenstein.networks.network import Network
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.tasks import Classifier, DataModule
-from frankenstein.training.interrupted import telling_how_far
 from frankenstein.training.page import write_train_page
 from frankenstein.training.plan import TrainPlan
 from frankenstein.training.processes import all_processes
-from frankenstein.training.trainer import hardware_of, make_trainer, quiet_lightning
+from frankenstein.training.trainer import (
+    hardware_of,
+    make_trainer,
+    quiet_lightning,
+    telling_how_far,
+)
 from frankenstein.zoo import Card, build_network, save_network
 
 _FILE = "network.safetensors"

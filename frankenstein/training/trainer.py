@@ -13,9 +13,11 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.plugins.environments import LightningEnvironment, SLURMEnvironment
 
 from frankenstein.callbacks import Resumable, WholeCheckpoints
-from frankenstein.errors import UserError
+from frankenstein.errors import Interrupted, UserError
+from frankenstein.report import markdown_table
 from frankenstein.runs.fields import TrainerFields
-from frankenstein.runs.run import CHECKPOINT
+from frankenstein.runs.page import write_page
+from frankenstein.runs.run import CHECKPOINT, Run
 
 
 def make_trainer(
@@ -106,3 +108,26 @@ def quiet_lightning() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+@contextmanager
+def telling_how_far(run: Run, trainer: pl.Trainer) -> Iterator[None]:
+    """Write `report.md` into the unfinished run's folder if a signal ends the training inside."""
+    try:
+        yield
+    except Interrupted as error:
+        if run.leads:
+            run.unfinished = True
+            steps = f"step {trainer.global_step} of {int(trainer.estimated_stepping_batches)}"
+            numbers = [[key, value.item()] for key, value in trainer.callback_metrics.items()]
+            write_page(
+                run,
+                f"{run.name} (unfinished)",
+                [
+                    f"{error} ended the training in epoch {trainer.current_epoch + 1} of "
+                    f"{trainer.max_epochs}, at {steps}. Resumed, it goes on from "
+                    "there, and ends with the same weights as if nothing had happened.",
+                    markdown_table(numbers, ["last known", "value"]),
+                ],
+            )
+        raise

@@ -4,13 +4,13 @@ import json
 
 import pytest
 import torch
-from frankenstein.networks.checks import data_for
 from PIL import Image
 
 from frankenstein.cli import main
 from frankenstein.data import CelebA
 from frankenstein.data.preprocessing import IMAGENET
-from frankenstein.zoo import Card, build_network, load_network, read_card, save_network
+from frankenstein.networks import data_for, open_network
+from frankenstein.zoo import Card, build_network, read_card, save_network
 
 LENET = ("-m", "lenet", "-b", "4", "-e", "1", "-lr", "0.01")
 
@@ -70,8 +70,7 @@ def test_a_saved_network_still_sees_what_the_weights_it_started_from_prescribe(
     name, weights = "torchvision/squeezenet1_1", "SqueezeNet1_1_Weights.IMAGENET1K_V1"
     card = Card(name, 3, 3, "folder", 0, 0, 1, image_size=48, weights=weights)
     path = save_network(tmp_path / "fine.safetensors", build_network(name, 3, 3, 0, 48), card)
-    values = {"batch_size": 4, "data_root": photographs}
-    data = data_for(load_network(path), "folder", values)
+    data = data_for(open_network(str(path)), "folder", str(photographs), batch_size=4)
     assert data.preprocessing == IMAGENET
     assert (data.image_size, data.resize) == (48, 55)
 

@@ -14,10 +14,9 @@ from frankenstein.catalog import VERBS, Verb
 from frankenstein.cli import main
 from frankenstein.cli.words import Words, spoken
 from frankenstein.errors import PlanError, UserError
-from frankenstein.runs.config import dump
-from frankenstein.runs.plan import Plan
+from frankenstein.runs.fields import DatasetName, MeasureName, NetworkName
+from frankenstein.runs.plan import Plan, dump
 from frankenstein.runs.schema import option
-from frankenstein.runs.types import DatasetName, MeasureName, NetworkName
 
 ran = {}
 

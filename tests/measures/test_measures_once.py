@@ -7,7 +7,7 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.callbacks import RepresentationSimilarity
 from frankenstein.catalog import MEASURES
 from frankenstein.measures import LayerSimilarities
-from frankenstein.similarity.resampled_layers import certainties
+from frankenstein.similarity.resampling import certainties
 
 WHITENED = ("mean_cca", "mean_squared_cca", "svcca", "pwcca", "decoding_agreement", "r_squared")
 

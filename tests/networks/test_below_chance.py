@@ -1,4 +1,4 @@
-from frankenstein.networks.below_chance import below_chance_warning, below_chance_warnings
+from frankenstein.networks.accuracy import below_chance_warning, below_chance_warnings
 
 
 def test_a_network_that_has_learned_nothing_is_told_of():

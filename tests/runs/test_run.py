@@ -5,9 +5,8 @@ import shutil
 import pytest
 
 from frankenstein.errors import AlreadyDone, UserError
-from frankenstein.networks.network import open_network, roles_of, short_name
+from frankenstein.networks.network import networks_name, open_network, roles_of, short_name
 from frankenstein.runs.folder import claim_folder
-from frankenstein.runs.names import networks_name
 from frankenstein.runs.run import CHECKPOINT, Run
 from frankenstein.training.plan import TrainPlan
 

@@ -9,8 +9,7 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.measures import unbiased_cka
 from frankenstein.shapes import per_sample
-from frankenstein.similarity.batches import in_blocks
-from frankenstein.similarity.matrices import similarity_matrix
+from frankenstein.similarity.matrices import in_blocks, similarity_matrix
 from frankenstein.surgery import LayerError, capture, cut_points
 from frankenstein.zoo import network_sha256
 

@@ -17,8 +17,7 @@ from frankenstein.measures import (
 from frankenstein.measures.draws import halves, of_examples, shuffles
 from frankenstein.shapes import per_location, per_sample, pooled
 from frankenstein.similarity.matrices import bytes_of_one
-from frankenstein.similarity.resampled_layers import certainties
-from frankenstein.similarity.resampling import certainty
+from frankenstein.similarity.resampling import certainties, certainty
 from frankenstein.surgery.read import reading
 
 

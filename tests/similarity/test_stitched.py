@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from frankenstein.errors import UserError
-from frankenstein.similarity.stitched import read_stitched
+from frankenstein.similarity.subject import read_stitched
 from frankenstein.stitches import load_stitch
 from frankenstein.surgery import LayerError, capture, cut
 from frankenstein.zoo import load_network

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from frankenstein.stitching import cost as costs
+from frankenstein.stitching import run as costs
 from frankenstein.surgery.layouts import Layout
 
 

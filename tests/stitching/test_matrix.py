@@ -10,7 +10,7 @@ from frankenstein.intervals import mean_and_margin
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches import Affine, Orthogonal
 from frankenstein.stitching.evaluate import evaluate_stitches
-from frankenstein.stitching.matrix.resize import Resize
+from frankenstein.stitching.matrix.pair_moments import Resize
 from frankenstein.stitching.matrix.solve import pair_moments, stitching_matrix
 from frankenstein.surgery import LayerError, join
 from frankenstein.surgery.key_layers import key_layers

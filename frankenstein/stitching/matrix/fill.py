@@ -14,8 +14,8 @@ from frankenstein.networks.network import Network
 from frankenstein.report.progress import progress, progress_bar
 from frankenstein.stitches import Stitch
 from frankenstein.stitching.controls import CONTROL_SEED, SCORED_ON, solved_on
-from frankenstein.stitching.matrix.cells import Cells, Row
 from frankenstein.stitching.matrix.pair_moments import PairMoments
+from frankenstein.stitching.matrix.results import Cells, Row
 from frankenstein.stitching.matrix.solve import (
     Pair,
     StitchingMatrix,

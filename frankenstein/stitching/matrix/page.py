@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from frankenstein.catalog import MEASURES
 from frankenstein.files import write_whole
-from frankenstein.networks.below_chance import below_chance_warnings
+from frankenstein.networks.accuracy import below_chance_warnings
 from frankenstein.report import Picture, format_value, heatmap, markdown_table, terminal_matrix
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.run import Run

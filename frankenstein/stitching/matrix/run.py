@@ -11,15 +11,13 @@ from frankenstein.networks.pair import check_same_answers, open_pair
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.stitching.controls import SCORED_ON
-from frankenstein.stitching.matrix.cells import CELLS, Cells
 from frankenstein.stitching.matrix.fill import Work, fill, kinds_and_seeds
 from frankenstein.stitching.matrix.page import left_out, write_matrix_page
 from frankenstein.stitching.matrix.pair_moments import PairMoments
-from frankenstein.stitching.matrix.results import Results, results_of
+from frankenstein.stitching.matrix.results import CELLS, Cells, Results, results_of
 from frankenstein.stitching.matrix.solve import Pair, make_stitches
-from frankenstein.stitching.name import stitch_name
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.stitching.recipe import make_stitch
+from frankenstein.stitching.recipe import make_stitch, stitch_name
 from frankenstein.surgery.layer_set import layer_set
 from frankenstein.training.device import device_of
 from frankenstein.training.trainer import quiet_lightning
