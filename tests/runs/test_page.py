@@ -37,7 +37,7 @@ def plan_of(command):
         "stitch A B --all --sender-layers bn1 bn2 --seeds 3 --measures r_squared mean_cca",
         "compare A B bn3 bn3 linear_cka mean_cca --batch-size 50",
         "evaluate results/stitch/a --stitch before after --percentile 90.0",
-        "analyze A B --units --more C D",
+        "analyze A B --more C D --units",
     ],
 )
 def test_the_command_of_a_page_says_the_plan_and_nothing_else(command):

@@ -1,11 +1,11 @@
 """The name of a run says what makes it unlike others."""
 
 import pytest
-from frankenstein.stitching.name import stitch_name
 
 from frankenstein.networks.network import open_network
 from frankenstein.runs.schema import options_of
 from frankenstein.stitching import StitchPlan
+from frankenstein.stitching.recipe import stitch_name
 
 # Of these the names of networks and data set tell, or nothing that is trained depends on them.
 ELSEWHERE = {"sender", "receiver", "model", "dataset", "measures", "save_frequency", "strategy"}

@@ -3,8 +3,9 @@ import json
 import pytest
 
 from frankenstein.report.columns import filled_columns
+from frankenstein.runs.fields import KINDS
 from frankenstein.stitching.controls import CONTROLS
-from frankenstein.stitching.score_table import KINDS, ROWS, columns_with, is_share, rows_of
+from frankenstein.stitching.score_table import ROWS, columns_with, is_share, rows_of
 
 
 def test_rows_are_networks_stitches_and_controls():
