@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -236,10 +236,7 @@ def open_subject(
     pairs = None
     if of_layers and sender_layer is not None:
         pairs = paired_layers(one, other, sender_layer, receiver_layer)
-
-    def data() -> ImageData:
-        return data_for(other, dataset, data_root, eval_batch_size=batch_size)
-
+    data = partial(data_for, other, dataset, data_root, eval_batch_size=batch_size)
     return Subject([one, other, *others], data, pairs, **options)
 
 

@@ -1,4 +1,4 @@
-"""The questions of `analyze`, as facts that are read before torch is imported.
+"""The questions of `analyze` and their options, as facts that are read before torch is imported.
 
 To add one, write a `Question` in a file or folder beside this one and its row here. Its switch on
 the command line, in YAML and in `AnalyzePlan` comes from the row, and so do its options: the row's
@@ -7,11 +7,56 @@ third part, a class of `Options` that the question inherits from.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from frankenstein.catalog import Entry
-from frankenstein.questions.circuits.options import CircuitOptions
-from frankenstein.questions.dictionaries.options import DictionaryOptions
+from frankenstein.errors import PlanError
 from frankenstein.runs.plan import Options
+from frankenstein.runs.schema import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class CircuitOptions(Options):
+    """Which units belong together."""
+
+    group: ClassVar[str] = "circuits"
+
+    similarity: Literal["correlation", "cosine"] = option(
+        "correlation", "what links two units of a circuit, over images"
+    )
+    threshold: float | None = option(
+        None,
+        "similarity from which units are linked; the one that leaves the most groups, and never "
+        "one that chance reaches, if absent",
+    )
+    grouping: Literal["components", "average"] = option(
+        "components",
+        "components: all that are linked to each other, through others too; average: hierarchical "
+        "clustering, where two groups join while their mean similarity is enough",
+    )
+
+    def check(self) -> None:
+        """Refuse a threshold that is no similarity."""
+        if not -1 <= (self.threshold or 0) <= 1:
+            raise PlanError(f"‹threshold› is a similarity, from -1 to 1, got {self.threshold}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DictionaryOptions(Options):
+    """How sparse autoencoders are made."""
+
+    group: ClassVar[str] = "autoencoder"
+
+    features: int | None = option(
+        None, "features of a sparse autoencoder; four times the layer's units if absent", least=1
+    )
+    k: int = option(4, "features active at a place, at most", least=1)
+    l1: float | None = option(
+        None,
+        "penalty on the sum of active features, in place of k: an autoencoder with ReLU",
+        least=0,
+    )
+    steps: int = option(600, "batches that each autoencoder is trained on", least=1)
 
 
 @dataclass(frozen=True)

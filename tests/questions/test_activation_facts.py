@@ -9,7 +9,7 @@ from frankenstein.questions.activations.facts import (
     class_variance,
     participation_ratio,
 )
-from frankenstein.questions.top_examples import TopExamples
+from frankenstein.questions.streams import TopExamples
 
 
 def sums_of(batches, **options):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from frankenstein.errors import UserError
-from frankenstein.questions.activations.histogram import Histogram
+from frankenstein.questions.streams import Histogram
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -1,19 +1,19 @@
 """What a report says of the activations of every layer."""
 
-from collections.abc import Iterator
+import math
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from torch.nn import functional
 
-from frankenstein.questions.activations.answer import (
+from frankenstein.questions.activations.facts import (
     BY_CHANCE,
+    ActivationFacts,
     ActivationsAnswer,
     LayerAnswer,
     TopImages,
 )
-from frankenstein.questions.activations.facts import ActivationFacts
 from frankenstein.report import Picture, Section, Short, by_layer, curves, markdown_table
 from frankenstein.report.image_grid import image_grid
 from frankenstein.report.panels import histogram_line, line_panels
@@ -66,7 +66,7 @@ def activations_section(title: str, answer: ActivationsAnswer) -> Section:
         _table(answer),
     ]
     for name in BY_CHANCE:
-        if any(one.by_chance[name][0] == one.by_chance[name][0] for one in _all(answer)):
+        if any(not math.isnan(one.by_chance[name][0]) for one in answer.all_layers):
             blocks.append(Picture(name, _by_depth(answer, name), _CAPTIONS[name]))
     for pair, label, top in zip(answer.pairs, answer.labels, answer.top, strict=True):
         blocks.append(_top_images(pair, label, top))
@@ -91,14 +91,9 @@ def _short(answer: ActivationsAnswer) -> Short:
     return by_layer(_SUMMARY, numbers, answer.labels, lines)
 
 
-def _all(answer: ActivationsAnswer) -> Iterator[LayerAnswer]:
-    for layers in answer.layers:
-        yield from layers.values()
-
-
 def _table(answer: ActivationsAnswer) -> str:
     rows: list[list[Any]] = []
-    for one in _all(answer):
+    for one in answer.all_layers:
         numbers = one.numbers
         plain = [numbers[name] for name in ("dead", "saturated_values", "saturated_units", "zeros")]
         chance = [_beside(one, name, ".3f") for name in ("selectivity", "class_variance")]

@@ -2,31 +2,34 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.assignment import assignment
+from frankenstein.accumulators.moments import Moments
 from frankenstein.labels import several
+from frankenstein.measures import correlation_matrix
 from frankenstein.networks.network import Network
-from frankenstein.questions.activations.answer import (
-    ActivationsAnswer,
-    LayerAnswer,
-)
 from frankenstein.questions.activations.facts import (
-    ActivationFacts,
+    ActivationsAnswer,
     ActivationSums,
+    LayerAnswer,
+    TopImages,
     class_selectivity,
     class_variance,
     participation_ratio,
 )
 from frankenstein.questions.activations.page import activations_section
-from frankenstein.questions.activations.top_images import IMAGES, top_images
-from frankenstein.questions.question import Need, Question
+from frankenstein.questions.question import Question
 from frankenstein.questions.sample import Layers
 from frankenstein.questions.subject import Pair, Subject
 from frankenstein.report import Section
 from frankenstein.surgery.key_layers import bounds_of
+
+_IMAGES = 6  # in each row, for each network
+_UNITS = 8  # rows
+_BLANK = 225  # grey, of images that a dead unit does not have
 
 
 class ActivationWatcher:
@@ -37,7 +40,7 @@ class ActivationWatcher:
         for network in (*subject.networks, *subject.untrained):
             layers = dict.fromkeys(subject.layer_of(network, pair) for pair in subject.pairs)
             self.sums[network.role] = {
-                layer: ActivationSums(bounds, IMAGES)
+                layer: ActivationSums(bounds, _IMAGES)
                 for layer, bounds in bounds_of(network.module, [*layers]).items()
             }
 
@@ -52,8 +55,8 @@ class ActivationWatcher:
 class Activations(Question[ActivationsAnswer]):
     """What do the units of each layer do, beside chance and networks that learned nothing?"""
 
-    title: ClassVar[str] = "Activations"
-    needs: ClassVar[frozenset[Need]] = frozenset({"layers", "inputs", "untrained"})
+    title = "Activations"
+    needs = frozenset({"layers", "inputs", "untrained"})
 
     def watcher(self, subject: Subject) -> ActivationWatcher:
         """Sums of whole activations, which pooled rows do not hold."""
@@ -62,22 +65,24 @@ class Activations(Question[ActivationsAnswer]):
     def ask(self, subject: Subject) -> ActivationsAnswer:
         """Every layer of every network, untrained ones beside them as a control."""
         sums: dict[str, dict[str, ActivationSums]] = subject.watched(self).sums
-        facts = {
-            role: {layer: one.result() for layer, one in layers.items()}
-            for role, layers in sums.items()
-        }
-        everyone = (*subject.networks, *subject.untrained)
+        layers = tuple(
+            {
+                network.role: _layer(subject, network, pair, sums[network.role])
+                for network in (*subject.networks, *subject.untrained)
+            }
+            for pair in subject.pairs
+        )
         return ActivationsAnswer(
             images=len(subject.val),
             pairs=subject.pairs,
             labels=tuple(map(subject.label, subject.pairs)),
             trained=tuple(network.role for network in subject.networks),
             untrained=tuple(network.role for network in subject.untrained),
-            layers=tuple(
-                {network.role: _layer(subject, network, pair, facts) for network in everyone}
-                for pair in subject.pairs
+            layers=layers,
+            top=tuple(
+                _top_images(subject, pair, sums, of_role)
+                for pair, of_role in zip(subject.pairs, layers, strict=True)
             ),
-            top=tuple(top_images(subject, sums, facts, pair) for pair in subject.pairs),
         )
 
     def show(self, answer: ActivationsAnswer) -> Section:
@@ -89,11 +94,11 @@ def _layer(
     subject: Subject,
     network: Network,
     pair: Pair,
-    facts: Mapping[str, Mapping[str, ActivationFacts]],
+    sums: Mapping[str, ActivationSums],  # by layer
 ) -> LayerAnswer:
     layer, rows = subject.layer_of(network, pair), subject.rows("val", network, pair)
     by_chance = _by_chance(rows, subject.val.labels, subject.generator())
-    return LayerAnswer(network.role, layer, rows.shape[1], facts[network.role][layer], by_chance)
+    return LayerAnswer(network.role, layer, rows.shape[1], sums[layer].result(), by_chance)
 
 
 def _by_chance(
@@ -119,3 +124,46 @@ def _selectivity(z: Tensor, labels: Tensor) -> float:
 
 def _between(z: Tensor, labels: Tensor) -> float:
     return float("nan") if several(labels) else float(class_variance(z, labels).nanmean())
+
+
+def _top_images(
+    subject: Subject,
+    pair: Pair,
+    sums: Mapping[str, Mapping[str, ActivationSums]],  # by role and layer
+    layers: Mapping[str, LayerAnswer],  # of the pair, by role
+) -> TopImages:
+    """Units of the sender beside their partners in the receiver, by the images they answer to.
+
+    Partners come from the one-to-one matching of largest total correlation over images. Those shown
+    are spread evenly from the most to the least alike pair.
+    """
+    sides = subject.sender, subject.receiver
+    matched, alike = _partners(*(subject.rows("val", one, pair) for one in sides))
+    control = _partners(*(subject.rows("val", one, pair) for one in subject.untrained))[1]
+    best = alike.round(decimals=9).argsort(descending=True, stable=True)
+    shown = best[torch.linspace(0, len(best) - 1, min(_UNITS, len(best))).round().long()]
+    images = []
+    for units, network in zip(matched[:, shown], sides, strict=True):
+        of_network = layers[network.role]
+        rows = sums[network.role][of_network.layer].top.rows
+        assert rows is not None
+        pictures = subject.pictures("val", rows[units].flatten()).unflatten(0, (len(units), -1))
+        pictures[of_network.facts.dead_units.cpu()[units]] = _BLANK
+        images.append(pictures)
+    return TopImages(
+        matched[:, shown],
+        alike[shown],
+        (images[0], images[1]),
+        float(alike.mean()),
+        float(control.mean()),
+    )
+
+
+def _partners(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # (2, K), (K,)
+    """The one-to-one matching of units of largest total correlation; dead ones correlate 0."""
+    correlation = correlation_matrix(Moments().update(x, y)).nan_to_num(0).cpu()
+    wide = len(correlation) > correlation.shape[1]
+    theirs = assignment(correlation.T if wide else correlation)[1]
+    pairs = torch.stack([torch.arange(len(theirs)), theirs])
+    pairs = pairs.flip(0) if wide else pairs
+    return pairs, correlation[pairs[0], pairs[1]]

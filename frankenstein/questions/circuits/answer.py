@@ -10,8 +10,70 @@ from torch import Tensor
 
 from frankenstein.questions.circuits.find import CircuitGroups
 from frankenstein.questions.circuits.match import Families, profile_similarity
+from frankenstein.questions.table import CircuitOptions
 
 _SPEAKS = 0.5  # standard deviations above its mean over all images: a class that is answered to
+
+
+@dataclass(frozen=True)
+class Silenced:
+    """What the accuracy changes by when a group is silenced, and when random units are."""
+
+    change: float
+    random: tuple[float, ...]  # of as many random units, one for each draw
+
+
+@dataclass(frozen=True)
+class Graft:
+    """The receiver with a group made from the sender's matched group."""
+
+    sender: int  # number of the group
+    receiver: int
+    explained: float  # r², on training images
+    explained_random: float  # mean over as many random units of the sender; NaN of none
+    # "accuracy" and "agreement" of the receiver as it is ("whole"), with the group "silenced", with
+    # it "grafted", and with "grafted_random" units in its place: means, NaN of none.
+    scores: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What the groups of a layer are worth; `reason` says why nothing was edited."""
+
+    silenced: Mapping[str, Sequence[Silenced]]  # by role: of the largest groups
+    grafts: Sequence[Graft] = ()
+    reason: str | None = None
+
+    def numbers(self, label: str) -> Mapping[str, float]:
+        """Every group and every graft."""
+        numbers: dict[str, float] = {}
+        for role, groups in self.silenced.items():
+            for i, one in enumerate(groups, start=1):
+                numbers[f"ablated/{role}/{label}/{i}"] = one.change
+                numbers[f"ablated_random/{role}/{label}/{i}"] = fmean(one.random)
+        for graft in self.grafts:
+            key = f"{label}/{graft.sender + 1}-{graft.receiver + 1}"
+            numbers[f"grafted_r2/{key}"] = graft.explained
+            numbers[f"grafted_random_r2/{key}"] = graft.explained_random
+            for what in ("accuracy", "agreement"):
+                for name in ("grafted", "silenced", "grafted_random"):
+                    numbers[f"{name}_{what}/{key}"] = graft.scores[name][what]
+        return numbers
+
+    def means(self, label: str) -> Mapping[str, float]:
+        """Means over a layer's groups; nothing where nothing was edited."""
+        if self.reason is not None:
+            return {}
+        means: dict[str, float] = {}
+        for role in [*self.silenced][:2]:
+            groups = self.silenced[role]
+            means[f"mean_ablated/{role}/{label}"] = _mean([one.change for one in groups])
+            random = [fmean(one.random) for one in groups]
+            means[f"mean_ablated_random/{role}/{label}"] = _mean(random)
+        for name in ("silenced", "grafted", "grafted_random"):
+            values = [graft.scores[name]["agreement"] for graft in self.grafts]
+            means[f"mean_{name}_agreement/{label}"] = _mean(values)
+        return means
 
 
 @dataclass(frozen=True)
@@ -28,6 +90,7 @@ class CircuitLayer:
     chance: Mapping[str, float]  # the largest of these where labels are shuffled
     families: Families
     untrained: Mapping[str, float]  # "groups", "matched", "similarity" of two untrained networks
+    effects: Effects
 
     def names(self, role: str) -> list[str]:
         """What tables call the groups of a network: S1, S2, ...; R1, ...; in2-gn2 1, ..."""
@@ -35,25 +98,21 @@ class CircuitLayer:
         start = ("S", "R")[place] if place < 2 else f"{role} "
         return [f"{start}{i}" for i in range(1, len(self.circuits[role].groups) + 1)]
 
-    def partner(self, role: str, group: int, other: str) -> int | None:
-        """The group of another network that is of one family with this one."""
+    def partner(self, role: str, group: int, other: str) -> tuple[int, float] | None:
+        """The group of another network that is of one family with this one; how alike they are."""
         one, two = ([*self.circuits].index(name) for name in (role, other))
         for row in self.families.members.tolist():
             if row[one] == group and row[two] >= 0:
-                return row[two]
+                profiles = self.profiles[role][[group]], self.profiles[other][[row[two]]]
+                return row[two], float(profile_similarity(*profiles))
         return None
 
-    def similarity(self, role: str, group: int, other: str, partner: int) -> float:
-        """How alike two groups' profiles are."""
-        one, two = self.profiles[role][[group]], self.profiles[other][[partner]]
-        return float(profile_similarity(one, two))
-
-    def pairs(self) -> list[tuple[int, int]]:
-        """All groups of the sender with their partners in the receiver."""
+    def pairs(self) -> list[tuple[int, int, float]]:
+        """All groups of the sender with their partners in the receiver, and how alike they are."""
         sender, receiver, *_ = self.circuits
         groups = range(len(self.circuits[sender].groups))
-        partners = [(group, self.partner(sender, group, receiver)) for group in groups]
-        return [(group, partner) for group, partner in partners if partner is not None]
+        partners = ((group, self.partner(sender, group, receiver)) for group in groups)
+        return [(group, *partner) for group, partner in partners if partner]
 
     def classes(self, role: str, group: int) -> list[int]:
         """The classes that a group answers to by more than chance, the strongest first."""
@@ -77,79 +136,13 @@ class CircuitLayer:
     @property
     def matches(self) -> Mapping[str, float]:
         """How many groups match, and how alike these are."""
-        pairs, (sender, receiver, *_) = self.pairs(), self.circuits
-        alike = [self.similarity(sender, s, receiver, r) for s, r in pairs]
+        alike = [similarity for *_, similarity in self.pairs()]
         return {
-            f"matched/{self.label}": len(pairs),
-            f"matched_similarity/{self.label}": fmean(alike) if alike else math.nan,
+            f"matched/{self.label}": len(alike),
+            f"matched_similarity/{self.label}": fmean(alike or [math.nan]),
             f"matched_null/{self.label}": self.families.null,
             **{f"untrained_{key}/{self.label}": v for key, v in self.untrained.items()},
         }
-
-
-@dataclass(frozen=True)
-class Silenced:
-    """What the accuracy changes by when a group is silenced, and when random units are."""
-
-    change: float
-    random: tuple[float, ...]  # of as many random units, one for each draw
-
-
-@dataclass(frozen=True)
-class Graft:
-    """The receiver with a group made from the sender's matched group."""
-
-    sender: int  # number of the group
-    receiver: int
-    explained: float  # r², on training images
-    explained_random: float  # mean over as many random units of the sender; NaN of none
-    whole: Mapping[str, float]  # "accuracy" and "agreement" of the receiver as it is
-    silenced: Mapping[str, float]  # likewise, with the group silenced
-    grafted: Mapping[str, float]
-    random: Mapping[str, float]  # means over random units; NaN of none
-
-
-@dataclass(frozen=True)
-class Effects:
-    """What the groups of a layer are worth; `reason` says why nothing was edited."""
-
-    silenced: Mapping[str, Sequence[Silenced]]  # by role: of the largest groups
-    grafts: Sequence[Graft] = ()
-    reason: str | None = None
-
-    def numbers(self, label: str) -> Mapping[str, float]:
-        """Every group and every graft."""
-        numbers: dict[str, float] = {}
-        for role, groups in self.silenced.items():
-            for i, one in enumerate(groups, start=1):
-                numbers[f"ablated/{role}/{label}/{i}"] = one.change
-                numbers[f"ablated_random/{role}/{label}/{i}"] = fmean(one.random)
-        for graft in self.grafts:
-            key = f"{label}/{graft.sender + 1}-{graft.receiver + 1}"
-            numbers[f"grafted_r2/{key}"] = graft.explained
-            numbers[f"grafted_random_r2/{key}"] = graft.explained_random
-            for what in ("accuracy", "agreement"):
-                numbers[f"grafted_{what}/{key}"] = graft.grafted[what]
-                numbers[f"silenced_{what}/{key}"] = graft.silenced[what]
-                numbers[f"grafted_random_{what}/{key}"] = graft.random[what]
-        return numbers
-
-    def means(self, label: str) -> Mapping[str, float]:
-        """Means over a layer's groups; nothing where nothing was edited."""
-        if self.reason is not None:
-            return {}
-        means: dict[str, float] = {}
-        for role in [*self.silenced][:2]:
-            groups = self.silenced[role]
-            means[f"mean_ablated/{role}/{label}"] = _mean([one.change for one in groups])
-            means[f"mean_ablated_random/{role}/{label}"] = _mean(
-                [fmean(one.random) for one in groups]
-            )
-        for kind in ("silenced", "grafted", "random"):
-            name = "grafted_random" if kind == "random" else kind
-            values = [getattr(graft, kind)["agreement"] for graft in self.grafts]
-            means[f"mean_{name}_agreement/{label}"] = _mean(values)
-        return means
 
 
 @dataclass(frozen=True)
@@ -157,30 +150,24 @@ class CircuitsAnswer:
     """Circuits of all pairs of layers."""
 
     layers: tuple[CircuitLayer, ...]
-    effects: tuple[Effects, ...]  # of each
     maps: Mapping[str, Mapping[str, Mapping[str, Tensor]]]  # kind, layer, role: (G, 2)
     classes: tuple[str, ...]
     images: tuple[int, int]  # training images that groups are found on, held-out ones
-    similarity: str
-    threshold: float | None
-    grouping: str
+    options: CircuitOptions
 
     @cached_property
     def numbers(self) -> Mapping[str, float]:
         """Such as {"groups/sender/relu3": ..., "matched_similarity/relu3": ...}."""
         numbers: dict[str, float] = {}
-        both = [*zip(self.layers, self.effects, strict=True)]
-        for layer in self.layers:
-            numbers |= layer.numbers
-        for layer in self.layers:
-            numbers |= layer.matches
-        for layer, effects in both:
-            numbers |= effects.numbers(layer.label)
-        for layer, effects in both:
-            numbers |= effects.means(layer.label)
+        for part in (
+            *(layer.numbers for layer in self.layers),
+            *(layer.matches for layer in self.layers),
+            *(layer.effects.numbers(layer.label) for layer in self.layers),
+            *(layer.effects.means(layer.label) for layer in self.layers),
+        ):
+            numbers |= part
         return numbers
 
 
 def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return fmean(known) if known else math.nan
+    return fmean([value for value in values if not math.isnan(value)] or [math.nan])

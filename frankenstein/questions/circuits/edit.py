@@ -1,7 +1,6 @@
 """What becomes of a network when some of its units are silenced, or made from another's units."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +22,7 @@ def ablate(
     The mean takes away what a unit tells and leaves what it is on the whole; 0 takes away both, and
     may bring the network to where no image does.
     """
-
-    def edit(_: Tensor | None, target: Tensor) -> Tensor:
-        chosen = values[units].to(target)
-        return _with(target, units, _broad(chosen, target).expand(_shape(target, len(units))))
-
-    return edit
+    return lambda _, target: _with(target, units, values[units])
 
 
 def transplant(
@@ -46,7 +40,7 @@ def transplant(
     def edit(source: Tensor | None, target: Tensor) -> Tensor:
         assert source is not None
         part = source.index_select(_axis(source), of.to(source.device))
-        return _with(target, into, stitch.to(target)(part))
+        return _with(target, into, stitch.to(target)(part).movedim(_axis(target), -1))
 
     return edit
 
@@ -96,13 +90,7 @@ def _axis(z: Tensor) -> int:
     return 1 if z.ndim == 4 else z.ndim - 1
 
 
-def _with(z: Tensor, units: Tensor, new: Tensor) -> Tensor:
-    return z.index_copy(_axis(z), units.to(z.device), new.to(z.dtype))
-
-
-def _broad(values: Tensor, like: Tensor) -> Tensor:
-    return values[:, None, None] if like.ndim == 4 else values
-
-
-def _shape(z: Tensor, units: int) -> Any:
-    return (*z.shape[: _axis(z)], units, *z.shape[_axis(z) + 1 :])
+def _with(z: Tensor, units: Tensor, new: Tensor) -> Tensor:  # new: (..., U)
+    changed = z.clone()
+    changed.movedim(_axis(z), -1)[..., units.to(z.device)] = new.to(z)
+    return changed

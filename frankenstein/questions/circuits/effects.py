@@ -1,7 +1,7 @@
 """What circuits are worth: networks with a group silenced, or made from the other network's."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import fmean
 
 import torch
@@ -10,7 +10,6 @@ from torch import Tensor
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.measures import r_squared
-from frankenstein.networks.network import Network
 from frankenstein.questions.circuits.answer import CircuitLayer, Effects, Graft, Silenced
 from frankenstein.questions.circuits.edit import (
     Edit,
@@ -36,7 +35,10 @@ def edit_groups(subject: Subject, pair: Pair, layer: CircuitLayer) -> Effects:
     """Silence every group of every network, and graft the sender's groups into the receiver."""
     sender, receiver = subject.sender, subject.receiver
     try:
-        halves = {one.role: _halves(one, subject.layer_of(one, pair)) for one in subject.networks}
+        halves = {}
+        for one in subject.networks:
+            layer_of = subject.layer_of(one, pair)
+            halves[one.role] = join(one.module, one.module, layer_of, layer_of).receiver
         joint = join(sender.module, receiver.module, *pair)
     except UserError as error:
         return Effects({}, reason=str(error))
@@ -62,24 +64,15 @@ def edit_groups(subject: Subject, pair: Pair, layer: CircuitLayer) -> Effects:
         {role: _silenced(layer.circuits[role], scored) for role, scored in scores.items()},
         [
             _graft(s, r, scores[receiver.role], explained)
-            for s, r in layer.pairs()
+            for s, r, _ in layer.pairs()
             if f"{s} into {r}" in grafts
         ],
     )
 
 
-def _halves(network: Network, layer: str) -> Cut:
-    return join(network.module, network.module, layer, layer).receiver
-
-
-def _largest(circuits: CircuitGroups) -> Sequence[Tensor]:
-    """The groups that are edited."""
-    return circuits.groups[:_GROUPS]
-
-
 def _silencing(circuits: CircuitGroups, z: Tensor, generator: torch.Generator) -> dict[str, Edit]:
     """Every group at its mean over training images, and as many random living units."""
-    groups, mean = _largest(circuits), z.double().mean(0)
+    groups, mean = circuits.groups[:_GROUPS], z.double().mean(0)
     edits = {f"group {i}": ablate(group, mean) for i, group in enumerate(groups)}
     for size in sorted({len(group) for group in groups}):
         for k in range(_DRAWS):
@@ -96,8 +89,8 @@ def _grafts(
     Each with the r² of its least squares on training images.
     """
     ours = layer.circuits[subject.sender.role]
-    theirs = _largest(layer.circuits[subject.receiver.role])
-    pairs = [(s, r) for s, r in layer.pairs() if r < len(theirs)]
+    theirs = layer.circuits[subject.receiver.role].groups[:_GROUPS]
+    pairs = [(s, r) for s, r, _ in layer.pairs() if r < len(theirs)]
     if not pairs:
         return {}, {}
     moments, fronts = Moments(), (fold(joint.sender.front), fold(joint.receiver.front))
@@ -118,8 +111,7 @@ def _grafts(
         add(f"{s} into {r}", units, into)
         others = _others(z, torch.cat([ours.dead, units]))
         for k in range(_DRAWS if len(others) else 0):
-            random = _some(others, min(len(units), len(others)), generator)
-            add(f"{s} into {r}, random {k}", random, into)
+            add(f"{s} into {r}, random {k}", _some(others, len(units), generator), into)
     return grafts, explained
 
 
@@ -131,27 +123,28 @@ def _silenced(circuits: CircuitGroups, scores: Scores) -> list[Silenced]:
             scores[f"group {i}"]["accuracy"] - whole,
             tuple(scores[f"random {len(group)} {k}"]["accuracy"] - whole for k in range(_DRAWS)),
         )
-        for i, group in enumerate(_largest(circuits))
+        for i, group in enumerate(circuits.groups[:_GROUPS])
     ]
 
 
 def _graft(s: int, r: int, scores: Scores, explained: Mapping[str, float]) -> Graft:
     name = f"{s} into {r}"
-    draws = [f"{name}, random {k}" for k in range(_DRAWS)]
-    draws = [draw for draw in draws if draw in scores]
-
-    def random(values: Sequence[float]) -> float:
-        return fmean(values) if values else math.nan
-
+    draws = [draw for k in range(_DRAWS) if (draw := f"{name}, random {k}") in scores]
+    random = {
+        what: fmean([scores[draw][what] for draw in draws] or [math.nan])
+        for what in ("accuracy", "agreement")
+    }
     return Graft(
         s,
         r,
         explained[name],
-        random([explained[draw] for draw in draws]),
-        scores["none"],
-        scores[f"group {r}"],
-        scores[name],
-        {what: random([scores[d][what] for d in draws]) for what in ("accuracy", "agreement")},
+        fmean([explained[draw] for draw in draws] or [math.nan]),
+        {
+            "whole": scores["none"],
+            "silenced": scores[f"group {r}"],
+            "grafted": scores[name],
+            "grafted_random": random,
+        },
     )
 
 
@@ -162,5 +155,5 @@ def _others(z: Tensor, without: Tensor) -> Tensor:
     return kept.nonzero()[:, 0].to(z.device)
 
 
-def _some(units: Tensor, size: int, generator: torch.Generator) -> Tensor:
+def _some(units: Tensor, size: int, generator: torch.Generator) -> Tensor:  # at most `size`
     return units[torch.randperm(len(units), generator=generator)[:size].to(units.device)]

@@ -1,14 +1,15 @@
 """Circuits of any number of networks matched with one another, by what they do over the inputs."""
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.assignment import assignment
 from frankenstein.accumulators.linear import first_best
 from frankenstein.errors import UserError
-from frankenstein.questions.merging.unit_orders import assign
 
 _SHUFFLES = 19
 
@@ -64,9 +65,7 @@ def match_circuits(
         raise UserError(f"circuits are matched between two networks or more, got {len(found)}")
     pairs = {
         (i, j): profile_similarity(found[i], found[j])
-        for i in range(len(found))
-        for j in range(len(found))
-        if i != j
+        for i, j in permutations(range(len(found)), 2)
     }
     if reference is None:
         totals = [
@@ -95,7 +94,7 @@ def _matched(similarity: Tensor) -> tuple[Tensor, Tensor]:  # (G, H) -> (G,) int
     # Rows or columns of nothing make it square; they have to be worse than any match.
     square = similarity.new_full((max(rows, columns),) * 2, -2.0)
     square[:rows, :columns] = similarity
-    partner = assign(square)[:rows].to(similarity.device)
+    partner = assignment(square)[1][:rows].to(similarity.device)
     known = partner < columns
     value = square[torch.arange(rows), partner]
     return torch.where(known, partner, -1), torch.where(known, value, 0)

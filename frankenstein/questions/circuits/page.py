@@ -1,11 +1,10 @@
 """What a report says of circuits."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from frankenstein.questions.circuits.answer import CircuitLayer, CircuitsAnswer, Effects
+from frankenstein.questions.circuits.answer import CircuitLayer, CircuitsAnswer
 from frankenstein.questions.circuits.match import profile_similarity
 from frankenstein.report import Picture, Section, by_layer, heatmap, markdown_table
 from frankenstein.report.panels import point_panels
@@ -28,11 +27,11 @@ _LINES = (
     ("  random units", "mean_grafted_random_agreement/{}", "%"),
     ("  group silenced", "mean_silenced_agreement/{}", "%"),
 )
-_MAP_NAMES = {"pca": "principal components", "tsne": "t-SNE", "umap": "UMAP"}
-_MAP_TEXTS = {
-    "pca": "distances are kept as well as two axes can",
-    "tsne": "neighbours stay neighbours, but how far apart or large clusters are says nothing",
-    "umap": "neighbours stay neighbours, but how far apart or large clusters are says nothing",
+_CLUSTERS = "neighbours stay neighbours, but how far apart or large clusters are says nothing"
+_MAPS = {
+    "pca": "principal components: distances are kept as well as two axes can",
+    "tsne": f"t-SNE: {_CLUSTERS}",
+    "umap": f"UMAP: {_CLUSTERS}",
 }
 _GROUPINGS = {
     "components": "those that are linked, directly or through others, by similarities of at least "
@@ -46,10 +45,9 @@ _AGREE = ("agreement: silenced", "agreement: grafted", "agreement: random")
 def circuits_section(title: str, answer: CircuitsAnswer) -> Section:
     """Overviews, maps, then every layer's groups and grafts."""
     details: list[str | Picture] = []
-    for layer, effects in zip(answer.layers, answer.effects, strict=True):
+    for layer in answer.layers:
         details += [f"### Circuits of {layer.label}", *_pictures(answer, layer)]
-        details.append(_group_table(answer, layer, effects))
-        details += _graft_table(layer, effects)
+        details += [_group_table(answer, layer), *_graft_table(layer)]
     blocks = (_about(answer), _overview(answer), _means(answer), *_maps(answer), *details)
     labels = [layer.label for layer in answer.layers]
     return Section(title, blocks, short=by_layer(_SUMMARY, answer.numbers, labels, _LINES))
@@ -74,8 +72,8 @@ def _means(answer: CircuitsAnswer) -> str:
     """What groups are worth on the whole: means over a layer's groups, beside random units."""
     rows: list[list[Any]] = [
         [layer.label, *means.values()]
-        for layer, effects in zip(answer.layers, answer.effects, strict=True)
-        if (means := effects.means(layer.label))
+        for layer in answer.layers
+        if (means := layer.effects.means(layer.label))
     ]
     header = ["layer", "silenced in sender", "random", "silenced in receiver", "random units"]
     text = (
@@ -94,8 +92,8 @@ def _maps(answer: CircuitsAnswer) -> list[str | Picture]:
             f"map-{kind}",
             point_panels(panels),
             "Every point is a group of units; what is near does alike things over the held-out "
-            f"images ({_MAP_NAMES[kind]}: {_MAP_TEXTS[kind]}). Points of all networks side by side "
-            "are circuits that all have.",
+            f"images ({_MAPS[kind]}). Points of all networks side by side are circuits that all "
+            "have.",
         )
         for kind, panels in answer.maps.items()
         if panels
@@ -144,16 +142,15 @@ def _similarities(layer: CircuitLayer, named: dict[str, list[str]]) -> Picture:
     return Picture(f"{layer.label}-similarity", figure, text)
 
 
-def _group_table(answer: CircuitsAnswer, layer: CircuitLayer, effects: Effects) -> str:
+def _group_table(answer: CircuitsAnswer, layer: CircuitLayer) -> str:
     """A row for every group: its units, its partners, its classes, and what silencing it costs."""
     rows: list[list[Any]] = []
     for role, circuits in layer.circuits.items():
-        others = [other for other in layer.circuits if other != role]
-        silenced = effects.silenced.get(role, [])
+        silenced = layer.effects.silenced.get(role, [])
         for i, (name, group) in enumerate(zip(layer.names(role), circuits.groups, strict=True)):
             classes = ", ".join(answer.classes[k] for k in layer.classes(role, i)) or "none"
             row = [role, name, len(group), _listed(group.tolist())]
-            row += [_partners(layer, role, i, others), classes]
+            row += [_partners(layer, role, i), classes]
             if i < len(silenced):
                 random = silenced[i].random
                 row += [silenced[i].change, sum(random) / len(random), min(random)]
@@ -162,21 +159,22 @@ def _group_table(answer: CircuitsAnswer, layer: CircuitLayer, effects: Effects) 
             rows.append(row)
     header = ["network", "group", "size", "units", "like", "classes"]
     costs = ["silenced", "random units", "worst of them"]
-    reason = f"\n\nNothing was silenced: {effects.reason}." if effects.reason else ""
+    reason = layer.effects.reason
+    reason = f"\n\nNothing was silenced: {reason}." if reason else ""
     return (markdown_table(rows, [*header, *costs], costs) if rows else "") + reason
 
 
-def _graft_table(layer: CircuitLayer, effects: Effects) -> list[str | Picture]:
+def _graft_table(layer: CircuitLayer) -> list[str | Picture]:
     """A row for every matched group that is grafted from the sender into the receiver."""
-    if not effects.grafts:
+    if not layer.effects.grafts:
         return []
     sender, receiver, *_ = map(layer.names, layer.circuits)
     rows: list[list[Any]] = []
-    for graft in effects.grafts:
+    for graft in layer.effects.grafts:
         row: list[Any] = [f"{sender[graft.sender]} into {receiver[graft.receiver]}"]
-        row += [graft.explained, graft.explained_random, graft.whole["accuracy"]]
+        row += [graft.explained, graft.explained_random, graft.scores["whole"]["accuracy"]]
         for what in ("accuracy", "agreement"):
-            row += [graft.silenced[what], graft.grafted[what], graft.random[what]]
+            row += [graft.scores[name][what] for name in ("silenced", "grafted", "grafted_random")]
         rows.append(row)
     header = ["graft", "r²", "r², random", "receiver", "silenced", "grafted", "random units"]
     text = (
@@ -189,11 +187,11 @@ def _graft_table(layer: CircuitLayer, effects: Effects) -> list[str | Picture]:
 
 
 def _about(answer: CircuitsAnswer) -> str:
-    train, held_out = answer.images
+    (train, held_out), asked = answer.images, answer.options
     return (
         "A circuit is a group of two or more units of one layer that are active together over "
-        f"{train} training images (means over places): {_GROUPINGS[answer.grouping]}. Similarity "
-        f"is the {answer.similarity}{_threshold(answer.threshold)} (*largest by chance*). *Groups "
+        f"{train} training images (means over places): {_GROUPINGS[asked.grouping]}. Similarity "
+        f"is the {asked.similarity}{_threshold(asked.threshold)} (*largest by chance*). *Groups "
         "by chance* are those at the same threshold once all units' images are shuffled. Units "
         "that do not vary are dead and in no group.\n\n"
         f"What a group does is the mean of its standardized units on {held_out} held-out images. "
@@ -214,13 +212,11 @@ def _threshold(asked: float | None) -> str:
     return f", the threshold {asked:g}, as asked; below it there should be {chance}"
 
 
-def _partners(layer: CircuitLayer, role: str, group: int, others: Sequence[str]) -> str:
+def _partners(layer: CircuitLayer, role: str, group: int) -> str:
     partners = []
-    for other in others:
-        partner = layer.partner(role, group, other)
-        if partner is not None:
-            alike = layer.similarity(role, group, other, partner)
-            partners.append(f"{layer.names(other)[partner]} ({alike:.2f})")
+    for other in layer.circuits:
+        if other != role and (partner := layer.partner(role, group, other)):
+            partners.append(f"{layer.names(other)[partner[0]]} ({partner[1]:.2f})")
     return ", ".join(partners) or "none"
 
 

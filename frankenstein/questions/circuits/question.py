@@ -1,21 +1,26 @@
 """Which units are active together, are they the same in both networks, and what are they worth?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
-from frankenstein.questions.circuits.answer import CircuitLayer, CircuitsAnswer
+from frankenstein.questions.circuits.answer import CircuitLayer, CircuitsAnswer, Effects
 from frankenstein.questions.circuits.effects import edit_groups
-from frankenstein.questions.circuits.layers import circuit_layer
-from frankenstein.questions.circuits.maps import circuit_map, maps_at_hand
-from frankenstein.questions.circuits.options import CircuitOptions
+from frankenstein.questions.circuits.find import CircuitGroups, find_circuits
+from frankenstein.questions.circuits.maps import (
+    chance_response,
+    circuit_map,
+    class_profiles,
+    maps_at_hand,
+)
+from frankenstein.questions.circuits.match import match_circuits, profiles
 from frankenstein.questions.circuits.page import circuits_section
-from frankenstein.questions.question import Need, Question
-from frankenstein.questions.subject import Subject
+from frankenstein.questions.question import Question
+from frankenstein.questions.subject import Pair, Subject
+from frankenstein.questions.table import CircuitOptions
 from frankenstein.report import Section
 
 
@@ -23,25 +28,19 @@ from frankenstein.report import Section
 class Circuits(CircuitOptions, Question[CircuitsAnswer]):
     """Which units are active together, are they the same in both, and what are they worth?"""
 
-    title: ClassVar[str] = "Circuits"
-    needs: ClassVar[frozenset[Need]] = frozenset({"layers", "inputs", "labels", "untrained"})
+    title = "Circuits"
+    needs = frozenset({"layers", "inputs", "labels", "untrained"})
 
     def ask(self, subject: Subject) -> CircuitsAnswer:
         """Groups of units of every pair of layers: matched, mapped, silenced and grafted."""
         subject.expect([self])
-        layers = tuple(circuit_layer(subject, pair, self) for pair in subject.pairs)
+        layers = tuple(_layer(subject, pair, self) for pair in subject.pairs)
         return CircuitsAnswer(
             layers,
-            tuple(
-                edit_groups(subject, pair, layer)
-                for pair, layer in zip(subject.pairs, layers, strict=True)
-            ),
             {kind: _mapped(layers, kind) for kind in maps_at_hand()},
             subject.data.classes,
             (len(subject.train), len(subject.val)),
-            self.similarity,
-            self.threshold,
-            self.grouping,
+            self,
         )
 
     def show(self, answer: CircuitsAnswer) -> Section:
@@ -60,3 +59,45 @@ def _mapped(layers: Sequence[CircuitLayer], kind: str) -> Mapping[str, Mapping[s
         sizes = [len(one.groups) for one in layer.circuits.values()]
         mapped[layer.label] = dict(zip(layer.circuits, places.split(sizes), strict=True))
     return mapped
+
+
+def _layer(subject: Subject, pair: Pair, options: CircuitOptions) -> CircuitLayer:
+    """Find and match the circuits of a pair of layers."""
+    circuits = {
+        network.role: _groups(subject.rows("train", network, pair), options, subject.seed)
+        for network in subject.networks
+    }
+    done = {
+        network.role: profiles(subject.rows("val", network, pair), circuits[network.role].groups)
+        for network in subject.networks
+    }
+    classes, labels = subject.data.num_classes, subject.val.labels
+    layer = CircuitLayer(
+        subject.label(pair),
+        circuits,
+        done,
+        {role: class_profiles(p, labels, classes) for role, p in done.items()},
+        {role: chance_response(p, labels, classes, subject.seed) for role, p in done.items()},
+        match_circuits(list(done.values()), seed=subject.seed),
+        _untrained(subject, pair, options),
+        Effects({}),
+    )
+    return replace(layer, effects=edit_groups(subject, pair, layer))
+
+
+def _groups(z: Tensor, options: CircuitOptions, seed: int) -> CircuitGroups:
+    return find_circuits(z, options.threshold, options.grouping, options.similarity, seed=seed)
+
+
+def _untrained(subject: Subject, pair: Pair, options: CircuitOptions) -> Mapping[str, float]:
+    """The same of two networks that have learned nothing."""
+    z = [subject.rows("val", network, pair) for network in subject.untrained]
+    circuits = [_groups(one, options, subject.seed) for one in z]
+    done = [profiles(one, groups.groups) for one, groups in zip(z, circuits, strict=True)]
+    families = match_circuits(done, reference=0, seed=subject.seed)
+    known = families.members[:, 1] >= 0
+    return {
+        "groups": sum(len(groups.groups) for groups in circuits) / 2,
+        "matched": float(known.sum()),
+        "similarity": float(families.similarity[known, 1].mean()),  # NaN of none
+    }

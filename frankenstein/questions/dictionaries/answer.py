@@ -9,6 +9,7 @@ from torch import Tensor
 from frankenstein.dictionaries import Dictionary
 from frankenstein.questions.dictionaries.matching import Matching
 from frankenstein.questions.dictionaries.scores import DictionaryScores
+from frankenstein.questions.table import DictionaryOptions
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,7 @@ class AutoencoderAnswer:
 
     label: str  # of the pair
     images: int
-    steps: int  # of training, at most
-    k: int | None  # features that are active at a place; None: by an L1 penalty
-    l1: float | None
+    options: DictionaryOptions
     dictionaries: Mapping[str, FittedDictionary]  # by role
     # "networks"; the same of two seeds of one network, of a network that learned nothing, and of
     # the units themselves.

@@ -1,10 +1,10 @@
 """Which feature of one network is which of another: those that are active on the same inputs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from frankenstein.accumulators.assignment import assignment
 from frankenstein.accumulators.moments import Moments
@@ -72,7 +72,7 @@ def match_features(
 
 @torch.no_grad()
 def pooled_strengths(
-    reads: Iterable[nn.Module],  # images to features, as `Dictionary.encode` lays them
+    reads: Sequence[Callable[[Tensor], Tensor]],  # images to features, as of `Dictionary.encode`
     batches: Iterable[tuple[Tensor, Tensor]],
     device: torch.device | str = "cpu",
 ) -> list[Tensor]:  # (N, F) each
@@ -80,13 +80,12 @@ def pooled_strengths(
 
     Holds N rows, so give a bounded choice of examples: `data.val_batches(4096)`.
     """
-    reads = list(reads)
-    found: list[list[Tensor]] = [[] for _ in reads]
+    strengths: list[list[Tensor]] = [[] for _ in reads]
     for images, _ in batches:
         images = images.to(device)
-        for rows, read in zip(found, reads, strict=True):
+        for rows, read in zip(strengths, reads, strict=True):
             rows.append(pooled(read(images)))
-    return [torch.cat(rows) for rows in found]
+    return [torch.cat(rows) for rows in strengths]
 
 
 def _assigned(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """What a report says of two networks' sparse autoencoders."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import torch
@@ -93,17 +94,17 @@ def _short(answer: AutoencoderAnswer) -> Short:
 
 def _about(answer: AutoencoderAnswer) -> str:
     layers = ", ".join(f"`{one.layer}` of the {r}" for r, one in answer.dictionaries.items())
-    *_, last = answer.dictionaries.values()
+    (*_, last), asked = answer.dictionaries.values(), answer.options
     sparse = (
-        f"the {answer.k} largest at a place"
-        if answer.l1 is None
-        else f"ReLU and an L1 penalty of {answer.l1:g}"
+        f"the {asked.k} largest at a place"
+        if asked.l1 is None
+        else f"ReLU and an L1 penalty of {asked.l1:g}"
     )
     kinds = "\n".join(f"- *{name}*: {about};" for name, about in _KINDS.values())
     return (
         f"A dictionary of each network rebuilds the units of a place of its layer ({layers}) from "
         f"a few of {len(last.scores.active)} features, by {sparse}. They are trained on training "
-        f"images in {answer.steps} steps at most; every number is over {answer.images} held-out "
+        f"images in {asked.steps} steps at most; every number is over {answer.images} held-out "
         "images. With several pairs of layers to choose from it is the middle one; name layers to "
         "ask of others.\n\n"
         "*Explained* is the share of the layer's variance that the reconstruction has, *l0* the "
@@ -142,13 +143,7 @@ def _table(answer: AutoencoderAnswer) -> str:
 def _matching(answer: AutoencoderAnswer) -> Picture:
     lines = {_KINDS[kind][0]: one.correlations for kind, one in answer.matchings.items()}
     lines["shuffled"] = answer.matchings["networks"].shuffled.mean(0)
-    figure = curves(
-        {name: (_shares(values), values) for name, values in lines.items()},
-        x_label="share of pairs",
-        y_label="correlation",
-        controls=["shuffled"],
-    )
-    return Picture("matching", figure, _CAPTIONS["matching"])
+    return _ranked("matching", lines, "share of pairs", "correlation")
 
 
 def _matching_table(answer: AutoencoderAnswer) -> str:
@@ -164,12 +159,14 @@ def _active(answer: AutoencoderAnswer) -> Picture:
         role: one.scores.active.cpu().sort(descending=True).values
         for role, one in answer.dictionaries.items()
     }
-    figure = curves(
-        {role: (_shares(values), values) for role, values in lines.items()},
-        x_label="share of features",
-        y_label="share of places where active",
-    )
-    return Picture("active", figure, _CAPTIONS["active"])
+    return _ranked("active", lines, "share of features", "share of places where active")
+
+
+def _ranked(name: str, lines: Mapping[str, Tensor], x_label: str, y_label: str) -> Picture:
+    """Ranks go from 0 to 1, so that lines of different lengths can be compared."""
+    points = {line: (torch.linspace(0, 1, len(y)), y) for line, y in lines.items()}
+    figure = curves(points, x_label=x_label, y_label=y_label, controls=["shuffled"])
+    return Picture(name, figure, _CAPTIONS[name])
 
 
 def _top(answer: AutoencoderAnswer) -> list[Picture]:
@@ -185,8 +182,3 @@ def _top(answer: AutoencoderAnswer) -> list[Picture]:
         )
     ]
     return [Picture("top", image_grid(answer.pictures, names), _CAPTIONS["top"])] if names else []
-
-
-def _shares(values: Tensor) -> Tensor:
-    """Ranks from 0 to 1, so that lines of different lengths can be compared."""
-    return torch.linspace(0, 1, len(values))

@@ -1,53 +1,72 @@
 """Which sparse features make up a layer, and are they the same in both networks?"""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from frankenstein.callbacks import TrainingBar
+from frankenstein.dictionaries import Dictionary
 from frankenstein.networks.network import Network
 from frankenstein.questions.dictionaries.answer import AutoencoderAnswer, FittedDictionary
-from frankenstein.questions.dictionaries.fit import Fitted, fit_dictionary
 from frankenstein.questions.dictionaries.matching import Matching, match_features, pooled_strengths
-from frankenstein.questions.dictionaries.options import DictionaryOptions
 from frankenstein.questions.dictionaries.page import autoencoder_section
 from frankenstein.questions.dictionaries.scores import DictionaryScores, evaluate_dictionary
-from frankenstein.questions.question import Need, Question
+from frankenstein.questions.question import Question
 from frankenstein.questions.subject import Pair, Subject
+from frankenstein.questions.table import DictionaryOptions
 from frankenstein.report import Section
 from frankenstein.report.progress import progress
+from frankenstein.surgery import Cut
+from frankenstein.tasks import DataModule, SparseAutoencoder
+from frankenstein.training.trainer import bare_trainer, quiet_lightning
 
 _ROWS, _IMAGES = 8, 6  # pairs of features whose images are kept, and images of each
 _BLANK = 225  # grey, where a feature is active on fewer images
+_EPOCHS = 6  # that the steps are parted in: the learning rate falls, dead features are resampled
+_BATCH = 64  # images a step: enough places, and a small part of the time of a larger batch
+_PER_UNIT = 4  # features
+
+
+class Fitted(NamedTuple):
+    """A dictionary and the halves of the network that it stands between."""
+
+    halves: Cut
+    dictionary: Dictionary
+
+    def features(self, images: Tensor) -> Tensor:
+        """How active features are on images."""
+        return self.dictionary.encode(self.halves.front(images))
+
+    def random(self, seed: int) -> "Fitted":
+        """What the dictionary started from: random directions, at the same mean and scale."""
+        start = Dictionary(**self.dictionary.options, seed=seed).to(self.dictionary.mean.device)
+        start.mean, start.scale = self.dictionary.mean, self.dictionary.scale
+        return self._replace(dictionary=start)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Autoencoder(DictionaryOptions, Question[AutoencoderAnswer]):
     """Which sparse features make up a layer, and are they the same in both networks?"""
 
-    title: ClassVar[str] = "Sparse autoencoders"
-    needs: ClassVar[frozenset[Need]] = frozenset({"layers", "inputs", "labels", "training"})
+    title = "Sparse autoencoders"
+    needs = frozenset({"layers", "inputs", "labels", "training"})
 
     def ask(self, subject: Subject) -> AutoencoderAnswer:
         """Dictionaries of the middle pair of layers, scored, and matched beside their controls."""
         pair = subject.pairs[len(subject.pairs) // 2]
         seeds = subject.seed, subject.seed + 1
         sides = subject.sender, subject.receiver
-
-        def fitted(network: Network, seed: int, units_of: Network) -> Fitted:
-            units = subject.rows("val", units_of, pair).shape[1]
-            layer = subject.layer_of(network, pair)
-            return fit_dictionary(subject, network, layer, units, self, seed)
-
         first, again = [], []
         for network in sides:
-            first.append(fitted(network, seeds[0], network))
-            again.append(fitted(network, seeds[1], network))
-        _, twin = subject.untrained
-        untrained = fitted(twin, seeds[0], subject.receiver)
+            units = subject.rows("val", network, pair).shape[1]
+            first.append(_fitted(subject, network, pair, units, self, seeds[0]))
+            again.append(_fitted(subject, network, pair, units, self, seeds[1]))
+        untrained = _fitted(subject, subject.untrained[1], pair, units, self, seeds[0])
         scores = [
             _scored(subject, one, network.role) for one, network in zip(first, sides, strict=True)
         ]
@@ -57,9 +76,7 @@ class Autoencoder(DictionaryOptions, Question[AutoencoderAnswer]):
         return AutoencoderAnswer(
             subject.label(pair),
             len(subject.val),
-            self.steps,
-            None if self.l1 is not None else self.k,
-            self.l1,
+            self,
             {
                 network.role: FittedDictionary(
                     subject.layer_of(network, pair), network.sha256, one.dictionary, *both
@@ -114,3 +131,32 @@ def _pictures(
     active = scores.top_strengths.cpu()[features, :_IMAGES] > 0
     images = subject.pictures("val", examples.flatten()).unflatten(0, examples.shape)
     return torch.where(active[:, :, None, None, None], images, torch.tensor(_BLANK).to(images))
+
+
+def _fitted(
+    subject: Subject,
+    network: Network,
+    pair: Pair,
+    units: int,
+    options: DictionaryOptions,
+    seed: int,
+) -> Fitted:
+    """Train a dictionary on batches of the subject's training images."""
+    layer, features = subject.layer_of(network, pair), options.features or _PER_UNIT * units
+    k = None if options.l1 is not None else min(options.k, features)
+    dictionary = Dictionary(units, features, k, seed)
+    penalty = options.l1 or 0.0
+    task = SparseAutoencoder(network.module, layer, dictionary, penalty=penalty, seed=seed)
+    data = copy.copy(subject.data)  # the images are shared
+    data.batch_size, data.order_seed = min(_BATCH, len(data.train_labels)), seed
+    each = min(-(-options.steps // _EPOCHS), len(data.shuffled_batches()))
+    with quiet_lightning():
+        trainer = bare_trainer(
+            subject.device,
+            max_epochs=_EPOCHS,
+            limit_train_batches=each,
+            callbacks=[] if subject.quiet else [TrainingBar(f"dictionary of {layer}")],
+        )
+        trainer.fit(task, DataModule(data))
+    task.to(subject.device)  # the Trainer leaves it on the CPU
+    return Fitted(task.halves, dictionary.requires_grad_(False).eval())

@@ -9,7 +9,7 @@ from torch import Tensor
 from frankenstein.dictionaries import Dictionary
 from frankenstein.errors import UserError
 from frankenstein.networks.tally import Tally
-from frankenstein.questions.top_examples import TopExamples
+from frankenstein.questions.streams import TopExamples
 from frankenstein.shapes import per_location
 from frankenstein.surgery import Cut
 

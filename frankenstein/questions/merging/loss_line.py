@@ -2,11 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 
 import torch
 from torch import Tensor, nn
 
+from frankenstein.networks.network import Network
 from frankenstein.networks.tally import evaluate_network
+
+Scores = Mapping[str, float]  # of a network on held-out images: "accuracy", "loss" in nats
+UNMATCHED, AVERAGED = "as_they_are", "by_activations_statistics_averaged"
+WAYS = (UNMATCHED, AVERAGED, "by_activations", "by_weights")  # to match the sender's units
 
 
 @dataclass(frozen=True)
@@ -37,18 +44,48 @@ def loss_line(
     device: torch.device | str = "cpu",
 ) -> LossLine:
     """Every network that `make` makes, scored on every part of the data."""
-    loss: dict[str, list[float]] = {part: [] for part in parts}
-    accuracy: dict[str, list[float]] = {part: [] for part in parts}
-    passed: list[float] = []
+    scores = {}
     for share in shares:
-        passed.append(share)
         network = make(share)
-        for part, batches in parts.items():
-            scores = evaluate_network(network, batches, device)
-            loss[part].append(scores["loss"])
-            accuracy[part].append(scores["accuracy"])
-    return LossLine(
-        tuple(passed),
-        {part: tuple(values) for part, values in loss.items()},
-        {part: tuple(values) for part, values in accuracy.items()},
+        scores[share] = {p: evaluate_network(network, parts[p], device) for p in parts}
+    loss, accuracy = (
+        {part: tuple(of_part[part][what] for of_part in scores.values()) for part in parts}
+        for what in ("loss", "accuracy")
     )
+    return LossLine(tuple(scores), loss, accuracy)
+
+
+@dataclass(frozen=True)
+class MergeAnswer:
+    """Lines between two networks, units matched in several ways, and the networks halfway."""
+
+    lines: Mapping[str, LossLine]  # by way to match, on parts "train" and "val"
+    parents: Mapping[str, Scores]  # "sender", "receiver", and the "mean_of_logits" of both
+    best: str  # the way whose network halfway has the least training loss
+    merged: Network  # that network
+    movable: int  # sets of units whose order can change
+    examples: Mapping[str, int]  # images of "train" and "val"
+
+    @cached_property
+    def halfway(self) -> Mapping[str, Scores]:
+        """The network halfway, by way to match."""
+        scores = {}
+        for way, line in self.lines.items():
+            middle = len(line.shares) // 2
+            accuracy, loss = line.accuracy["val"][middle], line.loss["val"][middle]
+            scores[way] = {"accuracy": accuracy, "loss": loss}
+        return scores
+
+    @cached_property
+    def numbers(self) -> Mapping[str, float]:
+        """Such as {"barrier_val/by_weights": ..., "accuracy/merged_by_weights": ...}."""
+        numbers: dict[str, float] = {}
+        for (way, line), part in product(self.lines.items(), self.examples):
+            numbers[f"barrier_{part}/{way}"] = line.barrier(part)
+            for what in ("loss", "accuracy"):
+                for share, value in zip(line.shares, getattr(line, what)[part], strict=True):
+                    numbers[f"line_{what}_{part}/{way}/{share}"] = value
+        scores = {**self.parents, **{f"merged_{way}": one for way, one in self.halfway.items()}}
+        for name, score in scores.items():
+            numbers |= {f"{what}/{name}": score[what] for what in ("accuracy", "loss")}
+        return numbers

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from frankenstein.accumulators.moments import Moments
-from frankenstein.questions.merging.moments import layers_moments
-from frankenstein.questions.merging.same_architecture import same_architecture
+from frankenstein.questions.merging.unit_orders import layers_moments, same_architecture
 from frankenstein.surgery import find_streams
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -125,14 +124,12 @@ def _repair(
         merged.set_submodule(path, nn.Sequential(module, norm))
     reestimate(merged, batches, device)
     for path in moments:
-        merged.set_submodule(path, _folded(*merged.get_submodule(path).children()))
+        both: Any = merged.get_submodule(path)
+        module, norm = both
+        fuse = fuse_linear_bn_eval if isinstance(module, nn.Linear) else fuse_conv_bn_eval
+        merged.set_submodule(path, fuse(module, norm))
     return merged.requires_grad_(False)
 
 
 def _normalizes(network: nn.Module) -> bool:
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
-
-
-def _folded(layer: Any, norm: Any) -> nn.Module:
-    fuse = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
-    return fuse(layer, norm)

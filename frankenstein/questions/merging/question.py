@@ -3,36 +3,72 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import ClassVar
+from typing import Any
 
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from frankenstein.data.batches import Batches
 from frankenstein.errors import UserError
 from frankenstein.networks.network import Network
 from frankenstein.networks.tally import evaluate_network
-from frankenstein.questions.merging.answer import AVERAGED, WAYS, MergeAnswer, Score
-from frankenstein.questions.merging.loss_line import loss_line
+from frankenstein.questions.merging.loss_line import (
+    AVERAGED,
+    UNMATCHED,
+    WAYS,
+    MergeAnswer,
+    loss_line,
+)
 from frankenstein.questions.merging.merge import interpolate, parent_moments, renormalize
-from frankenstein.questions.merging.page import merge_section
-from frankenstein.questions.merging.same_architecture import same_architecture
-from frankenstein.questions.merging.unit_orders import orders_by_activations, orders_by_weights
-from frankenstein.questions.question import Need, NotAskable, Question
+from frankenstein.questions.merging.unit_orders import (
+    orders_by_activations,
+    orders_by_weights,
+    same_architecture,
+)
+from frankenstein.questions.question import NotAskable, Question
 from frankenstein.questions.subject import PARTS, Subject
-from frankenstein.report import Section
+from frankenstein.report import Picture, Section, Short, markdown_table, short_number
+from frankenstein.report.panels import line_panels
 from frankenstein.report.progress import progress
 from frankenstein.surgery import find_streams, permute
+from frankenstein.zoo import save_network
 
 _EXAMPLES = 2000  # of each part of the data: a line is many passes
 _SHARES = tuple(i / 10 for i in range(11))
+_WAYS = {
+    UNMATCHED: ("as they are", "the sender's units in the order that they have: the control"),
+    AVERAGED: (
+        "by activations, statistics averaged",
+        "as below, but with BatchNorm's statistics averaged like the weights (without BatchNorm: "
+        "no layer rescaled): the control of what counting anew does",
+    ),
+    "by_activations": (
+        "by activations",
+        "its units in the order in which their activations are most correlated with the "
+        "receiver's over training images",
+    ),
+    "by_weights": (
+        "by weights",
+        "in the order in which its weights are nearest to the receiver's, without data",
+    ),
+}
+_SUMMARY = (
+    "The network halfway between the weights of both, units in the order that each row names, and "
+    "the largest loss on the way above that of both ends (nats): 0 is no barrier."
+)
+_CAPTION = (
+    "Loss (nats) and accuracy along the straight line between the weights of the sender (0) and of "
+    "the receiver (1), units matched in the ways that the legend names. A hill in the loss is the "
+    "barrier; where there is none the two have found one solution, their units in another order."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Merge(Question[MergeAnswer]):
     """Can the weights of sender and receiver be averaged once their units are in one order?"""
 
-    title: ClassVar[str] = "Merging"
-    needs: ClassVar[frozenset[Need]] = frozenset({"inputs", "labels"})
+    title = "Merging"
+    needs = frozenset({"inputs", "labels"})
 
     def ask(self, subject: Subject) -> MergeAnswer:
         """The line between the two before and after matching, and the networks halfway.
@@ -66,7 +102,10 @@ class Merge(Question[MergeAnswer]):
         card = replace(subject.receiver.card, init_seed=None, order_seed=None, epochs=None)
         return MergeAnswer(
             lines,
-            {name: _score(one, parts["val"], subject) for name, one in parents.items()},
+            {
+                name: evaluate_network(one, parts["val"], subject.device)
+                for name, one in parents.items()
+            },
             best,
             Network(makers[best](0.5), card, "merged", "merged"),
             movable,
@@ -75,7 +114,40 @@ class Merge(Question[MergeAnswer]):
 
     def show(self, answer: MergeAnswer) -> Section:
         """The lines, their barriers, and the networks halfway; the best of them is saved."""
-        return merge_section(self.title, answer)
+        barriers = [
+            [_WAYS[way][0], *(answer.numbers[f"barrier_{part}/{way}"] for part in PARTS)]
+            for way in answer.lines
+        ]
+        scores = {
+            **{name.replace("_", " "): score for name, score in answer.parents.items()},
+            **{f"merged {_WAYS[way][0]}": score for way, score in answer.halfway.items()},
+        }
+        rows: list[list[Any]] = [
+            [name, score["accuracy"], score["loss"]] for name, score in scores.items()
+        ]
+        shown = [
+            [name, short_number(accuracy, "%"), short_number(loss, ".3f")]
+            for name, accuracy, loss in rows
+        ]
+        heights = [""] * len(answer.parents)
+        heights += [short_number(answer.lines[way].barrier("val"), ".3f") for way in answer.lines]
+        blocks: tuple[str | Picture, ...] = (
+            _about(answer),
+            Picture("line", _figure(answer), _CAPTION),
+            markdown_table(barriers, ["units matched", "barrier, training", "barrier, held-out"]),
+            f"The network halfway, on {answer.examples['val']} held-out images, beside the two it "
+            "is made of and the mean of their logits, which costs two networks to run:",
+            markdown_table(rows, ["network", "accuracy", "loss"], ["accuracy"]),
+            f"`merged.safetensors` is the one matched {_WAYS[answer.best][0]}, whose training loss "
+            "is the lowest.",
+        )
+        short = Short(
+            _SUMMARY,
+            ["", "accuracy", "loss", "barrier"],
+            [[*row, height] for row, height in zip(shown, heights, strict=True)],
+        )
+        save = partial(save_network, network=answer.merged.module, card=answer.merged.card)
+        return Section(self.title, blocks, short, {"merged.safetensors": save})
 
 
 def _makers(subject: Subject, train: Batches) -> dict[str, Callable[[float], nn.Module]]:
@@ -108,6 +180,28 @@ class _MeanOfLogits(nn.Module):
         return (self.one(images) + self.other(images)) / 2
 
 
-def _score(network: nn.Module, batches: Batches, subject: Subject) -> Score:
-    scores = evaluate_network(network, batches, subject.device)
-    return Score(scores["accuracy"], scores["loss"])
+def _figure(answer: MergeAnswer) -> Figure:
+    panels = {
+        f"{what}, {images}": {
+            _WAYS[way][0]: (line.shares, getattr(line, what)[part])
+            for way, line in answer.lines.items()
+        }
+        for what in ("loss", "accuracy")
+        for part, images in PARTS.items()
+    }
+    return line_panels(panels, "share of the receiver", controls=(_WAYS[UNMATCHED][0],))
+
+
+def _about(answer: MergeAnswer) -> str:
+    ways = "\n".join(f"- *{name}*: {about}" for name, about in _WAYS.values())
+    return (
+        "The weights of the sender and the receiver are averaged, after the sender's units were "
+        "brought into another order, which changes nothing of what it computes "
+        f"({answer.movable} sets of units can be reordered):\n\n{ways}\n\n"
+        "What is averaged answers too weakly; so BatchNorm's statistics are counted anew at every "
+        "point (without BatchNorm: each layer is rescaled), in one pass over "
+        f"{answer.examples['train']} training images. Matching is that of Ainsworth et al. 2022 "
+        "(https://arxiv.org/abs/2209.04836), counting anew that of Jordan et al. 2022 "
+        "(https://arxiv.org/abs/2211.08403). The barrier is the largest loss above the straight "
+        "line between the losses of the two ends, in nats."
+    )

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.accumulators.assignment import assignment
+from frankenstein.accumulators.moments import Moments
+from frankenstein.errors import UserError
 from frankenstein.measures import correlation_matrix
-from frankenstein.questions.merging.moments import layers_moments
-from frankenstein.questions.merging.same_architecture import same_architecture
 from frankenstein.surgery import Streams, find_streams
+from frankenstein.surgery.read import Reader
 
 Orders = dict[str, Tensor]  # by stream: (units,), for `permute`
 _SWEEPS = 100  # weight matching ends by itself, mostly after fewer than ten
@@ -44,8 +45,8 @@ def orders_by_activations(
     gains: dict[str, Tensor] = {}
     for layer, stream in places.items():
         gain = correlation_matrix(moments[layer]).T.nan_to_num(0)
-        gains[stream] = gains[stream] + gain if stream in gains else gain
-    return {stream: assign(gain) for stream, gain in gains.items()}
+        gains[stream] = gains.get(stream, 0) + gain
+    return {stream: assignment(gain)[1] for stream, gain in gains.items()}
 
 
 @torch.no_grad()
@@ -74,24 +75,13 @@ def orders_by_weights(sender: nn.Module, receiver: nn.Module, seed: int = 0) -> 
         for i in torch.randperm(len(streams.movable), generator=generator).tolist():
             stream = streams.movable[i]
             gain = _inner_products(streams, stream, orders, ours, theirs)
-            order = assign(gain)
+            order = assignment(gain)[1]
             rows = torch.arange(len(order))
             if gain[rows, order].sum() > gain[rows, orders[stream]].sum() * (1 + 1e-12):
                 orders[stream], gained = order, True
         if not gained:
             break
     return orders
-
-
-def assign(
-    gain: Tensor,  # (E, D), E <= D
-) -> Tensor:  # (E,) int64
-    """For every row a column of its own, of largest sum (of equals see `assignment`).
-
-    >>> assign(torch.tensor([[1.0, 3.0], [2.0, 3.5]]))
-    tensor([1, 0])
-    """
-    return assignment(gain)[1]
 
 
 def _inner_products(
@@ -113,15 +103,47 @@ def _inner_products(
                 index = streams.entries(other, mine.shape[other.axis], orders)
                 mine = mine.index_select(other.axis, index)
         mine, yours = mine.movedim(axis.axis, 0), yours.movedim(axis.axis, 0)
-        places = len(mine) // sum(streams.units[part] for part in axis.streams)
-        start = 0
-        for part in axis.streams:
-            size = streams.units[part]
+        sizes = [streams.units[part] for part in axis.streams]
+        places = len(mine) // sum(sizes)
+        parts = (z.split([size * places for size in sizes]) for z in (mine, yours))
+        for part, a, b in zip(axis.streams, *parts, strict=True):
             if part == stream:
-                one, other_ = (
-                    tensor[start * places : (start + size) * places].reshape(size, -1)
-                    for tensor in (yours, mine)
-                )
-                total += one @ other_.T
-            start += size
+                total += b.reshape(units, -1) @ a.reshape(units, -1).T
     return total
+
+
+def same_architecture(sender: nn.Module, receiver: nn.Module) -> None:
+    """Refuse networks whose weights have other names or shapes.
+
+    Raises:
+        UserError: if they differ, with the first that does.
+    """
+    shapes = [
+        {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        for network in (sender, receiver)
+    ]
+    for name in [*shapes[0], *shapes[1]]:
+        one, other = (of_name.get(name, "none") for of_name in shapes)
+        if one != other:
+            raise UserError(
+                f"networks of one architecture can be merged, got {name!r} of shape {one} and "
+                f"{other}; take two that differ in their seeds only"
+            )
+
+
+@torch.no_grad()
+def layers_moments(
+    one: nn.Module,
+    other: nn.Module,
+    layers: Iterable[str],  # that both networks have by the same name
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device | str = "cpu",
+) -> dict[str, Moments]:
+    """Moments of every layer in the one and in the other, place by place, in one pass."""
+    moments = {layer: Moments() for layer in layers}
+    readers = Reader(one, moments), Reader(other, moments)
+    for images, _ in batches:
+        x, y = (reader(images.to(device)) for reader in readers)
+        for layer, kept in moments.items():
+            kept.update(x[layer], y[layer])
+    return moments

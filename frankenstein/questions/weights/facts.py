@@ -1,20 +1,23 @@
-"""What can be said of networks from their weights alone, layer by layer."""
+"""What networks' weights say of them, layer by layer, and how far apart they are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from sklearn.decomposition import PCA, KernelPCA
 from torch import Tensor, nn
 
+from frankenstein.accumulators.assignment import assignment
 from frankenstein.accumulators.linear import pointed
 from frankenstein.errors import UserError
-from frankenstein.questions.merging.unit_orders import assign, orders_by_weights
+from frankenstein.questions.merging.unit_orders import orders_by_weights
 from frankenstein.shapes import ShapeError
 from frankenstein.surgery import permute
 
 Matrices = Mapping[str, Tensor]  # {layer: (units, numbers of each)}, float64 on the CPU
+FACTS = ("norm", "deviation", "zeros", "sparsity", "effective_rank")
 
 
 def weight_matrices(network: nn.Module) -> dict[str, Tensor]:
@@ -89,7 +92,7 @@ def matched_rows(a: Tensor, b: Tensor) -> Tensor:
 
     The assignment of least sum of squared distances, solved by scipy.
     """
-    return a[assign(b.double() @ a.double().T)]
+    return a[assignment(b.double() @ a.double().T)[1]]
 
 
 def matched_weights(sender: nn.Module, receiver: nn.Module, seed: int = 0) -> tuple[Matrices, bool]:
@@ -136,3 +139,63 @@ def common_axes(
     total = np.square(together - together.mean(0)).sum()
     share = float(points.square().sum() / total) if total > 0 else float("nan")
     return list(points.split([len(z) for z in rows])), share
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Between the weights of two networks in one layer: 0 for equal ones, 1 for unrelated ones."""
+
+    before: float
+    after: float  # once the units are matched
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The rows of all networks' matrices of a layer on the first two axes that they share."""
+
+    points: Mapping[str, Tensor]  # role: (units, 2)
+    share: float  # of the variance, that the axes hold
+    chance: float | None  # that those of two untrained networks hold
+
+
+@dataclass(frozen=True)
+class WeightsAnswer:
+    """Of every layer that at least two of the networks have."""
+
+    layers: tuple[str, ...]
+    alone: Mapping[str, tuple[str, ...]]  # role: layers that only this network has
+    shown: Mapping[str, str]  # role: what figures call it; last, the sender's untrained twin
+    matrices: Mapping[str, Matrices]  # by role
+    facts: Mapping[str, Mapping[str, WeightFacts]]  # layer, role
+    distances: Mapping[tuple[str, str], Mapping[str, Distance]]  # two roles, layer
+    control_distances: Mapping[str, Distance]  # layer: of two untrained networks
+    axes: Mapping[str, Axes]  # layers whose rows are of one length in all networks
+    whole: bool  # whether units were matched in all layers together
+
+    @cached_property
+    def numbers(self) -> Mapping[str, float]:
+        """Such as {"norm/sender/fc1": ..., "distance_after/sender-receiver/fc1": ...}."""
+        numbers: dict[str, float] = {}
+        for layer in self.layers:
+            for role, facts in self.facts[layer].items():
+                numbers |= {f"{name}/{role}/{layer}": getattr(facts, name) for name in FACTS}
+        for layer, axes in self.axes.items():
+            numbers[f"axes/{layer}"] = axes.share
+            if axes.chance is not None:
+                numbers[f"axes/untrained/{layer}"] = axes.chance
+        by_pair = {pair: self.distances[two] for two, pair in self.pair_names.items()}
+        for pair, distances in (by_pair | {"untrained": self.control_distances}).items():
+            for layer, distance in distances.items():
+                numbers[f"distance_before/{pair}/{layer}"] = distance.before
+                numbers[f"distance_after/{pair}/{layer}"] = distance.after
+        return numbers
+
+    @cached_property
+    def pair_names(self) -> Mapping[tuple[str, str], str]:
+        """What numbers and tables call two networks; each pair has a name of its own."""
+        names: dict[tuple[str, str], str] = {}
+        for two in self.distances:
+            name = "-".join(two)  # roles may have dashes, too
+            taken = sum(name == "-".join(other) for other in names)
+            names[two] = f"{name}-{taken + 1}" if taken else name
+        return names

@@ -1,4 +1,4 @@
-"""A histogram of numbers whose range is not known before the last of them has come."""
+"""What is kept of a stream of examples: where units are largest, and a histogram."""
 
 import torch
 from torch import Tensor
@@ -6,6 +6,33 @@ from torch import Tensor
 from frankenstein.errors import UserError
 
 _DIGITS = 20  # bins are no finer than 2^-20 of the largest number: float32 counts them exactly
+
+
+class TopExamples:
+    """The k largest values of every unit so far, and where in the stream they were."""
+
+    def __init__(self, k: int = 8) -> None:
+        """Start empty."""
+        self.k, self.seen = k, 0
+        self.values: Tensor | None = None  # (C, k), largest first; fewer where few were seen
+        self.rows: Tensor | None = None  # (C, k), int64: 0 is the first example of all
+
+    @torch.no_grad()
+    def update(
+        self,
+        values: Tensor,  # (N, C)
+    ) -> None:
+        """Add a batch of examples."""
+        values = values.detach().T
+        rows = torch.arange(self.seen, self.seen + values.shape[1], device=values.device)
+        rows = rows.expand(len(values), -1)
+        self.seen += values.shape[1]
+        if self.values is not None and self.rows is not None:
+            values = torch.cat([self.values, values], 1)
+            rows = torch.cat([self.rows, rows], 1)
+        # Stable, so that of equal values the first to come is kept, however batches are cut.
+        order = values.sort(dim=1, descending=True, stable=True).indices[:, : self.k]
+        self.values, self.rows = values.gather(1, order), rows.gather(1, order)
 
 
 class Histogram:
