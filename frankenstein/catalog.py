@@ -69,7 +69,7 @@ class Dataset(Entry):
     """A data set and what can be known of it without its files."""
 
     num_classes: int | None  # None: as many as its files have
-    in_channels: int
+    in_channels: int = 3
     multilabel: bool = False  # True: each image has or has not each of the num_classes labels
 
 
@@ -77,7 +77,7 @@ class Dataset(Entry):
 class Stitch(Entry):
     """A stitch family: a class `(in_channels, out_channels, ...) -> nn.Module`."""
 
-    trainable: bool  # False: it has a closed form only, no gradient to follow
+    trainable: bool = True  # False: it has a closed form only, no gradient to follow
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,12 @@ class Measure(Entry):
     it follows from sums, else a `Reservoir`, and for "inputs" one that has kept the inputs too.
     """
 
-    range: tuple[float, float]
-    symmetric: bool
     # What may be done to the first: "rotate", "scale", "shift", "permute", "mix" (invertible maps).
     invariant_to: frozenset[str]
-    perfect: float  # the value of a representation with itself
     source: str
+    range: tuple[float, float] = (0.0, 1.0)
+    symmetric: bool = True
+    perfect: float = 1.0  # the value of a representation with itself
     needs: Literal["moments", "folds", "examples", "inputs"] = "moments"
     # Those of frankenstein.shapes that make sense, the one taken by default first.
     flattenings: tuple[str, ...] = ("per_location", "per_sample", "pooled")
@@ -125,8 +125,7 @@ class Verb(Entry):
     @property
     def runner(self) -> Any:
         """The function that runs the plan."""
-        module, attribute = self.runs.split(":")
-        return getattr(import_module(module), attribute)
+        return Function(self.runs).target
 
 
 VERBS: Mapping[str, Verb] = {
@@ -188,30 +187,16 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         image_size=32,
     ),
     "nbn_tiny10": Architecture(
-        "frankenstein.zoo.tiny10:nbn_tiny10",
-        "Tiny-10 without BatchNorm",
-        image_size=32,
+        "frankenstein.zoo.tiny10:nbn_tiny10", "Tiny-10 without BatchNorm", 32
     ),
     "resnet20_w<k>": Architecture(
-        "frankenstein.zoo.resnet20:resnet20",
-        "ResNet-20 of widths 16k, 32k and 64k",
-        image_size=32,
+        "frankenstein.zoo.resnet20:resnet20", "ResNet-20 of widths 16k, 32k and 64k", 32
     ),
-    "lenet": Architecture(
-        "frankenstein.zoo.small:lenet",
-        "LeNet-5 with ReLU and max pooling",
-        image_size=32,
-    ),
+    "lenet": Architecture("frankenstein.zoo.small:lenet", "LeNet-5 with ReLU and max pooling", 32),
     "dense": Architecture(
-        "frankenstein.zoo.small:dense",
-        "three hidden layers of 300 units, ReLU",
-        image_size=32,
+        "frankenstein.zoo.small:dense", "three hidden layers of 300 units, ReLU", 32
     ),
-    "mlp": Architecture(
-        "frankenstein.zoo.small:mlp",
-        "784-32-16-10, tanh",
-        image_size=28,
-    ),
+    "mlp": Architecture("frankenstein.zoo.small:mlp", "784-32-16-10, tanh", 28),
     "inceptionv1": Architecture(
         "frankenstein.zoo.vision:inceptionv1",
         "torchvision's GoogLeNet without its auxiliary heads",
@@ -276,41 +261,33 @@ DATASETS: Mapping[str, Dataset] = {
         in_channels=1,
     ),
     "mnist": Dataset(
-        "frankenstein.data.idx:MNIST",
-        "MNIST, 70,000 handwritten digits of 28x28 pixels",
-        num_classes=10,
-        in_channels=1,
+        "frankenstein.data.idx:MNIST", "MNIST, 70,000 handwritten digits of 28x28 pixels", 10, 1
     ),
     "cifar10": Dataset(
         "frankenstein.data.cifar:CIFAR10",
         "CIFAR-10, 60,000 colour photographs of 32x32 pixels",
         num_classes=10,
-        in_channels=3,
     ),
     "cifar100": Dataset(
         "frankenstein.data.cifar:CIFAR100",
         "CIFAR-100, 60,000 colour photographs of 32x32 pixels",
         num_classes=100,
-        in_channels=3,
     ),
     "celeba": Dataset(
         "frankenstein.data.celeba:CelebA",
         "CelebA, 202,599 faces with or without each of 40 attributes",
         num_classes=40,
-        in_channels=3,
         multilabel=True,
     ),
     "folder": Dataset(
         "frankenstein.data.folder:Folder",
         "your images, in train/<class>/ and val/<class>/ or test/<class>/ of the data root",
         num_classes=None,
-        in_channels=3,
     ),
     "synthetic": Dataset(
         "frankenstein.data.synthetic:Synthetic",
         "made-up colour images of any size, for benchmarks and tests; no download",
         num_classes=10,
-        in_channels=3,
     ),
 }
 
@@ -328,31 +305,24 @@ STITCHES: Mapping[str, Stitch] = {
     "matched": Stitch(
         "frankenstein.stitches.matched:Matched",
         "one source unit for each target unit, scaled and shifted, chosen by a rule (--mask)",
-        trainable=True,
     ),
-    "orthogonal": Stitch(
-        "frankenstein.stitches.orthogonal:Orthogonal",
-        "a rotation or reflection",
-        trainable=True,
-    ),
+    "orthogonal": Stitch("frankenstein.stitches.orthogonal:Orthogonal", "a rotation or reflection"),
     "affine": Stitch(
         "frankenstein.stitches.affine:Affine",
         "any matrix and bias; solved, it is the pseudo-inverse",
-        trainable=True,
     ),
     "low_rank": Stitch(
         "frankenstein.stitches.low_rank:LowRank",
         "a matrix of rank at most R and bias; solved, it is reduced-rank regression",
-        trainable=True,
     ),
     "sparse": Stitch(
         "frankenstein.stitches.sparse:Sparse",
         "a matrix with many exact zeros and bias; solved, it is the lasso",
-        trainable=True,
     ),
 }
 
 _KORNBLITH = "Kornblith et al. 2019, https://arxiv.org/abs/1905.00414"
+_KRIEGESKORTE = "Kriegeskorte et al. 2008, https://doi.org/10.3389/neuro.06.004.2008"
 _SONG = "Song et al. 2012, eq. 5, https://jmlr.org/papers/v13/song12a.html"
 _LI = "Li et al. 2016, https://arxiv.org/abs/1511.07543"
 _WILLIAMS = "Williams et al. 2021, https://arxiv.org/abs/2110.14739"
@@ -368,10 +338,7 @@ MEASURES: Mapping[str, Measure] = {
     "linear_cka": Measure(
         "frankenstein.measures.cka:linear_cka",
         "linear centered kernel alignment; biased upwards when examples are few",
-        range=(0.0, 1.0),
-        symmetric=True,
         invariant_to=_RIGID,
-        perfect=1.0,
         source=f"{_KORNBLITH}, eq. 4",
         from_second_moments=True,
         resampled=Function("frankenstein.measures.resampled_cka:resampled_linear_cka"),
@@ -380,9 +347,7 @@ MEASURES: Mapping[str, Measure] = {
         "frankenstein.measures.cka:unbiased_cka",
         "linear CKA from the unbiased HSIC: about 0 for unrelated representations",
         range=(-1.0, 1.0),
-        symmetric=True,
         invariant_to=_RIGID,
-        perfect=1.0,
         source=f"{_SONG}; Nguyen et al. 2021, https://arxiv.org/abs/2010.15327",
         from_grams=Function("frankenstein.accumulators.grams:Grams.unbiased_cka"),
         resampled=Function("frankenstein.measures.resampled_cka:resampled_unbiased_cka"),
@@ -390,10 +355,7 @@ MEASURES: Mapping[str, Measure] = {
     "rbf_cka": Measure(
         "frankenstein.measures.kernels:rbf_cka",
         "CKA with Gaussian kernels as wide as the median distance; biased upwards as linear_cka is",
-        range=(0.0, 1.0),
-        symmetric=True,
         invariant_to=_RIGID,
-        perfect=1.0,
         source=f"{_KORNBLITH}, eqs. 3 and 4",
         needs="examples",
         flattenings=("per_sample", "pooled", "per_location"),
@@ -403,9 +365,7 @@ MEASURES: Mapping[str, Measure] = {
         "frankenstein.measures.kernels:unbiased_rbf_cka",
         "CKA with Gaussian kernels from the unbiased HSIC",
         range=(-1.0, 1.0),
-        symmetric=True,
         invariant_to=_RIGID,
-        perfect=1.0,
         source=_SONG,
         needs="examples",
         flattenings=("per_sample", "pooled", "per_location"),
@@ -414,10 +374,7 @@ MEASURES: Mapping[str, Measure] = {
     "deconfounded_cka": Measure(
         "frankenstein.measures.kernels:deconfounded_cka",
         "linear CKA of what the likeness of the inputs does not explain",
-        range=(0.0, 1.0),
-        symmetric=True,
         invariant_to=_RIGID,
-        perfect=1.0,
         source="Cui et al. 2022, https://arxiv.org/abs/2202.00095",
         needs="inputs",
         flattenings=_BY_EXAMPLE,
@@ -426,10 +383,7 @@ MEASURES: Mapping[str, Measure] = {
     "mean_cca": Measure(
         "frankenstein.measures.cca:mean_cca",
         "mean canonical correlation",
-        range=(0.0, 1.0),
-        symmetric=True,
         invariant_to=_LINEAR,
-        perfect=1.0,
         source="Hotelling 1936; Raghu et al. 2017, https://arxiv.org/abs/1706.05806",
         from_second_moments=True,
         directions=_DIRECTIONS,
@@ -437,10 +391,7 @@ MEASURES: Mapping[str, Measure] = {
     "mean_squared_cca": Measure(
         "frankenstein.measures.cca:mean_squared_cca",
         "mean squared canonical correlation",
-        range=(0.0, 1.0),
-        symmetric=True,
         invariant_to=_LINEAR,
-        perfect=1.0,
         source=f"{_KORNBLITH}, table 1",
         from_second_moments=True,
         directions=_DIRECTIONS,
@@ -448,20 +399,15 @@ MEASURES: Mapping[str, Measure] = {
     "svcca": Measure(
         "frankenstein.measures.cca:svcca",
         "mean canonical correlation of the principal directions that hold 99 % of the variance",
-        range=(0.0, 1.0),
-        symmetric=True,
         invariant_to=_RIGID,
-        perfect=1.0,
         source="Raghu et al. 2017, https://arxiv.org/abs/1706.05806",
         from_second_moments=True,
     ),
     "pwcca": Measure(
         "frankenstein.measures.cca:pwcca",
         "mean canonical correlation, weighted by what each accounts for in the first",
-        range=(0.0, 1.0),
         symmetric=False,
         invariant_to=_UNITWISE,
-        perfect=1.0,
         source="Morcos et al. 2018, https://arxiv.org/abs/1806.05759",
         from_second_moments=True,
         directions=_DIRECTIONS,
@@ -469,20 +415,14 @@ MEASURES: Mapping[str, Measure] = {
     "decoding_agreement": Measure(
         "frankenstein.measures.decoding:decoding_agreement",
         "agreement of what ridge regressions from both answer, whatever the target",
-        range=(0.0, 1.0),
-        symmetric=True,
         invariant_to=_RIGID,
-        perfect=1.0,
         source="Harvey et al. 2024, https://arxiv.org/abs/2411.08197",
         from_second_moments=True,
     ),
     "procrustes_similarity": Measure(
         "frankenstein.measures.shape:procrustes_similarity",
         "cosine of the two, once the one is turned onto the other",
-        range=(0.0, 1.0),
-        symmetric=True,
         invariant_to=_RIGID,
-        perfect=1.0,
         source=_WILLIAMS,
         from_second_moments=True,
     ),
@@ -490,7 +430,6 @@ MEASURES: Mapping[str, Measure] = {
         "frankenstein.measures.shape:angular_shape_distance",
         "angle of the two, once the one is turned onto the other; 0 is best (a distance, a metric)",
         range=(0.0, 1.5707963267948966),
-        symmetric=True,
         invariant_to=_RIGID,
         perfect=0.0,
         source=f"{_WILLIAMS}, eq. 8",
@@ -499,20 +438,16 @@ MEASURES: Mapping[str, Measure] = {
     "r_squared": Measure(
         "frankenstein.measures.regression:r_squared",
         "share of the second representation's variance that a linear map of the first explains",
-        range=(0.0, 1.0),
         symmetric=False,
         invariant_to=_LINEAR,
-        perfect=1.0,
         source=f"{_KORNBLITH}, table 1",
         from_second_moments=True,
     ),
     "reverse_r_squared": Measure(
         "frankenstein.measures.regression:reverse_r_squared",
         "share of the first representation's variance that a linear map of the second explains",
-        range=(0.0, 1.0),
         symmetric=False,
         invariant_to=_RIGID,
-        perfect=1.0,
         source=f"{_KORNBLITH}, table 1",
         from_second_moments=True,
     ),
@@ -523,7 +458,6 @@ MEASURES: Mapping[str, Measure] = {
         range=(float("-inf"), 1.0),
         symmetric=False,
         invariant_to=_LINEAR,
-        perfect=1.0,
         source="Stone 1974, https://doi.org/10.1111/j.2517-6161.1974.tb00994.x",
         needs="folds",
     ),
@@ -531,9 +465,7 @@ MEASURES: Mapping[str, Measure] = {
         "frankenstein.measures.units:unit_correlation",
         "mean Pearson correlation of unit i with unit i",
         range=(-1.0, 1.0),
-        symmetric=True,
         invariant_to=frozenset({"scale", "shift"}),
-        perfect=1.0,
         source=_LI,
         from_second_moments=True,
         of_units=Function("frankenstein.measures.units:correlation_matrix"),
@@ -544,7 +476,6 @@ MEASURES: Mapping[str, Measure] = {
         range=(-1.0, 1.0),
         symmetric=False,
         invariant_to=_UNITWISE,
-        perfect=1.0,
         source=_LI,
         from_second_moments=True,
     ),
@@ -552,9 +483,7 @@ MEASURES: Mapping[str, Measure] = {
         "frankenstein.measures.units:matched_correlation",
         "mean correlation of units paired one to one, as well as can be",
         range=(-1.0, 1.0),
-        symmetric=True,
         invariant_to=_UNITWISE,
-        perfect=1.0,
         source=_LI,
         from_second_moments=True,
     ),
@@ -562,10 +491,8 @@ MEASURES: Mapping[str, Measure] = {
         "frankenstein.measures.rsa:rsa_pearson",
         "correlation of how unlike all pairs of examples are in each",
         range=(-1.0, 1.0),
-        symmetric=True,
         invariant_to=_PATTERN,
-        perfect=1.0,
-        source="Kriegeskorte et al. 2008, https://doi.org/10.3389/neuro.06.004.2008",
+        source=_KRIEGESKORTE,
         needs="examples",
         flattenings=_BY_EXAMPLE,
         resampled=Function("frankenstein.measures.rsa:resampled_rsa_pearson"),
@@ -574,10 +501,8 @@ MEASURES: Mapping[str, Measure] = {
         "frankenstein.measures.rsa:rsa_spearman",
         "rank correlation of how unlike all pairs of examples are in each",
         range=(-1.0, 1.0),
-        symmetric=True,
         invariant_to=_PATTERN,
-        perfect=1.0,
-        source="Kriegeskorte et al. 2008, https://doi.org/10.3389/neuro.06.004.2008",
+        source=_KRIEGESKORTE,
         needs="examples",
         flattenings=_BY_EXAMPLE,
         resampled=Function("frankenstein.measures.rsa:resampled_rsa_spearman"),
@@ -585,10 +510,7 @@ MEASURES: Mapping[str, Measure] = {
     "mutual_knn": Measure(
         "frankenstein.measures.neighbours:mutual_knn",
         "share of an example's ten nearest that are so in both; ten over the others for unrelated",
-        range=(0.0, 1.0),
-        symmetric=True,
         invariant_to=frozenset({"rotate", "scale", "permute"}),
-        perfect=1.0,
         source="Huh et al. 2024, https://arxiv.org/abs/2405.07987",
         needs="examples",
         flattenings=_BY_EXAMPLE,
@@ -598,7 +520,6 @@ MEASURES: Mapping[str, Measure] = {
         "frankenstein.measures.shape:mean_squared_distance",
         "mean over examples of the squared Euclidean distance; 0 is best (a distance)",
         range=(0.0, float("inf")),
-        symmetric=True,
         invariant_to=frozenset(),
         perfect=0.0,
         source="Csiszárik et al. 2021, https://arxiv.org/abs/2110.14633",
