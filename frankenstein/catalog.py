@@ -341,7 +341,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         source=f"{_KORNBLITH}, eq. 4",
         from_second_moments=True,
-        resampled=Function("frankenstein.measures.resampled_cka:resampled_linear_cka"),
+        resampled=Function("frankenstein.measures.cka:resampled_linear_cka"),
     ),
     "unbiased_cka": Measure(
         "frankenstein.measures.cka:unbiased_cka",
@@ -350,7 +350,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         source=f"{_SONG}; Nguyen et al. 2021, https://arxiv.org/abs/2010.15327",
         from_grams=Function("frankenstein.accumulators.grams:Grams.unbiased_cka"),
-        resampled=Function("frankenstein.measures.resampled_cka:resampled_unbiased_cka"),
+        resampled=Function("frankenstein.measures.cka:resampled_unbiased_cka"),
     ),
     "rbf_cka": Measure(
         "frankenstein.measures.kernels:rbf_cka",
@@ -359,7 +359,7 @@ MEASURES: Mapping[str, Measure] = {
         source=f"{_KORNBLITH}, eqs. 3 and 4",
         needs="examples",
         flattenings=("per_sample", "pooled", "per_location"),
-        resampled=Function("frankenstein.measures.resampled_cka:resampled_rbf_cka"),
+        resampled=Function("frankenstein.measures.cka:resampled_rbf_cka"),
     ),
     "unbiased_rbf_cka": Measure(
         "frankenstein.measures.kernels:unbiased_rbf_cka",
@@ -369,7 +369,7 @@ MEASURES: Mapping[str, Measure] = {
         source=_SONG,
         needs="examples",
         flattenings=("per_sample", "pooled", "per_location"),
-        resampled=Function("frankenstein.measures.resampled_cka:resampled_unbiased_rbf_cka"),
+        resampled=Function("frankenstein.measures.cka:resampled_unbiased_rbf_cka"),
     ),
     "deconfounded_cka": Measure(
         "frankenstein.measures.kernels:deconfounded_cka",
@@ -378,7 +378,7 @@ MEASURES: Mapping[str, Measure] = {
         source="Cui et al. 2022, https://arxiv.org/abs/2202.00095",
         needs="inputs",
         flattenings=_BY_EXAMPLE,
-        resampled=Function("frankenstein.measures.resampled_cka:resampled_deconfounded_cka"),
+        resampled=Function("frankenstein.measures.cka:resampled_deconfounded_cka"),
     ),
     "mean_cca": Measure(
         "frankenstein.measures.cca:mean_cca",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from frankenstein.data.augment import random_crop_and_turn
 from frankenstein.data.files import ImageFiles, squashed
-from frankenstein.data.photographs import Photographs
+from frankenstein.data.images import Photographs
 from frankenstein.errors import DataError
 
 _PARTS = {"train": "0", "test": "2"}  # 1 are the 19,867 faces of "valid"

@@ -8,7 +8,7 @@ from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from frankenstein.data.files import ImageFiles, central_square
-from frankenstein.data.photographs import Photographs
+from frankenstein.data.images import Photographs
 from frankenstein.data.preprocessing import IMAGENET
 from frankenstein.errors import DataError
 

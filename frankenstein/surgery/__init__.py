@@ -1,8 +1,7 @@
 """Cut networks in two, join halves of different ones; nothing here writes into a network."""
 
 from frankenstein.surgery.capture import capture
-from frankenstein.surgery.cut import Cut, cut
-from frankenstein.surgery.cut_points import cut_points
+from frankenstein.surgery.cut import Cut, cut, cut_points
 from frankenstein.surgery.join import Joint, graft, join
 from frankenstein.surgery.layouts import Layout, layout_of
 from frankenstein.surgery.permute import permute

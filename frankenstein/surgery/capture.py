@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import fx, nn
 
 from frankenstein.surgery.assemble import assemble, overwritten
-from frankenstein.surgery.cut_points import is_several
+from frankenstein.surgery.cut import is_several
 from frankenstein.surgery.trace import LayerError, Trace, trace
 
 

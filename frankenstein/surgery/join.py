@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from frankenstein.surgery.cut import Cut, cut
-from frankenstein.surgery.cut_points import cut_points
+from frankenstein.surgery.cut import Cut, cut, cut_points
 from frankenstein.surgery.layouts import Layout, alignment, flattened, laid
 from frankenstein.surgery.trace import LayerError
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from torch import fx, nn
 
-from frankenstein.surgery.cut_points import cut_points, narrows
+from frankenstein.surgery.cut import cut_points, narrows
 from frankenstein.surgery.trace import Trace, trace
 
 

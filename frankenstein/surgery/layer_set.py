@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from frankenstein.surgery.cut import Cut, cut
-from frankenstein.surgery.cut_points import cut_points
+from frankenstein.surgery.cut import Cut, cut, cut_points
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layouts import Layout, flattened, laid
 from frankenstein.surgery.lighten import fold

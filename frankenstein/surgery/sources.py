@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from frankenstein.surgery.capture import capture
-from frankenstein.surgery.cut_points import is_several, narrows
+from frankenstein.surgery.cut import is_several, narrows
 from frankenstein.surgery.trace import trace
 
 Results = dict[str, Tensor | str]  # what a layer gives, or why it is no representation

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 from frankenstein.lazy import lazy_names
 
 if TYPE_CHECKING:  # imported when first asked for
-    from frankenstein.tasks.cache import Unaugmented
     from frankenstein.tasks.classifier import Classifier
-    from frankenstein.tasks.data_module import DataModule
+    from frankenstein.tasks.data_module import DataModule, Unaugmented
     from frankenstein.tasks.objectives import (
         TARGET_TYPES,
         Objective,

@@ -1,13 +1,17 @@
-"""Image data for a Trainer: batches are augmented and prepared where they are trained with."""
+"""Image data for a Trainer; without augmentation, each frozen front half runs once an image."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 
-from frankenstein.data.batches import Batches
+from frankenstein.data.batches import Batches, prefetch
 from frankenstein.data.images import ImageData
 from frankenstein.data.seeded import seeded
+from frankenstein.memory import free_memory
+from frankenstein.tasks.stitching import Stitching
 
 _AUGMENTATION = 1  # keeps these draws apart from those of other purposes with the same seed
 
@@ -61,3 +65,113 @@ class DataModule(pl.LightningDataModule):
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None  # Lightning sets it before it calls anything here
         return self.trainer
+
+
+_OWNERS = {"source": "the sender's", "target": "the receiver's"}
+
+
+class Unaugmented(DataModule):
+    """Image data without augmentation, for one stitching task: each front half runs once an image.
+
+    With augmentation, no representation is needed twice. Without it, those that the objective reads
+    (the source, and some read the target) are computed in one pass before the first of several
+    epochs, and kept while training lasts: in memory where the task trains, if they fit in a share
+    of what is free there. How many bytes that is, and whether they fit, is said first. What comes
+    out does not depend on it: batches, and every number in them, are the same either way.
+
+        trainer.fit(task, Unaugmented(data, task))
+    """
+
+    def __init__(
+        self,
+        data: ImageData,
+        task: Stitching,
+        share: float = 0.5,  # of free memory, at most
+        say: Callable[[str], object] = print,
+    ) -> None:
+        super().__init__(data)
+        self.task, self.share, self.say = task, share, say
+        self._kept: dict[str, Tensor] = {}  # name in Pass -> (N, ...), a row per training image
+
+    def train_dataloader(self) -> Batches:
+        """The data's training batches: of images or, where these are known, of row numbers."""
+        batches = super().train_dataloader()
+        if not self._kept and self._trainer.max_epochs != 1:
+            self._kept = self._compute(batches)
+        if not self._kept:
+            return batches
+        return Batches(torch.arange(len(batches.labels)), batches.labels, batches.order)
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Row numbers become what is known of these images."""
+        rows, labels = batch
+        if not self._kept or not self._trainer.training:
+            return batch
+        return {name: z[rows.to(z.device)] for name, z in self._kept.items()}, labels
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Images are prepared, and not augmented, on the device where they have arrived."""
+        images, labels = batch
+        return batch if isinstance(images, dict) else (self._prepared(images), labels)
+
+    def teardown(self, stage: str) -> None:
+        """Give the memory back."""
+        self._kept = {}
+
+    @torch.no_grad()
+    def _compute(self, batches: Batches) -> dict[str, Tensor]:
+        """What the objective reads of every training image; nothing if it does not fit."""
+        kept: dict[str, Tensor] = {}
+        # As many images at once as in training: a library may choose its method by that number.
+        size = -(-self.data.batch_size // self._trainer.world_size)
+        blocks = _blocks(len(batches.labels), size)
+        with self._trainer.precision_plugin.train_step_context():
+            for rows, images in prefetch((rows, batches.images[rows]) for rows in blocks):
+                now = self.task.one_pass(
+                    (
+                        self._prepared(images.to(self.task.device)),
+                        batches.labels[rows].to(self.task.device),
+                    )
+                )
+                if not kept:
+                    self.task.objective(now)  # computes what it reads, and nothing else
+                    read = {name: vars(now)[name] for name in _OWNERS if name in vars(now)}
+                    kept = self._room(read, len(batches.labels))
+                if not kept:
+                    return {}
+                for name, z in kept.items():
+                    z[rows] = getattr(now, name)
+        return kept
+
+    def _room(self, some: dict[str, Tensor], examples: int) -> dict[str, Tensor]:
+        """Empty tensors for that many rows like those of some; none if they do not fit."""
+        each = sum(z[0].numel() * z.element_size() for z in some.values())
+        # Processes on one machine share its memory; a GPU has its own.
+        sharing = 1 if self.task.device.type == "cuda" else self._trainer.num_devices
+        most = self.share * free_memory(self.task.device) / sharing
+        fits = examples * each <= most
+        if self._trainer.is_global_zero:
+            owners = " and ".join(_OWNERS[name] for name in some)
+            verdict = "kept" if fits else "not kept, computed anew for every batch"
+            self.say(
+                f"{owners} representations of {examples:,} training images x {each:,} bytes = "
+                f"{_megabytes(examples * each)}, of {_megabytes(most)} that may be taken: {verdict}"
+            )
+        if not fits:
+            return {}
+        # Strides stay too: channels that come last would else be computed with in another order.
+        return {
+            name: z.new_empty_strided((examples, *z.shape[1:]), z.stride())
+            for name, z in some.items()
+        }
+
+
+def _blocks(examples: int, size: int) -> Iterator[slice]:
+    """All rows in blocks of exactly that size; the last one overlaps."""
+    for start in range(0, examples, size):
+        end = min(start + size, examples)
+        yield slice(end - size, end)
+
+
+def _megabytes(count: float) -> str:
+    return f"{count / 1e6:,.0f} MB"

@@ -15,8 +15,8 @@ from frankenstein.measures import (
     mean_squared_distance,
     unbiased_cka,
 )
+from frankenstein.measures.cka import gram_stack, resampled_cka, scaled_gram
 from frankenstein.measures.draws import halves, of_examples, shuffles
-from frankenstein.measures.resampled_cka import gram_stack, resampled_cka, scaled_gram
 from frankenstein.shapes import per_location
 from frankenstein.similarity.resampling import certainty
 
