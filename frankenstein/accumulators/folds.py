@@ -14,6 +14,8 @@ from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.errors import UserError
 from frankenstein.shapes import Layers, as_tensor, per_location, same_examples
 
+_FOLDS = 5
+
 
 class Folds:
     """Moments of `count` disjoint parts of the examples: one pass serves all of cross-validation.
@@ -106,9 +108,6 @@ def folds_of(
             + (type(x).__name__ if sums else "one representation")
         )
     return Folds(count).update(x, y)
-
-
-_FOLDS = 5
 
 
 class LayerFolds:

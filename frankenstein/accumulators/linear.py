@@ -9,6 +9,8 @@ from torch import Tensor
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.small_sample import directions
 
+TIED = 1e-9  # of the largest: between rounding, of float32 too, and what data tell apart
+
 
 def whitener(
     moments: Moments,
@@ -148,9 +150,6 @@ def _by_sums(moments: Moments) -> Tensor:  # (E, D)
         basis = torch.linalg.qr(variance[:, None] * white).Q
         weight = weight @ basis @ basis.T
     return weight
-
-
-TIED = 1e-9  # of the largest: between rounding, of float32 too, and what data tell apart
 
 
 def first_best(

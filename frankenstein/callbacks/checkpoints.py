@@ -16,6 +16,8 @@ from frankenstein.errors import Interrupted
 from frankenstein.files import FileError, read_sealed, write_sealed
 from frankenstein.signals import Noted
 
+_INSIDE = 6  # keeps these draws apart from those of other purposes with the same seed
+
 
 class WholeCheckpoints(CheckpointIO):
     """Checkpoints that are whole or absent, that know their checksum and cannot execute code.
@@ -110,9 +112,6 @@ def _any_process(trainer: pl.Trainer, claim: bool) -> bool:
     if trainer.world_size == 1:
         return claim
     return trainer.strategy.reduce_boolean_decision(claim, all=False)
-
-
-_INSIDE = 6  # keeps these draws apart from those of other purposes with the same seed
 
 
 class SeededSteps(pl.Callback):

@@ -19,6 +19,7 @@ View = Callable[[Image.Image], Image.Image]
 Show = Callable[[Sequence[np.ndarray], str], Iterable[np.ndarray]]  # parts of a work, and its name
 _THREADS = min(16, os.cpu_count() or 1)
 _PART = 256  # files that are read through between two looks at how far it is
+ABSENT = 0  # the mark of a file that is not there
 
 
 class ImageFiles:
@@ -126,9 +127,6 @@ def central_square(
 def squashed(image: Image.Image, size: int) -> Image.Image:
     """Both sides resized to `size`, whatever their ratio was."""
     return image.resize((size, size), Image.Resampling.BILINEAR)
-
-
-ABSENT = 0  # the mark of a file that is not there
 
 
 def mark_of(folder: Path, name: str) -> int:

@@ -12,6 +12,8 @@ from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.catalog import MEASURES
 from frankenstein.shapes import ShapeError
 
+_NAMED = 5  # layers and pairs that a warning names
+
 
 class UndefinedSimilarityWarning(UserWarning):
     """A similarity is NaN because it is not defined for this input; the message says why."""
@@ -54,9 +56,6 @@ def _varying(seen: Moments | Reservoir, side: str) -> Tensor:  # (D,)
         return seen.variance(side) > 0
     rows = seen.x if side == "x" else seen.y
     return (rows != rows[0]).any(0)
-
-
-_NAMED = 5  # layers and pairs that a warning names
 
 
 def every_pair(

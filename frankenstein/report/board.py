@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
+_CONFIG = "projector_config.pbtxt"
+_THUMBNAIL = 32  # pixels; a sprite of 500 is then 736 pixels wide, small enough for any browser
+
+
 def log_png(
     writer: "SummaryWriter",
     tag: str,
@@ -36,9 +40,6 @@ def log_png(
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-_CONFIG = "projector_config.pbtxt"
-_THUMBNAIL = 32  # pixels; a sprite of 500 is then 736 pixels wide, small enough for any browser
 
 
 def log_projector(

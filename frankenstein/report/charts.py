@@ -28,6 +28,7 @@ from frankenstein.shapes import ShapeError
 
 _DASHES = ("-", "--", ":", "-.")
 _FILL = 0.82  # share of a group's width that its bars take
+_NAME = 34  # letters of a group's name on one line
 
 
 @rc_context(RC)
@@ -167,9 +168,6 @@ def _number(value: float, percent: bool) -> str:
 
 def _or_nan(value: float | None) -> float:
     return float("nan") if value is None else float(value)
-
-
-_NAME = 34  # letters of a group's name on one line
 
 
 @rc_context(RC)

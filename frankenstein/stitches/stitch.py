@@ -11,6 +11,8 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.shapes import ShapeError, num_units
 
+STARTS = ("random", "eye", "perm", "ones-zeros", "solved")
+
 
 class Stitch(nn.Module):
     """A map from source units to target units; families differ in which maps they can be.
@@ -89,9 +91,6 @@ def same_number_of_units(family: str, in_channels: int, out_channels: int) -> No
             f"an {family} stitch needs as many target units as source units, got {in_channels} "
             f"and {out_channels}; use affine or low_rank"
         )
-
-
-STARTS = ("random", "eye", "perm", "ones-zeros", "solved")
 
 
 def start(stitch: Stitch, how: str, moments: Moments | None = None) -> Stitch:

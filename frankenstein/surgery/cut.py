@@ -10,6 +10,8 @@ from frankenstein.surgery.assemble import assemble, needed
 from frankenstein.surgery.trace import LayerError, Trace, evaluating, trace
 
 _LEAKS_NAMED = 3
+_IMAGENET = (3, 224, 224)
+_EXAMPLES = 2
 
 
 class Cut(NamedTuple):
@@ -86,10 +88,6 @@ def _nearest(traced: Trace, layer: fx.Node, points: list[fx.Node]) -> str:
     behind = [node for node in points if nodes.index(node) > nodes.index(layer)][:1]
     names = [repr(traced.name(node)) for node in before + behind]
     return f"nearest cut points: {', '.join(names)}" if names else "it has no cut point"
-
-
-_IMAGENET = (3, 224, 224)
-_EXAMPLES = 2
 
 
 def cut_points(

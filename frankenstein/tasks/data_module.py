@@ -14,6 +14,7 @@ from frankenstein.memory import free_memory
 from frankenstein.tasks.stitching import Stitching
 
 _AUGMENTATION = 1  # keeps these draws apart from those of other purposes with the same seed
+_OWNERS = {"source": "the sender's", "target": "the receiver's"}
 
 
 class DataModule(pl.LightningDataModule):
@@ -65,9 +66,6 @@ class DataModule(pl.LightningDataModule):
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None  # Lightning sets it before it calls anything here
         return self.trainer
-
-
-_OWNERS = {"source": "the sender's", "target": "the receiver's"}
 
 
 class Unaugmented(DataModule):

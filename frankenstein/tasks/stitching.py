@@ -19,6 +19,8 @@ from frankenstein.tasks.means import Accuracy, Mean
 from frankenstein.tasks.objectives import Objective, Pass, task_loss
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 
+_ON_CPU = 50  # images at once: what a layer makes of them stays in the cache for the next
+
 
 class Stitching(pl.LightningModule):
     """Fits a stitch from the sender's layer to the receiver's layer; nothing else changes.
@@ -150,9 +152,6 @@ class Frozen(nn.ModuleList):
     def train(self, mode: bool = True) -> Self:
         """Stay as they are, whoever calls."""
         return super().train(False)
-
-
-_ON_CPU = 50  # images at once: what a layer makes of them stays in the cache for the next
 
 
 @torch.no_grad()
