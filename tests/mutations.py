@@ -81,7 +81,7 @@ GUARDS = [
     Guard("classes are as many as answers", "networks/data.py",
           "if network.card.num_classes != num_classes:", "if False:",
           "cli/test_label_kinds.py", "other_classes"),
-    Guard("stitched networks answer alike", "networks/pair.py",
+    Guard("stitched networks answer alike", "networks/data.py",
           "if None not in kinds and kinds[0] != kinds[1]:", "if False:",
           "cli/test_label_kinds.py", "two_kinds"),
     Guard("idx files are whole", "data/idx.py", "len(content) != start + math.prod(shape)", "False",

@@ -14,9 +14,8 @@ from frankenstein.data import ImageData
 from frankenstein.data.batches import Batches
 from frankenstein.errors import UserError
 from frankenstein.memory import free_memory
-from frankenstein.networks.data import data_for
+from frankenstein.networks.data import check_same_images, data_for, open_pair
 from frankenstein.networks.network import RESERVED, Network, open_network, roles_of
-from frankenstein.networks.pair import check_same_images, open_pair
 from frankenstein.questions.question import AnyQuestion, Watcher
 from frankenstein.questions.sample import Sample, read_sample, sample_bytes
 from frankenstein.report.progress import progress

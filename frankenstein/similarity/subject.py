@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from frankenstein.errors import PlanError
+from frankenstein.networks.data import check_same_answers, open_pair
 from frankenstein.networks.network import Network, networks_name
-from frankenstein.networks.pair import check_same_answers, open_pair
 from frankenstein.runs.fields import StitchKind
 from frankenstein.runs.stitch_run import check_made_for, read_stitch_run, run_label
 from frankenstein.similarity.plan import ComparePlan, measure_of

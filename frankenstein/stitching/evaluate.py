@@ -10,7 +10,7 @@ from frankenstein.accumulators.small_sample import WIDE
 from frankenstein.errors import UserError
 from frankenstein.intervals import difference_interval, share_interval
 from frankenstein.measures import LayerSimilarities, normalized_disagreement
-from frankenstein.networks.tally import Tally
+from frankenstein.networks.accuracy import Tally
 from frankenstein.stitching.controls import Controls, Route
 from frankenstein.stitching.off_distribution import Share
 from frankenstein.surgery import Cut

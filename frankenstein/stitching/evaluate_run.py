@@ -5,11 +5,9 @@ from pathlib import Path
 from frankenstein.data import ImageData
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
-from frankenstein.networks.accuracy import below_chance_warning
-from frankenstein.networks.data import data_for
+from frankenstein.networks.accuracy import below_chance_warning, evaluate_network
+from frankenstein.networks.data import check_model, data_for
 from frankenstein.networks.network import Network, networks_name, open_network
-from frankenstein.networks.pair import check_model
-from frankenstein.networks.tally import evaluate_network
 from frankenstein.report.columns import markdown_columns, rich_columns
 from frankenstein.report.progress import progress
 from frankenstein.runs.fields import KINDS

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from frankenstein.errors import UserError
+from frankenstein.networks.data import check_same_answers, open_pair
 from frankenstein.networks.network import Network
-from frankenstein.networks.pair import check_same_answers, open_pair
 from frankenstein.runs.fields import KINDS, StitchKind
 from frankenstein.runs.stitch_run import check_made_for, read_stitch_run
 from frankenstein.stitches import Stitch, load_stitch

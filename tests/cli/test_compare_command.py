@@ -14,7 +14,7 @@ from frankenstein.measures import (
     r_squared,
     unit_correlation,
 )
-from frankenstein.networks.tally import evaluate_network
+from frankenstein.networks.accuracy import evaluate_network
 from frankenstein.stitches import load_stitch
 from frankenstein.surgery import capture, cut, cut_points
 from frankenstein.zoo import load_network, network_sha256

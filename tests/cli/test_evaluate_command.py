@@ -10,7 +10,7 @@ import yaml
 
 from frankenstein.cli import main
 from frankenstein.errors import UserError
-from frankenstein.networks.tally import HITS
+from frankenstein.networks.accuracy import HITS
 from frankenstein.stitching import StitchedRun
 from frankenstein.stitching.controls import CONTROLS
 from frankenstein.zoo import (

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from frankenstein.accumulators.moments import Moments
-from frankenstein.networks.tally import HITS
+from frankenstein.networks.accuracy import HITS
 from frankenstein.stitches import Affine, LowRank, Matched, Orthogonal, Permutation, Sparse
 from frankenstein.stitching.controls import CONTROLS, solve_controls
 from frankenstein.stitching.evaluate import evaluate_stitches

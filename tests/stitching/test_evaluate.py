@@ -14,7 +14,7 @@ from frankenstein.measures import (
     hits_table,
     jensen_shannon,
 )
-from frankenstein.networks.tally import HITS, evaluate_network
+from frankenstein.networks.accuracy import HITS, evaluate_network
 from frankenstein.shapes import per_location
 from frankenstein.stitches import Affine, Identity, LowRank
 from frankenstein.stitching.evaluate import evaluate_stitches

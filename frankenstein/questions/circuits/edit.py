@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.accumulators.moments import Moments
-from frankenstein.networks.tally import Tally
+from frankenstein.networks.accuracy import Tally
 from frankenstein.stitches import Affine
 from frankenstein.surgery import Cut
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from frankenstein.dictionaries import Dictionary
 from frankenstein.errors import UserError
-from frankenstein.networks.tally import Tally
+from frankenstein.networks.accuracy import Tally
 from frankenstein.questions.streams import TopExamples
 from frankenstein.shapes import per_location
 from frankenstein.surgery import Cut

@@ -8,8 +8,8 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
+from frankenstein.networks.accuracy import evaluate_network
 from frankenstein.networks.network import Network
-from frankenstein.networks.tally import evaluate_network
 
 Scores = Mapping[str, float]  # of a network on held-out images: "accuracy", "loss" in nats
 UNMATCHED, AVERAGED = "as_they_are", "by_activations_statistics_averaged"

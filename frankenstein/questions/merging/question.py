@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from frankenstein.data.batches import Batches
 from frankenstein.errors import UserError
+from frankenstein.networks.accuracy import evaluate_network
 from frankenstein.networks.network import Network
-from frankenstein.networks.tally import evaluate_network
 from frankenstein.questions.merging.loss_line import (
     AVERAGED,
     UNMATCHED,

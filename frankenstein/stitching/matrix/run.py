@@ -6,8 +6,7 @@ from rich.console import Console
 
 from frankenstein.errors import Interrupted
 from frankenstein.labels import most_frequent
-from frankenstein.networks.data import check_data, data_for
-from frankenstein.networks.pair import check_same_answers, open_pair
+from frankenstein.networks.data import check_data, check_same_answers, data_for, open_pair
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.stitching.controls import SCORED_ON
