@@ -27,8 +27,8 @@ CUT_POINTS, MODULES = "cut points", "modules"
 class Reader(nn.Module):
     """Inputs to `{layer: representation (N, ...)}`, in one pass that ends at the last layer.
 
-    It shares the network's weights and modes, can be folded (`surgery.lighten`), and stands wherever
-    a module can. `lays` has, for layers that it names, what they go through instead.
+    It shares the network's weights and modes, can be folded (`fold`), and stands wherever a module
+    can. `lays` has, for layers that it names, what they go through instead.
 
     Raises:
         LayerError: if there is no such layer, or it gives several tensors at once.
