@@ -93,7 +93,7 @@ def test_networks_of_several_labels_are_trained_and_stitched(run, faces):
 def test_a_network_of_another_number_of_classes_is_refused(mistake, saved):
     lenet = saved("lenet", in_channels=3)
     said = mistake("stitch", lenet, lenet, "relu1", "relu1", "-d", "cifar100")
-    assert "cifar100 has 100 classes, and the network tells 10 apart; choose the --dataset" in said
+    assert "cifar100 has 100 classes, and the receiver tells 10 apart; choose the --dataset" in said
 
 
 @pytest.mark.parametrize("verb", ["train", "stitch", "stitch --all", "analyze"])

@@ -114,7 +114,7 @@ def test_a_disk_that_fills_up_in_training_leaves_what_goes_on(earlier, capsys, m
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr("frankenstein.training.run.write_train_report", no_room)
+        full.setattr("frankenstein.training.run.write_train_page", no_room)
         assert main([*TRAIN, *QUIET, "--run-name", "a"]) == 2
     said = capsys.readouterr().err
     assert "choose another folder; then go on with: frankenstein train " in said

@@ -17,7 +17,7 @@ from torch import distributed
 from frankenstein import tasks
 from frankenstein.cli import main
 from frankenstein.files import read_sealed
-from frankenstein.runs.folder import CHECKPOINT
+from frankenstein.runs.run import CHECKPOINT
 from frankenstein.stitching import run as stitch_run
 from frankenstein.training import run as train_run
 from frankenstein.training.processes import all_processes

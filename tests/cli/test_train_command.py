@@ -117,12 +117,12 @@ def test_what_is_printed_last_is_what_a_person_wants(few_digits, capsys):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("-e -1", "--epochs must be at least 0, got -1"),
-        ("-s 0", "--save-frequency must be at least 1, got 0"),
-        ("-lr -0.1", "--lr must be at least 0, got -0.1"),
+        ("-e -1", "-e must be at least 0, got -1"),
+        ("-s 0", "-s must be at least 1, got 0"),
+        ("-lr -0.1", "-lr must be at least 0, got -0.1"),
         ("-lr nan", "-lr takes a number, got 'nan'"),
-        ("-wd -1", "--weight-decay must be at least 0, got -1.0"),
-        ("-b 0", "batch_size must be at least 1, got 0"),
+        ("-wd -1", "-wd must be at least 0, got -1.0"),
+        ("-b 0", "-b must be at least 1, got 0"),
         ("-b 300", "256 training images do not fill one batch of 300"),
         ("-g -1", "order_seed must not be negative, got -1"),
         ("-m tiny1", "or torchvision/<name>, got 'tiny1'; did you mean tiny10?"),

@@ -70,7 +70,7 @@ def test_a_step_in_yaml_may_be_a_verb_with_its_fields(run, tmp_path):
         json.loads((folder / place / "summary.json").read_text())
         for place in ("train/one", "evaluate/two")
     )
-    assert evaluated["accuracy"] == trained["accuracy/held_out"]
+    assert evaluated["accuracy"] == pytest.approx(trained["accuracy/held_out"], abs=1e-6)
     assert (
         "frankenstein evaluate results/study/study/train/one" in (folder / "report.md").read_text()
     )
