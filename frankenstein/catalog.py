@@ -304,7 +304,7 @@ STITCHES: Mapping[str, Stitch] = {
     ),
     "matched": Stitch(
         "frankenstein.stitches.matched:Matched",
-        "one source unit for each target unit, scaled and shifted, chosen by a rule (--mask)",
+        "one source unit for each target unit, scaled and shifted, chosen by a rule",
     ),
     "orthogonal": Stitch("frankenstein.stitches.orthogonal:Orthogonal", "a rotation or reflection"),
     "affine": Stitch(

@@ -72,7 +72,7 @@ def read_sealed(path: str | Path) -> bytes:
     content, seal = whole[: -len(_seal(b""))], whole[-len(_seal(b"")) :]
     if seal != _seal(content):
         raise FileError(
-            f"{path} is damaged: its checksum does not fit its content; delete it: --resume then "
+            f"{path} is damaged: its checksum does not fit its content; delete it: ‹resume› then "
             "makes it anew"
         )
     return content

@@ -1,4 +1,5 @@
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,20 @@ def test_no_files_import_one_another_in_a_circle():
     while ends := {name for name, others in left.items() if not others & left.keys()}:
         left = {name: others for name, others in left.items() if name not in ends}
     assert not left, f"in a circle, or before one: {sorted(left)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_command_line_spells_flags(path):
+    if path.is_relative_to(ROOT / "cli"):
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    sentences = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and id(node) not in sentences:
+            flag = re.search(r"(?<![\w-])--[a-z]", text)
+            git = path.name == "provenance.py" and " " not in text
+            assert not flag or git, f"line {node.lineno} names a flag; name the field: ‹data_root›"
 
 
 def test_importing_the_package_and_the_command_line_imports_nothing_heavy():

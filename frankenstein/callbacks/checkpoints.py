@@ -48,7 +48,7 @@ class WholeCheckpoints(CheckpointIO):
         except Exception as error:  # a pickle can fail in any way
             raise FileError(
                 f"{path} holds more than tensors and plain values ({type(error).__name__}): this "
-                "is no checkpoint of frankenstein; delete it and run without --resume"
+                "is no checkpoint of frankenstein; delete it and run without ‹resume›"
             ) from None
 
     def remove_checkpoint(self, path: str | Path) -> None:

@@ -105,6 +105,6 @@ class CelebA(Photographs):
         return DataError(
             f"{self.name}: no {what} in {self._folder}; place list_attr_celeba.txt, "
             f"list_eval_partition.txt and the folder {_PIXELS} from "
-            "http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html there, or say --data-root FOLDER for "
+            "http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html there, or say ‹data_root› FOLDER for "
             "a folder that holds celeba"
         )

@@ -53,7 +53,7 @@ class CifarImages(ImageData):
             raise DataError(
                 f"{self.name}: {', '.join(missing) or 'files'} absent or damaged in {folder}, "
                 f"and no download ({' '.join(str(error).split())}); unpack {source.filename} in "
-                f"{self.data_root}, or say --data-root FOLDER for a folder that holds {folder.name}"
+                f"{self.data_root}, or say ‹data_root› FOLDER for a folder that holds {folder.name}"
             ) from None
 
 

@@ -66,7 +66,7 @@ class Folder(Photographs):
         if not names:
             raise DataError(
                 f"{self.name}: no {folder}/<class>/; put images into train/<class>/ and "
-                f"val/<class>/ (or test/<class>/) in {self.data_root}, or say --data-root FOLDER "
+                f"val/<class>/ (or test/<class>/) in {self.data_root}, or say ‹data_root› FOLDER "
                 "for a folder that has these"
             )
         return names

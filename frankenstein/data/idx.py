@@ -54,7 +54,7 @@ class IdxImages(ImageData):
             raise DataError(
                 f"{self.name}: no {', '.join(absent)} in {self._raw}, and no download "
                 f"({' '.join(str(error).split())}); place the archives there, or say "
-                f"--data-root FOLDER for a folder that holds {self.source.__name__}/raw"
+                f"‹data_root› FOLDER for a folder that holds {self.source.__name__}/raw"
             ) from None
 
     def load(self, split: str) -> tuple[Tensor, Tensor]:

@@ -76,7 +76,7 @@ def test_an_absent_list_is_named_with_what_to_do(folder, name):
         CelebA(data_root=folder.parent).setup()
     text = str(caught.value)
     assert text.startswith(f"CelebA: no {name} in {folder}; place list_attr_celeba.txt, list_eval")
-    assert text.endswith("or say --data-root FOLDER for a folder that holds celeba")
+    assert text.endswith("or say data_root FOLDER for a folder that holds celeba")
     assert "\n" not in text
 
 

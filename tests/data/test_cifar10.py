@@ -73,7 +73,7 @@ def test_absent_and_damaged_files_are_named_in_one_line(tmp_path, batches, name,
         CIFAR10(data_root=tmp_path).setup()
     text = str(caught.value)
     assert text.startswith(f"CIFAR-10: {name} absent or damaged in {batches}, and no download (")
-    assert text.endswith("or say --data-root FOLDER for a folder that holds cifar-10-batches-py")
+    assert text.endswith("or say data_root FOLDER for a folder that holds cifar-10-batches-py")
     assert "\n" not in text
 
 

@@ -142,7 +142,7 @@ def test_an_absent_folder_is_named_with_what_to_do(tmp_path):
     assert text.startswith(
         f"image folder: no {tmp_path / 'nowhere' / 'train'}/<class>/; put images into"
     )
-    assert text.endswith("or say --data-root FOLDER for a folder that has these")
+    assert text.endswith("or say data_root FOLDER for a folder that has these")
     assert "\n" not in text
 
 

@@ -94,7 +94,7 @@ def test_absent_archives_are_named_in_one_line(tmp_path, raw):
         Fashion(data_root=tmp_path).setup()
     text = str(caught.value)
     assert text.startswith(f"Fashion-MNIST: no t10k-labels-idx1-ubyte.gz in {raw}, and no download")
-    assert text.endswith("or say --data-root FOLDER for a folder that holds FashionMNIST/raw")
+    assert text.endswith("or say data_root FOLDER for a folder that holds FashionMNIST/raw")
     assert "\n" not in text
     with pytest.raises(DataError, match=r"MNIST: no train-images.*, train-labels.*MNIST/raw"):
         MNIST(data_root=tmp_path / "elsewhere").setup()
