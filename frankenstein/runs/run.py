@@ -152,7 +152,8 @@ no/such/run/run.json; give results/<verb>/<run>
         """
         path = Path(folder)
         record, numbers = (read_record(path, name) for name in ("run.json", "summary.json"))
-        if not {"verb", "options", "cards"} <= set(record):
+        kinds = {"verb": str, "options": dict, "cards": dict}
+        if not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
             raise UserError(
                 f"{folder} was written by another version of frankenstein; run it again"
             )
@@ -162,7 +163,7 @@ no/such/run/run.json; give results/<verb>/<run>
             record["cards"],
             {key: value for key, value in record.items() if key not in _WRITTEN},
             {key: math.nan if value is None else value for key, value in numbers.items()},
-            warnings=record["warnings"],
+            warnings=record.get("warnings", []),
         )
 
     def network(self, role: str) -> Network:
@@ -225,6 +226,9 @@ def read_record(folder: Path, name: str) -> dict[str, Any]:
         hint = f"name the runs inside: {folder}/*" if inside else "give results/<verb>/<run>"
         raise UserError(f"{folder} is no folder of a run: there is no {file}; {hint}")
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        record = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
-        raise UserError(f"{file} is damaged: it is not JSON; run again") from None
+        record = None
+    if not isinstance(record, dict):
+        raise UserError(f"{file} is damaged: it is no JSON object; run again")
+    return record

@@ -79,7 +79,10 @@ def test_a_network_that_has_changed_since_is_refused(begun, saved, tmp_path):
 @pytest.mark.parametrize(
     ("file", "text", "expected"),
     [
-        ("run.json", "{", "run.json is damaged: it is not JSON; run again"),
+        ("run.json", "{", "run.json is damaged: it is no JSON object; run again"),
+        ("run.json", "[]", "run.json is damaged: it is no JSON object; run again"),
+        ("summary.json", "[0.5]", "summary.json is damaged: it is no JSON object; run again"),
+        ("run.json", '{"verb": "train", "options": [], "cards": {}}', "was written by another"),
         ("run.json", "{}", "was written by another version of frankenstein"),
         ("summary.json", None, "is no folder of a run: there is no "),
     ],

@@ -233,7 +233,7 @@ def test_a_sweep_over_a_number_is_a_curve_over_it(finished):
         ("results/stitch", "there is no results/stitch/run.json; name the runs inside: results/st"),
         ("results/stitch/b.partial", "b.partial is not finished; go on with it by --resume"),
         ("results/stitch/old", "old was written by another version of frankenstein; run it again"),
-        ("results/stitch/torn", "torn/summary.json is damaged: it is not JSON; run again"),
+        ("results/stitch/torn", "torn/summary.json is damaged: it is no JSON object; run again"),
         ("results/report/r", "results/report/r is a report itself; name the runs that it joins"),
         ("results/stitch/a --scores accuracy/aftre", "'accuracy/aftre'; did you mean accuracy/a"),
         ("results/stitch/a --scores xyz*", "no run has a score 'xyz*'; summary.json of a run li"),
