@@ -141,7 +141,7 @@ def _solve(
 
 def _say(joint: Joint, *images: int) -> None:
     """Tell what is done to the source, and what very many units cost."""
-    for line in (joint.said, cost_of(joint, *images)):
+    for line in (joint.how_laid, cost_of(joint, *images)):
         if line:
             Console().out(line, highlight=False)
 

@@ -18,7 +18,7 @@ class Joint(NamedTuple):
     align: nn.Module  # without parameters: lays the source like the target
     source: Layout  # the sender's representation, as it leaves its front
     target: Layout
-    said: str | None  # what align does, None if nothing
+    how_laid: str | None  # what align does, None if nothing
 
 
 def join(
@@ -31,8 +31,8 @@ def join(
     """Cut two networks that see the same images, ready for a stitch.
 
     Maps whose channels come last are turned to channels-first, tokens whose units come first to
-    units last; with `flatten` every place of a
-    unit counts as a unit of its own, and both representations are vectors.
+    units last; with `flatten` every place of a unit counts as a unit of its own, and both
+    representations are vectors.
 
     Raises:
         LayerError: for a layer after which a network cannot be cut.
@@ -40,8 +40,8 @@ def join(
     """
     front, source = _laid(sender, sender_layer, flatten)
     end, target = _laid(receiver, receiver_layer, flatten)
-    align, said = alignment(source, target)
-    return Joint(front, end, align, source, target, said)
+    align, how_laid = alignment(source, target)
+    return Joint(front, end, align, source, target, how_laid)
 
 
 def _laid(network: nn.Module, layer: str, flatten: bool) -> tuple[Cut, Layout]:

@@ -103,8 +103,8 @@ def alignment(source: Layout, target: Layout) -> tuple[nn.Module, str | None]:
             f"the source is a vector and the target has places {target.grid}; "
             "cut the receiver where it has a vector, too"
         )
-    said = f"the source, {_said(source)}, is laid like the target, {_said(target)}"
-    return _Align(source, target), said
+    how_laid = f"the source, {_in_words(source)}, is laid like the target, {_in_words(target)}"
+    return _Align(source, target), how_laid
 
 
 def _resized(
@@ -176,7 +176,7 @@ def _patches(tokens: int) -> tuple[tuple[int, int], int]:
     return (1, tokens), 0
 
 
-def _said(layout: Layout) -> str:
+def _in_words(layout: Layout) -> str:
     if layout.kind == "vector":
         return "a vector"
     return f"{'a map' if layout.kind == 'map' else 'tokens'} of {layout.places}"

@@ -74,9 +74,9 @@ def images():
 def test_networks_of_different_kinds_are_grafted_through_a_solved_stitch(name, networks, images):
     sender, sender_layer, receiver, receiver_layer, said = JOINTS[name]
     joint = join(networks[sender], networks[receiver], sender_layer, receiver_layer)
-    assert (joint.said is None) == (said is None)
+    assert (joint.how_laid is None) == (said is None)
     if said:
-        assert re.search(said, joint.said)
+        assert re.search(said, joint.how_laid)
     front = nn.Sequential(joint.sender.front, joint.align)
     moments = matching_moments(front, joint.receiver.front, [(images, None)])
     stitch = Affine(joint.source.units, joint.target.units).solve(moments)
@@ -115,7 +115,7 @@ def test_a_network_joined_to_itself_at_any_layer_has_its_own_logits(
     layers = list(cut_points(network))
     for layer in layers[:: 1 + len(layers) // 5]:
         joint = join(network, network, layer, layer, flatten)
-        assert joint.said is None
+        assert joint.how_laid is None
         assert joint.source == joint.target
         found = joint.receiver.end(joint.align(joint.sender.front(images)))
         if flatten:  # numbers that lie in another order in memory are summed in another order
@@ -146,7 +146,7 @@ def test_flattened_networks_are_joined_place_by_place_and_not_resized(networks, 
     joint = join(networks["conv"], networks["vit"], "2", VIT, flatten=True)
     assert joint.source.units == 5 * 15 * 15
     assert joint.target.units == 17 * 16
-    assert joint.said is None
+    assert joint.how_laid is None
     stitch = Affine(joint.source.units, joint.target.units)
     task = Stitching(networks["conv"], networks["vit"], "2", VIT, stitch, flatten=True)
     assert task(images).shape == (12, 10)
