@@ -103,6 +103,8 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         FileError: if it is absent, not such a file, or its checksum does not fit its content.
     """
     path = Path(path)
+    if path.is_dir():
+        raise FileError(f"{path} is a folder, and a file is wanted; name one inside it")
     if not path.is_file():
         raise FileError(f"no file {path}; is the path right, and are you in the right folder?")
     try:

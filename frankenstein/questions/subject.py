@@ -59,6 +59,16 @@ class Subject:
             UserError: if there are fewer than two networks, or two of one role.
             ShapeError: if they are made for different images.
         """
+        if examples < 2:
+            raise UserError(f"a subject has 2 examples or more, got {examples}")
+        if pairs is not None and not all(
+            isinstance(pair, tuple) and len(pair) == 2 for pair in pairs
+        ):
+            raise UserError(
+                f"pairs are (layer of the sender, layer of the receiver), got {pairs!r}"
+            )
+        if pairs is not None and not pairs:
+            raise UserError("no pair of layers is named; None is all that both networks have")
         self.device, self.seed = torch.device(device), seed
         self.examples, self.quiet = examples, quiet
         self.networks = tuple(network.to(self.device) for network in _with_roles(networks))

@@ -12,6 +12,8 @@ from frankenstein.errors import PlanError
 from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import option
 
+PARTIAL = ".partial"  # ends the name of a run's folder until the run is whole
+
 NetworkName = Annotated[str, tuple(ARCHITECTURES)]
 DatasetName = Annotated[str, tuple(DATASETS)]
 StitchName = Annotated[str, tuple(STITCHES)]
@@ -37,8 +39,14 @@ class RunFields(Plan):
     def __post_init__(self) -> None:
         super().__post_init__()
         name = self.run_name
-        if name is not None and (not name.strip(".") or set(name) & set("/\\")):
+        if name is None:
+            return
+        if not name.strip(" .") or not name.isprintable() or set(name) & set("/\\"):
             raise PlanError(f"‹run_name› is that of one folder in ‹out_dir›, got {name!r}")
+        if name.endswith(PARTIAL):
+            raise PlanError(
+                f"‹run_name› ends in {PARTIAL} only while a run is under way, got {name!r}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,13 @@ import yaml
 
 from frankenstein.errors import AlreadyDone, UserError
 from frankenstein.files import UNFINISHED, write_whole
+from frankenstein.runs.fields import PARTIAL
 from frankenstein.runs.plan import Plan, dump
 from frankenstein.runs.schema import options_of
 
 SHARED = "FRANKENSTEIN_RUN_FOLDER"  # the variable that tells further processes where a run lies
 _SPARE = 10_000_000  # bytes for reports, events and tables
 
-PARTIAL = ".partial"
 ORIGIN = "origin.json"
 
 
@@ -166,7 +166,9 @@ def unlock(lock: int) -> None:
 
 def _candidates(parent: Path, name: str, suffix: str = PARTIAL) -> Iterator[Path]:
     form = re.compile(re.escape(name) + r"(-\d+)?" + re.escape(suffix))
-    found = [path for path in parent.glob(f"*{suffix}") if form.fullmatch(path.name)]
+    found = [
+        path for path in parent.glob(f"*{suffix}") if form.fullmatch(path.name) and path.is_dir()
+    ]
     yield from sorted(found, key=lambda path: (len(path.name), path.name))
 
 
@@ -179,9 +181,17 @@ def _difference(path: Path, record: Path, plan: Plan, origin: Mapping[str, str])
         return None  # it was killed before it wrote anything
     except ValueError:  # of JSON, or of text
         return f"a damaged {record.name}"
+    if not isinstance(before_of, dict):
+        return f"a damaged {record.name}"
     if "cards" in before_of:  # of a finished run
         before_of = {role: card["sha256"] for role, card in before_of["cards"].items()}
-    before: dict[str, Any] = {**(yaml.safe_load(written) or {}), **before_of}
+    try:
+        values = yaml.safe_load(written)
+    except (yaml.YAMLError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        return "a damaged config.yaml"
+    before: dict[str, Any] = {**values, **before_of}
     now: dict[str, Any] = {**plan.values(), **origin}
     idle = {name for name, one in options_of(type(plan)).items() if one.changes == "nothing"}
     for key in (before.keys() | now.keys()) - idle:

@@ -12,7 +12,7 @@ import yaml
 
 from frankenstein.catalog import VERBS
 from frankenstein.errors import PlanError, UserError, did_you_mean
-from frankenstein.runs.schema import checked, options_of, read_words
+from frankenstein.runs.schema import REQUIRED, checked, options_of, read_words
 
 if TYPE_CHECKING:
     from frankenstein.runs.run import Run
@@ -107,6 +107,12 @@ def plan_of(verb: str, values: dict[str, Any]) -> Plan:
     kind = VERBS[verb].target
     if unknown := [name for name in values if name not in options_of(kind)]:
         raise UserError(f"another version of frankenstein wrote it: {verb} has no {unknown[0]}")
+    if missing := [
+        name
+        for name, one in options_of(kind).items()
+        if one.default is REQUIRED and name not in values
+    ]:
+        raise UserError(f"another version of frankenstein wrote it: {missing[0]} is missing")
     return kind(**values)
 
 
@@ -128,6 +134,8 @@ def read_values(kind: type[Plan], path: str | Path) -> dict[str, Any]:
         raise PlanError(
             f"‹config› {path} is not YAML{where}: {getattr(error, 'problem', error)}"
         ) from None
+    except RecursionError:
+        raise PlanError(f"‹config› {path} is nested too deeply") from None
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -19,10 +19,9 @@ from frankenstein.errors import Interrupted, UserError
 from frankenstein.files import cannot_write, write_whole
 from frankenstein.networks.network import Network, open_network
 from frankenstein.report.labelled import LabelledMatrix
-from frankenstein.runs.fields import RunFields
+from frankenstein.runs.fields import PARTIAL, RunFields
 from frankenstein.runs.folder import (
     ORIGIN,
-    PARTIAL,
     SHARED,
     check_launcher,
     check_room,
@@ -151,19 +150,14 @@ class Run:
 no/such/run/run.json; give results/<verb>/<run>
         """
         path = Path(folder)
-        record, numbers = (read_record(path, name) for name in ("run.json", "summary.json"))
-        kinds = {"verb": str, "options": dict, "cards": dict}
-        if not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
-            raise UserError(
-                f"{folder} was written by another version of frankenstein; run it again"
-            )
+        record, numbers = read_records(path)
         return cls(
             path,
             plan_of(record["verb"], record["options"]),
             record["cards"],
             {key: value for key, value in record.items() if key not in _WRITTEN},
             {key: math.nan if value is None else value for key, value in numbers.items()},
-            warnings=record.get("warnings", []),
+            warnings=record["warnings"],
         )
 
     def network(self, role: str) -> Network:
@@ -214,7 +208,24 @@ no/such/run/run.json; give results/<verb>/<run>
         remove(self.folder / ORIGIN)
 
 
-def read_record(folder: Path, name: str) -> dict[str, Any]:
+def read_records(folder: Path) -> tuple[dict[str, Any], dict[str, float | None]]:
+    """What `run.json` and `summary.json` of a finished run hold.
+
+    Raises:
+        UserError: if they are not there, damaged, or of another version of the program.
+    """
+    record, numbers = (_read_record(folder, name) for name in ("run.json", "summary.json"))
+    record.setdefault("warnings", [])
+    kinds = {"verb": str, "options": dict, "cards": dict, "warnings": list}
+    if not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
+        raise UserError(f"{folder} was written by another version of frankenstein; run it again")
+    for name, value in numbers.items():
+        if not isinstance(value, int | float | None):
+            raise UserError(f"{folder / 'summary.json'} is damaged: {name} is no number; run again")
+    return record, numbers
+
+
+def _read_record(folder: Path, name: str) -> dict[str, Any]:
     """One of the JSON files of a finished run.
 
     Raises:

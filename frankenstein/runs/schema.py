@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache, reduce
+from numbers import Number
 from operator import or_
 from pathlib import PurePath
 from types import MappingProxyType, NoneType, UnionType
@@ -20,7 +21,10 @@ from frankenstein.errors import PlanError, did_you_mean
 REQUIRED = MISSING
 
 
+_MOST = 2**63  # what torch takes for a seed
+
 _WORDS = {
+    Any: "values",
     int: "a whole number",
     float: "a number",
     str: "text",
@@ -148,7 +152,12 @@ def checked(option: Option, value: Any, name: str | None = None) -> Any:
         names = choices(option.hint)
         words = [str(word) for word in (value if isinstance(value, list) else [value])]
         near = next((did_you_mean(word, names) for word in words if word not in names), "")
-        raise PlanError(f"{name} takes {wanted(option.hint)}, got {_shown(value)}{near}")
+        listed = isinstance(value, list)
+        kind = "a list of " if option.is_list and not listed else ""
+        shown = f"[{_shown(value)}]" if listed and not option.is_list else _shown(value)
+        raise PlanError(f"{name} takes {kind}{wanted(option.hint)}, got {shown}{near}")
+    if type(value) is int and not -_MOST <= value < _MOST:
+        raise PlanError(f"{name} must be a number of 64 bits, got {value}")
     if option.least is not None and value is not None and not value >= option.least:
         raise PlanError(f"{name} must be at least {option.least}, got {value}")
     return value
@@ -212,6 +221,8 @@ def _fits(hint: Any, value: Any) -> bool:
 def _plain(value: Any) -> Any:
     if isinstance(value, PurePath):
         return str(value)
+    if isinstance(value, Number) and hasattr(value, "item"):
+        return value.item()  # of NumPy
     return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -138,6 +138,9 @@ class ComparePlan(
         for word in self.measures:
             if word not in WORDS:
                 raise PlanError(f"{word!r} is no measure{did_you_mean(word, WORDS)}")
+        for name in ("sender_layer", "receiver_layer"):
+            if (words := getattr(self, name)) is not None and not _split(words):
+                raise PlanError(f"‹{name}› names no layer, got {words!r}")
         if 0 < self.bootstrap < _LEAST_DRAWS:
             raise PlanError(
                 f"‹bootstrap› must be at least {_LEAST_DRAWS} for the ends of 95 %, or 0 for none, "

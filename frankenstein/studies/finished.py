@@ -11,8 +11,8 @@ from typing import Any
 from frankenstein.catalog import VERBS
 from frankenstein.errors import UserError
 from frankenstein.intervals import mean_and_margin
-from frankenstein.runs.folder import PARTIAL
-from frankenstein.runs.run import read_record
+from frankenstein.runs.fields import PARTIAL
+from frankenstein.runs.run import read_records
 from frankenstein.runs.schema import options_of
 
 _NETWORKS = ("sender", "receiver", "subject")  # fields of plans that name a network
@@ -164,9 +164,7 @@ def groups(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
 
 
 def _read(folder: Path) -> FinishedRun:
-    record, scores = (read_record(folder, name) for name in ("run.json", "summary.json"))
-    if not {"verb", "options", "cards"} <= set(record):
-        raise UserError(f"{folder} was written by another version of frankenstein; run it again")
+    record, scores = read_records(folder)
     if record["verb"] == "report":
         raise UserError(f"{folder} is a report itself; name the runs that it joins")
     return FinishedRun(folder, record, scores)

@@ -83,17 +83,21 @@ def _values(step: Mapping[str, Any], folder: str) -> tuple[str, dict[str, Any]]:
     Raises:
         PlanError: if the verb makes no runs, has no such field, or the step names a folder.
     """
+    if len(step) > 1:
+        raise PlanError(f"a step has one verb, got {', '.join(map(str, step))}")
     verb = str(next(iter(step), ""))
     known = [name for name, row in VERBS.items() if row.is_step]
-    if len(step) != 1 or verb not in known:
+    if verb not in known:
         near = did_you_mean(verb, known)
         raise PlanError(
             f"step {verb!r} is no verb that makes runs; known: {', '.join(known)}{near}"
         )
     options, given = options_of(VERBS[verb].target), step[verb] or {}
+    if not isinstance(given, Mapping):
+        raise PlanError(f"step {verb} takes {{field: value}}, got {given!r}")
     for name in given:
         if name not in options:
-            raise PlanError(f"step {verb} has no field {name}{did_you_mean(name, options)}")
+            raise PlanError(f"step {verb} has no field {name}{did_you_mean(str(name), options)}")
     if "out_dir" in given:
         raise PlanError(f"step {verb} writes into the study's folder; leave out_dir out")
     return verb, {

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import ClassVar, Literal
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -87,19 +88,20 @@ def fail(plan, command):
 @pytest.fixture(autouse=True)
 def _verbs(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    for verb in [*VERBS]:
-        if verb != "layers":
-            monkeypatch.delitem(VERBS, verb)
-    layers = VERBS.pop("layers")  # the last
+    shipped = dict(VERBS)
+    VERBS.clear()
     rows = {"join": ("Join two networks.", JOIN), "fail": ("Fail in a given way.", Words("", ""))}
     for verb, (about, words) in rows.items():
         row = Verb(f"{__name__}:{verb.title()}Plan", about, runs=f"{__name__}:{verb}")
-        monkeypatch.setitem(VERBS, verb, row)
+        VERBS[verb] = row
         words = words if verb == "join" else Words("", "", positionals=("kind",))
         module = SimpleNamespace(WORDS=words)
         monkeypatch.setitem(sys.modules, f"frankenstein.cli.verbs.{verb}", module)
-    VERBS["layers"] = layers
+    VERBS["layers"] = shipped["layers"]
     ran.clear()
+    yield
+    VERBS.clear()  # a table has an order, which putting rows back one by one would change
+    VERBS.update(shipped)
 
 
 @pytest.fixture
@@ -191,7 +193,7 @@ words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]))
             "sender": words,
             "note": words | st.sampled_from(["null", "1", "yes", "~", "[]", "1e3"]) | st.none(),
             "dataset": st.sampled_from(["digits", None]),
-            "epochs": st.integers(),
+            "epochs": st.integers(-(2**63), 2**63 - 1),
             "lr": st.floats(allow_nan=False),
             "out_dir": st.sampled_from(["a b", "1", "null", "é"]),
             "measures": st.lists(st.sampled_from(["mean_cca", "r_squared"])),
@@ -259,7 +261,7 @@ def test_a_mistake_on_the_command_line_is_one_line_and_code_2(capsys, line, expe
         ("sender: 3", "sender in FILE takes text, got 3; see"),
         ("resume: 'yes'", "resume in FILE takes true or false, got 'yes'; see"),
         ("model: lenett", "or torchvision/<name>, got 'lenett'; did you mean lenet?"),
-        ("measures: mean_cca", "measures in FILE takes one or more of linear_cka"),
+        ("measures: mean_cca", "measures in FILE takes a list of one or more of linear_cka"),
         ("[1, 2]", "--config FILE must be lines of `name: value`, got a list; see"),
         ("just words", "--config FILE must be lines of `name: value`, got a str; see"),
         ("a: [1\nb: 2", "--config FILE is not YAML at line 2: "),
@@ -359,13 +361,20 @@ def test_a_contradiction_names_fields_as_they_are_typed(capsys):
         ({"epochs": "3"}, "^epochs takes a whole number, got '3'$"),
         ({"epochs": True}, "^epochs takes a whole number, got True$"),
         ({"model": "lenett"}, "^model takes tiny10.*; did you mean lenet"),
-        ({"measures": "mean_cca"}, "^measures takes one or more of linear_cka"),
+        ({"measures": "mean_cca"}, "^measures takes a list of one or more of linear_cka"),
+        ({"note": ["x"]}, r"^note takes text, got \['x'\]$"),
+        ({"epochs": 2**63}, "^epochs must be a number of 64 bits, got 9223372036854775808$"),
         ({"rank": 0, "note": ""}, "^rank must be at least 1, got 0$"),
     ],
 )
 def test_a_plan_in_python_refuses_what_a_field_is_not(fields, expected):
     with pytest.raises(PlanError, match=expected):
         JoinPlan(sender="a", receiver="b", **fields)
+
+
+def test_a_plan_takes_numbers_of_numpy():
+    plan = JoinPlan(sender="a", receiver="b", epochs=np.int64(3), lr=np.float32(0.5))
+    assert (type(plan.epochs), type(plan.lr), plan.lr) == (int, float, 0.5)
 
 
 def test_layers_prints_the_cut_points_of_a_network_in_order_with_their_shapes(capsys):

@@ -150,14 +150,15 @@ def test_every_network_of_many_strange_names_has_numbers_of_its_own(saved, nasty
 
 
 def test_pairs_whose_names_are_alike_have_numbers_of_their_own(saved):
-    roles = ["a-b", "c", "a", "b-c"]
+    roles = ["a-b", "c", "a", "b-c", "c-2"]  # one pair's own name is another's with a number
     networks = [open_network(saved("mlp", seed)) for seed in range(2)]
     networks += [open_network(saved("mlp", seed + 2), role) for seed, role in enumerate(roles)]
     answer = Weights().ask(Subject(networks))
     names = answer.pair_names
     assert names["a-b", "c"] == "a-b-c"
-    assert names["a", "b-c"] == "a-b-c-2"
-    assert len({*names.values()}) == len(names) == 15
+    assert names["a-b", "c-2"] == "a-b-c-2"
+    assert names["a", "b-c"] == "a-b-c-3"
+    assert len({*names.values()}) == len(names) == 21
 
 
 def test_a_subject_needs_two_networks_of_roles_of_their_own(pair, saved):
@@ -166,6 +167,11 @@ def test_a_subject_needs_two_networks_of_roles_of_their_own(pair, saved):
     for role in ("sender", "untrained"):
         with pytest.raises(UserError, match=f"roles of their own, got '{role}' again"):
             Subject([*pair, open_network(saved("lenet", 2), role)])
+    with pytest.raises(UserError, match="a subject has 2 examples or more, got 0"):
+        Subject(pair, examples=0)
+    for pairs in ([], "relu3", ["relu3"]):
+        with pytest.raises(UserError, match="pair"):
+            Subject(pair, pairs=pairs)
     with pytest.raises(ShapeError, match="sees images of shape"):
         Subject([pair[0], open_network(saved("mlp"))])
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from frankenstein.errors import AlreadyDone, UserError
+from frankenstein.errors import AlreadyDone, PlanError, UserError
 from frankenstein.networks.network import networks_name, open_network, roles_of, short_name
 from frankenstein.runs.folder import claim_folder
 from frankenstein.runs.run import CHECKPOINT, Run
@@ -213,6 +213,28 @@ def test_runs_are_named_after_the_files_of_networks_or_their_folders():
 def test_further_networks_have_roles_of_their_own():
     files = ["sender.pt", "a/x.pt", "b/x.pt", "untrained_receiver.safetensors", "x-2.pt"]
     assert roles_of(files) == ["sender-2", "x", "x-2", "untrained_receiver-2", "x-2-2"]
+    assert roles_of(["most_frequent.pt"]) == ["most_frequent-2"]  # a key of the accuracies
+
+
+@pytest.mark.parametrize("name", ["a.partial", "two\nlines", "  ", "..", "a/b"])
+def test_a_name_that_is_none_of_a_folder_is_refused(name):
+    with pytest.raises(PlanError, match=r"^run_name "):
+        TrainPlan(dataset="digits", run_name=name)
+
+
+@pytest.mark.parametrize("name", ["origin.json", "config.yaml"])
+def test_a_damaged_record_of_an_unfinished_run_is_named(tmp_path, begun, name):
+    interrupted(begun)
+    (tmp_path / "train" / "a.partial" / name).write_text("[]")
+    with pytest.raises(UserError, match=f"has a damaged {name}"), begun(resume=True):
+        pass
+
+
+def test_a_file_that_is_called_like_an_unfinished_run_is_none(begun, tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.partial").touch()
+    with pytest.raises(UserError, match="nothing to resume"), begun(resume=True):
+        pass
 
 
 def test_a_name_says_networks_and_data_each_once(saved, tmp_path):
@@ -227,3 +249,21 @@ def test_a_name_says_networks_and_data_each_once(saved, tmp_path):
     trained.parent.mkdir()
     shutil.copy(one.source, trained)
     assert networks_name([open_network(str(trained))], "digits") == "lenet-in0-gn0-digits"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("run.json", "null", "run.json is damaged"),
+        ("run.json", '{"verb": ["x"], "options": {}, "cards": {}}', "another version"),
+        ("run.json", '{"verb": "train", "options": {}, "cards": []}', "another version"),
+        ("run.json", '{"verb": "stitch", "options": {}, "cards": {}}', "sender is missing"),
+        ("summary.json", '{"accuracy": "x"}', "summary.json is damaged: accuracy is no number"),
+    ],
+)
+def test_records_of_other_kinds_are_refused(begun, file, text, expected):
+    with begun() as run:
+        pass
+    (run.folder / file).write_text(text)
+    with pytest.raises(UserError, match=expected):
+        Run.read(run.folder)

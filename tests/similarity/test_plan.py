@@ -24,6 +24,7 @@ def test_a_plan_is_made_without_torch():
     ("fields", "told"),
     [
         ({"measures": ["unbised_cka"]}, "'unbised_cka' is no measure; did you mean unbiased_cka"),
+        ({"sender_layer": ","}, "sender_layer names no layer, got ','"),
         ({"bootstrap": 20}, "bootstrap must be at least 39 for the ends of 95 %, or 0 for none"),
         ({"keep": 7}, "keep must be at least 8, got 7"),
         ({"block": 3}, "block must be at least 4, got 3"),

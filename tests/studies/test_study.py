@@ -80,6 +80,10 @@ def test_a_step_in_yaml_may_be_a_verb_with_its_fields(run, tmp_path):
     ("step", "expected"),
     [
         ("{trian: {}}", "step 'trian' is no verb that makes runs; known: train, stitch,"),
+        ("{train: 3}", "step train takes {field: value}, got 3"),
+        ("{train: hello}", "step train takes {field: value}, got 'hello'"),
+        ("{train: {3: 4}}", "step train has no field 3"),
+        ("{train: {}, stitch: {}}", "a step has one verb, got train, stitch"),
         ("{train: {epoch: 1}}", "step train has no field epoch; did you mean epochs?"),
         ("{train: {epochs: many}}", "epochs of step train takes a whole number, got 'many'"),
         ("{train: {out_dir: here}}", "step train writes into the study's folder; leave out_dir"),

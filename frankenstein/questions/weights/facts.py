@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 
 import numpy as np
 import torch
@@ -194,8 +195,10 @@ class WeightsAnswer:
     def pair_names(self) -> Mapping[tuple[str, str], str]:
         """What numbers and tables call two networks; each pair has a name of its own."""
         names: dict[tuple[str, str], str] = {}
-        for two in self.distances:
-            name = "-".join(two)  # roles may have dashes, too
-            taken = sum(name == "-".join(other) for other in names)
-            names[two] = f"{name}-{taken + 1}" if taken else name
+        plain = ["-".join(two) for two in self.distances]  # roles may have dashes, too
+        for two, name in zip(self.distances, plain, strict=True):
+            free = name not in names.values()
+            others = (f"{name}-{number}" for number in count(2))
+            taken = {*names.values(), *plain}
+            names[two] = name if free else next(one for one in others if one not in taken)
         return names
