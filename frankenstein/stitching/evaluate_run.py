@@ -51,7 +51,7 @@ def _check_run(folder: Path) -> None:
 def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
     device = device_of(plan.accelerator)
     check_model(plan.model, file)
-    network = open_network(file, "network", plan.model).to(device)
+    network = open_network(file, model=plan.model).to(device)
     dataset = plan.dataset or network.dataset
     data = _data(plan, network, dataset, plan.data_root)
     name = plan.run_name or networks_name([network], dataset)

@@ -65,6 +65,7 @@ def test_a_network_of_chance_has_the_loss_of_chance(run, saved, tmp_path):
     assert "2.303" in (folder / "report.md").read_text()
     record = json.loads((folder / "run.json").read_text())
     assert record["network"] == network_sha256(network)
+    assert [*record["cards"]] == ["subject"]  # the plan's field, by which reports find its seeds
     assert (record["dataset"], record["examples"]) == ("digits", 60)
 
 
