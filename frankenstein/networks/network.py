@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from frankenstein import zoo
 from frankenstein.data import Preprocessing, preprocessing_of
+from frankenstein.networks.statistics import count_statistics
 from frankenstein.zoo import Card, network_sha256, open_saved, untrained
 
 RESERVED = (
@@ -55,11 +56,16 @@ class Network:
         self.module.to(device)
         return self
 
-    def untrained(self, seed: int) -> "Network":
-        """A network of the same kind with the random weights of a seed: its control."""
+    def untrained(self, seed: int, images: Tensor) -> "Network":
+        """A network of the same kind with the random weights of a seed: its control.
+
+        It has learned nothing, but BatchNorm's statistics are counted on `images`, of
+        `counting_images`: with those it starts from, signals die out from layer to layer.
+        """
+        module = untrained(self.card, seed).requires_grad_(False).to(images.device)
         return replace(
             self,
-            module=untrained(self.card, seed).requires_grad_(False).eval(),
+            module=count_statistics(module, images),
             role=f"untrained_{self.role}",
             control_of=self.role,
         )

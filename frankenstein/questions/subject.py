@@ -16,6 +16,7 @@ from frankenstein.errors import UserError
 from frankenstein.memory import free_memory
 from frankenstein.networks.data import check_same_images, data_for, open_pair
 from frankenstein.networks.network import RESERVED, Network, open_network, roles_of
+from frankenstein.networks.statistics import counting_images
 from frankenstein.questions.question import AnyQuestion, Watcher
 from frankenstein.questions.sample import Sample, read_sample, sample_bytes
 from frankenstein.report.progress import progress
@@ -26,7 +27,7 @@ from frankenstein.surgery.read import Reader
 Pair = tuple[str, str]  # the sender's layer, the receiver's layer
 
 PARTS = {"train": "training", "val": "held-out"}  # what tables and texts call them
-_SEEDS = (1_000_003, 1_000_004)  # of untrained networks: nobody trains these
+SEEDS = (1_000_003, 1_000_004)  # of untrained networks: nobody trains these
 
 
 class Subject:
@@ -95,8 +96,8 @@ class Subject:
     def untrained(self) -> tuple[Network, Network]:
         """Networks of the sender's and the receiver's kinds that have learned nothing."""
         one, other = (
-            network.untrained(seed).to(self.device)
-            for network, seed in zip(self.networks, _SEEDS, strict=False)
+            network.untrained(seed, counting_images(self.data, network.module))
+            for network, seed in zip(self.networks, SEEDS, strict=False)
         )
         return one, other
 

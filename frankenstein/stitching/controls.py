@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.data import ImageData
+from frankenstein.networks.statistics import counting_images
 from frankenstein.report.progress import progress
 from frankenstein.shapes import per_location
 from frankenstein.stitches import Affine, Identity, Stitch
@@ -59,7 +60,8 @@ def controls_for(
     where `ps_inv` or `before` is that.
     """
     known = plan.family_name == "affine" or plan.init == "ps_inv"
-    untrained = pair.sender.untrained(CONTROL_SEED).to(device)
+    images = counting_images(data, pair.sender.module)
+    untrained = pair.sender.untrained(CONTROL_SEED, images)
     joint = join(untrained.module, pair.receiver.module, *plan.layers, plan.flatten)
     wanted = solved_on(joint.source.units, joint.target.units)
     return solve_controls(

@@ -1,9 +1,10 @@
 """Loss and accuracy along the straight line between the weights of two networks."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from statistics import stdev
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,8 @@ class MergeAnswer:
     merged: Network  # that network
     movable: int  # sets of units whose order can change
     examples: Mapping[str, int]  # images of "train" and "val"
+    counted: int  # training images that statistics are counted on
+    other_starts: Sequence[Scores]  # halfway, matched by weights from other starts than the best
 
     @cached_property
     def halfway(self) -> Mapping[str, Scores]:
@@ -88,4 +91,7 @@ class MergeAnswer:
         scores = {**self.parents, **{f"merged_{way}": one for way, one in self.halfway.items()}}
         for name, score in scores.items():
             numbers |= {f"{what}/{name}": score[what] for what in ("accuracy", "loss")}
+        for what in ("accuracy", "loss"):
+            values = [score[what] for score in (self.halfway["by_weights"], *self.other_starts)]
+            numbers[f"{what}_spread/merged_by_weights"] = stdev(values)
         return numbers

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from frankenstein.accumulators.moments import Moments
+from frankenstein.networks.statistics import count_statistics, keeps_statistics
 from frankenstein.questions.merging.unit_orders import layers_moments, same_architecture
 from frankenstein.surgery import find_streams
 
@@ -43,22 +44,21 @@ def renormalize(
     merged: nn.Module,
     moments: Mapping[str, Moments],  # of `parent_moments`
     share: float,
-    batches: Batches,
-    device: torch.device | str = "cpu",
+    images: Tensor,  # (N, ...), on its device
 ) -> nn.Module:
     """The merged network with activations as large as those of the two that it is made of.
 
     The mean of two weights that agree in part is smaller than either, and what it makes dies out
     from layer to layer. Where there is BatchNorm its statistics are counted anew; where there is
     none, every layer is scaled and shifted so that each of its units has the mean and the standard
-    deviation between those in the two networks. One pass over training images either way. `merged`
-    itself changes.
+    deviation between those in the two networks. One pass over training images either way, the same
+    ones as of `parent_moments`: then a network merged with itself is itself. `merged` changes.
 
     Source: Jordan et al. 2022 (REPAIR), https://arxiv.org/abs/2211.08403.
     """
-    if _normalizes(merged):
-        return reestimate(merged, batches, device)
-    return _repair(merged, moments, share, batches, device)
+    if keeps_statistics(merged):
+        return count_statistics(merged, images)
+    return _repair(merged, moments, share, images)
 
 
 @torch.no_grad()
@@ -69,7 +69,7 @@ def parent_moments(
 
     Moments of every layer whose units can be reordered, in one pass over training images.
     """
-    if _normalizes(one):
+    if keeps_statistics(one):
         return {}
     streams = find_streams(one)
     hidden = [
@@ -81,55 +81,25 @@ def parent_moments(
 
 
 @torch.no_grad()
-def reestimate(
-    network: nn.Module, batches: Batches, device: torch.device | str = "cpu"
-) -> nn.Module:
-    """Count the statistics of every BatchNorm anew, in one pass; the network itself changes.
-
-    As in training each batch is normalised by its own statistics, and what is kept is the mean over
-    batches of their means and variances. Everything else stays in evaluation mode.
-    """
-    norms = [
-        module
-        for module in network.modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
-    ]
-    network.eval()
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum, norm.training = None, True  # None: every batch counts alike
-    if norms:
-        for images, _ in batches:
-            network(images.to(device))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum, norm.training = momentum, False
-    return network
-
-
-@torch.no_grad()
 def _repair(
     merged: nn.Module,
     moments: Mapping[str, Moments],
     share: float,
-    batches: Batches,
-    device: torch.device | str,
+    images: Tensor,
 ) -> nn.Module:
     """Put a BatchNorm with the wanted mean and deviation behind every layer, and fold it in."""
     for path, layer in moments.items():
         module: Any = merged.get_submodule(path)
-        norm = _NORMS[type(module)](len(layer.mean("x"))).to(device)
+        norm = _NORMS[type(module)](len(layer.mean("x"))).to(images.device)
         norm.bias.copy_(torch.lerp(layer.mean("x"), layer.mean("y"), share))
-        norm.weight.copy_(torch.lerp(layer.variance("x").sqrt(), layer.variance("y").sqrt(), share))
+        # With what it adds to the variance, so that a layer that has it already stays as it is.
+        one, other = ((layer.variance(side) + norm.eps).sqrt() for side in "xy")
+        norm.weight.copy_(torch.lerp(one, other, share))
         merged.set_submodule(path, nn.Sequential(module, norm))
-    reestimate(merged, batches, device)
+    count_statistics(merged, images)
     for path in moments:
         both: Any = merged.get_submodule(path)
         module, norm = both
         fuse = fuse_linear_bn_eval if isinstance(module, nn.Linear) else fuse_conv_bn_eval
         merged.set_submodule(path, fuse(module, norm))
     return merged.requires_grad_(False)
-
-
-def _normalizes(network: nn.Module) -> bool:
-    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())

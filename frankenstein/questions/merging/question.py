@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from frankenstein.data.batches import Batches
 from frankenstein.errors import UserError
 from frankenstein.networks.accuracy import evaluate_network
 from frankenstein.networks.network import Network
+from frankenstein.networks.statistics import counting_images
 from frankenstein.questions.merging.loss_line import (
     AVERAGED,
     UNMATCHED,
@@ -21,8 +21,10 @@ from frankenstein.questions.merging.loss_line import (
 )
 from frankenstein.questions.merging.merge import interpolate, parent_moments, renormalize
 from frankenstein.questions.merging.unit_orders import (
+    STARTS,
+    Orders,
+    optima_by_weights,
     orders_by_activations,
-    orders_by_weights,
     same_architecture,
 )
 from frankenstein.questions.question import NotAskable, Question
@@ -49,7 +51,8 @@ _WAYS = {
     ),
     "by_weights": (
         "by weights",
-        "in the order in which its weights are nearest to the receiver's, without data",
+        f"in the order in which its weights are nearest to the receiver's, the best of {STARTS} "
+        "starts, without data",
     ),
 }
 _SUMMARY = (
@@ -83,7 +86,9 @@ class Merge(Question[MergeAnswer]):
         except UserError as error:
             raise NotAskable(error.args[0]) from None
         parts = {part: subject.batches(part, _EXAMPLES) for part in PARTS}
-        makers = _makers(subject, parts["train"])
+        counted = counting_images(subject.data, receiver)
+        optima = optima_by_weights(sender, receiver, subject.seed)
+        makers = _makers(subject, optima[0], counted)
         lines = {
             way: loss_line(
                 make,
@@ -110,6 +115,15 @@ class Merge(Question[MergeAnswer]):
             Network(makers[best](0.5), card, "merged", "merged"),
             movable,
             {part: batches.examples for part, batches in parts.items()},
+            len(counted),
+            tuple(
+                evaluate_network(
+                    _maker(permute(sender, orders), receiver, counted)(0.5),
+                    parts["val"],
+                    subject.device,
+                )
+                for orders in optima[1:]
+            ),
         )
 
     def show(self, answer: MergeAnswer) -> Section:
@@ -131,6 +145,12 @@ class Merge(Question[MergeAnswer]):
         ]
         heights = [""] * len(answer.parents)
         heights += [short_number(answer.lines[way].barrier("val"), ".3f") for way in answer.lines]
+        spread = [
+            f"± {short_number(answer.numbers[f'{what}_spread/merged_by_weights'], form)}"
+            for what, form in (("accuracy", "%"), ("loss", ".3f"))
+        ]
+        shown.append([f"  over its {STARTS} starts", *spread])
+        heights.append("")
         blocks: tuple[str | Picture, ...] = (
             _about(answer),
             Picture("line", _figure(answer), _CAPTION),
@@ -138,6 +158,10 @@ class Merge(Question[MergeAnswer]):
             f"The network halfway, on {answer.examples['val']} held-out images, beside the two it "
             "is made of and the mean of their logits, which costs two networks to run:",
             markdown_table(rows, ["network", "accuracy", "loss"], ["accuracy"]),
+            "Matching by weights ends in a local optimum, from another start in another one: over "
+            f"{STARTS} starts the accuracy of the network halfway scatters by {spread[0]} "
+            f"(standard deviation), its loss, and so the barrier, by {spread[1]} nats. Shown is "
+            "the start whose weights end nearest to the receiver's.",
             f"`merged.safetensors` is the one matched {_WAYS[answer.best][0]}, whose training loss "
             "is the lowest.",
         )
@@ -150,25 +174,35 @@ class Merge(Question[MergeAnswer]):
         return Section(self.title, blocks, short, {"merged.safetensors": save})
 
 
-def _makers(subject: Subject, train: Batches) -> dict[str, Callable[[float], nn.Module]]:
+def _makers(
+    subject: Subject, by_weights: Orders, images: Tensor
+) -> dict[str, Callable[[float], nn.Module]]:
     """For every way to match: what lies at a share of the line."""
     sender, receiver = subject.sender.module, subject.receiver.module
-    orders = orders_by_activations(sender, receiver, train, subject.device)
-    by_activations = permute(sender, orders)
-    by_weights = permute(sender, orders_by_weights(sender, receiver, subject.seed))
-    starts = dict(zip(WAYS, (sender, by_activations, by_activations, by_weights), strict=True))
-    moments_of = cache(lambda one: parent_moments(one, receiver, train, subject.device))
+    train = subject.batches("train", _EXAMPLES)
+    by_activations = orders_by_activations(sender, receiver, train, subject.device)
+    matched = permute(sender, by_activations)
+    starts = sender, matched, matched, permute(sender, by_weights)
+    return {
+        way: _maker(one, receiver, None if way == AVERAGED else images)
+        for way, one in zip(WAYS, starts, strict=True)
+    }
 
-    def make(way: str, share: float) -> nn.Module:
-        one = starts[way]
-        if share in (0, 1):  # the ends are the networks themselves
-            return receiver if share else one
-        merged = interpolate(one, receiver, share)
-        if way == AVERAGED:
-            return merged
-        return renormalize(merged, moments_of(one), share, train, subject.device)
 
-    return {way: partial(make, way) for way in WAYS}
+def _maker(
+    one: nn.Module,
+    other: nn.Module,
+    images: Tensor | None,  # that statistics are counted on; None: they are averaged as weights are
+) -> Callable[[float], nn.Module]:
+    """What lies at a share of the line between two networks, both ends made as all between."""
+    if images is None:
+        return partial(interpolate, one, other)
+    moments = parent_moments(one, other, [(images, images)], images.device)
+
+    def make(share: float) -> nn.Module:
+        return renormalize(interpolate(one, other, share), moments, share, images)
+
+    return make
 
 
 class _MeanOfLogits(nn.Module):
@@ -199,8 +233,8 @@ def _about(answer: MergeAnswer) -> str:
         "brought into another order, which changes nothing of what it computes "
         f"({answer.movable} sets of units can be reordered):\n\n{ways}\n\n"
         "What is averaged answers too weakly; so BatchNorm's statistics are counted anew at every "
-        "point (without BatchNorm: each layer is rescaled), in one pass over "
-        f"{answer.examples['train']} training images. Matching is that of Ainsworth et al. 2022 "
+        "point, the two ends among them (without BatchNorm: each layer is rescaled), in one pass "
+        f"over {answer.counted} training images. Matching is that of Ainsworth et al. 2022 "
         "(https://arxiv.org/abs/2209.04836), counting anew that of Jordan et al. 2022 "
         "(https://arxiv.org/abs/2211.08403). The barrier is the largest loss above the straight "
         "line between the losses of the two ends, in nats."

@@ -9,11 +9,12 @@ from frankenstein.accumulators.assignment import assignment
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.measures import correlation_matrix
-from frankenstein.surgery import Streams, find_streams
+from frankenstein.surgery import Streams, find_streams, permute
 from frankenstein.surgery.read import Reader
 
 Orders = dict[str, Tensor]  # by stream: (units,), for `permute`
-_SWEEPS = 100  # weight matching ends by itself, mostly after fewer than ten
+STARTS = 5  # of weight matching, which ends in local optima
+_SWEEPS = 100  # it ends by itself, mostly after fewer than ten
 
 
 @torch.no_grad()
@@ -53,9 +54,22 @@ def orders_by_activations(
 def orders_by_weights(sender: nn.Module, receiver: nn.Module, seed: int = 0) -> Orders:
     """Orders of the sender's units in which its weights are nearest to the receiver's.
 
+    The best of `optima_by_weights`, and no more than that: nobody knows the best of all.
+    """
+    return optima_by_weights(sender, receiver, seed)[0]
+
+
+@torch.no_grad()
+def optima_by_weights(
+    sender: nn.Module, receiver: nn.Module, seed: int = 0, starts: int = STARTS
+) -> list[Orders]:  # one for each start, the best first
+    """Orders of the sender's units in which its weights are near the receiver's.
+
     No data: stream after stream, in random order, takes the assignment of largest inner product of
     all weights and biases that its units have, the others' orders being what they are, until no
-    stream gains. A local optimum; the distance of the weights never grows on the way.
+    stream gains. The distance of all weights never grows on the way, and ends in a local optimum;
+    so there are several starts, the first from the order that the units have, the others from
+    random ones. What scatters over these is how exact the best of them is.
 
     Source: Ainsworth et al. 2022, algorithm 1, https://arxiv.org/abs/2209.04836.
 
@@ -68,8 +82,35 @@ def orders_by_weights(sender: nn.Module, receiver: nn.Module, seed: int = 0) -> 
     ours, theirs = (
         {k: v.double().cpu() for k, v in n.named_parameters()} for n in (sender, receiver)
     )
-    orders = {stream: torch.arange(streams.units[stream]) for stream in streams.movable}
     generator = torch.Generator().manual_seed(seed)
+    found = []
+    for start in range(starts):
+        orders = {
+            stream: torch.randperm(streams.units[stream], generator=generator)
+            if start
+            else torch.arange(streams.units[stream])
+            for stream in streams.movable
+        }
+        found.append(_descend(streams, orders, ours, theirs, generator))
+    alike = [_alike(permute(sender, orders), theirs) for orders in found]
+    # Of equals the first, which starts from the order that there is; rounding makes no difference.
+    return [found[i] for i in sorted(range(starts), key=lambda i: (-round(alike[i], 9), i))]
+
+
+def _alike(network: nn.Module, theirs: Mapping[str, Tensor]) -> float:
+    """Inner product of all weights over what it would be if they were alike."""
+    products = [float((p.double().cpu() * theirs[k]).sum()) for k, p in network.named_parameters()]
+    return sum(products) / sum(float(w.square().sum()) for w in theirs.values())
+
+
+def _descend(
+    streams: Streams,
+    orders: Orders,
+    ours: Mapping[str, Tensor],
+    theirs: Mapping[str, Tensor],
+    generator: torch.Generator,
+) -> Orders:
+    """From a start to where no stream by itself gains."""
     for _ in range(_SWEEPS):
         gained = False
         for i in torch.randperm(len(streams.movable), generator=generator).tolist():

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from frankenstein.errors import UserError
 from frankenstein.questions.question import Question
-from frankenstein.questions.subject import Subject
+from frankenstein.questions.subject import SEEDS, Subject
 from frankenstein.questions.weights.facts import (
     FACTS,
     Axes,
@@ -25,8 +25,10 @@ from frankenstein.questions.weights.facts import (
 )
 from frankenstein.report import Picture, Section, by_layer, markdown_table
 from frankenstein.report.panels import histogram_line, line_panels, point_panels
+from frankenstein.zoo import untrained as random_network
 
 _UNTRAINED = "untrained"  # what figures call the control
+_TWIN = "untrained_sender"  # what its numbers are called by
 _BINS = 60  # at most
 _SUMMARY = (
     "Distance of the weights of sender and receiver, 0 for equal and 1 for unrelated ones, before "
@@ -73,28 +75,30 @@ class Weights(Question[WeightsAnswer]):
             raise UserError(
                 "the networks have no weights of the same name; compare their activations"
             )
-        untrained = subject.untrained
-        control, other_control = (weight_matrices(one.module) for one in untrained)
+        # Of their weights alone, so without BatchNorm's statistics: they need no data.
+        untrained = [
+            random_network(one.card, seed)
+            for one, seed in zip(subject.networks, SEEDS, strict=False)
+        ]
+        control, other_control = (weight_matrices(one) for one in untrained)
         # The receiver last, so that every other is brought into its order.
         order = [one for one in subject.networks if one is not subject.receiver]
         matched = {
             (one.role, other.role): matched_weights(one.module, other.module, subject.seed)
             for one, other in combinations([*order, subject.receiver], 2)
         }
-        control_after, control_whole = matched_weights(
-            untrained[0].module, untrained[1].module, subject.seed
-        )
+        control_after, control_whole = matched_weights(untrained[0], untrained[1], subject.seed)
         receiver = subject.receiver.role
         aligned = {one: after for (one, other), (after, _) in matched.items() if other == receiver}
         aligned[receiver] = matrices[receiver]
-        everyone = {**matrices, untrained[0].role: control}
+        everyone = {**matrices, _TWIN: control}
         return WeightsAnswer(
             layers,
             {
                 role: tuple(layer for layer, roles in owners.items() if roles == [role])
                 for role in matrices
             },
-            {**{role: role for role in matrices}, untrained[0].role: _UNTRAINED},
+            {**{role: role for role in matrices}, _TWIN: _UNTRAINED},
             everyone,
             {
                 layer: {r: weight_facts(of[layer]) for r, of in everyone.items() if layer in of}

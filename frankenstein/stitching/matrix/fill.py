@@ -11,6 +11,7 @@ import torch
 from frankenstein.catalog import MEASURES
 from frankenstein.data import ImageData
 from frankenstein.networks.network import Network
+from frankenstein.networks.statistics import counting_images
 from frankenstein.report.progress import progress, progress_bar
 from frankenstein.stitches import Stitch
 from frankenstein.stitching.controls import CONTROL_SEED, SCORED_ON, solved_on
@@ -120,7 +121,8 @@ def _measures(plan: StitchPlan) -> list[str]:
 def _untrained(work: Work) -> dict[Pair, float]:
     """The control: accuracy of the same stitches, solved from a sender that has learned nothing."""
     plan, data, few = work.plan, work.data, work.plan.debug_images
-    sender = work.sender.untrained(CONTROL_SEED).to(work.device)
+    images = counting_images(data, work.sender.module)
+    sender = work.sender.untrained(CONTROL_SEED, images)
     layers = layer_set(sender.module, work.sides[0].names, plan.flatten)
     sides = layers.folded(), work.sides[1].folded()
     enough = solved_on(*(layout.units for side in sides for layout in side.layouts.values()))
