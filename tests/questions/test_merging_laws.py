@@ -35,7 +35,7 @@ def test_a_network_merged_with_itself_has_no_barrier_and_one_accuracy(
     answer = merged(has_batchnorm, shuffled)
     for way in {*answer.lines} - ({UNMATCHED} if shuffled else set()):
         for part in ("train", "val"):
-            assert answer.numbers[f"barrier_{part}/{way}"] == pytest.approx(0, abs=1e-5)
+            assert answer.numbers[f"barrier_{part}/{way}"] == pytest.approx(0, abs=1e-4)
             assert len(set(answer.lines[way].accuracy[part])) == 1
     own = answer.numbers["loss/sender"]
     assert answer.lines[AVERAGED].loss["val"][0] == pytest.approx(own, rel=1e-5)
