@@ -66,5 +66,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(near[:3])}?" if near else ""
 
 
+class FileError(UserError):
+    """A file that is absent, damaged or not what it should be; the message names it."""
+
+
 class DataError(UserError):
     """Data that is absent, damaged or does not fit; the message says which, where, what to do."""

@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
-from frankenstein.errors import UserError
+from frankenstein.errors import FileError
+from frankenstein.records import check_fields, json_record
 
 UNFINISHED = ".unfinished"  # ends the names of files that a kill left behind
-
-
-class FileError(UserError):
-    """A file that is absent, damaged or not what it should be; the message names it."""
+_LONGEST = 4_000_000  # bytes of what a safetensors file says of its tensors: of 30,000 of them
 
 
 def write_whole(path: str | Path, content: bytes | str) -> Path:
@@ -108,23 +107,49 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise FileError(f"no file {path}; is the path right, and are you in the right folder?")
     try:
+        with path.open("rb") as file:
+            if int.from_bytes(file.read(8), "little") > _LONGEST:
+                raise FileError(f"{path} is not a whole safetensors file; make it anew")
         with safe_open(path, framework="pt") as file:
             record = (file.metadata() or {}).get("frankenstein")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError) as error:
         raise FileError(f"{path} is not a whole safetensors file ({error}); make it anew") from None
     if record is None:
         raise FileError(
             f"{path} was not written by frankenstein: it has no record of what it holds"
         )
-    try:
-        facts = json.loads(record)
-        expected = facts.pop("sha256")
-    except (ValueError, KeyError, AttributeError):
-        raise FileError(f"{path} is damaged: its record cannot be read; make it anew") from None
+    facts = json_record(record.encode(), f"the record in {path}")
+    expected = facts.pop("sha256", None)
     if _checksum(tensors, facts) != expected:
         raise FileError(f"{path} is damaged: its checksum does not fit its content; make it anew")
     return tensors, facts
+
+
+def facts_of(path: str | Path) -> dict[str, Any]:
+    """What was saved beside the tensors of a file about their origin; nothing if nothing was.
+
+    Raises:
+        FileError: as `load_tensors`, or if it is no mapping.
+    """
+    facts = load_tensors(path)[1].get("facts", {})
+    check_fields({"facts": facts}, {"facts": dict}, f"the record in {path}")
+    return facts
+
+
+def check_sizes(make: Callable[[], nn.Module], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that are not the state of a module, before it takes any memory.
+
+    What is to be made is read from a file's record, which may say anything.
+
+    Raises:
+        RuntimeError: with the names and sizes that do not fit.
+    """
+    with torch.device("meta"):
+        empty = make()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*copying from a non-meta parameter")
+        empty.load_state_dict(tensors)
 
 
 @contextmanager
@@ -132,7 +157,7 @@ def built_from(path: str | Path, what: str) -> Iterator[None]:
     """What a whole file says may still not fit together: then the message names it."""
     try:
         yield
-    except (KeyError, TypeError, RuntimeError, UserError) as error:
+    except Exception as error:  # a record may say anything to a constructor
         reason = " ".join(str(error).split())
         raise FileError(f"{path} does not hold the {what} that it says: {reason}") from None
 

@@ -9,7 +9,7 @@ import pytest
 import frankenstein
 
 LEVELS = [
-    {"errors", "shapes", "files", "labels", "intervals", "catalog", "lazy"}
+    {"errors", "shapes", "files", "labels", "intervals", "catalog", "lazy", "records", "pickles"}
     | {"signals", "buffers", "memory"},
     {"accumulators"},
     {"data", "zoo", "stitches", "dictionaries", "measures", "report"},

@@ -40,7 +40,9 @@ class Dictionary(nn.Module):
                 f"features and k {k}; choose 1 <= k <= features"
             )
         self.units, self.features, self.k = units, features, k
-        draw = torch.randn(features, units, generator=torch.Generator().manual_seed(seed))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            draw = torch.randn(features, units)
         self.encoder = nn.Parameter(draw / draw.norm(dim=1, keepdim=True))  # W
         self.encoder_bias = nn.Parameter(torch.zeros(features))  # b
         self.decoder = nn.Parameter(self.encoder.detach().T.clone())  # columns are the d_i

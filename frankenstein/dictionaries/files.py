@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from frankenstein.dictionaries.dictionary import Dictionary
-from frankenstein.files import FileError, built_from, load_tensors, save_tensors
+from frankenstein.files import (
+    FileError,
+    built_from,
+    check_sizes,
+    facts_of,
+    load_tensors,
+    save_tensors,
+)
 
 
 def save_dictionary(
@@ -28,6 +35,7 @@ def load_dictionary(path: str | Path) -> Dictionary:
             f"{path} does not hold a dictionary; give a file that frankenstein analyze wrote"
         )
     with built_from(path, "dictionary"):
+        check_sizes(lambda: Dictionary(**record["options"]), tensors)
         dictionary = Dictionary(**record["options"])
         dictionary.load_state_dict(tensors)
     return dictionary.eval()
@@ -39,4 +47,4 @@ def dictionary_facts(path: str | Path) -> dict[str, Any]:
     Raises:
         FileError: if the file is absent or damaged.
     """
-    return load_tensors(path)[1].get("facts", {})
+    return facts_of(path)

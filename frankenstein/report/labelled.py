@@ -14,6 +14,7 @@ from torch import Tensor
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import did_you_mean
 from frankenstein.files import FileError, write_whole
+from frankenstein.records import read_file
 from frankenstein.report.matrices import heatmap
 from frankenstein.report.terminal import terminal_matrix
 
@@ -94,19 +95,21 @@ class LabelledMatrix:
             FileError: if the file holds no such matrix.
         """
         try:
-            corner, *lines = csv.reader(Path(path).read_text(encoding="utf-8").splitlines())
-            facts = re.fullmatch(_CORNER, corner[0])
+            corner, *lines = csv.reader(read_file(Path(path)).decode().splitlines())
             values = torch.tensor([[*map(float, line[1:])] for line in lines], dtype=torch.float64)
-        except (ValueError, IndexError, UnicodeDecodeError):
-            facts = None
-        if facts is None:
-            raise FileError(f"{path} holds no matrix of layers; run compare again")
+            values = values.reshape(len(lines), len(corner) - 1)
+            facts = re.fullmatch(_CORNER, corner[0])
+            if facts is None or facts["measure"] not in MEASURES:
+                raise ValueError
+            numbers = [int(facts[name] or 0) for name in ("examples", "block")]
+        except (ValueError, IndexError, RuntimeError, csv.Error):
+            raise FileError(f"{path} holds no matrix of layers; run compare again") from None
         return cls(
-            values.reshape(len(lines), len(corner) - 1),
+            values,
             tuple(line[0] for line in lines),
             tuple(corner[1:]),
             facts["measure"],
             facts["flattening"],
-            int(facts["examples"]),
-            int(facts["block"]) if facts["block"] else None,
+            numbers[0],
+            numbers[1] or None,
         )

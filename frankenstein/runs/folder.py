@@ -9,10 +9,9 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from frankenstein.errors import AlreadyDone, UserError
+from frankenstein.errors import AlreadyDone, FileError, UserError
 from frankenstein.files import UNFINISHED, write_whole
+from frankenstein.records import read_json, read_yaml
 from frankenstein.runs.fields import PARTIAL
 from frankenstein.runs.plan import Plan, dump
 from frankenstein.runs.schema import options_of
@@ -174,20 +173,17 @@ def _candidates(parent: Path, name: str, suffix: str = PARTIAL) -> Iterator[Path
 
 def _difference(path: Path, record: Path, plan: Plan, origin: Mapping[str, str]) -> str | None:
     """What the run in a folder has that this one has not; None if they are the same."""
-    try:
-        written = (path / "config.yaml").read_text(encoding="utf-8")
-        before_of = json.loads(record.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not (path / "config.yaml").exists() or not record.exists():
         return None  # it was killed before it wrote anything
-    except ValueError:  # of JSON, or of text
-        return f"a damaged {record.name}"
-    if not isinstance(before_of, dict):
-        return f"a damaged {record.name}"
-    if "cards" in before_of:  # of a finished run
-        before_of = {role: card["sha256"] for role, card in before_of["cards"].items()}
     try:
-        values = yaml.safe_load(written)
-    except (yaml.YAMLError, RecursionError):
+        before_of = read_json(record)
+        if "cards" in before_of:  # of a finished run
+            before_of = {role: card["sha256"] for role, card in before_of["cards"].items()}
+    except (FileError, AttributeError, TypeError, KeyError):
+        return f"a damaged {record.name}"
+    try:
+        values = read_yaml(path / "config.yaml")
+    except FileError:
         values = None
     if not isinstance(values, dict):
         return "a damaged config.yaml"

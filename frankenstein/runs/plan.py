@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import yaml
 
 from frankenstein.catalog import VERBS
-from frankenstein.errors import PlanError, UserError, did_you_mean
+from frankenstein.errors import FileError, PlanError, UserError, did_you_mean
+from frankenstein.records import read_yaml
 from frankenstein.runs.schema import REQUIRED, checked, options_of, read_words
 
 if TYPE_CHECKING:
@@ -123,19 +124,9 @@ def read_values(kind: type[Plan], path: str | Path) -> dict[str, Any]:
         PlanError: if there is no such file, or it says something that the plan does not know.
     """
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise PlanError(f"‹config› {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise PlanError(f"‹config› {path} is not YAML: it is not text") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise PlanError(
-            f"‹config› {path} is not YAML{where}: {getattr(error, 'problem', error)}"
-        ) from None
-    except RecursionError:
-        raise PlanError(f"‹config› {path} is nested too deeply") from None
+        content = read_yaml(Path(path))
+    except FileError as error:
+        raise PlanError(f"‹config› {error}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -156,15 +147,3 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML takes the last of several keys of one name, and says nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value]
-        for key, _ in node.value:
-            if names.count(key.value) > 1:
-                problem = f"{key.value} is there {names.count(key.value)} times"
-                raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return super().construct_mapping(node, deep)

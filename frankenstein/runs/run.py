@@ -15,9 +15,10 @@ from typing import Any
 from rich.console import Console
 
 from frankenstein.catalog import MEASURES
-from frankenstein.errors import Interrupted, UserError
+from frankenstein.errors import FileError, Interrupted, UserError
 from frankenstein.files import cannot_write, write_whole
 from frankenstein.networks.network import Network, open_network
+from frankenstein.records import check_fields, read_json
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.runs.fields import PARTIAL, RunFields
 from frankenstein.runs.folder import (
@@ -36,6 +37,7 @@ from frankenstein.runs.plan import Command, Plan, plan_of
 from frankenstein.runs.provenance import noted, provenance
 from frankenstein.stitches import Stitch
 from frankenstein.stitches.files import holds_stitch, load_stitch
+from frankenstein.zoo.files import check_card
 
 CHECKPOINT = "last.ckpt"
 _NO_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO}
@@ -219,8 +221,15 @@ def read_records(folder: Path) -> tuple[dict[str, Any], dict[str, float | None]]
     kinds = {"verb": str, "options": dict, "cards": dict, "warnings": list}
     if not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
         raise UserError(f"{folder} was written by another version of frankenstein; run it again")
+    for role, card in record["cards"].items():
+        where = f"{folder / 'run.json'}, {role}"
+        check_fields({"card": card}, {"card": dict}, where)
+        check_fields(card, {"file": str, "sha256": str}, where)
+        check_card(card, where)
+    for text in record["warnings"]:
+        check_fields({"warnings": text}, {"warnings": str}, str(folder / "run.json"))
     for name, value in numbers.items():
-        if not isinstance(value, int | float | None):
+        if isinstance(value, bool) or not isinstance(value, int | float | None):
             raise UserError(f"{folder / 'summary.json'} is damaged: {name} is no number; run again")
     return record, numbers
 
@@ -232,14 +241,11 @@ def _read_record(folder: Path, name: str) -> dict[str, Any]:
         UserError: if it is not there, or is damaged.
     """
     file = folder / name
-    if not file.is_file():
+    if not file.exists():
         inside = folder.is_dir() and any(folder.glob(f"*/{name}"))
         hint = f"name the runs inside: {folder}/*" if inside else "give results/<verb>/<run>"
         raise UserError(f"{folder} is no folder of a run: there is no {file}; {hint}")
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        record = None
-    if not isinstance(record, dict):
-        raise UserError(f"{file} is damaged: it is no JSON object; run again")
-    return record
+        return read_json(file)
+    except FileError as error:
+        raise UserError(f"{error}; run again") from None

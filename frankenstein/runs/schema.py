@@ -6,6 +6,7 @@ Its type, default, bound and meaning are read from here by help, YAML, Python an
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache, reduce
@@ -17,11 +18,14 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, g
 
 from frankenstein.catalog import filled
 from frankenstein.errors import PlanError, did_you_mean
+from frankenstein.records import shown
 
 REQUIRED = MISSING
 
 
 _MOST = 2**63  # what torch takes for a seed
+
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # Python's stand-ins for bytes that are no UTF-8
 
 _WORDS = {
     Any: "values",
@@ -156,6 +160,11 @@ def checked(option: Option, value: Any, name: str | None = None) -> Any:
         kind = "a list of " if option.is_list and not listed else ""
         shown = f"[{_shown(value)}]" if listed and not option.is_list else _shown(value)
         raise PlanError(f"{name} takes {kind}{wanted(option.hint)}, got {shown}{near}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PlanError(f"{name} must be a finite number, got {value}")
+    for text in value if isinstance(value, list) else [value]:
+        if isinstance(text, str) and _NO_TEXT.search(text):
+            raise PlanError(f"{name} is text in UTF-8, got {_shown(text)}; rename it")
     if type(value) is int and not -_MOST <= value < _MOST:
         raise PlanError(f"{name} must be a number of 64 bits, got {value}")
     if option.least is not None and value is not None and not value >= option.least:
@@ -233,4 +242,4 @@ def _listed(words: list[str]) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_shown, value)) or "none"
-    return "null" if value is None else repr(value)
+    return shown(value)

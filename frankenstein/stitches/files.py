@@ -1,6 +1,7 @@
 """Stitches on disk: kilobytes, never the frozen networks that they join."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,14 @@ import torch
 
 from frankenstein.catalog import STITCHES
 from frankenstein.errors import UserError
-from frankenstein.files import FileError, built_from, load_tensors, save_tensors
+from frankenstein.files import (
+    FileError,
+    built_from,
+    check_sizes,
+    facts_of,
+    load_tensors,
+    save_tensors,
+)
 from frankenstein.stitches.stitch import Stitch
 
 
@@ -41,7 +49,9 @@ def load_stitch(path: str | Path) -> Stitch:
     with built_from(path, f"{family} stitch"), torch.random.fork_rng(devices=[]):
         # Its random start is overwritten.
         units = record["in_channels"], record["out_channels"]
-        stitch = STITCHES[family](*units, **record["options"])
+        make = partial(STITCHES[family], *units, **record["options"])
+        check_sizes(make, tensors)
+        stitch = make()
         stitch.load_state_dict(tensors)
     return stitch
 
@@ -57,4 +67,4 @@ def stitch_facts(path: str | Path) -> dict[str, Any]:
     Raises:
         FileError: if the file is absent or damaged.
     """
-    return load_tensors(path)[1].get("facts", {})
+    return facts_of(path)

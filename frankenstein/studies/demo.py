@@ -5,10 +5,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from frankenstein.catalog import STITCHES
 from frankenstein.errors import UserError
+from frankenstein.records import read_yaml
 from frankenstein.report import Picture, bars, interval_text, markdown_table, rich_table
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command
@@ -45,7 +44,7 @@ def _steps(plan: DemoPlan) -> list[dict[str, dict[str, Any]]]:
     """The steps of the study, of this network, data set and layer."""
     if not _STUDY.exists():
         raise UserError(f"the demo reads {_STUDY.name} of configs/studies, which a clone has")
-    steps = deepcopy(yaml.safe_load(_STUDY.read_text(encoding="utf-8"))["steps"])
+    steps = deepcopy(read_yaml(_STUDY)["steps"])
     for step in steps:
         for verb, values in step.items():
             values["dataset"] = plan.dataset

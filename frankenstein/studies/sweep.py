@@ -6,6 +6,8 @@ layers bn1, bn3, bn5 x ranks 2, 8 x three seeds   ->   a line for each rank, ove
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import torch
+
 from frankenstein.report import Picture, curves
 from frankenstein.studies.finished import FinishedRun, said_of
 from frankenstein.surgery.trace import trace
@@ -102,9 +104,10 @@ def _depths(runs: Sequence[FinishedRun]) -> dict[str, tuple[int, int]]:
             return 0
         name = card["architecture"]
         if name not in known:
-            network = build_network(
-                name, card["num_classes"], card["in_channels"], 0, card["image_size"]
-            )
+            with torch.device("meta"):  # its names alone are wanted, whatever its size
+                network = build_network(
+                    name, card["num_classes"], card["in_channels"], 0, card["image_size"]
+                )
             known[name] = [*trace(network).names.values()]
         return known[name].index(layer) if layer in known[name] else len(known[name])
 

@@ -1,13 +1,17 @@
 """Trained networks on disk: weights, and the card that says what they are."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, get_type_hints
 
 from torch import Tensor, nn
 
 from frankenstein.catalog import ARCHITECTURES, find_network
 from frankenstein.errors import UserError
-from frankenstein.files import FileError, load_tensors, save_tensors, tensors_sha256
+from frankenstein.files import FileError, check_sizes, load_tensors, save_tensors, tensors_sha256
+from frankenstein.records import check_fields
 from frankenstein.zoo.build import build_network
 from frankenstein.zoo.state_dicts import STATE_DICTS, describe, load_state_dict
 
@@ -62,6 +66,17 @@ def open_saved(path: str | Path, architecture: str | None = None) -> tuple[nn.Mo
     return network.eval(), card
 
 
+def check_card(record: Mapping[str, Any], where: str) -> None:
+    """Refuse a card whose fields are of other types.
+
+    Raises:
+        FileError: if one is.
+    """
+    check_fields(record, get_type_hints(Card), where)
+    if min(record["num_classes"], record["in_channels"]) < 1:
+        raise FileError(f"{where}: there is at least one class and one channel")
+
+
 def untrained(card: Card, seed: int) -> nn.Module:
     """A network of the kind that a card says, with the random weights of a seed."""
     return build_network(
@@ -86,14 +101,14 @@ def network_sha256(network: nn.Module) -> str:
 def _read(path: str | Path, architecture: str | None) -> tuple[dict[str, Tensor], Card]:
     if Path(path).suffix not in STATE_DICTS:
         tensors, facts = load_tensors(path)
-        return tensors, _card(path, facts)
+        return tensors, _card(path, facts, tensors)
     tensors = load_state_dict(path)
     name, num_classes, in_channels = describe(path, tensors, architecture)
     unknown = {"dataset": None, "init_seed": None, "order_seed": None, "epochs": None}
     return tensors, Card(name, num_classes, in_channels, **unknown)
 
 
-def _card(path: str | Path, facts: dict) -> Card:
+def _card(path: str | Path, facts: dict[str, Any], tensors: Mapping[str, Tensor]) -> Card:
     if facts.pop("kind", None) != "network":
         raise FileError(
             f"{path} holds no network but something else; give a file that train.py wrote"
@@ -102,11 +117,19 @@ def _card(path: str | Path, facts: dict) -> Card:
         card = Card(**facts)
     except TypeError as error:
         raise FileError(f"{path} has a card of another version of frankenstein: {error}") from None
+    check_card(facts, f"the card in {path}")
     try:
         find_network(card.architecture)
     except UserError:
         raise FileError(
             f"{path} holds a network {card.architecture!r}, unknown to this zoo; "
             f"known: {', '.join(ARCHITECTURES)}"
+        ) from None
+    try:
+        check_sizes(partial(untrained, card, 0), tensors)
+    except Exception as error:  # a card may say anything to a constructor
+        reason = " ".join(str(error).split())
+        raise FileError(
+            f"{path} does not fit its architecture {card.architecture}: {reason}"
         ) from None
     return card

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from frankenstein.catalog import ARCHITECTURES
 from frankenstein.files import FileError
+from frankenstein.pickles import check_pickled, check_stored
 from frankenstein.zoo.build import build_network
 
 STATE_DICTS = (".pt", ".pth")  # how names of such files end
@@ -32,6 +33,7 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
         raise FileError(f"no file {path}; is the path right, and are you in the right folder?")
     archived = zipfile.is_zipfile(path)
     try:
+        check_pickled(path)
         if archived:  # torch itself compares no checksum
             with zipfile.ZipFile(path) as archive:
                 if damaged := archive.testzip():
@@ -40,6 +42,8 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # torch guesses aloud what a strange file may be
             # Said here, weights_only holds whatever TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is.
             content = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(content, dict):
+            check_stored(path, (one for one in content.values() if isinstance(one, Tensor)))
     except Exception as error:  # damage can do anything to a pickle
         raise FileError(
             f"{path} cannot be read ({type(error).__name__}): it is damaged or holds more than "

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from frankenstein.files import FileError, read_sealed, write_sealed
+from frankenstein.files import read_sealed, write_sealed
 from frankenstein.intervals import mean_and_margin, share_interval
+from frankenstein.records import check_fields, json_record
 from frankenstein.stitching.matrix.solve import Pair
 
 CELLS = "cells"
@@ -42,11 +43,12 @@ class Cells:
 
     def __getitem__(self, key: tuple[str, int, str]) -> Row:
         path = self._path(key)
-        content = read_sealed(path)
-        try:
-            return json.loads(content)
-        except ValueError:
-            raise FileError(f"{path} is no row of a matrix; delete it") from None
+        where = f"{path} is no row of a matrix; delete it"
+        row = json_record(read_sealed(path), where)
+        for layer, numbers in row.items():
+            check_fields(row, {layer: dict}, where)
+            check_fields(numbers, dict.fromkeys(numbers, float), where)
+        return row
 
     def __setitem__(self, key: tuple[str, int, str], row: Row) -> None:
         write_sealed(self._path(key), json.dumps(row).encode())
