@@ -9,6 +9,7 @@ from torch import Tensor, distributed
 
 from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.numbered import parts_of, process
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.errors import UserError
@@ -20,16 +21,21 @@ _FOLDS = 5
 class Folds:
     """Moments of `count` disjoint parts of the examples: one pass serves all of cross-validation.
 
-    Example i goes to part i modulo `count`, with all of its places. Memory is that of `count`
-    Moments.
+    An example goes with all of its places to the part that its number draws (see `parts_of`), so
+    no order of labels matters. Memory is that of `count` Moments.
     """
 
-    def __init__(self, count: int = 5, flatten: Callable[[Tensor], Tensor] = per_location) -> None:
+    def __init__(
+        self,
+        count: int = 5,
+        flatten: Callable[[Tensor], Tensor] = per_location,
+        seed: int = 0,
+    ) -> None:
         """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
         if count < 2:
             raise UserError(f"cross-validation takes two parts or more, got {count}")
         self.parts = [Moments(flatten) for _ in range(count)]
-        self.n_seen = 0  # examples
+        self.seed, self.n_seen = seed, 0  # examples
         self.cache: dict[str, dict[int, dict]] = {}  # by side and part: see `Moments.cached`
 
     def update(
@@ -44,9 +50,9 @@ class Folds:
         """
         source, target = as_tensor(source), as_tensor(target)
         same_examples(source, target)
-        for i, part in enumerate(self.parts):
-            first = (i - self.n_seen) % len(self.parts)
-            part.update(source[first :: len(self.parts)], target[first :: len(self.parts)])
+        drawn = _drawn(self.n_seen, len(source), len(self.parts), self.seed)
+        for part, some in zip(self.parts, drawn, strict=True):
+            part.update(source[some.to(source.device)], target[some.to(target.device)])
         self.n_seen += len(source)
         return self
 
@@ -119,11 +125,11 @@ class LayerFolds:
         self._cache: dict[str, dict[str, dict]] = {"x": {}, "y": {}}  # see Moments.cached
 
     def update(self, xs: Layers, ys: Layers) -> None:
-        """Add a batch of all layers; example i goes to part i modulo the number of parts."""
-        for i, part in enumerate(self.parts):
-            some = slice((i - self.n_seen) % _FOLDS, None, _FOLDS)
-            part.update(*({s: z[some] for s, z in side.items()} for side in (xs, ys)))
-        self.n_seen += len(next(iter(xs.values())))
+        """Add a batch of all layers; the part of an example is that of `Folds`."""
+        n = len(next(iter(xs.values())))
+        for part, some in zip(self.parts, _drawn(self.n_seen, n, _FOLDS), strict=True):
+            part.update(*({s: z[some.to(z.device)] for s, z in side.items()} for side in (xs, ys)))
+        self.n_seen += n
         self._cache = {"x": {}, "y": {}}
 
     def pair(self, row: str, column: str) -> Folds:
@@ -135,6 +141,12 @@ class LayerFolds:
         folds.cache = {"x": self._cache["x"].setdefault(row, {})}
         folds.cache["y"] = self._cache["y"].setdefault(column, {})
         return folds
+
+
+def _drawn(first: int, n: int, count: int, seed: int = 0) -> list[Tensor]:
+    """Places in a batch of the examples of each part, if the batch begins with number `first`."""
+    parts = parts_of(torch.arange(first, first + n), count, seed, process())
+    return [(parts == i).nonzero()[:, 0] for i in range(count)]
 
 
 class EachPair:

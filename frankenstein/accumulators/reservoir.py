@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, distributed
 
+from frankenstein.accumulators.numbered import priorities, process
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, as_tensor, per_sample, same_examples
 
@@ -92,7 +93,7 @@ class Reservoir:
             same_examples(new["x"], rows)
         if n:
             places = torch.arange(self.n_seen, self.n_seen + n)
-            self._add(_priorities(places, self.seed, _rank()), new)
+            self._add(priorities(places, self.seed, process()), new)
             self.n_seen += n
         return self
 
@@ -210,29 +211,6 @@ def reservoir_of(
     return Reservoir(limit=max(1, len(x))).update(x, y, inputs)
 
 
-def _rank() -> int:
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank()
-    return 0
-
-
 def _summed(dtype: torch.dtype) -> torch.dtype:
     """What every backend can add up."""
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
-
-
-def _priorities(places: Tensor, seed: int, rank: int) -> Tensor:  # (N,) int64
-    """A random number for every place in the stream: splitmix64, which needs no state.
-
-    Source: Steele, Lea & Flood 2014, https://doi.org/10.1145/2714064.2660195.
-    """
-    stream = ((seed << 16) + rank + 1) * 0x9E3779B97F4A7C15
-    z = (places + 1) * _signed(0x9E3779B97F4A7C15) + _signed(stream * 0xBF58476D1CE4E5B9)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
-        z = (z ^ ((z >> shift) & ((1 << (64 - shift)) - 1))) * _signed(factor)
-    return z
-
-
-def _signed(word: int) -> int:
-    word &= (1 << 64) - 1
-    return word - (1 << 64) if word >> 63 else word

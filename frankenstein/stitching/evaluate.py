@@ -6,6 +6,7 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
+from frankenstein.accumulators.numbered import parts_of
 from frankenstein.accumulators.small_sample import WIDE
 from frankenstein.errors import UserError
 from frankenstein.intervals import difference_interval, share_interval
@@ -16,7 +17,9 @@ from frankenstein.stitching.off_distribution import Share
 from frankenstein.surgery import Cut
 from frankenstein.surgery.lighten import fold
 
+SAMPLED = "_sampled"  # ends the name of a row that is scored on the controls' sample
 _TARGET = "target"
+_SEED = 1  # of the sample
 
 
 @torch.no_grad()
@@ -51,51 +54,66 @@ def evaluate_stitches(
 
     With controls, these are scored like stitches, and "outside" of every stitch and the receiver
     is the share of examples whose representation lies beyond the percentile of the receiver's own
-    (see `off_distribution`).
+    (see `off_distribution`). Controls of a sample stand beside the receiver and the stitches on
+    the same sample: the rows "receiver_sampled" and "<stitch>_sampled".
     """
     sender, receiver = (Cut(*map(fold, halves)) for halves in (sender, receiver))
     untrained = fold(controls.untrained) if controls else nn.Identity()
     outside = Share(controls.reference, percentile) if controls else None
     routes = {name: Route("sender", stitch) for name, stitch in stitches.items()}
     ours = _Group(receiver, routes, measures, outside)
-    others = _Group(receiver, controls.routes, measures, outside) if controls else None
     sample = _Sample(controls.every if controls else 1)
+    others = None
+    if controls:
+        again = {f"{name}{SAMPLED}": route for name, route in routes.items()}
+        routes = {**(again if sample.every > 1 else {}), **controls.routes}
+        others = _Group(receiver, routes, measures, outside)
+    seen = 0
     for images, labels in batches:
+        numbers = torch.arange(seen, seen + len(images))
+        seen += len(images)
         images, labels = images.to(device), labels.to(device)
         sources = {"sender": sender.front(images), "receiver": receiver.front(images)}
         answers = {
             "sender": sender.end(sources["sender"]),
             "receiver": receiver.end(sources["receiver"]),
         }
-        ours.update(images, sources, answers, labels)
+        ours.update(images, sources, answers, labels, numbers)
         if outside:
-            outside.update("receiver", sources["receiver"])
+            outside.update("receiver", sources["receiver"], numbers)
         if others:
-            sample.add(images=images, labels=labels, answer=answers["receiver"], **sources)
+            answer = answers["receiver"]
+            sample.add(numbers, images=images, labels=labels, answer=answer, **sources)
             if sample.n >= len(images):
                 others.add_sample(sample.take(), untrained)
     if others and sample.n:
         others.add_sample(sample.take(), untrained)
-    scores = (others.scores() if others else {}) | ours.scores() | ours.differences()
+    beside = others.scores() if others else {}
+    if sample.every > 1:
+        beside = {
+            f"{key}{SAMPLED}" if key.endswith("/receiver") else key: score
+            for key, score in beside.items()
+        }
+    scores = beside | ours.scores() | ours.differences()
     shares = outside.shares() if outside else {}
     return scores | {f"outside/{name}": share for name, share in shares.items()}
 
 
 class _Sample:
-    """Every k-th example, kept until they are as many as a batch: small ones cost more."""
+    """One example in k, drawn by its number, until they are as many as a batch: small ones cost
+    more."""
 
     def __init__(self, every: int) -> None:
-        self.every, self.n, self._seen = every, 0, 0
+        self.every, self.n = every, 0
         self._kept: list[dict[str, Tensor]] = []
 
-    def add(self, **tensors: Tensor) -> None:
+    def add(self, numbers: Tensor, **tensors: Tensor) -> None:
         """Keep some of a batch; each tensor (N, ...) by name."""
-        first = -self._seen % self.every
+        drawn = (parts_of(numbers, self.every, _SEED) == 0).nonzero()[:, 0]
         # Copies: views would keep the whole batch.
-        some = {name: tensor[first :: self.every].clone() for name, tensor in tensors.items()}
-        self._kept.append(some)
-        self.n += len(next(iter(some.values())))
-        self._seen += len(next(iter(tensors.values())))
+        some = {name: tensor[drawn.to(tensor.device)] for name, tensor in tensors.items()}
+        self._kept.append({"numbers": numbers[drawn], **some})
+        self.n += len(drawn)
 
     def take(self) -> dict[str, Tensor]:
         """All that are kept, which are forgotten."""
@@ -127,8 +145,9 @@ class _Group:
         sources: Mapping[str, Tensor],
         answers: Mapping[str, Tensor],
         labels: Tensor,
+        numbers: Tensor,
     ) -> None:
-        """Add a batch: representations, what whole networks make of them, and labels."""
+        """Add a batch: representations, what whole networks make of them, labels and numbers."""
         reference, target = answers["receiver"], sources["receiver"]
         right = [self._tally(name, answer, labels, reference) for name, answer in answers.items()]
         stitched = {
@@ -138,15 +157,16 @@ class _Group:
         for name, representation in stitched.items():
             right.append(self._tally(name, self.receiver.end(representation), labels, reference))
             if self.outside:
-                self.outside.update(name, representation)
+                self.outside.update(name, representation, numbers)
         hits = torch.stack(right).flatten(1).double()
         self.alone = self.alone + hits @ (1 - hits).T
 
     def add_sample(self, some: dict[str, Tensor], untrained: nn.Module) -> None:
         """Add what `_Sample` kept, and what the untrained sender makes of it."""
-        images, labels, answer = (some.pop(name) for name in ("images", "labels", "answer"))
+        parts = (some.pop(name) for name in ("images", "labels", "answer", "numbers"))
+        images, labels, answer, numbers = parts
         sources = {**some, "untrained": untrained(images)}
-        self.update(images, sources, {"receiver": answer}, labels)
+        self.update(images, sources, {"receiver": answer}, labels, numbers)
 
     def scores(self) -> dict[str, float]:
         """All scores, by `<what>/<row>`."""

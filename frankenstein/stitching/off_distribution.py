@@ -10,10 +10,11 @@ full, where `docs/stitching.md` says why, and how far the numbers move with the 
 - The score of an example is (s - m)ᵀ (C + λ 1)⁻¹ (s - m), its squared Mahalanobis distance, where
   the floor λ is 0.01 of the mean of C's diagonal: a deviation under a tenth of the statistics'
   typical standard deviation counts for little in any direction.
-- The threshold comes from the receiver's own scores on held-out images 0, 2, 4, ...: of K scores
-  the ⌈0.95 (K + 1)⌉-th smallest, or the largest if there are fewer.
-- The share outside is that of images 1, 3, 5, ... above the threshold; of a control, which is
-  scored on images 0, k, 2k, ..., that of the 2nd, 4th, 6th, ... of these in order.
+- The threshold comes from the receiver's own scores on a random half of the held-out images, one
+  of every two successive ones (`parts_of` of their numbers): of K scores the ⌈0.95 (K + 1)⌉-th
+  smallest, or the largest if there are fewer.
+- The share outside is that of the images of the other half, or of those of them that are scored,
+  above the threshold.
 
 Source: the question is that of Balogh & Jelasity 2025, https://arxiv.org/abs/2412.11299; they
 train a classifier of representations for every layer, on images of two data sets, and take its
@@ -29,9 +30,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from frankenstein.accumulators.numbered import parts_of
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.errors import UserError
 
+_SEED = 2  # of which half sets the threshold
 FLOOR = 1e-2  # of the mean variance, added to that of every direction
 
 
@@ -115,23 +118,39 @@ class Share:
             raise UserError(f"a percentile lies between 0 and 100, got {percentile}")
         self.reference, self.percentile = reference, percentile
         self._scores: dict[str, list[Tensor]] = defaultdict(list)
+        self._numbers: dict[str, list[Tensor]] = defaultdict(list)
 
-    def update(self, name: str, z: Tensor) -> None:
-        """Add a batch of one representation; "receiver" is that of the receiver itself."""
+    def update(self, name: str, z: Tensor, numbers: Tensor | None = None) -> None:
+        """Add a batch of one representation; "receiver" is that of the receiver itself.
+
+        `numbers` are those of the examples; they count on from the last batch if absent.
+        """
+        known = self._numbers[name]
+        if numbers is None:
+            first = sum(map(len, known))
+            numbers = torch.arange(first, first + len(z))
+        known.append(numbers)
         self._scores[name].append(self.reference.score(z))
 
     def shares(self) -> dict[str, float]:
         """Share outside of every representation, the receiver's own among them.
 
-        Its scores on every other example set the threshold, and all shares are of the examples
-        between; the receiver's own, about 5 % for the 95th percentile, tells how exact they are.
+        Its scores on one half of the examples set the threshold, and all shares are of the other
+        half; the receiver's own, about 5 % for the 95th percentile, tells how exact they are.
         """
-        scores = {name: torch.cat(parts) for name, parts in self._scores.items()}
-        known = scores["receiver"][::2]
+        halves = {
+            name: [torch.cat(parts)[half.to(parts[0].device)] for half in self._halves(name)]
+            for name, parts in self._scores.items()
+        }
+        known = halves["receiver"][0]
         rank = min(len(known), math.ceil(self.percentile / 100 * (len(known) + 1)))
         threshold = known.kthvalue(rank).values
         # A score that is NaN is outside, too.
         return {
-            name: 1 - float((all_[1::2] <= threshold).double().mean())
-            for name, all_ in scores.items()
+            name: 1 - float((others <= threshold).double().mean())
+            for name, (_, others) in halves.items()
         }
+
+    def _halves(self, name: str) -> tuple[Tensor, Tensor]:
+        sets = parts_of(torch.cat(self._numbers[name]), 2, _SEED) == 0
+        return sets, ~sets

@@ -15,7 +15,8 @@ from frankenstein.report.columns import (
     markdown_columns,
     rich_columns,
 )
-from frankenstein.stitching.controls import Controls
+from frankenstein.stitching.controls import CONTROLS, Controls
+from frankenstein.stitching.evaluate import SAMPLED
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.warnings import stitch_warnings
 
@@ -40,9 +41,13 @@ ROWS = {
     "sender by least squares.",
     "itself": "`itself`, a control: the receiver stitched to itself as it is, which loses nothing.",
     "itself_ps_inv": "`itself_ps_inv`, a control: the same by least squares, which should lose "
-    "nothing either. Controls are solved on {images} training images, and scored on a sample of "
-    "the held-out ones where there are thousands; they are not trained.",
+    "nothing either. Controls are solved on {images} training images; they are not trained.",
 }
+_ON_SAMPLE = (
+    "Where held-out images are thousands, controls are scored on a random sample of them. They "
+    "stand in a table of their own, beside the receiver and the stitches on the same sample, whose "
+    "names end in `_sampled`."
+)
 
 # In the order of every table. The report has three, "accuracy", "answers" and "together"; the
 # terminal has three of 80 columns, "accuracy", "beside" and "right". Measures come between.
@@ -214,15 +219,16 @@ def is_share(number: str) -> bool:
 
 def shown_scores(numbers: Numbers, plan: StitchPlan, title: str) -> list[RenderableType]:
     """What the terminal shows of the stitches of a run, its warnings last."""
-    columns, rows = columns_with(plan.measures), rows_of(numbers)
+    columns, (rows, *sampled) = columns_with(plan.measures), tables_of(numbers)
     titles = {
         "accuracy": f"{title}\n{_counts(numbers, plan.measures)}",
         "beside": "beside the receiver",
         "right": "who is right, it or the receiver, and how far answers diverge",
     }
     first, *others = [
-        rich_columns([one for one in columns if one.terminal == table], numbers, rows, heading)
-        for table, heading in titles.items()
+        rich_columns([one for one in columns if one.terminal == table], numbers, some, heading)
+        for table, whole in titles.items()
+        for some, heading in [(rows, whole), *((few, _sample(numbers)) for few in sampled)]
     ]
     warnings = below_chance_warnings(numbers, int(numbers["n/receiver"]))
     warnings += stitch_warnings(numbers, plan)
@@ -237,18 +243,21 @@ def score_blocks(
     percentile: float = 95.0,  # of `off_distribution`
 ) -> list[str]:
     """All tables for a report, with a line on every row and column."""
-    reference, rows = controls.reference, rows_of(numbers)
+    reference, tables = controls.reference, tables_of(numbers)
     words = {
         "family": plan.family_in_words,
         "images": f"{reference.examples:,}",
         "floor": f"{reference.floor:g}",
         "percentile": f"{percentile:g}",
     }
-    blocks = [f"The rows of every table:\n\n{_listed([ROWS[row] for row in rows], words)}"]
+    rows = [ROWS[row] for table in tables for row in table if row in ROWS]
+    rows += [_ON_SAMPLE] if len(tables) > 1 else []
+    blocks = [f"The rows of every table:\n\n{_listed(rows, words)}"]
     for table in ("accuracy", "answers", "together"):
         columns = [one for one in columns_with(plan.measures) if one.page == table]
         abouts = [one.about for one in filled_columns(columns, numbers)]
-        blocks += [markdown_columns(columns, numbers, rows), _listed(abouts, words)]
+        shown = [markdown_columns(columns, numbers, some) for some in tables]
+        blocks += ["\n\n".join(shown), _listed(abouts, words)]
     if lines := differences(numbers):
         blocks.insert(3, f"{_APART}\n\n{_listed(lines, {})}")
     return blocks
@@ -256,7 +265,17 @@ def score_blocks(
 
 def rows_of(numbers: Numbers) -> list[str]:
     """The networks, stitches and controls that were scored, in order."""
-    return [row for row in ROWS if f"accuracy/{row}" in numbers]
+    return [row for table in tables_of(numbers) for row in table]
+
+
+def tables_of(numbers: Numbers) -> list[list[str]]:
+    """The rows of each table, which are scored on the same images: all, and a sample of them."""
+    sampled = [f"{row}{SAMPLED}" for row in ROWS]
+    there = [row for row in (*sampled, *ROWS) if f"accuracy/{row}" in numbers]
+    if not any(row in sampled for row in there):
+        return [there]
+    few = [row for row in there if row in sampled or row in CONTROLS]
+    return [[row for row in there if row not in few], few]
 
 
 def flattening_text(measures: Sequence[str]) -> str:
@@ -307,11 +326,14 @@ def _title(measure: str) -> str:
 
 def _counts(numbers: Numbers, measures: Sequence[str]) -> str:
     """Of how many images, and how measures flatten them."""
-    every = numbers["n/receiver"]
-    fewer = {numbers[f"n/{row}"] for row in rows_of(numbers)} - {every}
-    controls = "".join(f", {n:,} of them for controls" for n in fewer)
     flattened = f"; measures {flattening_text(measures)}" if measures else ""
-    return f"{every:,} held-out images{controls}{flattened}"
+    return f"{numbers['n/receiver']:,} held-out images{flattened}"
+
+
+def _sample(numbers: Numbers) -> str:
+    return (
+        f"controls, and the stitches beside them: {numbers[f'n/receiver{SAMPLED}']:,} of the images"
+    )
 
 
 def _listed(lines: Sequence[str], words: Mapping[str, str]) -> str:

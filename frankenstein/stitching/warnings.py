@@ -3,25 +3,28 @@
 from collections.abc import Mapping
 
 from frankenstein.report.tables import format_value
+from frankenstein.stitching.evaluate import SAMPLED
 from frankenstein.stitching.plan import StitchPlan
 
 
 def stitch_warnings(numbers: Mapping[str, float], plan: StitchPlan) -> list[str]:
     """A line if training ended below the closed form, or an untrained sender does as well.
 
-    One accuracy is clearly below another if their 95 % intervals do not overlap. `plan` is that of
+    One accuracy is clearly below another if their 95 % intervals do not overlap; a control of a
+    sample is held against `after` on the same sample. `plan` is that of
     the stitching run; nothing is said where there is no "after" among the numbers.
     """
     if "accuracy/after" not in numbers:
         return []
     why, what = [], "what it reaches is no sign of what the sender has learned"
-    solved = _solved(numbers, plan)
-    if solved and _below(numbers, "after", solved):
+    solved, sampled = _solved(numbers, plan), f"after{SAMPLED}"
+    after = sampled if f"accuracy/{sampled}" in numbers else "after"
+    if solved and _below(numbers, after if solved == "solved" else "after", solved):
         why.append(f"clearly below `{solved}` ({_share(numbers, solved)})")
         what = "it is not its family's best; " + (
             "take a smaller lr" if plan.init == "ps_inv" else "start it at ps_inv"
         )
-    if "accuracy/untrained" in numbers and not _below(numbers, "untrained", "after"):
+    if "accuracy/untrained" in numbers and not _below(numbers, "untrained", after):
         why.append(f"not clearly above `untrained` ({_share(numbers, 'untrained')})")
     line = f"`after` ({_share(numbers, 'after')}) is {' and '.join(why)}: {what}"
     return [line] if why else []

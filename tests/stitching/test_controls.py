@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.numbered import parts_of
 from frankenstein.networks.accuracy import HITS
 from frankenstein.stitches import Affine, LowRank, Matched, Orthogonal, Permutation, Sparse
 from frankenstein.stitching.controls import CONTROLS, solve_controls
@@ -136,19 +137,36 @@ def test_controls_of_layers_of_unlike_width_and_size_lack_the_identity(pair, unt
     assert found == {"sender", "receiver", "it", *CONTROLS} - absent
 
 
-def test_controls_may_be_scored_on_a_sample(pair, untrained, batches):
+def test_controls_may_be_scored_on_a_sample_beside_the_stitches_on_it(pair, untrained, batches):
     every = scores_of(pair, untrained, batches, every=3)
-    # Every third of all, wherever batches begin.
-    some = [tuple(torch.cat(part)[::3] for part in zip(*batches, strict=True))]
+    # One in three, wherever batches begin.
+    drawn = parts_of(torch.arange(75), 3, 1) == 0
+    some = [tuple(torch.cat(part)[drawn] for part in zip(*batches, strict=True))]
     joint, controls = controls_of(pair, untrained, batches)
     cuts = joint.sender, joint.receiver
     alone = evaluate_stitches(*cuts, {}, some, [], controls=controls)
-    for name in controls.routes:
-        for what in ("accuracy", "relative_accuracy", "loss", "jensen_shannon", "both_right"):
-            assert every[f"{what}/{name}"] == pytest.approx(alone[f"{what}/{name}"])
+    rows = {name: name for name in controls.routes} | {"receiver_sampled": "receiver"}
+    for name, row in rows.items():
+        for what in ("accuracy", "relative_accuracy", "loss", "jensen_shannon", "both_right", "n"):
+            assert every[f"{what}/{name}"] == pytest.approx(alone[f"{what}/{row}"])
+    assert every["n/it_sampled"] == every["n/untrained"] == 25
     everything = scores_of(pair, untrained, batches)
     assert every["accuracy/receiver"] == everything["accuracy/receiver"]
     assert every["outside/receiver"] == everything["outside/receiver"]
+    assert not any("_sampled" in key for key in everything)
+
+
+@pytest.mark.parametrize("order", ["sorted", "cycled", "shuffled"])
+def test_a_sample_holds_all_classes_in_any_order_of_the_labels(order):
+    labels = torch.arange(10).repeat(300)  # cycled: every tenth is of one class
+    orders = {"sorted": labels.argsort(), "cycled": torch.arange(3000)}
+    orders["shuffled"] = torch.randperm(3000, generator=torch.Generator().manual_seed(0))
+    for every, seed in ((3, 1), (2, 2), (10, 1)):
+        drawn = labels[orders[order]][parts_of(torch.arange(3000), every, seed) == 0]
+        counts = drawn.bincount(minlength=10) * every / 300
+        assert len(drawn) == 3000 // every
+        assert counts.min() > 0.5
+        assert counts.max() < 1.6
 
 
 def test_stitches_are_scored_alike_with_controls_and_without(pair, untrained, batches):

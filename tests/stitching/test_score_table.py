@@ -5,7 +5,7 @@ import pytest
 from frankenstein.report.columns import filled_columns
 from frankenstein.runs.fields import KINDS
 from frankenstein.stitching.controls import CONTROLS
-from frankenstein.stitching.score_table import ROWS, columns_with, is_share, rows_of
+from frankenstein.stitching.score_table import ROWS, columns_with, is_share, rows_of, tables_of
 
 
 def test_rows_are_networks_stitches_and_controls():
@@ -23,6 +23,15 @@ def test_every_number_of_a_run_has_a_column_and_is_explained_in_its_report(run, 
     for column in columns:
         assert column.page is None or f"\n- *{column.about.split('*')[1]}*" in report
     assert set(rows_of(numbers)) == {*ROWS}
+
+
+def test_rows_of_a_sample_stand_in_a_table_of_their_own():
+    rows = ["sender", "receiver", "after", "untrained", "itself"]
+    numbers = {f"accuracy/{row}": 0.5 for row in rows}
+    assert tables_of(numbers) == [rows]
+    numbers |= {"accuracy/receiver_sampled": 0.5, "accuracy/after_sampled": 0.4}
+    sampled = ["receiver_sampled", "after_sampled", "untrained", "itself"]
+    assert tables_of(numbers) == [["sender", "receiver", "after"], sampled]
 
 
 @pytest.mark.parametrize("number", ["agreement/after", "accuracy_low/ps_inv", "outside/before"])
