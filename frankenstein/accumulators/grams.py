@@ -12,9 +12,10 @@ _PART = 2**17  # numbers of a representation that are worked on at once
 class Grams:
     """Unbiased linear HSIC of every layer of one network with every layer of another.
 
-    Examples are taken in blocks, in the order they come. Per block of n, each layer has one n x n
-    Gram matrix, and all of them, as rows, meet in one matrix product. Blocks add up before any
-    ratio is taken, so memory and time grow with the number of layers, not of pairs or examples.
+    Examples are taken in blocks, in the order they come, which must not follow what they are: where
+    they lie class by class, a block holds one class. Per block of n, each layer has one n x n Gram
+    matrix, and all of them, as rows, meet in one matrix product. Blocks add up before any ratio is
+    taken, so memory and time grow with the number of layers, not of pairs or examples.
 
     The sums are unbiased for a block of any size. A larger one costs more per example, in
     proportion, and spreads less (benchmarks/similarity.py --spread shows by how much). Blocks of

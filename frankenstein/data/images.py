@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from frankenstein.data.augment import centre_crop, random_crop_and_flip
-from frankenstein.data.batches import Batches, Images, in_order, shuffled
+from frankenstein.data.batches import Batches, Images, in_order, mixed, shuffled
 from frankenstein.data.files import ImageFiles, Show
 from frankenstein.data.preprocessing import IMAGENET, Preprocessing
 from frankenstein.errors import DataError
@@ -119,6 +119,12 @@ class ImageData:
         """Prepared held-out images for one pass: all of them, or a fixed random choice."""
         self.setup()
         order = in_order(len(self.val_labels), self.eval_batch_size, examples)
+        return Batches(self.val_images, self.val_labels, order, self.prepare)
+
+    def mixed_val_batches(self) -> Batches:
+        """All prepared held-out images for one pass, in one random order: data may lie by class."""
+        self.setup()
+        order = mixed(len(self.val_labels), self.eval_batch_size)
         return Batches(self.val_images, self.val_labels, order, self.prepare)
 
     def shuffled_batches(self) -> Batches:

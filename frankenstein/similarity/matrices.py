@@ -1,5 +1,6 @@
 """How alike are the layers of two networks: one pass over the data for all pairs."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -10,15 +11,21 @@ from torch import Tensor, nn
 from frankenstein.errors import UserError
 from frankenstein.measures import LayerSimilarities
 from frankenstein.report.labelled import LabelledMatrix
+from frankenstein.shapes import per_sample
 from frankenstein.surgery.read import Read, Wanted, reading
 
 Layers = Mapping[str, Tensor]  # {layer: (N, ...)}
 Watch = Callable[[Layers, Layers, Tensor], object]
 
 _KEYS = ("image", "images", "input", "inputs", "x", "pixel_values", "input_ids")
+_BLOCKS, _ALIKE = 8, 3.0  # least blocks that tell an order, and F of their means that does
 _BLOCK = 64
 _WHOLE = 512  # inputs that are one block by themselves
 _ROOM = 2**23  # if they hold no more numbers: 512 images of 3 x 73 x 73
+
+
+class OrderWarning(UserWarning):
+    """Examples come in an order that an estimate from blocks of them feels."""
 
 
 def similarity_matrix(
@@ -44,8 +51,9 @@ def similarity_matrix(
     sample is estimated from blocks of `block` examples, whatever the size of the batches. If none
     is named, up to 512 inputs (of no more than 2²³ numbers together) are one block, which is the
     measure exactly, and more are blocks of 64, which is an estimate of it: see benchmarks/ for
-    how far off. A block's layers are in memory at once. Measures that need the examples
-    themselves keep at most `limit`.
+    how far off. It holds for examples in random order; a warning tells of inputs that lie class by
+    class, of which a block holds too few. A block's layers are in memory at once. Measures that
+    need the examples themselves keep at most `limit`.
 
     Raises:
         LayerError: for a layer that a network does not have, or that is not one tensor.
@@ -133,7 +141,10 @@ def measure_layers(
     kept = empty()  # first: it says what is wrong
     from_grams = any(kept.kind(measure) == "grams" for measure in kept.flattenings)
     size, inputs_of_all = in_blocks(batches, block if from_grams else 1)
+    order = _Order(size)
     for inputs in inputs_of_all:
+        if from_grams:
+            order.update(inputs)
         xs, ys = ours(inputs), theirs(inputs)
         inputs = inputs.to(next(iter(xs.values())).device)
         if not kept.rows:
@@ -142,7 +153,45 @@ def measure_layers(
         kept.update(xs, ys, inputs if kept.needs_inputs else None)
         if watch is not None:
             watch(xs, ys, inputs)
+    order.check()
     return kept
+
+
+class _Order:
+    """Whether inputs of one block are more alike than those of several, as if they lay by class."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self._blocks = size, 0
+        self._sums: list[Any] = [0.0, 0.0, 0.0]  # of means, of their squares, of variances within
+
+    def update(self, inputs: Tensor) -> None:
+        """Add a batch of whole blocks; a block that is not full is left out."""
+        for block in inputs.split(self.size):
+            if len(block) == self.size:
+                rows = per_sample(block).double()
+                if not self._blocks:
+                    self._shift = rows.mean(0)
+                self._blocks += 1
+                mean = rows.mean(0) - self._shift
+                within = rows.var(0).sum()
+                new = (mean, mean.square().sum(), within)
+                self._sums = [total + one for total, one in zip(self._sums, new, strict=True)]
+
+    def check(self) -> None:
+        """Warn if means of blocks vary more than those of random examples would."""
+        if self._blocks < _BLOCKS:
+            return
+        means, squares, within = self._sums
+        between = (squares - means.square().sum() / self._blocks) / (self._blocks - 1)
+        times = self.size * between * self._blocks / within
+        if float(times) > _ALIKE:
+            warnings.warn(
+                f"successive inputs are alike: means of {self.size} vary {times:.0f} times as much "
+                "as in random order, and unbiased_cka is estimated from such blocks; shuffle them, "
+                "or take a block of all",
+                OrderWarning,
+                stacklevel=3,
+            )
 
 
 def labelled(

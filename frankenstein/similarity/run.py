@@ -68,7 +68,7 @@ def _measure(
     """One pass over held-out images for all layers and measures, and draws of what it has kept."""
     similarities = measure_layers(
         *readers,
-        progress(data.val_batches(), "comparing layers", plan.quiet),
+        progress(data.mixed_val_batches(), "comparing layers", plan.quiet),
         subject.measures,
         plan.flattening,
         plan.block,

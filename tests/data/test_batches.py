@@ -3,7 +3,7 @@ from itertools import chain
 import pytest
 import torch
 
-from frankenstein.data.batches import Batches, in_order, shuffled
+from frankenstein.data.batches import Batches, in_order, mixed, shuffled
 from frankenstein.errors import DataError
 
 
@@ -107,3 +107,10 @@ def test_more_processes_than_examples_in_a_batch_are_refused(monkeypatch):
     as_rank(monkeypatch, 0, 4)
     with pytest.raises(DataError, match="a batch of 2 images cannot be split over 4 processes"):
         labels(row_batches(shuffled(6, 2, 0)))
+
+
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_mixed_batches_hold_every_example_once_in_one_order(size):
+    rows = joined(labels(row_batches(mixed(40, size))))
+    assert sorted(rows) == list(range(40))
+    assert rows == joined(labels(row_batches(mixed(40, 40)))) != sorted(rows)

@@ -9,7 +9,7 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.measures import unbiased_cka
 from frankenstein.shapes import per_sample
-from frankenstein.similarity.matrices import in_blocks, similarity_matrix
+from frankenstein.similarity.matrices import OrderWarning, in_blocks, similarity_matrix
 from frankenstein.surgery import LayerError, capture, cut_points
 from frankenstein.zoo import network_sha256
 
@@ -214,3 +214,17 @@ def test_it_can_be_drawn(pair):
 def test_several_measures_are_pointed_to_the_function_that_takes_them(pair):
     with pytest.raises(UserError, match=r"one measure by name.*similarity_matrices takes several"):
         similarity_matrix(*pair, [torch.randn(8, 1, 12, 12)], ["linear_cka", "mean_cca"])
+
+
+def test_blocks_of_inputs_that_lie_class_by_class_are_warned_of(pair):
+    labels = torch.arange(8).repeat_interleave(100)
+    images = torch.randn(800, 1, 8, 8) + torch.randn(8, 1, 8, 8)[labels]
+    layers = {"sender_layers": "bn1", "receiver_layers": "bn1"}
+    with pytest.warns(
+        OrderWarning, match=r"means of 64 vary \d\d times as much as in random order"
+    ):
+        similarity_matrix(*pair, images.split(100), **layers)
+    # No warning, which would be an error, of one block, in random order, or of other measures.
+    similarity_matrix(*pair, images.split(100), block=800, **layers)
+    similarity_matrix(*pair, images[torch.randperm(800)].split(100), **layers)
+    similarity_matrix(*pair, images.split(100), "linear_cka", **layers)
