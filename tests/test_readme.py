@@ -36,7 +36,9 @@ def test_the_python_of_the_readme_runs(monkeypatch, capfd):
     assert namespace["frank"](images).shape == (len(images), 10)
     assert 0 < namespace["matrix"]["bn3", "bn5"] < 1
     exec(BLOCKS[2].replace("1000", "39").replace("200", "19"), namespace)
-    found = namespace["sure"]["mutual_knn"]
+    found = namespace["sure"]
+    assert (found.low < found.value).all()
+    assert (found.value < found.high).all()
     assert (found.low < found.high).all()
     assert (found.null_mean < found.low).all()
     exec(BLOCKS[4], namespace)

@@ -10,6 +10,8 @@ from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.similarity.plan import ComparePlan
 from frankenstein.similarity.resampling import Certainty
 
+_LEVEL = 0.05
+
 
 def certainty_columns(certainty: Certainty | None, divisor: float = 1.0) -> dict[str, Tensor]:
     """What is known of a value besides itself, by column, in the order shown."""
@@ -20,6 +22,10 @@ def certainty_columns(certainty: Certainty | None, divisor: float = 1.0) -> dict
         columns |= {"low": certainty.low / divisor, "high": certainty.high / divisor}
     if certainty.null_mean is not None and certainty.p_value is not None:
         columns |= {"null mean": certainty.null_mean / divisor, "p": certainty.p_value}
+    if certainty.family_p is not None and certainty.calibrated is not None:
+        several = certainty.family_p.numel() > 1  # of one value it is its p
+        columns |= {"family p": certainty.family_p} if several else {}
+        columns |= {"calibrated": certainty.calibrated}
     return columns
 
 
@@ -51,8 +57,12 @@ def explain_columns(
         sentences.append(
             f"`null mean` is the mean over {plan.permutations} shuffles of the receiver's "
             "examples, which leave the two nothing in common. `p` is the share of shuffles that "
-            "are at least as alike, the value itself counted as one. It holds for each pair by "
-            "itself: many pairs are not corrected for."
+            "are at least as alike, the value itself counted as one; it holds for each pair by "
+            "itself. `family p` is the share of shuffles in which any pair of this table is as "
+            "alike (Westfall & Young 1993): of two unrelated networks at most one in twenty has a "
+            f"pair of {_LEVEL} or less. `calibrated` is max(0, (value - t) / (perfect - t)), where "
+            f"t is what a value must exceed for a family p of {_LEVEL} (Gröger, Wen & Brbić 2026, "
+            "https://arxiv.org/abs/2602.14486): 0 says nothing, 1 is a representation with itself."
         )
     return [" ".join(sentences)]
 
@@ -63,12 +73,20 @@ def certainty_in_short(certainty: Certainty) -> str:
     if certainty.low is not None and certainty.high is not None:
         widths = (certainty.high - certainty.low).nan_to_num(0)
         parts.append(f"95 % intervals up to {float(widths.max()):.3f} wide")
-    if certainty.null_mean is not None and certainty.p_value is not None:
+    if certainty.null_mean is not None and certainty.family_p is not None:
         low, high = (round(end, 3) + 0.0 for end in finite_range(certainty.null_mean))
-        above = int((certainty.p_value > 0.05).sum())
+        above = int((certainty.family_p > _LEVEL).sum())
         parts.append(f"shuffled examples give {low:.3f} to {high:.3f}")
-        parts.append(f"{above} of {certainty.p_value.numel()} pairs may be chance (p > 0.05)")
+        many = certainty.family_p.numel()
+        parts.append(f"{above} of {many} pairs may be chance (family p > {_LEVEL})")
     return f"of {certainty.examples} kept images: {'; '.join(parts)}"
+
+
+def clears(certainty: Certainty | None) -> Tensor | None:  # (L, M) bool
+    """Which values are above what chance gives any of them; None if it was not asked."""
+    if certainty is None or certainty.family_p is None:
+        return None
+    return certainty.family_p <= _LEVEL
 
 
 def certainty_csv(

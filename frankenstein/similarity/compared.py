@@ -28,14 +28,27 @@ class Compared:
         return row, column
 
     def numbers(self) -> dict[str, float]:
-        """Every value, by measure and layers."""
-        return {
+        """Every value, by measure and layers; behind them what chance makes of it, if known."""
+        numbers = {
             self.key(word, row, column): matrix[row, column] / self.divisor(word)
             for word in self.words
             for matrix in [self.matrices[measure_of(word)]]
             for row in matrix.rows
             for column in matrix.columns
         }
+        for word in self.words:
+            certainty, matrix = (
+                self.certainties.get(measure_of(word)),
+                self.matrices[measure_of(word)],
+            )
+            for what in ("family_p", "calibrated"):
+                if (known := getattr(certainty, what, None)) is not None:
+                    numbers |= {
+                        self.key(f"{word}_{what}", row, column): float(known[i, j])
+                        for i, row in enumerate(matrix.rows)
+                        for j, column in enumerate(matrix.columns)
+                    }
+        return numbers
 
     @staticmethod
     def key(word: str, row: str, column: str) -> str:

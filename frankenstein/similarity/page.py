@@ -24,6 +24,7 @@ from frankenstein.similarity.certainty_page import (
     certainty_columns,
     certainty_csv,
     certainty_in_short,
+    clears,
     explain_columns,
     finite_range,
 )
@@ -149,8 +150,22 @@ def _section(matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[st
             f"{measure} of the same layers when the examples of one are shuffled. A value that is "
             "no larger than this says nothing.",
         )
+        yield Picture(
+            f"{measure}-calibrated",
+            heatmap(
+                more["calibrated"],
+                matrix.rows,
+                matrix.columns,
+                title=f"{measure}, calibrated, {certainty.examples} examples",
+                row_label="sender",
+                column_label="receiver",
+                limits=(0.0, 1.0),
+            ),
+            f"The same above what chance gives any pair: 0 where the family p of {measure} is over "
+            "0.05, 1 for a representation with itself.",
+        )
     yield markdown_table(*_best(matrix, more))
-    yield _all_cells(matrix, more)
+    yield _all_cells(matrix, more, clears(certainty))
 
 
 def _best(matrix: LabelledMatrix, more: Mapping[str, Tensor]) -> tuple[list[list[Any]], list[str]]:
@@ -165,20 +180,26 @@ def _best(matrix: LabelledMatrix, more: Mapping[str, Tensor]) -> tuple[list[list
     return rows, ["sender's layer", "most alike in the receiver", matrix.measure, *more]
 
 
-def _all_cells(matrix: LabelledMatrix, more: Mapping[str, Tensor]) -> str:
-    """Every value, with its interval and the null's mean where they are known."""
+def _all_cells(matrix: LabelledMatrix, more: Mapping[str, Tensor], marked: Tensor | None) -> str:
+    """Every value, with its interval and the null's mean where they are known.
+
+    Beside these it is that of the kept examples, as they are. Those that clear the null of all
+    pairs are marked.
+    """
+    values = more.get("of the kept", matrix.values)
     rows: list[list[Any]] = []
     for i, layer in enumerate(matrix.rows):
         line: list[Any] = [layer]
         for j in range(len(matrix.columns)):
-            text = _number(matrix.values[i, j])
+            text = _number(values[i, j])
             if "low" in more:
                 text += f" [{_number(more['low'][i, j])}, {_number(more['high'][i, j])}]"
             if "null mean" in more:
                 text += f" null {_number(more['null mean'][i, j])}"
-            line.append(text)
+            line.append(f"{text} ✓" if marked is not None and marked[i, j] else text)
         rows.append(line)
-    return markdown_table(rows, ["sender \\ receiver", *matrix.columns], right=matrix.columns)
+    table = markdown_table(rows, ["sender \\ receiver", *matrix.columns], right=matrix.columns)
+    return table if marked is None else f"{table}\n\n✓: the family p is 0.05 or less."
 
 
 def _limits(matrix: LabelledMatrix) -> tuple[float, float]:

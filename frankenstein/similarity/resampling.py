@@ -33,6 +33,8 @@ class Certainty:
     high: Tensor | None = None
     null_mean: Tensor | None = None  # over shuffled examples; None if none were shuffled
     p_value: Tensor | None = None  # share of shuffles at least as alike, this one counted
+    family_p: Tensor | None = None  # likewise, of shuffles whose likest value is as alike
+    calibrated: Tensor | None = None  # 0: family_p is above 0.05; 1: perfect
 
 
 @torch.no_grad()
@@ -45,6 +47,7 @@ def certainty(
     seed: int = 0,
     confidence: float = 0.95,
     larger_is_closer: bool | Tensor = True,
+    perfect: float | Tensor = 1.0,
     limits: tuple[float, float] | tuple[Tensor, Tensor] = (-math.inf, math.inf),
 ) -> Certainty:
     """A confidence interval from `bootstrap` halves of the examples, a null from `permutations`.
@@ -62,10 +65,18 @@ def certainty(
     The null pairs each x with the y of another, random example. p is (1 + count) / (1 + shuffles),
     so that it is never 0; small means: unrelated representations would hardly be as alike.
 
+    Many values of the same examples fall together, so that one of them is small by chance more
+    often than its p says. `family_p` is held against the likest of all values in each shuffle: of
+    unrelated pairs of networks at most 5 % have any value with a `family_p` of 0.05 or less.
+    `calibrated` is max(0, (s - t) / (perfect - t)), where t is the 95 % order statistic of these;
+    above 0 where `family_p` is 0.05 or less. It is NaN for fewer than 19 shuffles.
+
     Source: Præstgaard & Wellner 1993, https://doi.org/10.1214/aop/1176989011, on bootstraps whose
     counts are exchangeable, as 0 or 2 for halves are; Booth & Hall 1993,
     https://doi.org/10.1214/aos/1176349268, on a jackknife that leaves out a share of the
-    examples (after Wu 1990); Phipson & Smyth 2010, https://doi.org/10.2202/1544-6115.1585, for p.
+    examples (after Wu 1990); Phipson & Smyth 2010, https://doi.org/10.2202/1544-6115.1585, for p;
+    Westfall & Young 1993, section 2.3, for the largest of all; Gröger, Wen & Brbić 2026,
+    https://arxiv.org/abs/2602.14486, for the calibrated score.
 
     Raises:
         UserError: if halves are too few for the ends of the interval, or examples are; for a
@@ -82,7 +93,7 @@ def certainty(
         raise UserError(f"the ends of {confidence:.0%} need {least} draws or more, got {bootstrap}")
     everyone = torch.arange(examples)
     value = _values(value_of, iter([(everyone, everyone)]))[0]
-    low = high = null_mean = p_value = None
+    low = high = null_mean = p_value = family_p = calibrated = None
     if bootstrap:
         draws = _values(value_of, halves(examples, bootstrap, seed))
         moved = draws + (value - draws.mean(0))
@@ -96,12 +107,36 @@ def certainty(
         null = _values(value_of, shuffles(examples, permutations, seed))
         null_mean = null.mean(0)
         sign = 2 * torch.as_tensor(larger_is_closer).double() - 1
-        # Sums in another order differ in their last digits (of float32 perhaps), and a tie counts.
-        as_close = sign * null >= sign * value - 1e-6 * value.abs()
-        p_value = _unless_nan((1 + as_close.sum(0)).double() / (1 + permutations), null)
+        close = _as_close(sign * null, sign * value)
+        p_value = _unless_nan((1 + close.sum(0)).double() / (1 + permutations), null)
         p_value = torch.where(value.isnan(), torch.nan, p_value)
+        family_p, calibrated = _family(sign * null, sign * value, sign * perfect)
         _warn(null, value, "null: among the shuffles")
-    return Certainty(value, examples, low, high, null_mean, p_value)
+    return Certainty(value, examples, low, high, null_mean, p_value, family_p, calibrated)
+
+
+def _as_close(null: Tensor, value: Tensor) -> Tensor:
+    """Sums in another order differ in their last digits (of float32 perhaps), and a tie counts."""
+    return null >= value - 1e-6 * value.abs()
+
+
+def _family(
+    null: Tensor,  # (shuffles, ...), larger is closer, as everywhere here
+    value: Tensor,  # (...)
+    perfect: float | Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Each value's p against the largest of all in a shuffle, and its calibrated score."""
+    known = ~(value.isnan() | null.isnan().any(0))
+    if not known.any():
+        return torch.full_like(value, torch.nan), torch.full_like(value, torch.nan)
+    largest = null[:, known].reshape(len(null), -1).amax(1).sort().values
+    close = _as_close(largest.reshape(-1, *[1] * value.ndim), value)
+    p = (1 + close.sum(0)).double() / (1 + len(null))
+    rank = math.ceil(round(0.95 * (len(null) + 1), 9))
+    least = largest[rank - 1] if rank <= len(null) else value.new_tensor(torch.nan)
+    calibrated = torch.where(p > 0.05, 0.0, (value - least) / (perfect - least))
+    calibrated = torch.where(least.isnan(), torch.nan, calibrated.clamp(min=0))
+    return torch.where(known, p, torch.nan), torch.where(known, calibrated, torch.nan)
 
 
 def _values(value_of: ValueOfDraw, draws: Iterator[Draw]) -> Tensor:  # (draws, ...)
@@ -166,6 +201,7 @@ def certainties(
             permutations,
             seed=seed,
             larger_is_closer=MEASURES[name].perfect != MEASURES[name].range[0],
+            perfect=MEASURES[name].perfect,
             limits=MEASURES[name].range,
         )
         for name, draw in draws.items()

@@ -40,6 +40,7 @@ def test_intervals_and_nulls_stand_beside_every_value(run, pair):
     words = ("relu1,conv1", "relu1", "unbiased_cka", "unit_correlation")
     folder = run("compare", *pair, *words, "--bootstrap", "39", "--permutations", "19")
     found = rows(folder / "certainty.csv")
+    numbers = json.loads((folder / "summary.json").read_text())
     assert [(row["measure"], row["sender_layer"]) for row in found] == [
         ("unbiased_cka", "relu1"),
         ("unbiased_cka", "conv1"),
@@ -50,10 +51,16 @@ def test_intervals_and_nulls_stand_beside_every_value(run, pair):
         assert float(row["low"]) < float(row["of_the_kept"]) < float(row["high"])
         assert int(row["kept"]) == 60
     for row in found[:2]:
-        assert float(row["p"]) == 1 / 20
+        assert float(row["p"]) == float(row["family_p"]) == 1 / 20
+        assert 0 < float(row["calibrated"]) < float(row["of_the_kept"])
         assert float(row["null_mean"]) < float(row["low"])
+        layers = f"{row['sender_layer']}/{row['receiver_layer']}"
+        assert numbers[f"unbiased_cka_calibrated/{layers}"] == float(row["calibrated"])
+        assert numbers[f"unbiased_cka_family_p/{layers}"] == 1 / 20
     report = (folder / "report.md").read_text()
     assert "95 % interval over examples: percentiles of 39 random halves" in report
+    assert "✓: the family p is 0.05 or less" in report
+    assert (folder / "figures" / "unbiased_cka-calibrated.png").is_file()
     assert "over 19 shuffles" in report
     assert re.search(r"\| relu1 +\| \d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\] null -?0\.\d{3}", report)
     assert (folder / "figures" / "unbiased_cka-null.png").is_file()

@@ -90,7 +90,7 @@ def test_a_plan_runs_in_python_and_its_run_gives_the_matrices_back(few_digits, s
     data = Digits(image_size=32)
     data.setup()
     networks = [load_network(file) for file in files.values()]
-    expected = similarity_matrices(*networks, data.val_batches(), [*matrices], *plan.layers)
+    expected = similarity_matrices(*networks, data.mixed_val_batches(), [*matrices], *plan.layers)
     for name, matrix in matrices.items():
         assert torch.equal(matrix.values, expected[name].values)
         assert matrix.title == expected[name].title

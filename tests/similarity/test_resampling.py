@@ -144,6 +144,65 @@ def test_p_is_uniform_for_unrelated_representations_and_small_for_related_ones()
     assert (certainty(one_by_one(x, y, True), 40, permutations=199).p_value == 1 / 200).all()
 
 
+def chain(layers, n, generator):
+    """Layers of a random network of 8 units, on inputs of its own."""
+    x, found = torch.randn(n, 8, generator=generator), []
+    for _ in range(layers):
+        x = torch.relu(x @ torch.randn(8, 8, generator=generator) / 2)
+        found.append(x)
+    return found
+
+
+def test_of_200_unrelated_pairs_of_networks_about_5_percent_are_called_alike():
+    generator = torch.Generator().manual_seed(0)
+    alone = together = 0
+    for seed in range(200):
+        pairs = resampled_cka(*stacks(*(chain(5, 24, generator) for _ in range(2))), True)
+        found = certainty(pairs, 24, permutations=39, seed=seed)
+        alone += int((found.p_value <= 0.05).any())
+        together += int((found.family_p <= 0.05).any())
+        assert torch.equal(found.calibrated > 0, found.family_p <= 0.05)
+    assert together <= 18  # 10 are expected; more than 17 come in one of 90 simulations
+    assert alone > 40
+
+
+def test_a_family_p_and_a_calibrated_score_are_those_of_their_definition():
+    generator = torch.Generator().manual_seed(0)
+    x, y = chain(3, 30, generator), chain(2, 30, generator)
+    y[1] = x[2] + 0.5 * y[1]
+    drawn = []
+    pairs = resampled_cka(*stacks(x, y), True)
+
+    def counted(i, j):
+        drawn.append(pairs(i, j))
+        return drawn[-1]
+
+    found = certainty(counted, 30, permutations=59)
+    value, null = drawn[0].numpy(), torch.stack(drawn[1:]).numpy()
+    assert len(null) == 59  # no draw is made for it
+    largest = np.sort(null.reshape(59, -1).max(1))
+    expected = np.array([[(1 + (largest >= v).sum()) / 60 for v in row] for row in value])
+    np.testing.assert_allclose(found.family_p, expected)
+    least = largest[56]  # the 57th of 59: three of 60 are 5 %
+    np.testing.assert_allclose(found.calibrated, np.maximum(0, (value - least) / (1 - least)))
+    assert found.calibrated.argmax() == 5
+    assert (found.family_p >= found.p_value).all()
+    assert 0 < found.calibrated[2, 1] < value[2, 1]
+
+
+def test_of_one_value_the_family_is_itself_and_one_like_itself_has_a_calibrated_score_of_1():
+    x = torch.randn(30, 5, dtype=torch.float64)
+    found = certainty(of_examples(linear_cka, x, torch.randn(30, 5).double()), 30, permutations=39)
+    assert found.family_p == found.p_value
+    found = certainty(of_examples(linear_cka, x, x), 30, permutations=39)
+    assert found.calibrated.item() == pytest.approx(1)
+    far = {"larger_is_closer": False, "perfect": 0.0}
+    found = certainty(of_examples(mean_squared_distance, x, x), 30, permutations=39, **far)
+    assert found.calibrated.item() == pytest.approx(1)
+    # With fewer than 19 shuffles nothing can be sure to 5 %.
+    assert certainty(of_examples(linear_cka, x, x), 30, permutations=18).calibrated.isnan()
+
+
 def test_where_small_is_close_a_p_counts_the_small():
     x = torch.randn(20, 3, dtype=torch.float64)
     near = of_examples(mean_squared_distance, x, x + 0.1)
@@ -238,7 +297,7 @@ def test_a_layer_that_does_not_vary_is_nan_and_its_neighbours_are_not():
     for unbiased in (True, False):
         pairs = resampled_cka(*stacks(x, y, dtype=torch.float32), unbiased)
         found = certainty(pairs, 20, 39, 19)
-        for name in ("value", "low", "high", "null_mean", "p_value"):
+        for name in ("value", "low", "high", "null_mean", "p_value", "family_p", "calibrated"):
             assert getattr(found, name).isnan().tolist() == [[False], [True]], name
 
 
