@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: raised at once, or noted until there is a good moment to stop."""
+"""Ctrl-C, SIGTERM, a terminal that is gone: raised at once, or noted until it is time to stop."""
 
 import signal
 import threading
@@ -8,7 +8,9 @@ from typing import Any
 
 from frankenstein.errors import Interrupted
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 @contextmanager

@@ -9,7 +9,18 @@ import pytest
 import frankenstein
 
 LEVELS = [
-    {"errors", "shapes", "files", "labels", "intervals", "catalog", "lazy", "records", "pickles"}
+    {
+        "errors",
+        "shapes",
+        "files",
+        "labels",
+        "intervals",
+        "catalog",
+        "lazy",
+        "records",
+        "pickles",
+        "printing",
+    }
     | {"signals", "buffers", "memory"},
     {"accumulators"},
     {"data", "zoo", "stitches", "dictionaries", "measures", "report"},

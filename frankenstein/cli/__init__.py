@@ -9,11 +9,12 @@ from frankenstein import __version__
 from frankenstein.buffers import keep_buffers
 from frankenstein.catalog import VERBS
 from frankenstein.cli.commands import command_of, print_result
-from frankenstein.cli.errors import Outcome, UsageError, one_line
+from frankenstein.cli.errors import Outcome, UsageError, one_line, say
 from frankenstein.cli.help import help_text, table
 from frankenstein.cli.parser import parse
 from frankenstein.cli.words import Spoken, spoken
 from frankenstein.errors import AlreadyDone, did_you_mean
+from frankenstein.printing import printing
 from frankenstein.signals import signals_raise
 
 __all__ = ["main"]
@@ -22,18 +23,31 @@ __all__ = ["main"]
 def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
     """Run `frankenstein VERB ...`, or the one verb of a script; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    with printing() as out:
+        name, outcome = _main(words, verb)
+        out.flush()
+        # Who reads the beginning of --help only, as `| head` does, knows that there is more.
+        known = outcome.folder is None and isinstance(out.lost, BrokenPipeError)
+        if out.lost and not outcome.code and not known:
+            why = getattr(out.lost, "strerror", None) or out.lost
+            more = f"; see {outcome.folder}" if outcome.folder else ""
+            say(f"{name}: done, and not all of it shown, for stdout is gone ({why}){more}")
+    return outcome.code
+
+
+def _main(words: list[str], verb: str | None) -> tuple[str, Outcome]:
     program = f"python {verb}.py"
     if verb is None:
         with one_line("frankenstein", "frankenstein") as outcome:
             verb = _verb(words.pop(0) if words else "--help")
         if verb is None:
-            return outcome.code
+            return "frankenstein", outcome
         program = f"frankenstein {verb}"
     with one_line(f"frankenstein {verb}", program) as outcome, signals_raise():
         said = spoken(verb)
         outcome.spelling = said.spelling
         _run(said, words, program, outcome)
-    return outcome.code
+    return f"frankenstein {verb}", outcome
 
 
 def _verb(word: str) -> str | None:
@@ -69,6 +83,7 @@ def _run(said: Spoken, words: list[str], program: str, outcome: Outcome) -> None
         if run is None:  # a verb that writes nothing
             return
         folder, shown = run.folder, run.shown
+    outcome.folder = folder
     print_result(folder, quiet, shown)
 
 

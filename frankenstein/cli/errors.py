@@ -5,8 +5,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from frankenstein.errors import Interrupted, PlanError, UserError
 
@@ -24,6 +25,7 @@ class Outcome:
 
     code: int = 0
     again: str | None = None  # the command line that goes on with an interrupted run
+    folder: Path | None = None  # of the run that was made
     spelling: Callable[[str], str] = str  # how messages name a plan's fields
 
 
@@ -35,13 +37,13 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
         yield outcome
     except (UsageError, PlanError) as error:
         text = f"{name}: {error.spelled(outcome.spelling)}; see {program} --help"
-        _say(text.replace("?; see", "? See"))
+        say(text.replace("?; see", "? See"))
         outcome.code = MISTAKE
     except UserError as error:
         traceback.clear_frames(error.__traceback__)
         go_on = outcome.again and error.kept
         more = f"; then go on with: {outcome.again}" if go_on else ""
-        _say(f"{name}: {error.spelled(outcome.spelling)}{more}")
+        say(f"{name}: {error.spelled(outcome.spelling)}{more}")
         outcome.code = MISTAKE
     except (Interrupted, KeyboardInterrupt) as error:
         traceback.clear_frames(error.__traceback__)  # ends progress bars, so that this comes last
@@ -49,14 +51,14 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
         if outcome.again:
             kept = getattr(error, "kept", None)
             hint = f"; go on with: {outcome.again}" if kept else "; there was nothing to keep yet"
-        _say(f"{name}: interrupted{hint}")
+        say(f"{name}: interrupted{hint}")
         outcome.code = INTERRUPTED + getattr(error, "signum", signal.SIGINT)
         if not getattr(error, "speaks", True):
             outcome.code = 0  # by any other, Lightning kills the process that has still to tell it
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """One line on stderr, of the first of several processes."""
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return  # one process of several speaks for all
-    with suppress(OSError):  # the disk that is full may hold the log, too
-        sys.stderr.write(" ".join(text.split()) + "\n")
+    sys.stderr.write(" ".join(text.split()) + "\n")

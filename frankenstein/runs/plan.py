@@ -12,6 +12,7 @@ import yaml
 
 from frankenstein.catalog import VERBS
 from frankenstein.errors import FileError, PlanError, UserError, did_you_mean
+from frankenstein.printing import printing
 from frankenstein.records import read_yaml
 from frankenstein.runs.schema import REQUIRED, checked, options_of, read_words
 
@@ -74,7 +75,8 @@ class Plan(Options):
         Raises:
             UserError: if something that only the data, the networks or the machine know is wrong.
         """
-        return VERBS[self.verb].runner(self, command)
+        with printing():
+            return VERBS[self.verb].runner(self, command)
 
 
 P = TypeVar("P", bound=Plan)

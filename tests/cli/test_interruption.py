@@ -43,9 +43,11 @@ def words(request, pair):
 @pytest.fixture(autouse=True)
 def _heard():
     """Where the tests run in a shell's background, or under nohup, SIGINT is ignored from birth."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    heard = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {signum: signal.signal(signum, handler) for signum, handler in heard.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
 
 
 @pytest.fixture(autouse=True)
@@ -242,6 +244,15 @@ def test_a_signal_ends_a_run_with_a_checkpoint_a_report_and_the_line_that_resume
     assert steps == list(range(12))  # none twice, none left out
     assert left_by(resumed) == whole
     assert signal.getsignal(signum) not in (signal.SIG_IGN, None)
+
+
+def test_a_terminal_that_is_gone_is_answered_as_a_signal(few_digits, monkeypatch, capsys):
+    where = "frankenstein.tasks.Classifier.training_step"
+    call_at(where, 6, lambda: os.kill(os.getpid(), signal.SIGHUP), monkeypatch.setattr)
+    words = [*TRAIN, "--run-name", "a", "--quiet", "--accelerator", "cpu"]
+    assert main(words) == 128 + signal.SIGHUP
+    assert capsys.readouterr().err.endswith("--quiet --accelerator cpu --resume\n")
+    read_sealed("results/train/a.partial/last.ckpt")
 
 
 def test_a_signal_before_training_leaves_nothing(few_digits, pair, monkeypatch, capsys):
