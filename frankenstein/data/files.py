@@ -1,6 +1,7 @@
 """Images in files, decoded when a batch asks for them: as many as a disk holds."""
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +20,18 @@ View = Callable[[Image.Image], Image.Image]
 Show = Callable[[Sequence[np.ndarray], str], Iterable[np.ndarray]]  # parts of a work, and its name
 _THREADS = min(16, os.cpu_count() or 1)
 _PART = 256  # files that are read through between two looks at how far it is
+_READING = 2  # how they are read: what another version has found whole is read again
+_THIN = 16  # times as long as wide
+_ORIENTATION = 0x0112  # of EXIF
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 ABSENT = 0  # the mark of a file that is not there
 
 
@@ -86,7 +99,7 @@ class ImageFiles:
     def _damage(self, name: str) -> str:
         """Why a file cannot be read; empty if it can."""
         try:
-            with Image.open(self.folder / name) as file:
+            with _opened(self.folder / name) as file:
                 file.verify()  # of a PNG's end, which may be missing, no pixel tells
             self._image(name)
         except Exception as error:  # damage can do anything to a decoder
@@ -94,8 +107,7 @@ class ImageFiles:
         return ""
 
     def _image(self, name: str) -> Image.Image:
-        with Image.open(self.folder / name) as file:
-            return file.convert("RGB")
+        return read_image(self.folder / name)
 
     def _pixels(self, name: str) -> np.ndarray:  # (H, W, 3)
         try:
@@ -108,6 +120,41 @@ class ImageFiles:
         return np.asarray(self.view(image))
 
 
+def read_image(path: Path) -> Image.Image:
+    """The image in a file as RGB of 8 bits, upright as its EXIF says; transparency is left out.
+
+    Of 16 bits the upper eight are kept, rounded. Of several frames the first one is read.
+
+    Raises:
+        ValueError: if it is no file, or its numbers do not say which of them is white.
+    """
+    with _opened(path) as file:
+        mode, kind = file.mode, file.format
+        turn = _TURNS.get(_orientation(file))
+        if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
+            levels = np.asarray(file).astype(np.uint32)
+            image = Image.fromarray(((levels + 128) // 257).astype(np.uint8))
+        elif mode in ("I", "F"):
+            raise ValueError(f"pixels of {mode} have no white; save it with 8 or 16 bits")
+        else:
+            image = file
+        image = image.convert("RGB")
+    return image if turn is None else image.transpose(turn)
+
+
+def _opened(path: Path) -> Image.Image:
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+        raise ValueError("it is no file")
+    return Image.open(path)
+
+
+def _orientation(file: Image.Image) -> int:
+    try:
+        return file.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damage can do anything to a decoder, and says nothing of the pixels
+        return 1
+
+
 def central_square(
     image: Image.Image, size: int, crop: int, resampling: Image.Resampling
 ) -> Image.Image:
@@ -118,10 +165,30 @@ def central_square(
     """
     short, long = sorted(image.size)
     width, height = (int(size * side / short) if side == long else size for side in image.size)
-    image = image.resize((width, height), resampling)
     margin = round((size - crop) / 2)
-    left, top = (round((side - crop) / 2) - margin for side in image.size)
+    left, top = (round((side - crop) / 2) - margin for side in (width, height))
+    if long > _THIN * short:  # all of it resized would be gigabytes of a line of pixels
+        return _resized_there(image, (width, height), (left, top), size, resampling)
+    image = image.resize((width, height), resampling)
     return image.crop((left, top, left + size, top + size))
+
+
+def _resized_there(
+    image: Image.Image,
+    whole: tuple[int, int],  # what all of it would be resized to
+    corner: tuple[int, int],  # of the square that is seen of that
+    size: int,
+    resampling: Image.Resampling,
+) -> Image.Image:
+    """The square without the rest, the same to the pixel: filters reach less far than `reach`."""
+    steps = [side / resized for side, resized in zip(image.size, whole, strict=True)]
+    low = [at * step for at, step in zip(corner, steps, strict=True)]
+    high = [(at + size) * step for at, step in zip(corner, steps, strict=True)]
+    reach = [int(4 * max(1, step)) + 1 for step in steps]
+    first = [max(0, int(a) - r) for a, r in zip(low, reach, strict=True)]
+    last = [min(side, int(b) + 1 + r) for side, b, r in zip(image.size, high, reach, strict=True)]
+    box = (low[0] - first[0], low[1] - first[1], high[0] - first[0], high[1] - first[1])
+    return image.crop((first[0], first[1], last[0], last[1])).resize((size, size), resampling, box)
 
 
 def squashed(image: Image.Image, size: int) -> Image.Image:
@@ -135,7 +202,7 @@ def mark_of(folder: Path, name: str) -> int:
         facts = os.stat(os.path.join(folder, name))
     except OSError:
         return ABSENT
-    what = f"{facts.st_size} {facts.st_mtime_ns} ".encode() + os.fsencode(name)
+    what = f"{_READING} {facts.st_size} {facts.st_mtime_ns} ".encode() + os.fsencode(name)
     return int.from_bytes(blake2b(what, digest_size=8).digest())
 
 

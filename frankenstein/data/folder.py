@@ -1,11 +1,13 @@
 """Anybody's images, in folders named after their classes."""
 
+import os
+from collections.abc import Iterator
 from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from frankenstein.data.files import ImageFiles, central_square
 from frankenstein.data.images import Photographs
@@ -44,7 +46,11 @@ class Folder(Photographs):
                 "give folders of one class one name"
             )
         numbers = {name: number for number, name in enumerate(self.classes)}
-        files = make_dataset(str(folder), numbers, IMG_EXTENSIONS, allow_empty=True)
+        files = [
+            (path, number)
+            for name, number in numbers.items()
+            for path in _images(folder / name, {*map(os.path.realpath, self._ways_back(folder))})
+        ]
         labels = torch.tensor([number for _, number in files], dtype=torch.long)
         present = {self.classes[number] for number in labels.unique()}
         if part == "train" and (empty := [name for name in self.classes if name not in present]):
@@ -59,6 +65,10 @@ class Folder(Photographs):
         names = [str(Path(path).relative_to(folder)) for path, _ in files]
         return ImageFiles(folder, names, view), labels
 
+    def _ways_back(self, folder: Path) -> Iterator[Path]:
+        """Where a link inside a class may not lead: to the data set, its part, its classes."""
+        yield from (self.data_root, folder, *(folder / name for name in self.classes))
+
     def _folders(self, part: str) -> tuple[str, ...]:
         folder = self.data_root / part
         entries = folder.iterdir() if folder.is_dir() else ()
@@ -69,4 +79,33 @@ class Folder(Photographs):
                 f"val/<class>/ (or test/<class>/) in {self.data_root}, or say ‹data_root› FOLDER "
                 "for a folder that has these"
             )
+        if odd := [name for name in names if not name.isprintable()]:
+            raise DataError(
+                f"{self.name}: {folder} has a class called {odd[0]!r}; give folders names that can "
+                "be printed in one line"
+            )
         return names
+
+
+def _images(folder: Path, seen: set[str]) -> list[str]:
+    """The paths of a class's images, in order, each once: links may lead in circles."""
+    found: list[tuple[str, list[str]]] = []
+    links: set[str] = set()
+    own = os.path.realpath(folder) + os.sep
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = {name: os.path.realpath(os.path.join(place, name)) for name in folders}
+        folders[:] = [name for name in folders if real[name] not in seen]
+        seen.update(real.values())
+        images = []
+        for name in names:
+            if not name.lower().endswith(IMG_EXTENSIONS):
+                continue
+            path = os.path.join(place, name)
+            if os.path.islink(path):
+                target = os.path.realpath(path)
+                if target in links or target.startswith(own):
+                    continue
+                links.add(target)
+            images.append(name)
+        found.append((place, sorted(images)))
+    return [os.path.join(place, name) for place, names in sorted(found) for name in names]

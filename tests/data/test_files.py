@@ -2,17 +2,19 @@ import io
 import os
 import pickle
 import random
+import resource
 import threading
 
+import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
 from frankenstein.data.augment import centre_crop
 from frankenstein.data.batches import Batches, in_order, prefetch
-from frankenstein.data.files import ImageFiles, central_square, squashed
+from frankenstein.data.files import ImageFiles, central_square, read_image, squashed
 from frankenstein.errors import DataError
 
 SIZES = [(20, 31), (31, 20), (24, 24), (23, 24), (7, 9), (100, 17)]  # width, height
@@ -257,3 +259,70 @@ def test_no_damage_that_reading_would_meet_is_left_for_the_run(tmp_path, memory,
     for number in range(320):
         if f"{number:03}" not in told:
             assert images[number : number + 1].shape == (1, 3, 20, 20)
+
+
+LEVELS = [[0, 257, 32768], [65535, 128, 129]]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.pgm", "big.tif"])
+def test_sixteen_bits_are_scaled_to_eight(tmp_path, name):
+    levels = np.array(LEVELS, dtype=">u2" if name == "big.tif" else np.uint16)
+    if name == "a.pgm":
+        (tmp_path / name).write_bytes(b"P5 3 2 65535\n" + levels.astype(">u2").tobytes())
+    elif name == "big.tif":
+        Image.frombytes("I;16B", (3, 2), levels.tobytes()).save(tmp_path / name)
+    else:
+        Image.fromarray(levels).save(tmp_path / name)
+    seen = np.asarray(read_image(tmp_path / name))
+    assert (seen == np.array([[0, 1, 128], [255, 0, 1]])[:, :, None]).all()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_that_have_no_white_are_refused_and_counted(tmp_path, memory, kind):
+    for number in range(3):
+        Image.fromarray(np.full((4, 4), 0.5 + number).astype(kind)).save(tmp_path / f"{number}.tif")
+    draw((9, 9)).save(tmp_path / "3.png")
+    images = ImageFiles(tmp_path, [f"{number}.tif" for number in range(3)] + ["3.png"], bilinear)
+    told = images.unreadable()
+    assert len(told) == 3
+    assert all("have no white; save it with 8 or 16 bits)" in text for text in told)
+    with pytest.raises(DataError, match=r"0\.tif cannot be read \(pixels of . have no white"):
+        images[:]
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_photograph_stands_upright_as_its_camera_says(tmp_path, turn):
+    image, exif = draw((20, 31)), Image.Exif()
+    exif[0x0112] = turn
+    image.save(tmp_path / "a.png", exif=exif)
+    seen = read_image(tmp_path / "a.png")
+    expected = ImageOps.exif_transpose(Image.open(tmp_path / "a.png"))
+    assert seen.size == expected.size
+    assert np.array_equal(np.asarray(seen), np.asarray(expected))
+
+
+def test_what_is_damaged_of_exif_says_nothing_of_the_pixels(tmp_path):
+    draw((20, 31)).save(tmp_path / "a.jpg", exif=b"Exif\0\0nothing of the kind")
+    assert read_image(tmp_path / "a.jpg").size == (20, 31)
+
+
+@pytest.mark.parametrize("size", [(2, 90), (90, 2), (3, 100), (1, 41), (700, 30)])
+@pytest.mark.parametrize("how", ["BILINEAR", "BICUBIC"])
+def test_a_thin_image_is_seen_as_if_all_of_it_had_been_resized(size, how):
+    image = draw(size)
+    square = tv.pil_to_tensor(central_square(image, 20, 16, Image.Resampling[how]))
+    whole = tv.resize(image, [20], InterpolationMode[how])
+    assert torch.equal(square, tv.pil_to_tensor(tv.center_crop(whole, [20])))
+
+
+def test_a_line_of_pixels_takes_no_gigabytes():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    square = central_square(Image.new("RGB", (1, 6000), "red"), 256, 224, Image.Resampling.BILINEAR)
+    assert square.getcolors() == [(256 * 256, (255, 0, 0))]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+
+
+def test_a_pipe_that_is_called_an_image_is_not_waited_for(tmp_path, memory):
+    os.mkfifo(tmp_path / "pipe.png")
+    (text,) = ImageFiles(tmp_path, ["pipe.png"], bilinear).unreadable()
+    assert text == f"{tmp_path / 'pipe.png'} (it is no file)"

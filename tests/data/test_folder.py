@@ -191,3 +191,44 @@ def test_photographs_that_cannot_be_read_are_told_before_training_all_of_them(ro
         path.write_bytes(b"")
     with pytest.raises(DataError, match=r": 7 of 18 images .* and others; get them anew"):
         data.check()
+
+
+def test_links_that_lead_in_circles_or_to_the_same_image_give_each_image_once(root):
+    plain = Folder(data_root=root)
+    plain.setup()
+    apple, other = root / "train" / "apple", root / "other"
+    (apple / "self").symlink_to(apple)
+    (apple / "more" / "up").symlink_to(root)
+    (root / "train" / "pear" / "part").symlink_to(root / "train")
+    (root / "train" / "pear" / "apples").symlink_to(apple)
+    (apple / "again.png").symlink_to(apple / "0.JPEG")
+    looped = Folder(data_root=root)
+    looped.setup()
+    assert looped.train_images.names.tolist() == plain.train_images.names.tolist()
+    assert torch.equal(looped.train_labels, plain.train_labels)
+
+    other.mkdir()
+    Image.new("RGB", (9, 9)).save(other / "x.png")
+    (apple / "elsewhere").symlink_to(other)
+    (apple / "x1.png").symlink_to(other / "x.png")
+    (apple / "x2.png").symlink_to(other / "x.png")
+    linked = Folder(data_root=root)
+    linked.setup()
+    new = set(linked.train_images.names) - set(plain.train_images.names)
+    assert new == {"apple/elsewhere/x.png", "apple/x1.png"}
+
+
+@pytest.mark.parametrize("name", ["two\nlines", b"no-utf8-\xff".decode(errors="surrogateescape")])
+def test_a_class_whose_name_cannot_be_printed_is_refused(root, name):
+    (root / "train" / name).mkdir()
+    with pytest.raises(DataError, match=r"has a class called .*; give folders names that can"):
+        Folder(data_root=root).setup()
+
+
+def test_photographs_without_a_white_are_told_before_training_with_their_number(root):
+    for number in range(2):
+        path = root / "train" / "apple" / f"float{number}.tif"
+        Image.new("F", (9, 9), 0.5).save(path)
+    data = Folder(image_size=16, batch_size=4, data_root=root)
+    with pytest.raises(DataError, match=r": 2 of 20 images cannot be read: .*have no white; save"):
+        data.check()
