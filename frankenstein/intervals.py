@@ -1,14 +1,18 @@
 """How exact a number is: a share of images, two shares of the same images, a mean over runs.
 
+And how often chance is as far out: one number beside few draws of a control, many at once.
+
 Where images have several labels, an accuracy is a mean over labels; images count, for the labels of
 one are not independent, and the interval is at least as wide as it should be.
 """
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from scipy.special import ndtri, stdtrit  # quantiles; all of scipy.stats takes a second to import
+# Of scipy.special, since all of scipy.stats takes a second to import.
+from scipy.special import ndtri, stdtr, stdtrit
 
 from frankenstein.errors import UserError
 
@@ -79,3 +83,61 @@ def mean_and_margin(values: Sequence[float], confidence: float = 0.95) -> tuple[
     quantile = stdtrit(len(values) - 1, (1 + confidence) / 2)
     error = statistics.stdev(values) / math.sqrt(len(values))
     return statistics.fmean(values), float(quantile * error)
+
+
+def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation (over n - 1) of those that are numbers; NaN of too few.
+
+    >>> mean_and_spread([1.0, 3.0, math.nan])
+    (2.0, 1.4142135623730951)
+    """
+    known = [value for value in values if not math.isnan(value)]
+    spread = statistics.stdev(known) if len(known) > 1 else math.nan
+    return statistics.fmean(known or [math.nan]), spread
+
+
+Tail = Literal["above", "below", "either"]
+
+
+def chance_of(value: float, controls: Sequence[float], tail: Tail = "above") -> float:
+    """How often one more draw of a control would be as far out as a value: its p.
+
+    The t test of a single case against few: t = (value - mean) / (s sqrt(1 + 1/n)), with n - 1
+    degrees of freedom. It holds where controls scatter normally. Where all controls are one number
+    there is no scale: then p is 1 / (n + 1) if the value lies beyond them, as often as it would be
+    the outermost by chance. NaN for fewer than two controls, or no value.
+
+    Source: Crawford & Howell 1998, https://doi.org/10.1076/clin.12.4.482.7241.
+
+    >>> round(chance_of(1.0, [0.1, 0.2, 0.3]), 4), chance_of(0.2, [0.2, 0.2])
+    (0.0101, 1.0)
+    """
+    known = [one for one in controls if not math.isnan(one)]
+    if len(known) < 2 or math.isnan(value):
+        return math.nan
+    mean, spread = mean_and_spread(known)
+    away = {"above": value - mean, "below": mean - value, "either": abs(value - mean)}[tail]
+    if spread <= 1e-12 * max(map(abs, known)):  # what rounding leaves of none
+        return 1 / (len(known) + 1) if away > 1e-9 * max(map(abs, known), default=0) else 1.0
+    t = away / (spread * math.sqrt(1 + 1 / len(known)))
+    return float(stdtr(len(known) - 1, -t)) * (2 if tail == "either" else 1)
+
+
+def family_wise(chances: Mapping[str, float]) -> dict[str, float]:
+    """Each p for a reader of all of them: below 0.05 comes up in one table of twenty, by chance.
+
+    However they depend on each other. NaN stays NaN, and is none of the family.
+
+    Source: Holm 1979, https://www.jstor.org/stable/4615733.
+
+    >>> family_wise({"relu1": 0.01, "relu2": 0.04, "relu3": 0.03})
+    {'relu1': 0.03, 'relu2': 0.06, 'relu3': 0.06}
+    """
+    order = sorted(
+        (key for key in chances if not math.isnan(chances[key])), key=chances.__getitem__
+    )
+    adjusted, largest = dict(chances), 0.0
+    for i, key in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - i) * chances[key]))
+        adjusted[key] = largest
+    return adjusted

@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom, multinomial, norm
+from scipy.stats import binom, multinomial, norm, ttest_ind
 
-from frankenstein.intervals import difference_interval, share_interval
+from frankenstein.intervals import chance_of, difference_interval, family_wise, share_interval
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 10), (3, 10), (10, 10), (9079, 10000), (358, 360)])
@@ -47,3 +47,37 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
                     low, high = difference_interval(b / n, c / n, n)
                     held += chance * (low <= truth[0] - truth[1] <= high)
         assert held > 0.93
+
+
+@pytest.mark.parametrize(
+    ("tail", "scipys"), [("above", "greater"), ("below", "less"), ("either", "two-sided")]
+)
+def test_the_chance_of_one_value_is_that_of_a_sample_of_one(tail, scipys):
+    # With one value the pooled variance of Student's test is the controls' own.
+    controls = [0.3, 0.1, 0.25, 0.4, 0.2]
+    for value in (0.05, 0.25, 0.6):
+        expected = ttest_ind([value], controls, alternative=scipys).pvalue
+        assert chance_of(value, controls, tail) == pytest.approx(expected, abs=1e-12)
+        assert chance_of(value, [*controls, math.nan], tail) == pytest.approx(expected, abs=1e-12)
+
+
+def test_controls_without_a_scale_say_no_more_than_how_many_there_are():
+    assert chance_of(1.0, [0.0] * 5) == pytest.approx(1 / 6)
+    assert chance_of(0.0, [0.0] * 5) == chance_of(-1.0, [0.0] * 5) == 1
+    assert chance_of(0.1 + 0.2, [0.3, 0.3]) == 1  # rounding
+    assert math.isnan(chance_of(1.0, [0.5]))
+    assert math.isnan(chance_of(math.nan, [0.5, 0.6]))
+
+
+def test_of_many_chances_one_table_in_twenty_has_one_below_a_twentieth():
+    draws = np.random.default_rng(0).normal(size=(1000, 8, 6)) + np.arange(8)[:, None]
+    tables = [
+        family_wise({str(i): chance_of(row[0], row[1:]) for i, row in enumerate(table)})
+        for table in draws
+    ]
+    assert sum(min(table.values()) < 0.05 for table in tables) / 1000 == pytest.approx(
+        0.05, abs=0.02
+    )
+    alone = family_wise({"a": 0.01, "b": math.nan})
+    assert alone["a"] == 0.01
+    assert math.isnan(alone["b"])

@@ -36,6 +36,12 @@ class Network:
         return self.card.dataset
 
     @property
+    def kind(self) -> tuple[object, ...]:
+        """What an untrained twin has in common with it."""
+        card = self.card
+        return card.architecture, card.num_classes, card.in_channels, card.image_size
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """Of one example, (C, H, W)."""
         return tuple(self.module.input_shape)  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.questions.question import Answer, NotAskable, Question
     from frankenstein.questions.subject import Subject, open_subject, paired_layers
     from frankenstein.questions.units.question import Units
-    from frankenstein.questions.units.raw_and_sorted import in_other_orders, raw_and_sorted
+    from frankenstein.questions.units.raw_and_sorted import in_any_order, raw_and_sorted
     from frankenstein.questions.weights.facts import (
         WeightFacts,
         common_axes,

@@ -35,6 +35,13 @@ class LayerFields(PairFields):
     examples: int = option(
         5000, "images of each part of the data, training and held-out, at most", least=2
     )
+    untrained: int = option(
+        5,
+        "untrained networks of the sender's and of the receiver's kind, which controls are a mean "
+        "and a spread over; each is a pass over the images, so their number is most of what a "
+        "cheap question costs (the autoencoder takes 3 at most, since it trains on each)",
+        least=1,
+    )
     seed: int = option(
         0,
         "seed of whatever is drawn at random, such as shuffled controls",

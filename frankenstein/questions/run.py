@@ -34,6 +34,7 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         device=device_of(plan.accelerator),
         seed=plan.seed,
         examples=plan.examples,
+        untrained=plan.untrained,
         quiet=plan.quiet,
     )
     pairs = subject.pairs if "layers" in needs else ()

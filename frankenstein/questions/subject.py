@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from frankenstein.surgery.read import Reader
 Pair = tuple[str, str]  # the sender's layer, the receiver's layer
 
 PARTS = {"train": "training", "val": "held-out"}  # what tables and texts call them
-SEEDS = (1_000_003, 1_000_004)  # of untrained networks: nobody trains these
+_SEED = 1_000_003  # of the first untrained network, others follow: nobody trains these
 
 
 class Subject:
@@ -48,20 +49,26 @@ class Subject:
         device: torch.device | str = "cpu",
         seed: int = 0,
         examples: int = 5000,
+        untrained: int = 5,
         quiet: bool = True,
     ) -> None:
         """Networks in evaluation mode, which move to the device.
 
         `data` may be a function that loads them. Without `pairs` layers are paired by name, see
         `paired_layers`. `seed` is of whatever is drawn at random; `examples` are those of each part
-        of the data that are looked at, at most.
+        of the data that are looked at, at most; `untrained` networks of each of two kinds are what
+        sender and receiver are held against.
 
         Raises:
             UserError: if there are fewer than two networks, or two of one role.
             ShapeError: if they are made for different images.
         """
-        if examples < 2:
-            raise UserError(f"a subject has 2 examples or more, got {examples}")
+        for what, number, least in (
+            ("examples", examples, 2),
+            ("untrained networks", untrained, 1),
+        ):
+            if number < least:
+                raise UserError(f"a subject has {least} {what} or more, got {number}")
         if pairs is not None and not all(
             isinstance(pair, tuple) and len(pair) == 2 for pair in pairs
         ):
@@ -72,6 +79,7 @@ class Subject:
             raise UserError("no pair of layers is named; None is all that both networks have")
         self.device, self.seed = torch.device(device), seed
         self.examples, self.quiet = examples, quiet
+        self.seeds = tuple((_SEED + 2 * k, _SEED + 2 * k + 1) for k in range(untrained))
         self.networks = tuple(network.to(self.device) for network in _with_roles(networks))
         for network in self.networks[1:]:
             check_same_images(self.networks[0], network)
@@ -93,13 +101,27 @@ class Subject:
         return self.networks[1]
 
     @cached_property
-    def untrained(self) -> tuple[Network, Network]:
-        """Networks of the sender's and the receiver's kinds that have learned nothing."""
-        one, other = (
-            network.untrained(seed, counting_images(self.data, network.module))
-            for network, seed in zip(self.networks, SEEDS, strict=False)
-        )
-        return one, other
+    def untrained(self) -> tuple[tuple[Network, Network], ...]:
+        """Pairs of the sender's and the receiver's kinds that have learned nothing."""
+        both = self.sender, self.receiver
+        images = [counting_images(self.data, network.module) for network in both]
+        pairs = [
+            [
+                replace(twin := network.untrained(seed, seen), role=f"{twin.role}/{k}")
+                for network, seed, seen in zip(both, seeds, images, strict=True)
+            ]
+            for k, seeds in enumerate(self.seeds, start=1)
+        ]
+        return tuple((one, other) for one, other in pairs)
+
+    def twins(self, network: Network) -> tuple[Network, ...]:
+        """The untrained networks that sender or receiver is held against by itself.
+
+        Where both are of one kind, and asked for the same layers, they are the same ones.
+        """
+        alike = self.sender.kind == self.receiver.kind and all(a == b for a, b in self.pairs)
+        side = network is self.receiver and not alike
+        return tuple(pair[side] for pair in self.untrained)
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
@@ -185,7 +207,8 @@ class Subject:
 
     def _sample(self, part: str) -> Sample:
         """What is there already, and what is missing of it, read in one pass."""
-        networks = (*self.networks, *(self.untrained if self._reads_untrained else ()))
+        twins = chain(*self.untrained) if self._reads_untrained else ()
+        networks = (*self.networks, *twins)
         told = self._untold if part == "val" else []
         had = self._samples.get(part)
         missing = [

@@ -19,6 +19,8 @@ TRAINED = [
     for i in (0, 1)
 ]
 
+FEW = ("--untrained", "2")
+
 
 def scores(folder):
     found = json.loads((folder / "summary.json").read_text())
@@ -26,7 +28,7 @@ def scores(folder):
 
 
 def test_the_circuits_of_a_network_are_all_found_in_itself_and_grafts_change_nothing(run):
-    folder = run("analyze", TRAINED[0], TRAINED[0], "relu8", "--circuits", "-n", "60")
+    folder = run("analyze", TRAINED[0], TRAINED[0], "relu8", "--circuits", "-n", "60", *FEW)
     found = scores(folder)
     groups = found["groups/sender/relu8"]
     assert groups > 1
@@ -43,7 +45,7 @@ def test_the_circuits_of_a_network_are_all_found_in_itself_and_grafts_change_not
 
 
 def test_circuits_are_matched_across_any_number_of_networks(run):
-    words = ("relu7", "relu8", "--circuits", "--more", TRAINED[0], "-n", "60")
+    words = ("relu7", "relu8", "--circuits", "--more", TRAINED[0], "-n", "60", *FEW)
     folder = run("analyze", *TRAINED, *words)
     found = scores(folder)
     third = "in0-gn0"
@@ -56,7 +58,7 @@ def test_circuits_are_matched_across_any_number_of_networks(run):
 
 def test_a_layer_that_cannot_be_cut_has_circuits_but_nothing_is_silenced(run, saved):
     path = saved("resnet20_w1", in_channels=1)
-    folder = run("analyze", path, path, "layer1.0.relu", "--circuits", "-n", "40")
+    folder = run("analyze", path, path, "layer1.0.relu", "--circuits", "-n", "40", *FEW)
     report = (folder / "report.md").read_text()
     assert "Nothing was silenced: cannot cut ResNet20 after 'layer1.0.relu'" in report
     assert not [key for key in scores(folder) if key.startswith(("ablated", "grafted"))]
@@ -64,7 +66,7 @@ def test_a_layer_that_cannot_be_cut_has_circuits_but_nothing_is_silenced(run, sa
 
 def test_what_links_units_from_which_similarity_and_how_are_options(run):
     words = ("--similarity", "cosine", "--threshold", "0.9", "--grouping", "average")
-    folder = run("analyze", *TRAINED, "relu8", "--circuits", "-n", "60", *words)
+    folder = run("analyze", *TRAINED, "relu8", "--circuits", "-n", "60", *words, *FEW)
     options = json.loads((folder / "run.json").read_text())["options"]
     assert (options["similarity"], options["threshold"], options["grouping"]) == (
         "cosine",

@@ -27,7 +27,8 @@ def summary(folder):
 
 
 def test_all_questions_make_one_report_with_its_figures(run, pair):
-    folder = run("analyze", *pair, "--all", "-n", "50", "--run-name", "everything")
+    words = ("--all", "-n", "50", "--untrained", "2", "--run-name", "everything")
+    folder = run("analyze", *pair, *words)
     report = (folder / "report.md").read_text()
     assert report.count("\n## ") == len(QUESTIONS) + 1  # and how to run it again
     pictures = re.findall(r"!\[.*?\]\((figures/.*?)\)", report)
@@ -129,6 +130,7 @@ def test_weights_need_no_data_and_no_like_architecture_and_say_what_has_no_like(
 def test_a_file_may_be_called_like_a_role(run, saved, tmp_path, name):
     more = shutil.copy(saved("mlp", 2), tmp_path / f"{name}.safetensors")
     words = ("tanh1", "tanh2", "--activations", "--weights", "--more", more, "-n", "40")
+    words += ("--untrained", "2")
     folder = run("analyze", saved("mlp", 0), saved("mlp", 1), *words)
     found = summary(folder)
     assert f"activations/dead/{name}/tanh1" in found

@@ -31,7 +31,8 @@ def test_networks_that_cannot_be_merged_are_refused_by_name(mistake, saved):
 
 
 def test_asked_for_all_the_report_says_why_there_is_no_merging(run, saved):
-    folder = run("analyze", saved("lenet"), saved("dense"), "relu4", "relu3", "--all", "-n", "30")
+    words = ("--all", "-n", "30", "--untrained", "1")
+    folder = run("analyze", saved("lenet"), saved("dense"), "relu4", "relu3", *words)
     assert (
         "Not asked: networks of one architecture can be merged"
         in (folder / "report.md").read_text()

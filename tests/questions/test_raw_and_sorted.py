@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -6,8 +7,8 @@ import torch
 
 from frankenstein.questions.units.raw_and_sorted import (
     KINDS,
-    in_other_orders,
-    mean_and_spread,
+    in_any_order,
+    over_examples,
     raw_and_sorted,
 )
 from frankenstein.shapes import ShapeError
@@ -97,10 +98,10 @@ def test_rows_without_a_direction_have_no_number_and_are_left_out_of_the_mean(pa
     for kind, values in found.items():
         undefined = [True, kind.endswith("pearson"), False]
         assert values[0, 0, :3].isnan().tolist() == undefined
-        mean, spread = mean_and_spread(values)
+        mean, spread = over_examples(values)
         known = values[0, 0][~values[0, 0].isnan()].numpy()
         np.testing.assert_allclose([mean[0, 0], spread[0, 0]], [known.mean(), known.std()])
-    mean, spread = mean_and_spread(torch.full((2,), torch.nan))
+    mean, spread = over_examples(torch.full((2,), torch.nan))
     assert mean.isnan()
     assert spread.isnan()
 
@@ -113,22 +114,57 @@ def test_activations_of_other_examples_are_refused(pair):
         raw_and_sorted(x[0], y[0])
 
 
-def test_other_orders_of_units_give_what_the_permuted_network_gives(pair):
-    x, y = pair[0][0].clone(), pair[1][0]
-    x[0], x[1] = 0, 0.1
-    orders = torch.rand(6, 12).argsort(1)
-    found = in_other_orders(x, y, orders)
-    permuted = raw_and_sorted(x[None], y[:, orders].movedim(1, 0))
-    for kind, values in found.items():
-        torch.testing.assert_close(values, mean_and_spread(permuted[kind])[0][0])
+def all_orders(x, y):
+    """The raw numbers' means over examples, in all orders of y's units."""
+    orders = torch.tensor([*itertools.permutations(range(y.shape[1]))])
+    found = raw_and_sorted(x[None], y[:, orders].movedim(1, 0))
+    return {kind: over_examples(found[kind])[0][0] for kind in ("raw_cosine", "raw_pearson")}
 
 
-def test_over_all_orders_the_correlation_is_nothing_and_the_cosine_what_the_means_give(pair):
-    x, y = (z[0, :, :5] + 1 for z in pair)
-    orders = torch.tensor([*itertools.permutations(range(5))])
-    found = in_other_orders(x, y, orders)
-    assert found["raw_pearson"].mean().item() == pytest.approx(0, abs=1e-12)
-    expected = 5 * x.mean(1) * y.mean(1) / (x.norm(dim=1) * y.norm(dim=1))
-    torch.testing.assert_close(found["raw_cosine"].mean(), expected.mean())
-    with pytest.raises(ShapeError, match=r"need rows of one length, got \(40, 5\) and \(40, 4\)"):
-        in_other_orders(x, y[:, :4], orders)
+@pytest.mark.parametrize("units", [2, 3, 5, 7])
+def test_chance_orders_are_those_of_an_enumeration_of_all(pair, units):
+    x, y = pair[0][0, :, :units].exp(), pair[1][0, :, :units].exp()
+    x[0], x[1] = 0, 0.1  # examples that have no number
+    found = in_any_order(x, y)
+    for kind, values in all_orders(x, y).items():
+        value = values[0]  # the order there is
+        mean, spread, chance = found[kind]
+        assert mean == pytest.approx(float(values.mean()), abs=1e-12)
+        assert spread == pytest.approx(float(values.std(correction=0)), abs=1e-12)
+        exact = float((values >= value - 1e-12).double().mean())
+        assert 1 / len(values) <= chance <= 1
+        if units == 7:
+            assert chance == pytest.approx(exact, rel=0.15, abs=0.01)
+
+
+def test_the_skewness_of_chance_orders_is_that_of_all_of_them():
+    m = torch.randn(7, 7, dtype=torch.float64).exp()
+    sums = torch.tensor(
+        [sum(m[i, j] for i, j in enumerate(order)) for order in itertools.permutations(range(7))]
+    )
+    away = sums - sums.mean()
+    c = m - m.mean(0) - m.mean(1, keepdim=True) + m.mean()
+    assert float(c.pow(3).sum() * 7 / (6 * 5)) == pytest.approx(float(away.pow(3).mean()))
+
+
+def test_a_chance_order_is_told_from_others_as_seldom_as_p_says():
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.rand(30, 16, generator=generator).double().pow(6) for _ in range(2))
+    chances = [
+        in_any_order(x, y[:, torch.randperm(16, generator=generator)])["raw_pearson"].chance
+        for _ in range(2000)
+    ]
+    for level in (0.2, 0.05, 0.01):
+        share = sum(p <= level for p in chances) / len(chances)
+        assert share == pytest.approx(level, abs=3 * (level / 2000) ** 0.5)
+
+
+def test_a_network_in_its_own_order_is_told_from_chance_and_others_have_no_order(pair):
+    x, y = (z[0] for z in pair)
+    assert 1 / math.factorial(12) <= in_any_order(x, x)["raw_pearson"].chance < 1e-7
+    assert in_any_order(x[:, :1], y[:, :1])["raw_cosine"][1:] == (0, 1)
+    constant = torch.ones(40, 5)
+    assert in_any_order(constant, constant)["raw_cosine"][1:] == (0, 1)
+    assert all(math.isnan(one) for one in in_any_order(constant, constant)["raw_pearson"])
+    with pytest.raises(ShapeError, match=r"need rows of one length, got \(40, 12\) and \(40, 4\)"):
+        in_any_order(x, y[:, :4])

@@ -45,7 +45,9 @@ def pair(saved):
 @pytest.fixture
 def subject(few_digits, pair):
     def make(*questions, pairs=(("relu3", "relu4"),), examples=40, **options):
-        subject = Subject(pair, Digits(image_size=32), pairs, examples=examples, **options)
+        data = Digits(image_size=32)
+        options = {"examples": examples, "untrained": 2, **options}
+        subject = Subject(pair, data, pairs, **options)
         subject.expect(questions)
         return subject
 
@@ -88,7 +90,8 @@ def test_questions_that_were_expected_share_one_pass_over_each_part(subject, mon
     passes = passes_of(asked, monkeypatch)
     for question in questions:
         question.ask(asked)
-    everyone = ["sender", "receiver", "untrained_sender", "untrained_receiver"]
+    twins = [f"untrained_{side}/{k}" for k in (1, 2) for side in ("sender", "receiver")]
+    everyone = ["sender", "receiver", *twins]
     assert sorted(passes) == [("train", everyone), ("val", everyone)]
 
 
@@ -96,11 +99,9 @@ def test_what_was_not_expected_is_read_when_it_is_asked_for(subject, monkeypatch
     asked = subject()
     passes = passes_of(asked, monkeypatch)
     trained = asked.rows("val", asked.sender, asked.pairs[0])
-    asked.rows("val", asked.untrained[1], asked.pairs[0])
-    assert passes == [
-        ("val", ["sender", "receiver"]),
-        ("val", ["untrained_sender", "untrained_receiver"]),
-    ]
+    asked.rows("val", asked.untrained[1][0], asked.pairs[0])
+    twins = [f"untrained_{side}/{k}" for k in (1, 2) for side in ("sender", "receiver")]
+    assert passes == [("val", ["sender", "receiver"]), ("val", twins)]
     assert torch.equal(asked.rows("val", asked.sender, asked.pairs[0]), trained)
     numbers = Activations().ask(subject(Activations())).numbers
     assert Activations().ask(asked).numbers == pytest.approx(numbers, rel=0, abs=0, nan_ok=True)
@@ -110,7 +111,8 @@ def test_each_network_has_its_layer_by_its_place(subject, pair, saved):
     asked = subject()
     assert asked.layer_of(asked.sender, ("a", "b")) == "a"
     assert asked.layer_of(asked.receiver, ("a", "b")) == "b"
-    assert [asked.layer_of(one, ("a", "b")) for one in asked.untrained] == ["a", "b"]
+    for both in asked.untrained:
+        assert [asked.layer_of(one, ("a", "b")) for one in both] == ["a", "b"]
     third = open_network(saved("lenet", 2), "my_receiver")
     asked = Subject([*pair, third], pairs=[("a", "b")])
     assert asked.layer_of(asked.networks[2], ("a", "b")) == "a"
@@ -120,7 +122,7 @@ def test_each_network_has_its_layer_by_its_place(subject, pair, saved):
 def test_files_may_be_called_anything(file, saved, nasty, few_digits):
     more = [f for f in nasty if f.endswith(f"/{file}.safetensors")]
     subject = open_subject(
-        saved("mlp", 0), saved("mlp", 1), "tanh1", "tanh2", more=more, examples=20
+        *(saved("mlp", 0), saved("mlp", 1), "tanh1", "tanh2"), more=more, examples=20, untrained=1
     )
     (role,) = (network.role for network in subject.networks[2:])
     assert subject.networks[2].control_of is None
@@ -138,7 +140,8 @@ def test_files_may_be_called_anything(file, saved, nasty, few_digits):
 
 def test_every_network_of_many_strange_names_has_numbers_of_its_own(saved, nasty, few_digits):
     more = [*nasty, nasty[0], saved("mlp", 0)]
-    subject = open_subject(saved("mlp", 0), saved("mlp", 1), more=more, examples=20)
+    networks = saved("mlp", 0), saved("mlp", 1)
+    subject = open_subject(*networks, more=more, examples=20, untrained=1)
     roles = [network.role for network in subject.networks]
     assert len(set(roles)) == len(roles) == len(NASTY) + 4
     numbers = Weights().ask(subject).numbers
@@ -153,7 +156,7 @@ def test_pairs_whose_names_are_alike_have_numbers_of_their_own(saved):
     roles = ["a-b", "c", "a", "b-c", "c-2"]  # one pair's own name is another's with a number
     networks = [open_network(saved("mlp", seed)) for seed in range(2)]
     networks += [open_network(saved("mlp", seed + 2), role) for seed, role in enumerate(roles)]
-    answer = Weights().ask(Subject(networks))
+    answer = Weights().ask(Subject(networks, untrained=1))
     names = answer.pair_names
     assert names["a-b", "c"] == "a-b-c"
     assert names["a-b", "c-2"] == "a-b-c-2"
@@ -169,6 +172,8 @@ def test_a_subject_needs_two_networks_of_roles_of_their_own(pair, saved):
             Subject([*pair, open_network(saved("lenet", 2), role)])
     with pytest.raises(UserError, match="a subject has 2 examples or more, got 0"):
         Subject(pair, examples=0)
+    with pytest.raises(UserError, match="a subject has 1 untrained networks or more, got 0"):
+        Subject(pair, untrained=0)
     for pairs in ([], "relu3", ["relu3"]):
         with pytest.raises(UserError, match="pair"):
             Subject(pair, pairs=pairs)

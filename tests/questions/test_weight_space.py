@@ -84,7 +84,7 @@ def test_matching_finds_a_planted_order_and_never_makes_a_distance_larger(weight
 def test_a_network_in_another_order_matches_itself_exactly(small_network):
     network = small_network(0)
     orders = {"conv1": torch.tensor([2, 0, 3, 1]), "conv2": torch.randperm(6)}
-    found, whole = matched_weights(permute(network, orders), network)
+    (found, *_), whole = matched_weights(permute(network, orders), network)
     assert whole
     for layer, weight in weight_matrices(network).items():
         assert torch.equal(found[layer], weight)
@@ -92,12 +92,12 @@ def test_a_network_in_another_order_matches_itself_exactly(small_network):
 
 def test_networks_of_other_architectures_are_matched_row_by_row_where_shapes_agree(small_network):
     sender, receiver = small_network(0), small_network(1, widths=(4, 5))
-    found, whole = matched_weights(sender, receiver)
+    (found,), whole = matched_weights(sender, receiver)
     mine, theirs = weight_matrices(sender), weight_matrices(receiver)
     assert not whole
     assert torch.equal(found["conv1"], matched_rows(mine["conv1"], theirs["conv1"]))
     assert torch.equal(found["conv2"], mine["conv2"])
-    same, _ = matched_weights(nn.Sequential(nn.Linear(3, 3)), nn.Sequential(nn.Linear(3, 3)))
+    (same, *_), _ = matched_weights(nn.Sequential(nn.Linear(3, 3)), nn.Sequential(nn.Linear(3, 3)))
     assert same.keys() == {"0"}
 
 

@@ -1,14 +1,16 @@
 """What can be said of the units of one layer of one network from their activations."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from frankenstein.errors import UserError
+from frankenstein.intervals import chance_of, family_wise, mean_and_spread
 from frankenstein.labels import several
 from frankenstein.questions.streams import Histogram, TopExamples
 
@@ -192,31 +194,61 @@ class TopImages:
     correlations: Tensor  # (R,): of each pair
     images: tuple[Tensor, Tensor]  # (R, K, C, H, W) uint8 each; grey where a unit is dead
     mean: float  # correlation, over all pairs
-    untrained: float  # likewise of two untrained networks
+    untrained: tuple[float, ...]  # likewise of pairs of untrained networks
 
 
 @dataclass(frozen=True)
 class ActivationsAnswer:
-    """All layers of all networks; lists go by pairs of layers, from the first to the last."""
+    """All layers of all networks; lists go by pairs of layers, from the first to the last.
+
+    Sender and receiver are held against untrained networks, several each.
+    """
 
     images: int
     pairs: tuple[tuple[str, str], ...]
     labels: tuple[str, ...]  # what tables call each pair
-    trained: tuple[str, ...]  # roles
-    untrained: tuple[str, ...]  # roles: the sender's twin, the receiver's
-    layers: tuple[Mapping[str, LayerAnswer], ...]  # by role
+    layers: tuple[Mapping[str, LayerAnswer], ...]  # by role, trained networks
+    untrained: tuple[Mapping[str, Sequence[LayerAnswer]], ...]  # by role: those it is held against
     top: tuple[TopImages, ...]
 
     @cached_property
     def numbers(self) -> Mapping[str, float]:
-        """Such as {"dead/sender/relu3": ..., "dimension_shuffled/untrained_sender/relu3": ...}."""
-        return {
+        """Such as {"dead/sender/relu3": ..., "dimension_spread/untrained_sender/relu3": ...}."""
+        numbers = {
             f"{name}/{one.role}/{one.layer}": value
-            for one in self.all_layers
+            for layers in self.layers
+            for one in layers.values()
             for name, value in one.numbers.items()
         }
+        for held_against in self.untrained:
+            for role, twins in held_against.items():
+                for name, (mean, spread) in spreads_of(twins).items():
+                    place = f"untrained_{role}/{twins[0].layer}"
+                    numbers |= {f"{name}/{place}": mean, f"{name}_spread/{place}": spread}
+        for role, name in product(self.untrained[0], BY_CHANCE):
+            chances = {}
+            for layers, untrained in zip(self.layers, self.untrained, strict=True):
+                controls = [twin.by_chance[name][0] for twin in untrained[role]]
+                value = layers[role].by_chance[name][0]
+                chances[layers[role].layer] = chance_of(value, controls, "either")
+            for layer, p in family_wise(chances).items():
+                numbers[f"{name}_p/{role}/{layer}"] = p
+        for label, top, p in zip(self.labels, self.top, self.top_chances, strict=True):
+            numbers[f"matched/{label}"], numbers[f"matched_p/{label}"] = top.mean, p
+            mean, spread = mean_and_spread(top.untrained)
+            numbers[f"matched/untrained/{label}"] = mean
+            numbers[f"matched/untrained_spread/{label}"] = spread
+        return numbers
 
-    @property
-    def all_layers(self) -> list[LayerAnswer]:
-        """Every layer of every network."""
-        return [one for layers in self.layers for one in layers.values()]
+    @cached_property
+    def top_chances(self) -> tuple[float, ...]:
+        """How often untrained networks have units as alike, for all pairs of layers together."""
+        chances = {str(i): chance_of(top.mean, top.untrained) for i, top in enumerate(self.top)}
+        return tuple(family_wise(chances).values())
+
+
+def spreads_of(twins: Sequence[LayerAnswer]) -> Mapping[str, tuple[float, float]]:
+    """Mean and standard deviation of every number over untrained networks."""
+    return {
+        name: mean_and_spread([twin.numbers[name] for twin in twins]) for name in twins[0].numbers
+    }

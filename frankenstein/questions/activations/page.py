@@ -1,28 +1,43 @@
 """What a report says of the activations of every layer."""
 
 import math
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from torch.nn import functional
 
+from frankenstein.intervals import mean_and_spread
 from frankenstein.questions.activations.facts import (
     BY_CHANCE,
+    PLAIN,
     ActivationFacts,
     ActivationsAnswer,
     LayerAnswer,
     TopImages,
+    spreads_of,
 )
-from frankenstein.report import Picture, Section, Short, by_layer, curves, markdown_table
+from frankenstein.report import (
+    Picture,
+    Section,
+    Short,
+    by_layer,
+    curves,
+    format_value,
+    markdown_table,
+    short_number,
+)
 from frankenstein.report.image_grid import image_grid
 from frankenstein.report.panels import histogram_line, line_panels
 
 _BINS_A_STEP = 4  # of the histogram, in a figure
-_UNTRAINED = "untrained"  # what figures call the sender's untrained twin
+_UNTRAINED = "untrained"  # what figures call networks of the sender's kind that are
+_SHARES = ("dead", "saturated_values", "saturated_units", "zeros")
 _SUMMARY = (
     "Share of the units' variance between classes; effective dimension, 1 where all units go "
-    "together; units that never change. Learned is what an untrained network does not have."
+    "together; units that never change. p: how often an untrained network is as far out, anywhere."
 )
 _LINES = (  # number, its title, and how it is written
     ("class_variance", "between classes", "%"),
@@ -33,8 +48,8 @@ _CAPTIONS = {
     "distributions": "Distribution of the activations of every layer. Density over value, each "
     "network in units of its own root mean square, of all units, held-out images and places, "
     "without what is exactly 0 (its share is in the table) and without the outermost thousandths. "
-    "Dashes are a network that has learned nothing: where the lines agree with it, the shape comes "
-    "from the architecture.",
+    "Dashes are one network that has learned nothing: where the lines agree with it, the shape "
+    "comes from the architecture.",
     "selectivity": "Class selectivity by depth, mean over units. The index of Morcos et al. 2018 "
     "is 0 for a unit that all classes activate alike and 1 for one that a single class does. What "
     "is no more than with shuffled labels is chance, and what is no more than in the untrained "
@@ -52,8 +67,9 @@ _TOP = (
     "receiver's {other}. Each row: the {images} held-out images of the largest value over places "
     "of a unit of the sender (left) and of its partner (right). Pairs are the one-to-one matching "
     "of largest total correlation over images, shown from the most to the least alike at even "
-    "distances; r is a pair's correlation, its mean over all pairs {mean:.2f}, and {chance:.2f} in "
-    "two untrained networks that were matched likewise. Rows that show the same kind of picture on "
+    "distances; r is a pair's correlation, its mean over all pairs {mean:.2f}, and {control:.2f} "
+    "in untrained networks that were matched likewise ({pairs} pairs, standard deviation {spread}; "
+    "p, of all layers together, {chance}). Rows that show the same kind of picture on "
     "both sides are units that look for the same."
 )
 
@@ -61,15 +77,16 @@ _TOP = (
 def activations_section(title: str, answer: ActivationsAnswer) -> Section:
     """Every layer of every network, untrained ones beside them."""
     blocks: list[str | Picture] = [
-        _about(answer.images),
+        _about(answer.images, len(next(iter(answer.untrained[0].values())))),
         Picture("distributions", _distributions(answer), _CAPTIONS["distributions"]),
         _table(answer),
     ]
     for name in BY_CHANCE:
-        if any(not math.isnan(one.by_chance[name][0]) for one in answer.all_layers):
+        shown = [one for layers in answer.layers for one in layers.values()]
+        if any(not math.isnan(one.by_chance[name][0]) for one in shown):
             blocks.append(Picture(name, _by_depth(answer, name), _CAPTIONS[name]))
-    for pair, label, top in zip(answer.pairs, answer.labels, answer.top, strict=True):
-        blocks.append(_top_images(pair, label, top))
+    tops = zip(answer.pairs, answer.labels, answer.top, answer.top_chances, strict=True)
+    blocks += [_top_images(*top) for top in tops]
     return Section(title, tuple(blocks), short=_short(answer))
 
 
@@ -81,29 +98,62 @@ def _short(answer: ActivationsAnswer) -> Short:
         for role, one in layers.items()
         for name, value in one.numbers.items()
     }
-    sender, receiver, *_ = answer.trained
+    sender, receiver = answer.untrained[0]
+    for label, layers, untrained in zip(
+        answer.labels, answer.layers, answer.untrained, strict=True
+    ):
+        for name, (mean, spread) in spreads_of(untrained[sender]).items():
+            numbers |= {f"{name}/untrained/{label}": mean, f"{name}/spread/{label}": spread}
+        for role, name in product((sender, receiver), BY_CHANCE):
+            p = answer.numbers[f"{name}_p/{role}/{layers[role].layer}"]
+            numbers[f"{name}_p/{role}/{label}"] = p
     lines = []
     for name, title, form in _LINES:
-        lines += [(f"{title}, {role}", f"{name}/{role}/{{}}", form) for role in (sender, receiver)]
-        lines.append(("  untrained", f"{name}/{answer.untrained[0]}/{{}}", form))
+        for role in (sender, receiver):
+            lines.append((f"{title}, {role}", f"{name}/{role}/{{}}", form))
+            lines.append(("  p", f"{name}_p/{role}/{{}}", ".3f"))
+        lines.append(("  untrained", f"{name}/untrained/{{}}", form))
+        lines.append(("    their spread", f"{name}/spread/{{}}", form))
         if name in BY_CHANCE:
             lines.append(("  shuffled", f"{name}_shuffled/{sender}/{{}}", form))
     return by_layer(_SUMMARY, numbers, answer.labels, lines)
 
 
 def _table(answer: ActivationsAnswer) -> str:
+    """Of each layer the networks, then the untrained ones and how far the others are from them."""
     rows: list[list[Any]] = []
-    for one in answer.all_layers:
-        numbers = one.numbers
-        plain = [numbers[name] for name in ("dead", "saturated_values", "saturated_units", "zeros")]
-        chance = [_beside(one, name, ".3f") for name in ("selectivity", "class_variance")]
-        plain += [numbers["rms"], numbers["sparseness"]]
-        dimension = f"{_beside(one, 'dimension', '.1f')} of {one.units}"
-        network = one.role if one.role in answer.trained else one.role.replace("_", " ")
-        rows.append([one.layer, network, *plain, *chance, dimension])
+    for layers, untrained in zip(answer.layers, answer.untrained, strict=True):
+        rows += [[one.layer, one.role, *_row(one)] for one in layers.values()]
+        for role, twins in untrained.items():
+            layer, blank = twins[0].layer, [""] * len(PLAIN)
+            chances = (answer.numbers[f"{name}_p/{role}/{layer}"] for name in BY_CHANCE)
+            p = [short_number(chance, ".3f") for chance in chances]
+            rows += [[layer, f"untrained {role}", *_control_row(twins)]]
+            rows += [[layer, f"p, {role}", *blank, *p]]
     header = ["layer", "network", "dead", "saturated values", "saturated units", "zeros"]
     header += ["rms", "sparseness", "selectivity", "class variance", "dimension"]
-    return markdown_table(rows, header, percent=header[2:6], right=header[8:])
+    return markdown_table(rows, header, right=header[2:])
+
+
+def _row(one: LayerAnswer) -> list[str]:
+    plain = [format_value(one.numbers[name], percent=name in _SHARES) for name in PLAIN]
+    chance = [_beside(one, name, ".3f") for name in ("selectivity", "class_variance")]
+    return [*plain, *chance, f"{_beside(one, 'dimension', '.1f')} of {one.units}"]
+
+
+def _control_row(twins: Sequence[LayerAnswer]) -> list[str]:
+    """Mean ± standard deviation over untrained networks, chance in brackets likewise a mean."""
+    spreads = spreads_of(twins)
+
+    def cell(name: str, form: str) -> str:
+        mean, spread = (short_number(value, form) for value in spreads[name])
+        return f"{mean} ± {spread}"
+
+    cells = [cell(name, "%" if name in _SHARES else ".3g") for name in PLAIN]
+    for name, form in (("selectivity", ".3f"), ("class_variance", ".3f"), ("dimension", ".1f")):
+        chance = short_number(spreads[f"{name}_shuffled"][0], form)
+        cells.append(f"{cell(name, form)} ({chance})")
+    return [*cells[:-1], f"{cells[-1]} of {twins[0].units}"]
 
 
 def _beside(one: LayerAnswer, name: str, form: str) -> str:
@@ -112,16 +162,14 @@ def _beside(one: LayerAnswer, name: str, form: str) -> str:
     return f"{value:{form}} ({chance:{form}})".replace("nan", "n/a")
 
 
-def _drawn(answer: ActivationsAnswer) -> dict[str, str]:
-    """What figures call each network that they show, and its role."""
-    return {**{role: role for role in answer.trained}, _UNTRAINED: answer.untrained[0]}
-
-
 def _distributions(answer: ActivationsAnswer) -> Figure:
-    panels = {
-        label: {title: _line(layers[role].facts) for title, role in _drawn(answer).items()}
-        for label, layers in zip(answer.labels, answer.layers, strict=True)
-    }
+    panels = {}
+    for label, layers, untrained in zip(
+        answer.labels, answer.layers, answer.untrained, strict=True
+    ):
+        first = next(iter(untrained.values()))[0]
+        drawn = {**layers, _UNTRAINED: first}
+        panels[label] = {title: _line(one.facts) for title, one in drawn.items()}
     label = "activation over the root of the mean square"
     return line_panels(panels, label, "density", steps=True, controls=[_UNTRAINED])
 
@@ -148,15 +196,19 @@ def _by_depth(answer: ActivationsAnswer, name: str) -> Figure:
     """A line over the layers for each network, and one for what chance leaves of the sender's."""
     depth = [*range(1, len(answer.layers) + 1)]
     series = {
-        title: (depth, [layers[role].by_chance[name][0] for layers in answer.layers])
-        for title, role in _drawn(answer).items()
+        role: (depth, [layers[role].by_chance[name][0] for layers in answer.layers])
+        for role in answer.layers[0]
     }
-    sender = answer.trained[0]
+    sender = next(iter(answer.untrained[0]))
+    twins = [spreads_of(untrained[sender])[name] for untrained in answer.untrained]
+    series[_UNTRAINED] = depth, [mean for mean, _ in twins]
     series["shuffled"] = depth, [layers[sender].by_chance[name][1] for layers in answer.layers]
-    return curves(series, "", "layer, from the first to the last", name.replace("_", " "))
+    margins = {_UNTRAINED: [spread for _, spread in twins]}
+    labels = "", "layer, from the first to the last", name.replace("_", " ")
+    return curves(series, *labels, margins=margins, controls=[_UNTRAINED])
 
 
-def _top_images(pair: tuple[str, str], label: str, top: TopImages) -> Picture:
+def _top_images(pair: tuple[str, str], label: str, top: TopImages, chance: float) -> Picture:
     names = [
         f"{i}, {j}: r {r:.2f}"
         for (i, j), r in zip(top.matched.T.tolist(), top.correlations.tolist(), strict=True)
@@ -166,16 +218,21 @@ def _top_images(pair: tuple[str, str], label: str, top: TopImages) -> Picture:
         one=pair[0],
         other=pair[1],
         mean=top.mean,
-        chance=top.untrained,
+        pairs=len(top.untrained),
+        control=mean_and_spread(top.untrained)[0],
+        spread=short_number(mean_and_spread(top.untrained)[1], ".3f"),
+        chance=short_number(chance, ".3f"),
     )
     grid = image_grid(dict(zip(("sender", "receiver"), top.images, strict=True)), names)
     return Picture(f"top-{label}".replace("/", "-"), grid, caption)
 
 
-def _about(examples: int) -> str:
+def _about(examples: int, twins: int) -> str:
     return (
         f"Every number is over {examples} held-out images; *untrained* networks have the same "
-        "architecture and random weights. *Dead* units have one value for all images and places. "
+        "architecture and random weights, and BatchNorm's statistics counted on training images "
+        f"(mean ± standard deviation over {twins} of them). *Dead* units have one value for all "
+        "images and places. "
         "*Saturated* are values within 2.5 % of the range of a bounded nonlinearity (tanh beyond "
         "±0.95), and units of which 95 % of the values are. *Zeros* are values of exactly 0. "
         "*Rms* is the root of the mean square of all values. *Sparseness* is that of Vinje & "
@@ -184,5 +241,7 @@ def _about(examples: int) -> str:
         "*class variance* is the share of a unit's variance between classes (eta squared), of "
         "any sign. *Dimension* is the participation ratio of the covariance of units. The last "
         "three are of means over places, and behind each stands, in brackets, what chance leaves "
-        "of it: with the labels shuffled, or each unit's values."
+        "of it: with the labels shuffled, or each unit's values. *p* is how often one more "
+        "untrained network would lie as far from the others, on either side (Crawford & Howell "
+        "1998), of all layers of a network together (Holm 1979)."
     )

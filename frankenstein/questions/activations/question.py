@@ -37,7 +37,7 @@ class ActivationWatcher:
 
     def __init__(self, subject: Subject) -> None:
         self.sums: dict[str, dict[str, ActivationSums]] = {}  # by role and layer
-        for network in (*subject.networks, *subject.untrained):
+        for network in (*subject.networks, *_twins(subject)):
             layers = dict.fromkeys(subject.layer_of(network, pair) for pair in subject.pairs)
             self.sums[network.role] = {
                 layer: ActivationSums(bounds, _IMAGES)
@@ -65,20 +65,30 @@ class Activations(Question[ActivationsAnswer]):
     def ask(self, subject: Subject) -> ActivationsAnswer:
         """Every layer of every network, untrained ones beside them as a control."""
         sums: dict[str, dict[str, ActivationSums]] = subject.watched(self).sums
-        layers = tuple(
+        every = [
             {
                 network.role: _layer(subject, network, pair, sums[network.role])
-                for network in (*subject.networks, *subject.untrained)
+                for network in (*subject.networks, *_twins(subject))
             }
             for pair in subject.pairs
+        ]
+        layers = tuple(
+            {network.role: of_pair[network.role] for network in subject.networks}
+            for of_pair in every
         )
+        sides = subject.sender, subject.receiver
         return ActivationsAnswer(
             images=len(subject.val),
             pairs=subject.pairs,
             labels=tuple(map(subject.label, subject.pairs)),
-            trained=tuple(network.role for network in subject.networks),
-            untrained=tuple(network.role for network in subject.untrained),
             layers=layers,
+            untrained=tuple(
+                {
+                    network.role: [of_pair[twin.role] for twin in subject.twins(network)]
+                    for network in sides
+                }
+                for of_pair in every
+            ),
             top=tuple(
                 _top_images(subject, pair, sums, of_role)
                 for pair, of_role in zip(subject.pairs, layers, strict=True)
@@ -88,6 +98,12 @@ class Activations(Question[ActivationsAnswer]):
     def show(self, answer: ActivationsAnswer) -> Section:
         """Distributions, a table, numbers by depth, and the images that units answer to most."""
         return activations_section(self.title, answer)
+
+
+def _twins(subject: Subject) -> list[Network]:
+    """Untrained networks that sender and receiver are held against, each once."""
+    twins = (*subject.twins(subject.sender), *subject.twins(subject.receiver))
+    return [*{twin.role: twin for twin in twins}.values()]
 
 
 def _layer(
@@ -139,7 +155,10 @@ def _top_images(
     """
     sides = subject.sender, subject.receiver
     matched, alike = _partners(*(subject.rows("val", one, pair) for one in sides))
-    control = _partners(*(subject.rows("val", one, pair) for one in subject.untrained))[1]
+    control = [
+        _partners(*(subject.rows("val", one, pair) for one in both))[1]
+        for both in subject.untrained
+    ]
     best = alike.round(decimals=9).argsort(descending=True, stable=True)
     shown = best[torch.linspace(0, len(best) - 1, min(_UNITS, len(best))).round().long()]
     images = []
@@ -155,7 +174,7 @@ def _top_images(
         alike[shown],
         (images[0], images[1]),
         float(alike.mean()),
-        float(control.mean()),
+        tuple(float(one.mean()) for one in control),
     )
 
 

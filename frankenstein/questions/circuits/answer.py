@@ -8,6 +8,7 @@ from statistics import fmean
 
 from torch import Tensor
 
+from frankenstein.intervals import chance_of, family_wise, mean_and_spread
 from frankenstein.questions.circuits.find import CircuitGroups
 from frankenstein.questions.circuits.match import Families, profile_similarity
 from frankenstein.questions.table import CircuitOptions
@@ -20,7 +21,8 @@ class Silenced:
     """What the accuracy changes by when a group is silenced, and when random units are."""
 
     change: float
-    random: tuple[float, ...]  # of as many random units, one for each draw
+    random: tuple[float, ...]  # of random units that are not in the group, one for each draw
+    units: int  # that are silenced at random: as many as the group has, or all there are beside it
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,11 @@ class Graft:
     sender: int  # number of the group
     receiver: int
     explained: float  # r², on training images
-    explained_random: float  # mean over as many random units of the sender; NaN of none
-    # "accuracy" and "agreement" of the receiver as it is ("whole"), with the group "silenced", with
-    # it "grafted", and with "grafted_random" units in its place: means, NaN of none.
+    explained_random: Sequence[float]  # of random units of the sender, one for each draw
+    # "accuracy" and "agreement" of the receiver as it is ("whole"), with the group "silenced", and
+    # with it "grafted"; and for each draw with random units of the sender in its place.
     scores: Mapping[str, Mapping[str, float]]
+    random: Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -48,16 +51,24 @@ class Effects:
         """Every group and every graft."""
         numbers: dict[str, float] = {}
         for role, groups in self.silenced.items():
+            chances = {}
             for i, one in enumerate(groups, start=1):
-                numbers[f"ablated/{role}/{label}/{i}"] = one.change
-                numbers[f"ablated_random/{role}/{label}/{i}"] = fmean(one.random)
+                key = f"{role}/{label}/{i}"
+                numbers[f"ablated/{key}"] = one.change
+                mean, spread = mean_and_spread(one.random)
+                numbers |= {f"ablated_random/{key}": mean, f"ablated_random_spread/{key}": spread}
+                chances[key] = chance_of(one.change, one.random, "below")
+            numbers |= {f"ablated_p/{key}": p for key, p in family_wise(chances).items()}
         for graft in self.grafts:
             key = f"{label}/{graft.sender + 1}-{graft.receiver + 1}"
             numbers[f"grafted_r2/{key}"] = graft.explained
-            numbers[f"grafted_random_r2/{key}"] = graft.explained_random
+            numbers[f"grafted_random_r2/{key}"] = mean_and_spread(graft.explained_random)[0]
             for what in ("accuracy", "agreement"):
-                for name in ("grafted", "silenced", "grafted_random"):
+                for name in ("grafted", "silenced"):
                     numbers[f"{name}_{what}/{key}"] = graft.scores[name][what]
+                mean, spread = mean_and_spread([one[what] for one in graft.random])
+                numbers[f"grafted_random_{what}/{key}"] = mean
+                numbers[f"grafted_random_{what}_spread/{key}"] = spread
         return numbers
 
     def means(self, label: str) -> Mapping[str, float]:
@@ -68,12 +79,27 @@ class Effects:
         for role in [*self.silenced][:2]:
             groups = self.silenced[role]
             means[f"mean_ablated/{role}/{label}"] = _mean([one.change for one in groups])
-            random = [fmean(one.random) for one in groups]
-            means[f"mean_ablated_random/{role}/{label}"] = _mean(random)
-        for name in ("silenced", "grafted", "grafted_random"):
+            mean, spread = mean_and_spread(_by_draw([one.random for one in groups]))
+            means[f"mean_ablated_random/{role}/{label}"] = mean
+            means[f"mean_ablated_random_spread/{role}/{label}"] = spread
+        for name in ("silenced", "grafted"):
             values = [graft.scores[name]["agreement"] for graft in self.grafts]
             means[f"mean_{name}_agreement/{label}"] = _mean(values)
+        random = [[one["agreement"] for one in graft.random] for graft in self.grafts]
+        mean, spread = mean_and_spread(_by_draw(random))
+        means[f"mean_grafted_random_agreement/{label}"] = mean
+        means[f"mean_grafted_random_agreement_spread/{label}"] = spread
         return means
+
+
+@dataclass(frozen=True)
+class Matches:
+    """How many groups of two networks match, and how alike these are."""
+
+    groups: float  # mean of the two
+    matched: int
+    similarity: float  # mean; NaN where none match
+    null: float  # a match is above it
 
 
 @dataclass(frozen=True)
@@ -89,7 +115,8 @@ class CircuitLayer:
     responses: Mapping[str, Tensor]  # (G, K) each, see `class_profiles`
     chance: Mapping[str, float]  # the largest of these where labels are shuffled
     families: Families
-    untrained: Mapping[str, float]  # "groups", "matched", "similarity" of two untrained networks
+    both: Matches  # of sender and receiver, by themselves
+    untrained: Sequence[Matches]  # likewise of pairs of untrained networks
     effects: Effects
 
     def names(self, role: str) -> list[str]:
@@ -135,14 +162,17 @@ class CircuitLayer:
 
     @property
     def matches(self) -> Mapping[str, float]:
-        """How many groups match, and how alike these are."""
-        alike = [similarity for *_, similarity in self.pairs()]
-        return {
-            f"matched/{self.label}": len(alike),
-            f"matched_similarity/{self.label}": fmean(alike or [math.nan]),
-            f"matched_null/{self.label}": self.families.null,
-            **{f"untrained_{key}/{self.label}": v for key, v in self.untrained.items()},
+        """How many groups of sender and receiver match, and how alike these are."""
+        matches = {
+            f"matched/{self.label}": self.both.matched,
+            f"matched_similarity/{self.label}": self.both.similarity,
+            f"matched_null/{self.label}": self.both.null,
         }
+        for key in ("groups", "matched", "similarity"):
+            mean, spread = mean_and_spread([getattr(one, key) for one in self.untrained])
+            matches[f"untrained_{key}/{self.label}"] = mean
+            matches[f"untrained_{key}_spread/{self.label}"] = spread
+        return matches
 
 
 @dataclass(frozen=True)
@@ -166,7 +196,21 @@ class CircuitsAnswer:
             *(layer.effects.means(layer.label) for layer in self.layers),
         ):
             numbers |= part
+        for key in ("matched", "similarity"):
+            chances = {
+                layer.label: chance_of(
+                    getattr(layer.both, key), [getattr(one, key) for one in layer.untrained]
+                )
+                for layer in self.layers
+            }
+            name = "matched_p" if key == "matched" else "matched_similarity_p"
+            numbers |= {f"{name}/{label}": p for label, p in family_wise(chances).items()}
         return numbers
+
+
+def _by_draw(random: Sequence[Sequence[float]]) -> list[float]:
+    """Means over a layer's groups, one for each draw."""
+    return [_mean(draw) for draw in zip(*(one for one in random if one), strict=True)]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,8 +1,7 @@
 """What circuits are worth: networks with a group silenced, or made from the other network's."""
 
-import math
 from collections.abc import Mapping
-from statistics import fmean
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -26,8 +25,9 @@ from frankenstein.surgery.lighten import fold
 
 _EXAMPLES = 1000  # held-out images to score on, training images to solve on: an edit is a pass
 _GROUPS = 8  # of a layer, the largest
-_DRAWS = 3  # random groups of each size
+DRAWS = 20  # of random units, for each group
 
+T = TypeVar("T")
 Scores = Mapping[str, Mapping[str, float]]  # by edit: "accuracy", "agreement", ...
 
 
@@ -61,7 +61,14 @@ def edit_groups(subject: Subject, pair: Pair, layer: CircuitLayer) -> Effects:
             subject.device,
         )
     return Effects(
-        {role: _silenced(layer.circuits[role], scored) for role, scored in scores.items()},
+        {
+            one.role: _silenced(
+                layer.circuits[one.role],
+                len(_others(subject.rows("train", one, pair), layer.circuits[one.role].dead)),
+                scores[one.role],
+            )
+            for one in subject.networks
+        },
         [
             _graft(s, r, scores[receiver.role], explained)
             for s, r, _ in layer.pairs()
@@ -71,13 +78,12 @@ def edit_groups(subject: Subject, pair: Pair, layer: CircuitLayer) -> Effects:
 
 
 def _silencing(circuits: CircuitGroups, z: Tensor, generator: torch.Generator) -> dict[str, Edit]:
-    """Every group at its mean over training images, and as many random living units."""
+    """Every group at its mean over training images, and random living units that are not in it."""
     groups, mean = circuits.groups[:_GROUPS], z.double().mean(0)
     edits = {f"group {i}": ablate(group, mean) for i, group in enumerate(groups)}
-    for size in sorted({len(group) for group in groups}):
-        for k in range(_DRAWS):
-            units = _some(_others(z, circuits.dead), size, generator)
-            edits[f"random {size} {k}"] = ablate(units, mean)
+    for i, group in enumerate(groups):
+        for k, units in enumerate(_draws(_others(z, circuits.dead, group), len(group), generator)):
+            edits[f"random {i} {k}"] = ablate(units, mean)
     return edits
 
 
@@ -109,51 +115,57 @@ def _grafts(
     for s, r in pairs:
         units, into = ours.groups[s], theirs[r]
         add(f"{s} into {r}", units, into)
-        others = _others(z, torch.cat([ours.dead, units]))
-        for k in range(_DRAWS if len(others) else 0):
-            add(f"{s} into {r}, random {k}", _some(others, len(units), generator), into)
+        others = _others(z, ours.dead, units)
+        for k, random in enumerate(_draws(others, len(units), generator)):
+            add(f"{s} into {r}, random {k}", random, into)
     return grafts, explained
 
 
-def _silenced(circuits: CircuitGroups, scores: Scores) -> list[Silenced]:
-    """The change of accuracy by every group, and by as many random units."""
+def _silenced(circuits: CircuitGroups, living: int, scores: Scores) -> list[Silenced]:
+    """The change of accuracy by every group, and by random units."""
     whole = scores["none"]["accuracy"]
     return [
         Silenced(
             scores[f"group {i}"]["accuracy"] - whole,
-            tuple(scores[f"random {len(group)} {k}"]["accuracy"] - whole for k in range(_DRAWS)),
+            tuple(one["accuracy"] - whole for one in _drawn(scores, f"random {i}")),
+            min(len(group), living - len(group)),
         )
         for i, group in enumerate(circuits.groups[:_GROUPS])
     ]
 
 
+def _drawn(scores: Mapping[str, T], name: str) -> list[T]:
+    """What there is of each draw; where one is all that there can be, it is every draw's."""
+    found = [scores[key] for k in range(DRAWS) if (key := f"{name} {k}") in scores]
+    return found * DRAWS if len(found) == 1 else found
+
+
 def _graft(s: int, r: int, scores: Scores, explained: Mapping[str, float]) -> Graft:
     name = f"{s} into {r}"
-    draws = [draw for k in range(_DRAWS) if (draw := f"{name}, random {k}") in scores]
-    random = {
-        what: fmean([scores[draw][what] for draw in draws] or [math.nan])
-        for what in ("accuracy", "agreement")
-    }
     return Graft(
         s,
         r,
         explained[name],
-        fmean([explained[draw] for draw in draws] or [math.nan]),
+        _drawn(explained, f"{name}, random"),
         {
             "whole": scores["none"],
             "silenced": scores[f"group {r}"],
             "grafted": scores[name],
-            "grafted_random": random,
         },
+        _drawn(scores, f"{name}, random"),
     )
 
 
-def _others(z: Tensor, without: Tensor) -> Tensor:
+def _others(z: Tensor, *without: Tensor) -> Tensor:
     """The units of a layer but for some."""
     kept = torch.ones(z.shape[1], dtype=torch.bool)
-    kept[without.cpu()] = False
+    kept[torch.cat(without).cpu()] = False
     return kept.nonzero()[:, 0].to(z.device)
 
 
-def _some(units: Tensor, size: int, generator: torch.Generator) -> Tensor:  # at most `size`
-    return units[torch.randperm(len(units), generator=generator)[:size].to(units.device)]
+def _draws(units: Tensor, size: int, generator: torch.Generator) -> list[Tensor]:
+    """Several times `size` units at random; once all of them where there are no more than that."""
+    if len(units) <= size:
+        return [units] if len(units) else []
+    orders = (torch.randperm(len(units), generator=generator)[:size] for _ in range(DRAWS))
+    return [units[order.to(units.device)] for order in orders]

@@ -5,13 +5,22 @@ from typing import Any
 import torch
 
 from frankenstein.questions.circuits.answer import CircuitLayer, CircuitsAnswer
+from frankenstein.questions.circuits.effects import DRAWS
 from frankenstein.questions.circuits.match import profile_similarity
-from frankenstein.report import Picture, Section, by_layer, heatmap, markdown_table
+from frankenstein.report import (
+    Picture,
+    Section,
+    by_layer,
+    heatmap,
+    markdown_table,
+    short_number,
+)
 from frankenstein.report.panels import point_panels
 
 _SUMMARY = (
     "Groups of units that act together, matched by what they do. Accuracy lost when a group is "
-    "silenced, and agreement with the receiver when one is grafted, beside as many random units."
+    "silenced, and agreement with the receiver when one is grafted, beside random units. p: how "
+    "often untrained networks have as much, in any layer."
 )
 _LINES = (
     ("groups, sender", "groups/sender/{}", ".0f"),
@@ -19,12 +28,18 @@ _LINES = (
     ("  shuffled images", "null_groups/sender/{}", ".0f"),
     ("  untrained", "untrained_groups/{}", ".1f"),
     ("matched", "matched/{}", ".0f"),
+    ("  untrained", "untrained_matched/{}", ".1f"),
+    ("  p", "matched_p/{}", ".3f"),
     ("their similarity", "matched_similarity/{}", ".2f"),
     ("  untrained", "untrained_similarity/{}", ".2f"),
+    ("    their spread", "untrained_similarity_spread/{}", ".2f"),
+    ("  p", "matched_similarity_p/{}", ".3f"),
     ("silenced in the receiver", "mean_ablated/receiver/{}", "%"),
     ("  random units", "mean_ablated_random/receiver/{}", "%"),
+    ("    their spread", "mean_ablated_random_spread/receiver/{}", "%"),
     ("grafted, agreement", "mean_grafted_agreement/{}", "%"),
     ("  random units", "mean_grafted_random_agreement/{}", "%"),
+    ("    their spread", "mean_grafted_random_agreement_spread/{}", "%"),
     ("  group silenced", "mean_silenced_agreement/{}", "%"),
 )
 _CLUSTERS = "neighbours stay neighbours, but how far apart or large clusters are says nothing"
@@ -39,7 +54,7 @@ _GROUPINGS = {
     "average": "those that join, two groups at a time, while the mean similarity between the two "
     "is at least a threshold",
 }
-_AGREE = ("agreement: silenced", "agreement: grafted", "agreement: random")
+_AGREE = ("agreement: silenced", "agreement: grafted", "agreement: random units")
 
 
 def circuits_section(title: str, answer: CircuitsAnswer) -> Section:
@@ -47,7 +62,7 @@ def circuits_section(title: str, answer: CircuitsAnswer) -> Section:
     details: list[str | Picture] = []
     for layer in answer.layers:
         details += [f"### Circuits of {layer.label}", *_pictures(answer, layer)]
-        details += [_group_table(answer, layer), *_graft_table(layer)]
+        details += [_group_table(answer, layer), *_graft_table(answer, layer)]
     blocks = (_about(answer), _overview(answer), _means(answer), *_maps(answer), *details)
     labels = [layer.label for layer in answer.layers]
     return Section(title, blocks, short=by_layer(_SUMMARY, answer.numbers, labels, _LINES))
@@ -62,27 +77,43 @@ def _overview(answer: CircuitsAnswer) -> str:
             rows.append([*row, one.threshold, one.null, one.null_groups])
     header = ["layer", "network", "groups", "units in them", "dead", "threshold"]
     tables = [markdown_table(rows, [*header, "largest by chance", "groups by chance"])]
-    rows = [[layer.label, *layer.matches.values()] for layer in answer.layers]
-    header = ["layer", "matched", "mean similarity", "largest by chance", "untrained: groups"]
-    tables.append(markdown_table(rows, [*header, "untrained: matched", "untrained: similarity"]))
+    rows = []
+    for layer in answer.layers:
+        both, label = layer.both, layer.label
+        row = [label, _spread(answer, f"untrained_groups{{}}/{label}", ".1f"), both.matched]
+        row += [_spread(answer, f"untrained_matched{{}}/{label}", ".1f")]
+        row += [_p(answer, f"matched_p/{label}"), both.similarity, both.null]
+        row += [_spread(answer, f"untrained_similarity{{}}/{label}", ".3f")]
+        rows.append([*row, _p(answer, f"matched_similarity_p/{label}")])
+    header = ["layer", "untrained: groups", "matched", "untrained: matched", "p"]
+    header += ["mean similarity", "largest by chance", "untrained: similarity", "p of similarity"]
+    tables.append(markdown_table(rows, header, right=header[1:]))
     return "\n\n".join(tables)
 
 
 def _means(answer: CircuitsAnswer) -> str:
     """What groups are worth on the whole: means over a layer's groups, beside random units."""
-    rows: list[list[Any]] = [
-        [layer.label, *means.values()]
-        for layer in answer.layers
-        if (means := layer.effects.means(layer.label))
-    ]
+    rows: list[list[Any]] = []
+    for layer in answer.layers:
+        if not (means := layer.effects.means(layer.label)):
+            continue
+        row: list[Any] = [layer.label]
+        for role in [*layer.circuits][:2]:
+            row.append(means[f"mean_ablated/{role}/{layer.label}"])
+            row.append(_spread(answer, f"mean_ablated_random{{}}/{role}/{layer.label}", "%"))
+        row += [means[f"mean_{name}_agreement/{layer.label}"] for name in ("silenced", "grafted")]
+        row.append(_spread(answer, f"mean_grafted_random_agreement{{}}/{layer.label}", "%"))
+        rows.append(row)
     header = ["layer", "silenced in sender", "random", "silenced in receiver", "random units"]
     text = (
-        "Means over the groups of a layer: the change in accuracy with a group silenced, beside as "
-        "many random units, and the agreement with the whole receiver when a group is silenced, "
-        "made from the sender's matched group, or made from random units of the sender."
+        "Means over the groups of a layer: the change in accuracy with a group silenced, beside "
+        "random units (± standard deviation over draws), and the agreement with the whole receiver "
+        "when a group is silenced, made from the sender's matched group, or made from random units "
+        "of the sender."
     )
-    percent = [*header[1:], *_AGREE]
-    return f"{text}\n\n{markdown_table(rows, [*header, *_AGREE], percent)}" if rows else ""
+    header, right = [*header, *_AGREE], ("random", "random units", _AGREE[2])
+    percent = [name for name in header[1:] if name not in right]
+    return f"{text}\n\n{markdown_table(rows, header, percent, right)}" if rows else ""
 
 
 def _maps(answer: CircuitsAnswer) -> list[str | Picture]:
@@ -152,19 +183,32 @@ def _group_table(answer: CircuitsAnswer, layer: CircuitLayer) -> str:
             row = [role, name, len(group), _listed(group.tolist())]
             row += [_partners(layer, role, i), classes]
             if i < len(silenced):
-                random = silenced[i].random
-                row += [silenced[i].change, sum(random) / len(random), min(random)]
+                key, units = f"{role}/{layer.label}/{i + 1}", silenced[i].units
+                random = _spread(answer, f"ablated_random{{}}/{key}", "%")
+                fewer = f" (of {units})" if 0 < units < len(group) else ""
+                row += [silenced[i].change, random + fewer, _p(answer, f"ablated_p/{key}")]
             else:
                 row += [None, None, None]
             rows.append(row)
     header = ["network", "group", "size", "units", "like", "classes"]
-    costs = ["silenced", "random units", "worst of them"]
+    header += ["silenced", "random units", "p"]
     reason = layer.effects.reason
     reason = f"\n\nNothing was silenced: {reason}." if reason else ""
-    return (markdown_table(rows, [*header, *costs], costs) if rows else "") + reason
+    table = markdown_table(rows, header, ["silenced"], header[-2:]) if rows else ""
+    return table + reason
 
 
-def _graft_table(layer: CircuitLayer) -> list[str | Picture]:
+def _spread(answer: CircuitsAnswer, key: str, form: str) -> str:
+    """Mean ± standard deviation of what has a spread; the key has braces where the word goes."""
+    mean, spread = (answer.numbers[key.format(word)] for word in ("", "_spread"))
+    return f"{short_number(mean, form)} ± {short_number(spread, form)}"
+
+
+def _p(answer: CircuitsAnswer, key: str) -> str:
+    return short_number(answer.numbers[key], ".3f")
+
+
+def _graft_table(answer: CircuitsAnswer, layer: CircuitLayer) -> list[str | Picture]:
     """A row for every matched group that is grafted from the sender into the receiver."""
     if not layer.effects.grafts:
         return []
@@ -172,22 +216,28 @@ def _graft_table(layer: CircuitLayer) -> list[str | Picture]:
     rows: list[list[Any]] = []
     for graft in layer.effects.grafts:
         row: list[Any] = [f"{sender[graft.sender]} into {receiver[graft.receiver]}"]
-        row += [graft.explained, graft.explained_random, graft.scores["whole"]["accuracy"]]
+        key = f"{layer.label}/{graft.sender + 1}-{graft.receiver + 1}"
+        random = answer.numbers[f"grafted_random_r2/{key}"]
+        row += [graft.explained, random, graft.scores["whole"]["accuracy"]]
         for what in ("accuracy", "agreement"):
-            row += [graft.scores[name][what] for name in ("silenced", "grafted", "grafted_random")]
+            row += [graft.scores[name][what] for name in ("silenced", "grafted")]
+            row.append(_spread(answer, f"grafted_random_{what}{{}}/{key}", "%"))
         rows.append(row)
     header = ["graft", "r²", "r², random", "receiver", "silenced", "grafted", "random units"]
     text = (
         "The receiver with the units of a group made from the sender's matched group, by least "
         "squares between the two groups alone (r² on training images), beside the receiver as it "
         "is, with the group silenced, and with it made from as many random other units of the "
-        "sender. Agreement is the share of predictions that stay the receiver's own."
+        "sender, or all of them (mean ± standard deviation over draws). Agreement is the share of "
+        "predictions that stay the receiver's own."
     )
-    return [text, markdown_table(rows, [*header, *_AGREE], [*header[3:], *_AGREE])]
+    percent = [*header[3:6], *_AGREE[:2]]
+    return [text, markdown_table(rows, [*header, *_AGREE], percent, ("random units", _AGREE[2]))]
 
 
 def _about(answer: CircuitsAnswer) -> str:
     (train, held_out), asked = answer.images, answer.options
+    pairs, draws = len(answer.layers[0].untrained), DRAWS
     return (
         "A circuit is a group of two or more units of one layer that are active together over "
         f"{train} training images (means over places): {_GROUPINGS[asked.grouping]}. Similarity "
@@ -196,12 +246,17 @@ def _about(answer: CircuitsAnswer) -> str:
         "that do not vary are dead and in no group.\n\n"
         f"What a group does is the mean of its standardized units on {held_out} held-out images. "
         "Groups of two networks are matched one to one by the correlation of that, where it is "
-        "above the largest between groups of shuffled images; with more networks, each with the "
-        "one network that is most like all. *Untrained* is the same of two networks with random "
-        "weights: likeness that needs no learning.\n\n"
+        "above the largest between groups of shuffled images; in the tables of groups, with more "
+        "networks, each with the one network that is most like all. *Untrained* is the same of two "
+        "networks with random weights, BatchNorm's statistics counted on training images: likeness "
+        f"that needs no learning (mean ± standard deviation over {pairs} pairs). Its *p* is how "
+        "often one more such pair would have as much (Crawford & Howell 1998), of all layers "
+        "together (Holm 1979).\n\n"
         "*Silenced* is the change in accuracy when all units of a group stay at their mean, "
-        "beside as many random living units of the layer (mean and worst of three draws). Edited "
-        "networks are scored on at most 1000 held-out images, for the eight largest groups."
+        f"beside as many random living units of the layer that are not in it ({draws} draws, mean "
+        "± standard deviation; of fewer units where there are no more). Its *p* is how often one "
+        "more draw would cost as much, of all groups of a layer together. Edited networks are "
+        "scored on at most 1000 held-out images, for the eight largest groups."
     )
 
 

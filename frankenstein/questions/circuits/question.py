@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
-from frankenstein.questions.circuits.answer import CircuitLayer, CircuitsAnswer, Effects
+from frankenstein.networks.network import Network
+from frankenstein.questions.circuits.answer import CircuitLayer, CircuitsAnswer, Effects, Matches
 from frankenstein.questions.circuits.effects import edit_groups
 from frankenstein.questions.circuits.find import CircuitGroups, find_circuits
 from frankenstein.questions.circuits.maps import (
@@ -79,7 +80,8 @@ def _layer(subject: Subject, pair: Pair, options: CircuitOptions) -> CircuitLaye
         {role: class_profiles(p, labels, classes) for role, p in done.items()},
         {role: chance_response(p, labels, classes, subject.seed) for role, p in done.items()},
         match_circuits(list(done.values()), seed=subject.seed),
-        _untrained(subject, pair, options),
+        _matches(subject, (subject.sender, subject.receiver), pair, options),
+        [_matches(subject, both, pair, options) for both in subject.untrained],
         Effects({}),
     )
     return replace(layer, effects=edit_groups(subject, pair, layer))
@@ -89,15 +91,21 @@ def _groups(z: Tensor, options: CircuitOptions, seed: int) -> CircuitGroups:
     return find_circuits(z, options.threshold, options.grouping, options.similarity, seed=seed)
 
 
-def _untrained(subject: Subject, pair: Pair, options: CircuitOptions) -> Mapping[str, float]:
-    """The same of two networks that have learned nothing."""
-    z = [subject.rows("val", network, pair) for network in subject.untrained]
-    circuits = [_groups(one, options, subject.seed) for one in z]
-    done = [profiles(one, groups.groups) for one, groups in zip(z, circuits, strict=True)]
-    families = match_circuits(done, reference=0, seed=subject.seed)
-    known = families.members[:, 1] >= 0
-    return {
-        "groups": sum(len(groups.groups) for groups in circuits) / 2,
-        "matched": float(known.sum()),
-        "similarity": float(families.similarity[known, 1].mean()),  # NaN of none
-    }
+def _matches(
+    subject: Subject, both: Sequence[Network], pair: Pair, options: CircuitOptions
+) -> Matches:
+    """Groups of two networks, found on training images and matched on held-out ones."""
+    circuits = [_groups(subject.rows("train", one, pair), options, subject.seed) for one in both]
+    done = [
+        profiles(subject.rows("val", one, pair), found.groups)
+        for one, found in zip(both, circuits, strict=True)
+    ]
+    families = match_circuits(done, seed=subject.seed)
+    other = 1 - families.reference
+    known = families.members[:, other] >= 0
+    return Matches(
+        sum(len(found.groups) for found in circuits) / 2,
+        int(known.sum()),
+        float(families.similarity[known, other].mean()),
+        families.null,
+    )

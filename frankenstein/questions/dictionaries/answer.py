@@ -1,12 +1,13 @@
 """What sparse features make up a layer of two networks, and whether they are the same."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from torch import Tensor
 
 from frankenstein.dictionaries import Dictionary
+from frankenstein.intervals import chance_of, mean_and_spread
 from frankenstein.questions.dictionaries.matching import Matching
 from frankenstein.questions.dictionaries.scores import DictionaryScores
 from frankenstein.questions.table import DictionaryOptions
@@ -31,9 +32,9 @@ class AutoencoderAnswer:
     images: int
     options: DictionaryOptions
     dictionaries: Mapping[str, FittedDictionary]  # by role
-    # "networks"; the same of two seeds of one network, of a network that learned nothing, and of
-    # the units themselves.
+    # "networks"; the same of two seeds of one network, and of the units themselves.
     matchings: Mapping[str, Matching]
+    untrained: Sequence[Matching]  # of the sender's features with those of untrained receivers
     pictures: Mapping[str, Tensor]  # by role: (R, K, C, H, W) uint8, of the best matched features
 
     @cached_property
@@ -48,4 +49,11 @@ class AutoencoderAnswer:
         for kind, matching in self.matchings.items():
             numbers[f"matched/{kind}/{self.label}"] = matching.mean
             numbers[f"matched_shuffled/{kind}/{self.label}"] = matching.mean_shuffled
+        means = [matching.mean for matching in self.untrained]
+        mean, spread = mean_and_spread(means)
+        numbers[f"matched/untrained_receiver/{self.label}"] = mean
+        numbers[f"matched_spread/untrained_receiver/{self.label}"] = spread
+        shuffled = [matching.mean_shuffled for matching in self.untrained]
+        numbers[f"matched_shuffled/untrained_receiver/{self.label}"] = mean_and_spread(shuffled)[0]
+        numbers[f"matched_p/{self.label}"] = chance_of(self.matchings["networks"].mean, means)
         return numbers

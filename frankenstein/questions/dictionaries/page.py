@@ -8,7 +8,16 @@ from torch import Tensor
 
 from frankenstein.dictionaries import save_dictionary
 from frankenstein.questions.dictionaries.answer import AutoencoderAnswer
-from frankenstein.report import Picture, Section, Short, bars, curves, markdown_table, short_number
+from frankenstein.report import (
+    Picture,
+    Section,
+    Short,
+    bars,
+    curves,
+    format_value,
+    markdown_table,
+    short_number,
+)
 from frankenstein.report.image_grid import image_grid
 
 _NUMBERS = ("explained", "l0", "dead", "agreement", "recovered")
@@ -20,13 +29,9 @@ _KINDS = {  # of matchings: what tables call them, and what they are
         "network's own dictionaries do not share cannot be asked of two",
     ),
     "two_seeds_receiver": ("two seeds, receiver", "the same of the receiver"),
-    "untrained_receiver": (
-        "untrained receiver",
-        "the sender's with those of a receiver that has learned nothing: what the images have in "
-        "common with themselves",
-    ),
     "units": ("units", "the networks' units themselves, without dictionaries"),
 }
+_UNTRAINED = "untrained receiver"
 _SUMMARY = (
     "Share of a layer's variance that its sparse features explain, and accuracy with what they "
     "rebuild in the layer's place; correlation of the networks' features, matched one to one."
@@ -87,6 +92,8 @@ def _short(answer: AutoencoderAnswer) -> Short:
         if kind == "networks":
             chance = short_number(matching.mean_shuffled, ".2f")
             rows.append(["  images shuffled", "", "", chance])
+            rows.append([f"  {_UNTRAINED}", "", "", _untrained(answer, ".2f")])
+            rows.append(["  p", "", "", short_number(_p(answer), ".3f")])
     layers = dict.fromkeys(one.layer for one in answer.dictionaries.values())
     header = ["/".join(layers), "explained", "accuracy", "correlation"]
     return Short(_SUMMARY, header, rows)
@@ -113,6 +120,10 @@ def _about(answer: AutoencoderAnswer) -> str:
         "mean (0) and the network's own (1).\n\n"
         "Features are matched one to one by the correlation over images of how active they are on "
         f"average over places. These are matched likewise, to hold that against:\n\n{kinds}\n"
+        f"- *{_UNTRAINED}*: the sender's with those of a receiver that has learned nothing, "
+        "BatchNorm's statistics counted on training images: what the images have in common with "
+        f"themselves; mean ± standard deviation over {len(answer.untrained)} of them. *p* is how "
+        "often one more of them would match as well (Crawford & Howell 1998);\n"
         "- *shuffled*: each of these with the images of one side shuffled: what the best of many "
         "pairs reaches by chance."
     )
@@ -142,16 +153,33 @@ def _table(answer: AutoencoderAnswer) -> str:
 
 def _matching(answer: AutoencoderAnswer) -> Picture:
     lines = {_KINDS[kind][0]: one.correlations for kind, one in answer.matchings.items()}
+    lines[_UNTRAINED] = answer.untrained[0].correlations
     lines["shuffled"] = answer.matchings["networks"].shuffled.mean(0)
     return _ranked("matching", lines, "share of pairs", "correlation")
 
 
 def _matching_table(answer: AutoencoderAnswer) -> str:
     rows = [
-        [_KINDS[kind][0], len(one.pairs), one.mean, one.mean_shuffled]
+        [_KINDS[kind][0], len(one.pairs), format_value(one.mean), one.mean_shuffled, ""]
         for kind, one in answer.matchings.items()
     ]
-    return markdown_table(rows, ["matched", "pairs", "mean correlation", "shuffled"])
+    rows[0][-1] = short_number(_p(answer), ".3f")
+    chance = answer.numbers[f"matched_shuffled/untrained_receiver/{answer.label}"]
+    pairs = len(answer.untrained[0].pairs)
+    rows.append([_UNTRAINED, pairs, _untrained(answer, ".4f"), chance, ""])
+    header = ["matched", "pairs", "mean correlation", "shuffled", "p"]
+    return markdown_table(rows, header, right=header[2:])
+
+
+def _untrained(answer: AutoencoderAnswer, form: str) -> str:
+    """Mean ± standard deviation over untrained receivers."""
+    keys = ("matched", "matched_spread")
+    place = f"untrained_receiver/{answer.label}"
+    return " ± ".join(short_number(answer.numbers[f"{key}/{place}"], form) for key in keys)
+
+
+def _p(answer: AutoencoderAnswer) -> float:
+    return answer.numbers[f"matched_p/{answer.label}"]
 
 
 def _active(answer: AutoencoderAnswer) -> Picture:

@@ -30,6 +30,7 @@ _BLANK = 225  # grey, where a feature is active on fewer images
 _EPOCHS = 6  # that the steps are parted in: the learning rate falls, dead features are resampled
 _BATCH = 64  # images a step: enough places, and a small part of the time of a larger batch
 _PER_UNIT = 4  # features
+_TWINS = 3  # untrained receivers at most: with five a run would take nearly twice as long
 
 
 class Fitted(NamedTuple):
@@ -66,12 +67,15 @@ class Autoencoder(DictionaryOptions, Question[AutoencoderAnswer]):
             units = subject.rows("val", network, pair).shape[1]
             first.append(_fitted(subject, network, pair, units, self, seeds[0]))
             again.append(_fitted(subject, network, pair, units, self, seeds[1]))
-        untrained = _fitted(subject, subject.untrained[1], pair, units, self, seeds[0])
+        untrained = [
+            _fitted(subject, twin, pair, units, self, seeds[0])
+            for _, twin in subject.untrained[:_TWINS]
+        ]
         scores = [
             _scored(subject, one, network.role) for one, network in zip(first, sides, strict=True)
         ]
         random = [_scored(subject, one.random(seeds[0]), "random") for one in first]
-        matchings = _matchings(subject, pair, first, again, untrained)
+        matchings, controls = _matchings(subject, pair, first, again, untrained)
         best = matchings["networks"].pairs[:_ROWS]
         return AutoencoderAnswer(
             subject.label(pair),
@@ -84,6 +88,7 @@ class Autoencoder(DictionaryOptions, Question[AutoencoderAnswer]):
                 for network, one, *both in zip(sides, first, scores, random, strict=True)
             },
             matchings,
+            controls,
             {
                 network.role: _pictures(subject, one, best[:, side])
                 for side, (network, one) in enumerate(zip(sides, scores, strict=True))
@@ -105,12 +110,12 @@ def _matchings(
     pair: Pair,
     first: list[Fitted],
     again: list[Fitted],
-    untrained: Fitted,
-) -> Mapping[str, Matching]:
-    """The two networks' features, and what they are held against."""
+    untrained: list[Fitted],
+) -> tuple[Mapping[str, Matching], list[Matching]]:
+    """The two networks' features, and what they are held against; and those of untrained ones."""
     batches = progress(subject.batches("val"), "matching features", subject.quiet)
-    one, other, one_again, other_again, random = pooled_strengths(
-        [fitted.features for fitted in (*first, *again, untrained)], batches, subject.device
+    one, other, one_again, other_again, *random = pooled_strengths(
+        [fitted.features for fitted in (*first, *again, *untrained)], batches, subject.device
     )
     x, y = (subject.rows("val", one, pair) for one in (subject.sender, subject.receiver))
     match = partial(match_features, seed=subject.seed)
@@ -118,9 +123,8 @@ def _matchings(
         "networks": match(one, other),
         "two_seeds_sender": match(one, one_again),
         "two_seeds_receiver": match(other, other_again),
-        "untrained_receiver": match(one, random),
         "units": match(x, y),
-    }
+    }, [match(one, features) for features in random]
 
 
 def _pictures(

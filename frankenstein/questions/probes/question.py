@@ -1,15 +1,16 @@
 """Probes: what can be read out of each layer, and how much of that is the layer's doing?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, product
 
-from frankenstein.intervals import mean_and_margin
+from frankenstein.intervals import chance_of, family_wise, mean_and_margin, mean_and_spread
 from frankenstein.labels import most_frequent
 from frankenstein.questions.probes.readout import probe_layers
 from frankenstein.questions.question import Question
 from frankenstein.questions.subject import Subject
-from frankenstein.report import Picture, Section, by_layer, curves, markdown_table
+from frankenstein.report import Picture, Section, by_layer, curves, markdown_table, short_number
 from frankenstein.report.progress import progress
 
 Mean = tuple[float, float]  # over seeds, and half of its 95 % interval
@@ -17,21 +18,27 @@ _SEEDS = 3
 _HIDDEN = 64  # units
 _KINDS = {"linear": None, "hidden": _HIDDEN}
 _SUMMARY = (
-    "Held-out accuracy of a linear readout of each layer. Learned is what is above the untrained "
-    "network; a readout that knows random labels by heart as well says little of its layer."
+    "Held-out accuracy of a linear readout of each layer. Learned is what is above untrained "
+    "networks (p: of one more of them, in any layer); one that knows random labels by heart as "
+    "well says little of its layer."
 )
 _LINES = (
     ("sender", "linear/sender/{}", "%"),
     ("  untrained", "linear/untrained_sender/{}", "%"),
+    ("    their spread", "linear_spread/untrained_sender/{}", "%"),
+    ("  p", "linear_p/sender/{}", ".3f"),
     ("  random labels, by heart", "linear_control/sender/{}", "%"),
     ("receiver", "linear/receiver/{}", "%"),
     ("  untrained", "linear/untrained_receiver/{}", "%"),
+    ("    their spread", "linear_spread/untrained_receiver/{}", "%"),
+    ("  p", "linear_p/receiver/{}", ".3f"),
     ("  random labels, by heart", "linear_control/receiver/{}", "%"),
 )
 _CAPTIONS = {
     "linear": "Held-out accuracy of linear probes, by depth. What the untrained networks' probes "
     "reach is the images' doing and the architecture's; only what lies above it has been learned. "
-    "Bands are 95 % confidence intervals over seeds.",
+    "Bands are 95 % confidence intervals over seeds, and of untrained networks the standard "
+    "deviation over {networks} of them.",
     "hidden": "The same for probes with one hidden layer of {hidden} units. Where they read more "
     "than linear ones, the labels are there, but not laid out for a linear layer to read.",
     "selectivity": "Selectivity by depth: held-out accuracy less the accuracy on random labels "
@@ -45,9 +52,9 @@ _CONTROLS = ("control", "control_held_out", "selectivity")  # numbers of trained
 class ProbesAnswer:
     """Every kind of probe at every layer of two networks and of their untrained twins."""
 
-    # By kind, role and layer: the "accuracy", and of the trained ones all of `Readout` beside it.
-    probes: Mapping[tuple[str, str, str], Mapping[str, Mean]]
-    twins: Mapping[str, str]  # role: that of its untrained twin
+    probes: Mapping[tuple[str, str, str], Mapping[str, Mean]]  # by kind, role and layer: `Readout`
+    # Likewise: accuracies of the untrained networks that one is held against.
+    untrained: Mapping[tuple[str, str, str], Sequence[float]]
     layers: tuple[str, ...]
     examples: tuple[int, int]  # training images that probes learn from, held-out ones
     most_frequent: float  # accuracy of the best answer that is always the same
@@ -59,12 +66,29 @@ class ProbesAnswer:
         for (kind, role, layer), probe in self.probes.items():
             place = f"{role}/{layer}"
             numbers[f"{kind}/{place}"], numbers[f"{kind}_margin/{place}"] = probe["accuracy"]
-            if role not in self.twins:
-                continue
-            untrained = self.probes[kind, self.twins[role], layer]["accuracy"][0]
-            numbers[f"{kind}_excess/{place}"] = probe["accuracy"][0] - untrained
+            mean, spread = mean_and_spread(self.untrained[kind, role, layer])
+            numbers[f"{kind}/untrained_{place}"] = mean
+            numbers[f"{kind}_spread/untrained_{place}"] = spread
+            numbers[f"{kind}_excess/{place}"] = probe["accuracy"][0] - mean
             numbers |= {f"{kind}_{name}/{place}": probe[name][0] for name in _CONTROLS}
+        for kind, role in product(_KINDS, self.roles):
+            chances = {}
+            for layer in self.layers:
+                key = kind, role, layer
+                chances[layer] = chance_of(self.probes[key]["accuracy"][0], self.untrained[key])
+            for layer, p in family_wise(chances).items():
+                numbers[f"{kind}_p/{role}/{layer}"] = p
         return numbers
+
+    @property
+    def roles(self) -> list[str]:
+        """The two networks."""
+        return [*dict.fromkeys(role for _, role, _ in self.probes)]
+
+    @property
+    def networks(self) -> int:
+        """How many untrained ones each is held against."""
+        return len(next(iter(self.untrained.values())))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +103,12 @@ class Probes(Question[ProbesAnswer]):
         subject.expect([self])
         train, val = subject.train, subject.val
         trained = subject.sender, subject.receiver
+        twins = {one.role: subject.twins(one) for one in trained}
+        once = {twin.role: twin for twin in chain(*twins.values())}
         jobs = [
             (kind, network, pair)
             for kind in _KINDS
-            for network in (*trained, *subject.untrained)
+            for network in (*trained, *once.values())
             for pair in subject.pairs
         ]
         seeds = range(subject.seed, subject.seed + _SEEDS)
@@ -103,10 +129,17 @@ class Probes(Question[ProbesAnswer]):
                 for name in ("accuracy", *_CONTROLS)
                 if (values := getattr(readout, name))
             }
+        layers = tuple(map(subject.label, subject.pairs))
+        places = [*product(_KINDS, twins, layers)]
         return ProbesAnswer(
-            probes,
-            {one.role: twin.role for one, twin in zip(trained, subject.untrained, strict=True)},
-            tuple(map(subject.label, subject.pairs)),
+            {place: probes[place] for place in places},
+            {
+                (kind, role, layer): [
+                    probes[kind, twin.role, layer]["accuracy"][0] for twin in twins[role]
+                ]
+                for kind, role, layer in places
+            },
+            layers,
             (len(train), len(val)),
             most_frequent(val.labels),
         )
@@ -114,34 +147,31 @@ class Probes(Question[ProbesAnswer]):
     def show(self, answer: ProbesAnswer) -> Section:
         """Accuracy and selectivity by depth, and a table of everything."""
         probes, layers = answer.probes, answer.layers
-        networks = {
-            **{role: role for role in answer.twins},
-            **{twin: f"untrained {role}" for role, twin in answer.twins.items()},
-        }
-        pictures = [
-            _picture(
-                answer,
-                kind,
-                {
-                    name: [probes[kind, role, layer]["accuracy"] for layer in layers]
-                    for role, name in networks.items()
-                },
-            )
-            for kind in _KINDS
-        ]
+        pictures = []
+        for kind in _KINDS:
+            lines = {
+                role: [probes[kind, role, layer]["accuracy"] for layer in layers]
+                for role in answer.roles
+            }
+            for role in answer.roles:
+                lines[f"untrained {role}"] = [
+                    mean_and_spread(answer.untrained[kind, role, layer]) for layer in layers
+                ]
+            pictures.append(_picture(answer, kind, lines))
         selectivities = {
             f"{kind}, {role}": [probes[kind, role, layer]["selectivity"] for layer in layers]
             for kind in _KINDS
-            for role in answer.twins
+            for role in answer.roles
         }
-        rows = [
-            [layer, name, kind, *_cells(probes[kind, role, layer])]
-            for layer in layers
-            for role, name in networks.items()
-            for kind in _KINDS
-        ]
+        rows = []
+        for layer, role, kind in product(layers, answer.roles, _KINDS):
+            row = [layer, role, kind, *_cells(probes[kind, role, layer])]
+            mean, spread = mean_and_spread(answer.untrained[kind, role, layer])
+            untrained = f"{mean:.3f} ± {short_number(spread, '.3f')}"
+            p = short_number(answer.numbers[f"{kind}_p/{role}/{layer}"], ".3f")
+            rows.append([*row, untrained, p])
         header = ["layer", "network", "probe", "accuracy", "control", "control, held out"]
-        header.append("selectivity")
+        header += ["selectivity", "untrained", "p"]
         blocks: tuple[str | Picture, ...] = (
             _about(answer),
             *pictures,
@@ -164,14 +194,15 @@ def _picture(
         y_label="selectivity" if name == "selectivity" else "held-out accuracy",
         margins={line: [margin for _, margin in points] for line, points in lines.items()},
         ticks=answer.layers,
-        controls=[f"untrained {role}" for role in answer.twins],
+        controls=[f"untrained {role}" for role in answer.roles],
     )
-    return Picture(name, figure, _CAPTIONS[name].format(hidden=_HIDDEN))
+    caption = _CAPTIONS[name].format(hidden=_HIDDEN, networks=answer.networks)
+    return Picture(name, figure, caption)
 
 
 def _cells(probe: Mapping[str, Mean]) -> list[str]:
-    means = (probe.get(name) for name in ("accuracy", *_CONTROLS))
-    return [f"{mean[0]:.3f} ± {mean[1]:.3f}" if mean else "" for mean in means]
+    means = (probe[name] for name in ("accuracy", *_CONTROLS))
+    return [f"{mean:.3f} ± {margin:.3f}" for mean, margin in means]
 
 
 def _about(answer: ProbesAnswer) -> str:
@@ -187,8 +218,12 @@ def _about(answer: ProbesAnswer) -> str:
         "the images they were learned on;\n"
         "- *control, held out*: on other images random labels must be chance; more means a leak;\n"
         "- *selectivity*: accuracy less control;\n"
-        "- *untrained*: networks of the same kinds with random weights, probed alike: what the "
-        "images themselves give away.\n\n"
-        "Cells are mean ± half a 95 % confidence interval over seeds (Student's t). It spans other "
-        "training images, random labels and starts of the hidden layer, not other held-out images."
+        f"- *untrained*: {answer.networks} networks of the same kinds with random weights, "
+        "BatchNorm's statistics counted on training images, probed alike: what the images "
+        "themselves give away; mean ± standard deviation over networks;\n"
+        "- *p*: how often one more untrained network would be read as well (Crawford & Howell "
+        "1998), of all layers of a network and a probe together (Holm 1979).\n\n"
+        "Other cells are mean ± half a 95 % confidence interval over seeds (Student's t). It spans "
+        "other training images, random labels and starts of the hidden layer, not other held-out "
+        "images."
     )

@@ -1,7 +1,7 @@
 """Are the activations of an image alike in two networks, raw and sorted, or is it an accident?"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,15 +9,17 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from frankenstein.intervals import chance_of, family_wise, mean_and_spread
 from frankenstein.questions.question import Question
 from frankenstein.questions.subject import Pair, Subject
 from frankenstein.questions.units.raw_and_sorted import (
     KINDS,
-    in_other_orders,
-    mean_and_spread,
+    ByChance,
+    in_any_order,
+    over_examples,
     raw_and_sorted,
 )
-from frankenstein.report import Picture, Section, bars, by_layer, markdown_table
+from frankenstein.report import Picture, Section, bars, by_layer, markdown_table, short_number
 
 NETWORKS = "networks"
 _NULLS = {  # what a number has to stand above: the highest of these
@@ -25,36 +27,38 @@ _NULLS = {  # what a number has to stand above: the highest of these
     "sorted": ("values_shuffled", "other_images", "untrained"),
 }
 Spread = tuple[float, float]  # mean and standard deviation
-_ORDERS = 1000  # of the receiver's units, that the first control is the mean of
 _CONTROLS = {
-    "units_shuffled": "the receiver's units in another order, mean ± standard deviation over "
-    f"{_ORDERS} orders: a raw number within it is what a chance order gives; sorted ones do not "
-    "depend on the order",
+    "units_shuffled": "the receiver's units in another order, mean ± standard deviation over all "
+    "orders, in closed form; sorted ones do not depend on the order",
     "values_shuffled": "each unit of the receiver with its own values, shuffled over the images",
     "other_images": "the receiver's activations of another image",
-    "untrained": "two networks of the same kinds with random weights",
+    "untrained": "two networks of the same kinds with random weights, BatchNorm's statistics "
+    "counted on training images; mean ± standard deviation over {pairs} such pairs",
 }
 _SUMMARY = (
-    "Correlation of both networks' activations of an image. Unit i with unit i (raw) counts "
-    "beyond the spread of chance orders; sorted by activation, only what is above every control."
+    "Correlation of both networks' activations of an image: unit i with unit i (raw), and sorted "
+    "by activation. p: how often chance orders, or untrained networks, reach as much, in any layer."
 )
 _LINES = (
     ("raw, above chance", "raw_pearson_excess/{}", "+.3f"),
     ("  spread of chance orders", "raw_pearson/units_shuffled_spread/{}", ".3f"),
+    ("  p", "raw_pearson_p/{}", ".3f"),
     ("sorted, above controls", "sorted_pearson_excess/{}", "+.3f"),
     ("  sorted, by itself", "sorted_pearson/{}", ".3f"),
     ("  values shuffled", "sorted_pearson/values_shuffled/{}", ".3f"),
     ("  other images", "sorted_pearson/other_images/{}", ".3f"),
     ("  untrained", "sorted_pearson/untrained/{}", ".3f"),
+    ("    their spread", "sorted_pearson/untrained_spread/{}", ".3f"),
+    ("  p", "sorted_pearson_p/{}", ".3f"),
 )
 _CAPTIONS = {
     "raw_pearson": "Correlation of the two networks' activations of an image, unit i against unit "
-    "i. Mean over images, beside its controls. What stands above *units shuffled*, and by more "
-    "than its spread in the table, is more than a chance order of units gives.",
+    "i. Mean over images, beside its controls. What stands above *units shuffled*, with a p below "
+    "0.05 in the table, is more than a chance order of units gives.",
     "sorted_pearson": "Correlation of the two networks' activations of an image, each network's "
     "units sorted by activation. Mean over images, beside its controls. Bars are high for "
     "anything; only what stands above the highest of *values shuffled*, *other images* and "
-    "*untrained* is due to training and to the image.",
+    "*untrained*, with a p below 0.05 in the table, is due to training and to the image.",
 }
 
 
@@ -64,6 +68,8 @@ class UnitsAnswer:
 
     images: int
     layers: Mapping[str, Mapping[str, Mapping[str, Spread]]]  # layer: NETWORKS or control: kind
+    orders: Mapping[str, Mapping[str, ByChance]]  # layer: raw kind; none where widths differ
+    untrained: Mapping[str, Mapping[str, Sequence[float]]]  # layer: kind: one for each pair
 
     @cached_property
     def numbers(self) -> Mapping[str, float]:
@@ -78,10 +84,20 @@ class UnitsAnswer:
                 numbers[f"{kind}_excess/{layer}"] = mean - highest
                 for control in _CONTROLS:
                     numbers[f"{kind}/{control}/{layer}"] = values[control][kind][0]
-                if kind in ("raw_cosine", "raw_pearson"):
+                _, numbers[f"{kind}/untrained_spread/{layer}"] = values["untrained"][kind]
+                if kind.startswith("raw"):
                     stray = values["units_shuffled"][kind][1]
                     numbers[f"{kind}/units_shuffled_spread/{layer}"] = stray
+        for kind in KINDS:
+            chances = {layer: self._chance(kind, layer) for layer in self.layers}
+            numbers |= {f"{kind}_p/{layer}": p for layer, p in family_wise(chances).items()}
         return numbers
+
+    def _chance(self, kind: str, layer: str) -> float:
+        """Of raw numbers over orders, of sorted ones over untrained networks."""
+        if kind.startswith("raw"):
+            return self.orders[layer][kind].chance if self.orders[layer] else math.nan
+        return chance_of(self.layers[layer][NETWORKS][kind][0], self.untrained[layer][kind])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +110,13 @@ class Units(Question[UnitsAnswer]):
     def ask(self, subject: Subject) -> UnitsAnswer:
         """For every pair of layers, with controls."""
         subject.expect([self])
-        layers = {subject.label(pair): _of_pair(subject, pair) for pair in subject.pairs}
-        return UnitsAnswer(len(subject.val), layers)
+        found = {subject.label(pair): _of_pair(subject, pair) for pair in subject.pairs}
+        return UnitsAnswer(
+            len(subject.val),
+            {label: layers for label, (layers, _, _) in found.items()},
+            {label: orders for label, (_, orders, _) in found.items()},
+            {label: untrained for label, (_, _, untrained) in found.items()},
+        )
 
     def show(self, answer: UnitsAnswer) -> Section:
         """Figures and a table of both kinds beside their controls."""
@@ -106,6 +127,8 @@ class Units(Question[UnitsAnswer]):
                 rows.append([layer, name.replace("_", " "), *cells])
             excess = (answer.numbers[f"{kind}_excess/{layer}"] for kind in KINDS)
             rows.append([layer, "**excess**", *map(_cell, excess)])
+            chances = (answer.numbers[f"{kind}_p/{layer}"] for kind in KINDS)
+            rows.append([layer, "**p**", *(short_number(p, ".3f") for p in chances)])
         kinds = [kind.replace("_", " ") for kind in KINDS]
         blocks: tuple[str | Picture, ...] = (
             _about(answer),
@@ -116,36 +139,35 @@ class Units(Question[UnitsAnswer]):
         return Section(self.title, blocks, short)
 
 
-def _of_pair(subject: Subject, pair: Pair) -> Mapping[str, Mapping[str, Spread]]:
+def _of_pair(
+    subject: Subject, pair: Pair
+) -> tuple[
+    Mapping[str, Mapping[str, Spread]], Mapping[str, ByChance], Mapping[str, Sequence[float]]
+]:
     """Mean and spread of each kind, for the networks and for each control."""
     generator = subject.generator()
     x, y = (subject.rows("val", network, pair) for network in (subject.sender, subject.receiver))
     shuffled = torch.rand(y.shape, generator=generator).argsort(0).to(y.device)
-    untrained = [subject.rows("val", network, pair) for network in subject.untrained]
+    twins = [
+        _over_images(*(subject.rows("val", network, pair) for network in both))
+        for both in subject.untrained
+    ]
+    untrained = {kind: [one[kind][0] for one in twins] for kind in KINDS}
     networks = _over_images(x, y)
-    return {
+    orders = in_any_order(x, y) if x.shape == y.shape else {}
+    values = {
         NETWORKS: networks,
-        "units_shuffled": networks | _over_orders(x, y, generator),
+        "units_shuffled": networks | {kind: one[:2] for kind, one in orders.items()},
         "values_shuffled": _over_images(x, y.gather(0, shuffled)),
         "other_images": _over_images(x, y.roll(1, 0)),
-        "untrained": _over_images(*untrained),
+        "untrained": {kind: mean_and_spread(means) for kind, means in untrained.items()},
     }
-
-
-def _over_orders(x: Tensor, y: Tensor, generator: torch.Generator) -> dict[str, Spread]:
-    """Mean and spread over orders of the raw numbers' means over images."""
-    if x.shape != y.shape:
-        return {}
-    orders = torch.rand(_ORDERS, y.shape[1], generator=generator).argsort(1).to(y.device)
-    return {
-        kind: (float(means.mean()), float(means.std(correction=0)))
-        for kind, means in in_other_orders(x, y, orders).items()
-    }
+    return values, orders, untrained
 
 
 def _over_images(x: Tensor, y: Tensor) -> dict[str, Spread]:
     kinds = raw_and_sorted(x[None], y[None])
-    spreads = {kind: mean_and_spread(values[0, 0]) for kind, values in kinds.items()}
+    spreads = {kind: over_examples(values[0, 0]) for kind, values in kinds.items()}
     return {kind: (float(mean), float(spread)) for kind, (mean, spread) in spreads.items()}
 
 
@@ -158,8 +180,10 @@ def _figure(answer: UnitsAnswer, kind: str) -> Figure:
 
 
 def _about(answer: UnitsAnswer) -> str:
+    pairs = len(next(iter(next(iter(answer.untrained.values())).values())))
     controls = "\n".join(
-        f"- *{name.replace('_', ' ')}*: {about}" for name, about in _CONTROLS.items()
+        f"- *{name.replace('_', ' ')}*: {about.format(pairs=pairs)}"
+        for name, about in _CONTROLS.items()
     )
     return (
         f"For each of {answer.images} held-out images: the cosine and the Pearson correlation over "
@@ -167,13 +191,17 @@ def _about(answer: UnitsAnswer) -> str:
         "unit i, *sorted* each network's units in the order of their activation. Sorting pairs the "
         "units as favourably as can be, whatever they are; so only what a sorted number has above "
         f"its controls counts:\n\n{controls}\n\nCells are mean ± standard deviation over images, "
-        "but for *units shuffled*. The excess of a raw number is over *units shuffled*, that of a "
-        "sorted one over the highest of the other three. Networks with different numbers of units "
-        "have no raw numbers (n/a); sorted, their quantile functions are compared."
+        "but for *units shuffled* and *untrained*. The excess of a raw number is over *units "
+        "shuffled*, that of a sorted one over the highest of the other three. *p* is how often "
+        "chance gives as much: of raw numbers an order of the units at random, of sorted ones one "
+        "more untrained pair (Crawford & Howell 1998); both for all layers of a column together "
+        "(Holm 1979), so that with nothing to be found one column in twenty has a p below 0.05. "
+        "Networks with different numbers of units have no raw numbers (n/a); sorted, their "
+        "quantile functions are compared."
     )
 
 
 def _cell(mean: float, spread: float | None = None) -> str:
     if math.isnan(mean):
         return "n/a"
-    return f"{mean:+.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
+    return f"{mean:+.3f}" if spread is None else f"{mean:.3f} ± {short_number(spread, '.3f')}"

@@ -6,9 +6,12 @@ correlation, so sorted numbers are high for almost anything; only their excess o
 something.
 """
 
+import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
+from scipy.special import gammainc, gammaincc, ndtr
 from torch import Tensor
 
 from frankenstein.shapes import ShapeError
@@ -51,16 +54,28 @@ def raw_and_sorted(
     return likeness
 
 
-def in_other_orders(
+class ByChance(NamedTuple):
+    """A raw number had y's units been in any other order, all orders being as likely."""
+
+    mean: float
+    spread: float  # standard deviation over orders
+    chance: float  # of a number as large as the one there is: its p
+
+
+def in_any_order(
     x: Tensor,  # (N, D)
     y: Tensor,  # (N, D)
-    orders: Tensor,  # (M, D) int64, each an order of y's units
-) -> Mapping[str, Tensor]:  # "raw_cosine" and "raw_pearson": (M,), means over examples
-    """The raw numbers, had y's units been in other orders: what chance gives, and how it strays.
+) -> Mapping[str, ByChance]:  # of "raw_cosine" and "raw_pearson", means over examples
+    """What a chance order of y's units gives in place of the raw numbers, in closed form.
 
     The mean over examples of Σ_u x_u y_π(u) is Σ_u M_u,π(u) with M the mean of all products of a
-    unit of x with one of y, so that an order costs no more than reading D numbers. Examples without
-    a number are left out of the mean, as in `raw_and_sorted`.
+    unit of x with one of y. With C the doubly centred M its variance over orders is ΣC² / (D - 1),
+    and its third central moment D ΣC³ / ((D - 1)(D - 2)): both exact. The chance follows from the
+    three moments by a gamma distribution (Pearson's type III), and is 1 / D! at least. Examples
+    without a number are left out of the mean, as in `raw_and_sorted`.
+
+    Sources: Hoeffding 1951, https://doi.org/10.1214/aoms/1177729545; type III: Mielke & Berry 2007,
+    chapter 2.
 
     Raises:
         ShapeError: if x and y are not of the same shape.
@@ -71,16 +86,39 @@ def in_other_orders(
             f"{tuple(y.shape)}; raw numbers are of networks of one width"
         )
     x, y = x.double(), y.double()
-    means = {}
+    found = {}
     for kind, (a, b) in {"raw_cosine": (x, y), "raw_pearson": (_centred(x), _centred(y))}.items():
         a, b = a / _norm(a), b / _norm(b)
         known = ~(a.isnan().any(1) | b.isnan().any(1))
-        products = a[known].T @ b[known] / known.sum()
-        means[kind] = products[torch.arange(len(products), device=x.device), orders].sum(1)
-    return means
+        found[kind] = _over_orders(a[known].T @ b[known] / known.sum())
+    return found
 
 
-def mean_and_spread(
+def _over_orders(m: Tensor) -> ByChance:
+    """Of the sum of m's entries, one of each row and column."""
+    d = len(m)
+    mean = float(m.sum() / d)
+    if d == 1 or math.isnan(mean):
+        return ByChance(mean, 0 * mean, 1 + 0 * mean)
+    c = m - m.mean(0) - m.mean(1, keepdim=True) + m.mean()
+    spread = float((c.square().sum() / (d - 1)).sqrt())
+    if spread <= 1e-12 * float(m.abs().max()):
+        return ByChance(mean, 0.0, 1.0)
+    third = float(d * (c / spread).pow(3).sum() / ((d - 1) * (d - 2))) if d > 2 else 0.0
+    chance = _upper_tail((float(m.trace()) - mean) / spread, third)
+    return ByChance(mean, spread, max(chance, math.exp(-math.lgamma(d + 1))))
+
+
+def _upper_tail(z: float, skewness: float) -> float:
+    """Of the type III distribution of mean 0 and variance 1; the normal one without skewness."""
+    if abs(skewness) < 1e-4:
+        return float(ndtr(-z))
+    shape = 4 / skewness**2
+    place = max(0.0, shape + math.copysign(z, z * skewness) * math.sqrt(shape))
+    return float(gammaincc(shape, place) if skewness > 0 else gammainc(shape, place))
+
+
+def over_examples(
     values: Tensor,  # (..., N)
 ) -> tuple[Tensor, Tensor]:  # (...), (...)
     """Mean and standard deviation over the examples for which there is a value; NaN for none."""

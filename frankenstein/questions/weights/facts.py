@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from frankenstein.accumulators.assignment import assignment
 from frankenstein.accumulators.linear import pointed
 from frankenstein.errors import UserError
-from frankenstein.questions.merging.unit_orders import orders_by_weights
+from frankenstein.intervals import chance_of, family_wise, mean_and_spread
+from frankenstein.questions.merging.unit_orders import optima_by_weights
 from frankenstein.shapes import ShapeError
 from frankenstein.surgery import permute
 
@@ -96,24 +97,29 @@ def matched_rows(a: Tensor, b: Tensor) -> Tensor:
     return a[assignment(b.double() @ a.double().T)[1]]
 
 
-def matched_weights(sender: nn.Module, receiver: nn.Module, seed: int = 0) -> tuple[Matrices, bool]:
+def matched_weights(
+    sender: nn.Module, receiver: nn.Module, seed: int = 0
+) -> tuple[list[Matrices], bool]:
     """The sender's matrices with its units in the receiver's order, and whether it is one order.
 
-    Networks of one architecture are matched as a whole (`orders_by_weights`): what comes back are
-    the weights of a network that computes what the sender does. Others are matched layer by layer,
-    rows alone, where the shapes are the same; the order of the last layer's, the classes, is kept.
+    Networks of one architecture are matched as a whole (`optima_by_weights`): what comes back are
+    the weights of networks that compute what the sender does, one for each start, the nearest
+    first. Others are matched layer by layer, rows alone, where the shapes are the same; the order
+    of the last layer's, the classes, is kept; and there is one optimum.
     """
     mine, theirs = weight_matrices(sender), weight_matrices(receiver)
     try:
-        return weight_matrices(permute(sender, orders_by_weights(sender, receiver, seed))), True
+        optima = optima_by_weights(sender, receiver, seed)
+        return [weight_matrices(permute(sender, orders)) for orders in optima], True
     except UserError:  # another architecture, or steps of which it is not known what they permute
         last = list(mine)[-1:]
-    return {
+    matched = {
         layer: matched_rows(weight, theirs[layer])
         if layer not in last and layer in theirs and theirs[layer].shape == weight.shape
         else weight
         for layer, weight in mine.items()
-    }, False
+    }
+    return [matched], False
 
 
 def common_axes(
@@ -147,7 +153,12 @@ class Distance:
     """Between the weights of two networks in one layer: 0 for equal ones, 1 for unrelated ones."""
 
     before: float
-    after: float  # once the units are matched
+    optima: tuple[float, ...]  # once the units are matched: of every start, the best match first
+
+    @property
+    def after(self) -> float:
+        """Of the match whose weights are nearest on the whole."""
+        return self.optima[0]
 
 
 @dataclass(frozen=True)
@@ -156,7 +167,7 @@ class Axes:
 
     points: Mapping[str, Tensor]  # role: (units, 2)
     share: float  # of the variance, that the axes hold
-    chance: float | None  # that those of two untrained networks hold
+    chance: tuple[float, ...]  # that those of as many untrained networks hold, matched likewise
 
 
 @dataclass(frozen=True)
@@ -165,11 +176,13 @@ class WeightsAnswer:
 
     layers: tuple[str, ...]
     alone: Mapping[str, tuple[str, ...]]  # role: layers that only this network has
-    shown: Mapping[str, str]  # role: what figures call it; last, the sender's untrained twin
     matrices: Mapping[str, Matrices]  # by role
     facts: Mapping[str, Mapping[str, WeightFacts]]  # layer, role
+    untrained: Sequence[Matrices]  # of networks of the sender's kind
+    untrained_facts: Mapping[str, Sequence[WeightFacts]]  # layer: of these
     distances: Mapping[tuple[str, str], Mapping[str, Distance]]  # two roles, layer
-    control_distances: Mapping[str, Distance]  # layer: of two untrained networks
+    # Likewise: of untrained networks of the two's kinds, one for each pair of them.
+    control_distances: Mapping[tuple[str, str], Sequence[Mapping[str, Distance]]]
     axes: Mapping[str, Axes]  # layers whose rows are of one length in all networks
     whole: bool  # whether units were matched in all layers together
 
@@ -180,16 +193,46 @@ class WeightsAnswer:
         for layer in self.layers:
             for role, facts in self.facts[layer].items():
                 numbers |= {f"{name}/{role}/{layer}": getattr(facts, name) for name in FACTS}
+            for name in FACTS if layer in self.untrained_facts else ():
+                values = [getattr(facts, name) for facts in self.untrained_facts[layer]]
+                mean, spread = mean_and_spread(values)
+                place = f"untrained_sender/{layer}"
+                numbers |= {f"{name}/{place}": mean, f"{name}_spread/{place}": spread}
         for layer, axes in self.axes.items():
             numbers[f"axes/{layer}"] = axes.share
-            if axes.chance is not None:
-                numbers[f"axes/untrained/{layer}"] = axes.chance
-        by_pair = {pair: self.distances[two] for two, pair in self.pair_names.items()}
-        for pair, distances in (by_pair | {"untrained": self.control_distances}).items():
-            for layer, distance in distances.items():
+            if axes.chance:
+                mean, spread = mean_and_spread(axes.chance)
+                numbers[f"axes/untrained/{layer}"] = mean
+                numbers[f"axes/untrained_spread/{layer}"] = spread
+        for two, pair in self.pair_names.items():
+            for layer, distance in self.distances[two].items():
                 numbers[f"distance_before/{pair}/{layer}"] = distance.before
                 numbers[f"distance_after/{pair}/{layer}"] = distance.after
+                numbers[f"distance_spread/{pair}/{layer}"] = mean_and_spread(distance.optima)[1]
+            for layer, p in self.chances(two).items():
+                numbers[f"distance_p/{pair}/{layer}"] = p
+        first = next(iter(self.distances))
+        for layer in self.distances[first]:
+            for what in ("before", "after"):
+                mean, spread = self.control(first, layer, what)
+                numbers[f"distance_{what}/untrained/{layer}"] = mean
+                numbers[f"distance_{what}_spread/untrained/{layer}"] = spread
         return numbers
+
+    def control(self, two: tuple[str, str], layer: str, what: str) -> tuple[float, float]:
+        """Mean and standard deviation over untrained pairs of the distance "before" or "after"."""
+        controls = self.control_distances[two]
+        return mean_and_spread([getattr(one[layer], what) for one in controls])
+
+    def chances(self, two: tuple[str, str]) -> Mapping[str, float]:
+        """How often untrained networks are as near once matched, for all layers together."""
+        controls = self.control_distances[two]
+        return family_wise(
+            {
+                layer: chance_of(distance.after, [one[layer].after for one in controls], "below")
+                for layer, distance in self.distances[two].items()
+            }
+        )
 
     @cached_property
     def pair_names(self) -> Mapping[tuple[str, str], str]:
