@@ -1,9 +1,15 @@
 import re
+import sys
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from frankenstein.catalog import DATASETS
+from frankenstein.data import Digits
 
 # The suite's tensors are small: a second thread waits more than it helps, on a busy machine most.
 torch.set_num_threads(1)
@@ -191,20 +197,78 @@ def saved(tmp_path_factory):
     return make
 
 
+class FewDigits(Digits):
+    """256 digits to train with and 60 held out."""
+
+    def load(self, split):
+        count = {"train": 256, "test": 60}[split]
+        return tuple(part[:count] for part in super().load(split))
+
+
 @pytest.fixture
 def few_digits(monkeypatch, tmp_path):
-    """A folder to work in, and a digits data set that is read in no time."""
-    from frankenstein.data import Digits
-
-    load = Digits.load
-
-    def some(self, split):
-        count = {"train": 256, "test": 60}[split]
-        return tuple(part[:count] for part in load(self, split))
-
-    monkeypatch.setattr(Digits, "load", some)
-    monkeypatch.setattr("frankenstein.questions.probes.readout._STEPS", 5)
+    """A folder to work in, and few of the digits under their name; the class of these."""
+    row = replace(DATASETS["digits"], where=f"{__name__}:{FewDigits.__name__}")
+    monkeypatch.setitem(DATASETS, "digits", row)
     monkeypatch.chdir(tmp_path)
+    return FewDigits
+
+
+@pytest.fixture
+def blank_figures(monkeypatch):
+    """matplotlib draws nothing and lays nothing out: most of a short run's time goes to that."""
+    monkeypatch.setattr("matplotlib.figure.Figure.draw", lambda *_: None)
+    monkeypatch.setattr(
+        "matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda *_: None
+    )
+
+
+_heard = []  # what the one audit hook is for now: Python cannot take a hook out again
+sys.addaudithook(lambda event, arguments, heard=_heard: [act(event, arguments) for act in heard])
+
+
+@pytest.fixture
+def at():
+    """Acts at the n-th time that something happens, and returns what has happened, a growing list.
+
+    "step" is a step of an optimizer, a class of modules a pass through one that does not train, and
+    words such as "os.rename report.md" what Python asks of the system (an audit event), of a path
+    that ends so.
+    """
+    handles = []
+
+    def at(moment, number=0, act=None):
+        happened = []
+
+        def note(*what):
+            happened.append(what[0])
+            if len(happened) == number:
+                act()
+
+        if moment == "step":
+            handles.append(register_optimizer_step_pre_hook(note))
+        elif isinstance(moment, type):
+
+            def passed(module, _):
+                if type(module) is moment and not module.training:
+                    note(module)
+
+            handles.append(nn.modules.module.register_module_forward_pre_hook(passed))
+        else:
+            event, end = moment.split(" ", 1)
+
+            def asked(this, arguments):
+                paths = arguments[: 2 if this == "os.rename" else 1] if this == event else ()
+                if any(str(path).endswith(end) for path in paths):
+                    note(str(arguments[0]))
+
+            _heard.append(asked)
+        return happened
+
+    yield at
+    _heard.clear()
+    for handle in handles:
+        handle.remove()
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ GUARDS = [
           "cli/test_interruption.py", "goes_on_and_ends"),
     Guard("the projector starts anew", "runs/folder.py",
           '(path / "projector_config.pbtxt").unlink(missing_ok=True)', "pass",
-          "cli/test_interruption.py", "shown"),
+          "cli/test_interruption.py", "goes_on_and_ends"),
     Guard("the checkpoint goes last", "runs/run.py",
           "            run._finish(parent,",
           "            remove(run.folder / goes_on_from)\n            run._finish(parent,",

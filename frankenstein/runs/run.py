@@ -128,8 +128,9 @@ class Run:
             kept = path if (path / goes_on_from).exists() else None
             if kept is None:
                 shutil.rmtree(path, ignore_errors=True)
-            if isinstance(error, Interrupted):
-                error.kept = kept
+            unwritten = isinstance(error, FileError) and isinstance(error.__cause__, OSError)
+            if unwritten or isinstance(error, Interrupted):
+                error.kept = kept  # type: ignore[attr-defined]
             if isinstance(error, OSError) and error.errno in _NO_WRITING:
                 told = cannot_write(error.filename or path, error)
                 told.kept = kept

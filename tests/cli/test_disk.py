@@ -1,10 +1,10 @@
 """Disks that are full or cannot be written to, and names that two runs want at a time."""
 
 import errno
-import io
 import resource
 import shutil
 import threading
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ import pytest
 from frankenstein.cli import main
 from frankenstein.files import load_tensors
 from frankenstein.runs.folder import claim_folder
-from frankenstein.tasks import Classifier
 
 TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", "-e", "2", "-b", "128")
 QUIET = ("--quiet", "--accelerator", "cpu")
@@ -28,12 +27,8 @@ def earlier(run):
     load_tensors(folder / "network.safetensors")
 
 
-@pytest.fixture
-def trained(monkeypatch):
-    """The steps that were trained."""
-    steps, step = [], Classifier.training_step
-    monkeypatch.setattr(Classifier, "training_step", lambda *given: steps.append(0) or step(*given))
-    return steps
+def no_room():
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.fixture
@@ -56,18 +51,17 @@ def test_a_disk_that_is_full_while_a_run_saves_is_one_line(earlier, capsys, full
     assert list(Path("results/train").iterdir()) == [earlier]
 
 
-def test_a_disk_that_is_full_for_a_logger_is_one_line(earlier, capsys, monkeypatch):
-    def no_room(self):
-        raise OSError(errno.ENOSPC, "No space left on device", "somewhere/metrics.csv")
-
-    monkeypatch.setattr("lightning_fabric.loggers.csv_logs._ExperimentWriter.save", no_room)
+def test_a_disk_that_is_full_for_a_logger_is_one_line(earlier, capsys, at):
+    at("open gn0-2.partial/metrics.csv", 1, no_room)
     assert main([*TRAIN, *QUIET]) == 2
     said = capsys.readouterr().err
-    assert "cannot write somewhere/metrics.csv: No space left on device; make room" in said
+    path = "results/train/lenet-digits-in0-gn0-2.partial"
+    assert f"cannot write {path}: No space left on device; make room" in said
     assert "go on with" not in said  # there was no checkpoint yet
 
 
-def test_too_little_room_is_told_before_training(earlier, capsys, monkeypatch, trained):
+def test_too_little_room_is_told_before_training(earlier, capsys, monkeypatch, at):
+    trained = at("step")
     usage = shutil._ntuple_diskusage(10**9, 10**9 - 3_000_000, 3_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert main([*TRAIN, *QUIET]) == 2
@@ -79,12 +73,13 @@ def test_too_little_room_is_told_before_training(earlier, capsys, monkeypatch, t
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.ENOSPC])
 def test_a_place_where_nothing_can_be_made_is_told_before_training(
-    few_digits, capsys, monkeypatch, trained, code
+    few_digits, capsys, at, code
 ):
-    def refuse(self, *_, **__):
-        raise OSError(code, "not here", str(self))
+    def refuse():
+        raise OSError(code, "not here")
 
-    monkeypatch.setattr(Path, "mkdir", refuse)
+    trained = at("step")
+    at("os.mkdir elsewhere/train", 1, refuse)
     assert main([*TRAIN, "-o", "elsewhere", *QUIET]) == 2
     said = capsys.readouterr().err
     assert "cannot write results to elsewhere/train: not here; choose --out-dir" in said
@@ -109,23 +104,16 @@ def test_of_runs_that_want_one_name_at_a_time_each_gets_a_folder_of_its_own(tmp_
     assert all(path.is_dir() for path in found)
 
 
-def test_a_disk_that_fills_up_in_training_leaves_what_goes_on(earlier, capsys, monkeypatch):
-    def no_room(self, *args):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as full:
-        full.setattr("frankenstein.training.run.write_train_page", no_room)
-        assert main([*TRAIN, *QUIET, "--run-name", "a"]) == 2
+def test_a_disk_that_fills_up_in_training_leaves_what_goes_on(earlier, capsys, at):
+    at("os.rename report.md", 1, no_room)
+    assert main([*TRAIN, *QUIET, "--run-name", "a"]) == 2
     said = capsys.readouterr().err
     assert "choose another folder; then go on with: frankenstein train " in said
     assert said.endswith("--run-name a --resume\n")
     assert main([*TRAIN, *QUIET, "--run-name", "a", "--resume"]) == 0
 
 
-def test_where_the_line_itself_cannot_be_written_the_exit_code_says_it(monkeypatch):
-    class Full(io.StringIO):
-        def write(self, text):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("sys.stderr", Full())
-    assert main(["train", "-m", "tiny1"]) == 2
+def test_where_the_line_itself_cannot_be_written_the_exit_code_says_it():
+    with suppress(OSError), open("/dev/full", "w") as full, redirect_stderr(full):
+        code = main(["train", "-m", "tiny1"])
+    assert code == 2

@@ -2,27 +2,33 @@
 
 import json
 import os
-import pkgutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from frankenstein.callbacks import WholeCheckpoints
+from frankenstein.catalog import DATASETS
 from frankenstein.cli import main
+from frankenstein.data import Digits
 from frankenstein.files import load_tensors, read_sealed
-from frankenstein.stitching.page import log_boards
-from frankenstein.tasks import Classifier, Stitching
-from frankenstein.zoo import load_network
+from frankenstein.runs.folder import ORIGIN
+from frankenstein.stitches import Affine
+from frankenstein.zoo import build_network, load_network
 
-# Said by Python 3.12 and newer; a child here is one thread, which ends by a kill or by os._exit.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+pytestmark = [
+    # Said by Python 3.12 and newer; a child here is one thread, which a kill or os._exit ends.
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+    pytest.mark.usefixtures("blank_figures"),
+]
 
 TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", "-e", "3", "-b", "64", "-s", "5")
 STITCH = ("-e", "3", "-b", "64", "-lr", "0.01", "--measures", "linear_cka")
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
+LENET = type(build_network("lenet"))
 
 
 @pytest.fixture
@@ -50,46 +56,24 @@ def _heard():
         signal.signal(signum, handler)
 
 
-@pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch):
-    """Most of a short run's time goes to figures, and to controls, which other tests look at."""
-    for name in ("draw_stitch", "log_boards", "write_stitch_page"):
-        monkeypatch.setattr(f"frankenstein.stitching.run.{name}", lambda *_: None)
-    monkeypatch.setattr("frankenstein.stitching.run.controls_for", lambda *_: None)
-    monkeypatch.setattr("frankenstein.callbacks.similarity.add_figure", lambda *_: None)
-    monkeypatch.setattr("frankenstein.report.document.png", lambda *_: b"")
-    monkeypatch.setattr("frankenstein.stitching.matrix.page._figure", lambda *_: Figure())
-    monkeypatch.setattr("frankenstein.stitching.matrix.page.log_page", lambda *_: None)
-
-
-def call_at(where, number, act, patch=setattr):
-    """Act when the function of that name is called for the n-th time, and then call it."""
-    owner, _, name = where.rpartition(".")
-    owner, calls = pkgutil.resolve_name(owner), []
-    function = getattr(owner, name)
-
-    def counted(*arguments, **options):
-        calls.append(name)
-        if len(calls) == number:
-            act()
-        return function(*arguments, **options)
-
-    patch(owner, name, counted)
+def send(*signums):
+    for signum in signums:
+        os.kill(os.getpid(), signum)
 
 
 @pytest.fixture
-def killed(few_digits):
-    """Runs a command line in a process that is killed when a function is called the n-th time."""
+def killed(few_digits, at):
+    """Runs a command line in a process that is killed at the n-th time of a moment, as `at` has."""
 
-    def run(words, where, number):
+    def run(words, moment, number=1):
         child = os.fork()
         if child == 0:
             try:
-                call_at(where, number, lambda: os.kill(os.getpid(), signal.SIGKILL))
+                at(moment, number, lambda: send(signal.SIGKILL))
                 main([*words, "--quiet", "--accelerator", "cpu"])
             finally:
                 os._exit(0)
-        assert os.waitpid(child, 0)[1] == signal.SIGKILL, f"{where} was not called {number} times"
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL, f"{moment} was not {number} times"
 
     return run
 
@@ -112,19 +96,18 @@ def check_readable(folder):
 
 POINTS = {  # of runs of 12 steps in 3 epochs, and of 2 rows of 4 steps; each list is one run's fate
     "train": [
-        [("frankenstein.tasks.Classifier.training_step", 6), ("os.replace", 5)],
-        [("frankenstein.tasks.Classifier.validation_step", 3), ("pathlib.Path.rename", 2)],
+        [("step", 6), ("os.rename last.ckpt", 1)],
+        [(LENET, 3), ("os.rename train/1", 1)],
     ],
     "stitch": [
-        [("frankenstein.tasks.Stitching.training_step", 11)],
-        [("os.fsync", 4), ("frankenstein.stitching.run.save_stitch", 2)],
-    ],
-    "matrix": [
+        [("step", 11)],
         [
-            ("frankenstein.tasks.together.StitchingTogether.training_step", 6),
-            ("frankenstein.stitching.matrix.run.write_matrix_page", 1),
+            ("os.rename last.ckpt", 2),
+            ("os.rename after.safetensors", 1),
+            ("os.rename report.md", 1),  # all else is shown by then, and is shown anew
         ],
     ],
+    "matrix": [[("step", 12), ("os.rename matrix.csv", 1)]],  # each step is one of two stitches
 }
 
 
@@ -135,11 +118,12 @@ def wholes():
 
 
 @pytest.fixture
-def whole(request, wholes, run, words):
-    """The same of this kind, made once."""
+def whole(request, wholes, run, words, steps):
+    """The same of this kind, made once, and its steps."""
     kind = request.node.callspec.params["words"]
     if kind not in wholes:
-        wholes[kind] = left_by(run(*words, "--run-name", "whole"))
+        wholes[kind] = left_by(run(*words, "--run-name", "whole")), [*steps]
+    steps.clear()
     return wholes[kind]
 
 
@@ -147,35 +131,29 @@ def whole(request, wholes, run, words):
 def test_a_killed_run_goes_on_and_ends_with_the_bits_of_one_that_was_not(
     run, killed, words, whole, request
 ):
-    for number, points in enumerate(POINTS[request.node.callspec.params["words"]]):
+    kind = request.node.callspec.params["words"]
+    for number, points in enumerate(POINTS[kind]):
         command = [*words, "--run-name", f"{number}"]
-        for where, count in points:
-            killed(command, where, count)
+        for moment, count in points:
+            killed(command, moment, count)
             check_readable(Path("results"))
             if "--resume" not in command:
                 command.append("--resume")
         folder = run(*command)
         assert folder.name == f"{number}"
-        assert left_by(folder) == whole, points
+        assert left_by(folder) == whole[0], points
         assert not [path for path in folder.rglob("*") if path.name.endswith(".unfinished")]
         assert not list(Path("results").glob("*/*.partial"))
-
-
-def test_a_run_that_is_killed_while_it_is_shown_shows_it_anew(run, killed, pair, monkeypatch):
-    monkeypatch.setattr("frankenstein.stitching.run.log_boards", log_boards)
-    words = ["stitch", *pair, "pool1", "pool1", *STITCH, "-e", "1", "--run-name", "a"]
-    killed(words, "frankenstein.stitching.run.write_stitch_page", 1)
-    folder = run(*words, "--resume")
-    assert list(folder.rglob("projector_config.pbtxt"))
+        assert any(folder.rglob("projector_config.pbtxt")) == (kind == "stitch")
 
 
 def test_a_checkpoint_is_kept_until_the_run_has_its_final_name(killed):
-    killed([*TRAIN, "--run-name", "a"], "pathlib.Path.rename", 1)
+    killed([*TRAIN, "--run-name", "a"], "os.rename train/a")
     read_sealed("results/train/a.partial/last.ckpt")
 
 
 def test_a_damaged_checkpoint_is_named_and_nothing_is_trained_from_it(killed, capsys, steps):
-    killed([*TRAIN, "--run-name", "a"], "frankenstein.tasks.Classifier.training_step", 6)
+    killed([*TRAIN, "--run-name", "a"], "step", 6)
     path = Path("results/train/a.partial/last.ckpt")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -192,43 +170,41 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_trained_from_it(killed, ca
 
 
 def test_a_run_that_is_killed_under_its_final_name_is_whole(killed):
-    killed([*TRAIN, "--run-name", "a"], "frankenstein.runs.run.remove", 1)
+    killed([*TRAIN, "--run-name", "a"], f"os.remove train/a/{ORIGIN}")
     load_network(Path("results/train/a/network.safetensors"))
     assert (Path("results/train/a/summary.json")).exists()
 
 
 @pytest.fixture
-def steps(monkeypatch):
-    """The steps that are trained, by number."""
+def steps():
+    """The weights before each step that is trained."""
     seen = []
-    for task in (Classifier, Stitching):
 
-        def noted(self, *arguments, step=task.training_step):
-            seen.append(self.trainer.global_step)
-            return step(self, *arguments)
+    def note(optimizer, *_):
+        weights = [w for group in optimizer.param_groups for w in group["params"]]
+        seen.append([w.detach().numpy().tobytes() for w in weights])
 
-        monkeypatch.setattr(task, "training_step", noted)
-    return seen
+    handle = register_optimizer_step_pre_hook(note)
+    yield seen
+    handle.remove()
 
 
 @pytest.mark.parametrize(
-    ("words", "where", "count", "signum"),
+    ("words", "moment", "count", "signum"),
     [
-        ("train", "frankenstein.tasks.Classifier.training_step", 6, signal.SIGTERM),
-        ("train", "frankenstein.tasks.Classifier.validation_step", 2, signal.SIGINT),
-        ("stitch", "frankenstein.tasks.Stitching.training_step", 6, signal.SIGINT),
-        ("stitch", "frankenstein.tasks.Stitching.validation_step", 2, signal.SIGTERM),
+        ("train", "step", 6, signal.SIGTERM),
+        ("train", LENET, 2, signal.SIGINT),
+        ("stitch", "step", 6, signal.SIGINT),
+        ("stitch", Affine, 3, signal.SIGTERM),  # twice in a validation
     ],
     indirect=["words"],
 )
 def test_a_signal_ends_a_run_with_a_checkpoint_a_report_and_the_line_that_resumes(
-    run, words, where, count, signum, whole, steps, monkeypatch, capsys
+    run, words, moment, count, signum, whole, steps, at, capsys
 ):
-    steps.clear()
     command = [*words, "--run-name", "a", "--quiet", "--accelerator", "cpu"]
-    with monkeypatch.context() as patch:
-        call_at(where, count, lambda: os.kill(os.getpid(), signum), patch.setattr)
-        assert main(command) == 128 + signum
+    at(moment, count, lambda: send(signum))
+    assert main(command) == 128 + signum
     said = capsys.readouterr()
     line = f"interrupted; go on with: frankenstein {' '.join(command)} --resume\n"
     assert said.err == f"frankenstein {words[0]}: {line}"
@@ -241,71 +217,62 @@ def test_a_signal_ends_a_run_with_a_checkpoint_a_report_and_the_line_that_resume
     line = next(line for line in report.splitlines() if line.endswith(" --resume"))
     assert Path(line.split()[3]) == folder / "config.yaml"
     resumed = run(*line.split()[1:])
-    assert steps == list(range(12))  # none twice, none left out
-    assert left_by(resumed) == whole
+    assert len(steps) == 12
+    assert (left_by(resumed), steps) == whole  # none twice, none left out
     assert signal.getsignal(signum) not in (signal.SIG_IGN, None)
 
 
-def test_a_terminal_that_is_gone_is_answered_as_a_signal(few_digits, monkeypatch, capsys):
-    where = "frankenstein.tasks.Classifier.training_step"
-    call_at(where, 6, lambda: os.kill(os.getpid(), signal.SIGHUP), monkeypatch.setattr)
+def test_a_terminal_that_is_gone_is_answered_as_a_signal(few_digits, at, capsys):
+    at("step", 6, lambda: send(signal.SIGHUP))
     words = [*TRAIN, "--run-name", "a", "--quiet", "--accelerator", "cpu"]
     assert main(words) == 128 + signal.SIGHUP
     assert capsys.readouterr().err.endswith("--quiet --accelerator cpu --resume\n")
     read_sealed("results/train/a.partial/last.ckpt")
 
 
-def test_a_signal_before_training_leaves_nothing(few_digits, pair, monkeypatch, capsys):
-    where = "frankenstein.stitching.run.matching_moments"
-    call_at(where, 1, lambda: os.kill(os.getpid(), signal.SIGTERM), monkeypatch.setattr)
-    words = ["stitch", *pair, "pool1", "pool1", "--quiet", "--accelerator", "cpu"]
-    assert main(words) == 143
-    assert capsys.readouterr().err == (
-        "frankenstein stitch: interrupted; there was nothing to keep yet\n"
-    )
-    assert list(Path("results/stitch").iterdir()) == []
+class Striking(Digits):
+    """Digits of which the first to be prepared bring a signal."""
+
+    def prepare(self, images):
+        send(signal.SIGTERM)
+        return super().prepare(images)
 
 
 @pytest.mark.parametrize(
-    ("words", "where"),
+    ("words", "moment"),
     [
-        (("analyze", "--autoencoder"), "frankenstein.tasks.SparseAutoencoder.training_step"),
-        (
-            ("compare", "pool1", "pool1"),
-            "frankenstein.similarity.run.measure_layers",
-        ),
-        (("evaluate",), "frankenstein.stitching.evaluate_run.evaluate_network"),
+        ("stitch A B pool1 pool1", None),  # before it is trained
+        ("analyze A B --autoencoder", "step"),
+        ("compare A B pool1 pool1 linear_cka", None),
+        ("evaluate A", None),
     ],
 )
 def test_a_signal_to_what_has_nothing_to_go_on_from_leaves_nothing(
-    few_digits, pair, monkeypatch, capsys, words, where
+    few_digits, pair, monkeypatch, capsys, at, words, moment
 ):
-    verb, *more = words
-    files = pair[:1] if verb == "evaluate" else pair
-    measure = ["linear_cka"] if verb == "compare" else []
-    call_at(where, 1, lambda: os.kill(os.getpid(), signal.SIGTERM), monkeypatch.setattr)
-    assert main([verb, *files, *more, *measure, "--quiet", "--accelerator", "cpu"]) == 143
-    assert capsys.readouterr().err == f"frankenstein {verb}: interrupted\n"
+    if moment:
+        at(moment, 1, lambda: send(signal.SIGTERM))
+    else:
+        row = replace(DATASETS["digits"], where=f"{__name__}:{Striking.__name__}")
+        monkeypatch.setitem(DATASETS, "digits", row)
+    files = dict(zip("AB", pair, strict=True))
+    verb, *words = [files.get(word, word) for word in words.split()]
+    assert main([verb, *words, "--quiet", "--accelerator", "cpu"]) == 143
+    more = "; there was nothing to keep yet" if verb == "stitch" else ""
+    assert capsys.readouterr().err == f"frankenstein {verb}: interrupted{more}\n"
     assert list(Path("results", verb).iterdir()) == []
 
 
-def test_a_second_signal_does_not_wait(few_digits, monkeypatch, capsys):
-    twice = [os.getpid(), signal.SIGINT]
-    call_at(
-        "frankenstein.tasks.Classifier.training_step",
-        6,
-        lambda: [os.kill(*twice), os.kill(*twice)],
-        monkeypatch.setattr,
-    )
+def test_a_second_signal_does_not_wait(few_digits, at, capsys):
+    at("step", 6, lambda: send(signal.SIGINT, signal.SIGINT))
     assert main([*TRAIN, "--quiet", "--accelerator", "cpu"]) == 130
     assert "go on with: frankenstein train" in capsys.readouterr().err
     (path,) = Path("results").rglob("last.ckpt")
     assert WholeCheckpoints().load_checkpoint(path)["global_step"] == 4  # the first epoch's end
 
 
-def test_an_interrupted_matrix_shows_the_rows_that_are_done(few_digits, pair, monkeypatch, capsys):
-    where = "frankenstein.tasks.together.StitchingTogether.training_step"
-    call_at(where, 6, lambda: os.kill(os.getpid(), signal.SIGTERM), monkeypatch.setattr)
+def test_an_interrupted_matrix_shows_the_rows_that_are_done(few_digits, pair, at, capsys):
+    at("step", 12, lambda: send(signal.SIGTERM))
     words = ["stitch", *pair, *LISTS, *STITCH, "-e", "1", "--quiet", "--accelerator", "cpu"]
     assert main(words) == 143
     assert capsys.readouterr().err.endswith(" --resume\n")
@@ -322,15 +289,10 @@ def test_an_interrupted_matrix_shows_the_rows_that_are_done(few_digits, pair, mo
     assert "interrupted" not in (whole / "report.md").read_text()
 
 
-def test_a_run_that_is_under_way_is_not_resumed_by_another(few_digits, monkeypatch, capsys):
+def test_a_run_that_is_under_way_is_not_resumed_by_another(few_digits, at, capsys):
     codes = []
     words = [*TRAIN, "--quiet", "--accelerator", "cpu"]
-    call_at(
-        "frankenstein.tasks.Classifier.training_step",
-        6,
-        lambda: codes.append(main([*words, "--resume"])),
-        monkeypatch.setattr,
-    )
+    at("step", 6, lambda: codes.append(main([*words, "--resume"])))
     assert main(words) == 0
     assert codes == [2]
     assert "in0-gn0.partial is being written by a run that is under way; wait" in (
@@ -342,9 +304,8 @@ def test_a_run_that_is_under_way_is_not_resumed_by_another(few_digits, monkeypat
 def test_a_run_is_resumed_with_its_own_options_and_networks_only(
     few_digits, killed, words, capsys, pair
 ):
-    name = "Classifier" if words[0] == "train" else "Stitching"
     words = [*words, "--run-name", "own"]
-    killed(words, f"frankenstein.tasks.{name}.training_step", 6)
+    killed(words, "step", 6)
     command = [*words, "--resume", "--quiet", "--accelerator", "cpu", "-lr", "0.3"]
     assert main(command) == 2
     said = capsys.readouterr().err
@@ -352,7 +313,7 @@ def test_a_run_is_resumed_with_its_own_options_and_networks_only(
     assert "this one 0.3; resume it with its own options, or choose --run-name" in said
     if words[0] == "stitch":
         swapped = ["stitch", pair[1], pair[1], *words[3:], "--run-name", "x"]
-        killed([*words, "--run-name", "x"], "frankenstein.tasks.Stitching.training_step", 6)
+        killed([*words, "--run-name", "x"], "step", 6)
         assert main([*swapped, "--resume", "--quiet", "--accelerator", "cpu"]) == 2
         assert "has sender" in capsys.readouterr().err
 
@@ -382,7 +343,7 @@ def test_resuming_a_finished_run_says_where_it_is_and_does_nothing(run, words, c
 
 def test_a_numbered_run_is_found_again(run, killed):
     run(*TRAIN)
-    killed(TRAIN, "frankenstein.tasks.Classifier.training_step", 6)
+    killed(TRAIN, "step", 6)
     assert run(*TRAIN, "--resume").name == "lenet-digits-in0-gn0-2"
 
 

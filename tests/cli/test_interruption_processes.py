@@ -3,29 +3,22 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
-from torch import distributed
+from lightning_fabric.plugins.environments.lightning import find_free_network_port
+from pytorch_lightning import LightningModule
 
-from frankenstein import tasks
 from frankenstein.cli import main
 from frankenstein.files import read_sealed
 from frankenstein.runs.run import CHECKPOINT
-from frankenstein.stitching import run as stitch_run
-from frankenstein.training import run as train_run
-from frankenstein.training.processes import all_processes
 
 TWO = ("-e", "2", "-b", "64", "--quiet", "--accelerator", "cpu", "--devices", "2")
 TWO = (*TWO, "--strategy", "ddp")
 TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", *TWO)
-RUNS = {"train": (train_run, tasks.Classifier), "stitch": (stitch_run, tasks.Stitching)}
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
@@ -48,49 +41,28 @@ def _heard():
 
 
 @pytest.fixture
-def two(few_digits, monkeypatch, tmp_path):
+def two(few_digits, blank_figures, at):
     """Runs a command line on two processes, as `--devices 2` starts them; their exit codes."""
-    for name in ("draw_stitch", "log_boards", "write_stitch_page", "controls_for"):
-        monkeypatch.setattr(stitch_run, name, lambda *_: None)  # they take most of the time
-    numbers = iter(range(9))
 
-    def run(words, name, struck=(), signum=signal.SIGINT, where="training_step", step=6):
-        meet = f"file://{tmp_path}/meet{next(numbers)}"
-        module, task = RUNS[words[0]]
+    def run(words, name, struck=(), signum=signal.SIGINT):
+        port = str(find_free_network_port())
         children = []
         for rank in (0, 1):
             children.append(os.fork())
             if children[-1] == 0:
                 try:
                     os.environ.update(LOCAL_RANK=str(rank), NODE_RANK="0", WORLD_SIZE="2")
+                    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
                     # Lightning starts the second process once the first has the folder.
                     os.environ["FRANKENSTEIN_RUN_FOLDER"] = f"results/{words[0]}/{name}.partial"
-
-                    def met(trainer, rank=rank):
-                        distributed.init_process_group("gloo", meet, rank=rank, world_size=2)
-                        return all_processes(trainer)
-
-                    monkeypatch.setattr(module, "all_processes", met)
                     if rank in struck:
-                        strike(monkeypatch, task, where, signum, step)
+                        at("step", 7, lambda: os.kill(os.getpid(), signum))
                     os._exit(main([*words, "--run-name", name]))
                 finally:
                     os._exit(99)
         return ended(children)
 
     return run
-
-
-def strike(monkeypatch, task, where, signum, step):
-    """Let this process get a signal where a training comes to."""
-    whole = getattr(task, where)
-
-    def struck(self, *arguments, **options):
-        if self.trainer.global_step == step:
-            os.kill(os.getpid(), signum)
-        return whole(self, *arguments, **options)
-
-    monkeypatch.setattr(task, where, struck)
 
 
 def ended(children, seconds=60):
@@ -113,7 +85,7 @@ def left_by(verb, name):
     return json.loads((folder / "summary.json").read_text()), weights
 
 
-@pytest.mark.parametrize("words", RUNS, indirect=True)
+@pytest.mark.parametrize("words", ["train", "stitch"], indirect=True)
 def test_a_signal_to_any_process_ends_all_with_one_checkpoint_and_resumes_to_the_same_bits(
     two, words, capfd
 ):
@@ -137,23 +109,44 @@ def test_a_signal_to_any_process_ends_all_with_one_checkpoint_and_resumes_to_the
         assert left_by(verb, name) == left_by(verb, "whole")
 
 
-@pytest.mark.parametrize("where", ["setup", "on_fit_start"])
+@pytest.mark.parametrize("hook", ["setup", "on_fit_start"])
 def test_a_signal_to_the_second_process_before_the_first_step_ends_both_and_leaves_nothing(
-    two, where, capfd
+    two, hook, monkeypatch, capfd
 ):
-    assert two(TRAIN, "a", (1,), signal.SIGTERM, where, step=0) == [143, 0]
+    def struck(*_, **__):
+        if os.environ["LOCAL_RANK"] == "1":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(LightningModule, hook, struck)  # Lightning's own does nothing
+    assert two(TRAIN, "a") == [143, 0]
     said = capfd.readouterr().err
     assert said.endswith("frankenstein train: interrupted; there was nothing to keep yet\n")
     assert said.count("interrupted") == 1
     assert list(Path("results/train").iterdir()) == []
 
 
+# What a second process is here. It is sent signals, or sends them, at its very start or when it is
+# ready for them.
 STARTING = """
-import sys, time
+import os, sys, time
+from contextlib import suppress
+
+def strike():
+    for process in {processes}:
+        with suppress(ProcessLookupError):
+            os.kill(process, {signum})
+
+first, second = os.getppid(), os.getpid()
+if not {late}:
+    strike()
+sys.path[:] = {path}
 from frankenstein.errors import Interrupted
 from frankenstein.signals import signals_raise
 try:
     with signals_raise():
+        time.sleep({late})
+        if {late}:
+            strike()
         time.sleep(60)
 except Interrupted as error:
     sys.exit(128 + error.signum)
@@ -161,48 +154,42 @@ except Interrupted as error:
 
 
 @pytest.fixture
-def starts(few_digits, monkeypatch):
-    """Lets this program be the second process of a run; what it is, and what happens then."""
-    processes = []
+def starts(few_digits, monkeypatch, tmp_path):
+    """Runs `train` with this program in place of Python, which Lightning calls for the second."""
+    children = Path(f"/proc/self/task/{threading.get_native_id()}/children")
 
-    def run(program, then):
-        def start(launcher):
-            launcher.procs = [subprocess.Popen([sys.executable, "-c", program])]
-            processes.extend(launcher.procs)
-            then(launcher.procs[0].pid)
-
-        monkeypatch.setattr(_SubprocessScriptLauncher, "_call_children_scripts", start)
+    def run(program):
+        python = tmp_path / "python"
+        python.write_text(f"#!{sys.executable}\n{program}")
+        python.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(python))
         return main(TRAIN)
 
+    before, environment = children.read_text(), dict(os.environ)
     yield run
-    assert [process.returncode for process in processes if process.returncode is None] == []
+    os.environ.clear()
+    os.environ.update(environment)  # which says by now that all processes are there
+    assert children.read_text() == before
     assert list(Path("results/train").iterdir()) == []
 
 
 @pytest.mark.parametrize("late", [0, 0.5])
-@pytest.mark.parametrize("struck", ["first", "second", "both"])
+@pytest.mark.parametrize("struck", ["first", "second", "first, second"])
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_the_second_process_starts_ends_both_and_leaves_nothing(
     starts, struck, signum, late, capfd
 ):
-    def strike(second):
-        for process in {"first": [os.getpid()], "second": [second]}.get(
-            struck, [os.getpid(), second]
-        ):
-            threading.Timer(late, send, (process,)).start() if late else send(process)
-
-    def send(process):
-        with suppress(ProcessLookupError):  # the first has ended it already
-            os.kill(process, signum)
-
-    assert starts(STARTING, strike) == 128 + signum
+    program = STARTING.format(
+        processes=f"({struck},)", signum=int(signum), late=late, path=sys.path
+    )
+    assert starts(program) == 128 + signum
     assert capfd.readouterr().err == (
         "frankenstein train: interrupted; there was nothing to keep yet\n"
     )
 
 
 def test_a_second_process_that_cannot_start_is_told_in_one_line(starts, capfd):
-    assert starts("raise SystemExit(3)", lambda second: None) == 2
+    assert starts("raise SystemExit(3)") == 2
     assert capfd.readouterr().err == (
         "frankenstein train: a further process of this run ended with exit code 3 before the first "
         "step; what it said is above; run with --devices 1 to see whether that works\n"
