@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -110,10 +110,10 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with path.open("rb") as file:
             if int.from_bytes(file.read(8), "little") > _LONGEST:
                 raise FileError(f"{path} is not a whole safetensors file; make it anew")
-        with safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(path, framework="pt") as file:
             record = (file.metadata() or {}).get("frankenstein")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, RuntimeError) as error:
+    except (safetensors.SafetensorError, OSError, RuntimeError) as error:
         raise FileError(f"{path} is not a whole safetensors file ({error}); make it anew") from None
     if record is None:
         raise FileError(

@@ -218,9 +218,7 @@ def few_digits(monkeypatch, tmp_path):
 def blank_figures(monkeypatch):
     """matplotlib draws nothing and lays nothing out: most of a short run's time goes to that."""
     monkeypatch.setattr("matplotlib.figure.Figure.draw", lambda *_: None)
-    monkeypatch.setattr(
-        "matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda *_: None
-    )
+    monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda *_: None)
 
 
 _heard = []  # what the one audit hook is for now: Python cannot take a hook out again

@@ -94,6 +94,8 @@ def check_step(line: str) -> tuple[str, list[str]]:
             f"step {line!r} begins with no verb that makes runs; known: {', '.join(known)}"
             + did_you_mean(verb, known)
         )
+    if {"-h", "--help"} & {*words}:
+        raise UsageError(f"step {line!r} asks for help, and makes no run; leave {words[-1]} out")
     said = spoken(verb)
     try:
         values = parse(said, words)

@@ -1,8 +1,10 @@
 """CelebA: 202,599 faces of famous people, each with or without each of 40 attributes."""
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,7 +17,6 @@ from frankenstein.errors import DataError
 
 _PARTS = {"train": "0", "test": "2"}  # 1 are the 19,867 faces of "valid"
 _ANY_PART = (["0"], ["1"], ["2"])
-_PUBLISHED = {"0": 162_770, "1": 19_867, "2": 19_962}  # faces of each part, one after another
 _SIGNS = {"1", "-1"}
 _PIXELS = "img_align_celeba"
 
@@ -42,6 +43,11 @@ class CelebA(Photographs):
     num_classes = len(classes)
     multilabel = True
     mean, std = (117 / 255,) * 3, (1 / 255,) * 3
+    published: ClassVar[Mapping[str, int]] = {  # faces of each part, one after another
+        "0": 162_770,
+        "1": 19_867,
+        "2": 19_962,
+    }
 
     def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Random windows, each turned by up to 10 degrees."""
@@ -61,7 +67,7 @@ class CelebA(Photographs):
         parts = [line.split() for line in self._lines("list_eval_partition.txt")]
         lines = self._lines("list_attr_celeba.txt")  # how many, the attributes, then the images
         header, attributes = lines[1:2], lines[2:]
-        if len(parts) == sum(_PUBLISHED.values()):
+        if len(parts) == sum(self.published.values()):
             self._check_published([place[-1:] for place in parts])
         fits = len(parts) == len(attributes) and " ".join(header).split() == [*self.classes]
         fits = fits and lines[0].strip() == str(len(attributes))
@@ -83,7 +89,7 @@ class CelebA(Photographs):
 
     def _check_published(self, parts: list[list[str]]) -> None:
         # Whatever else is damaged in the two lists does not fit the other one, or is no attribute.
-        if parts != [[part] for part, count in _PUBLISHED.items() for _ in range(count)]:
+        if parts != [[part] for part, count in self.published.items() for _ in range(count)]:
             raise DataError(
                 f"{self._folder / 'list_eval_partition.txt'} is damaged: it lists as many faces "
                 "as were published, and other parts; get it anew"

@@ -6,8 +6,10 @@ import math
 import os
 import tempfile
 import zlib
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 import torchvision
@@ -18,19 +20,18 @@ from frankenstein.data.augment import random_affine
 from frankenstein.data.images import ImageData
 from frankenstein.errors import DataError
 
-_UNPACKED = {  # bytes of the four files of 60,000 and 10,000 images once they are unpacked
-    "train-images-idx3-ubyte": 47_040_016,
-    "train-labels-idx1-ubyte": 60_008,
-    "t10k-images-idx3-ubyte": 7_840_016,
-    "t10k-labels-idx1-ubyte": 10_008,
-}
-
 
 class IdxImages(ImageData):
     """A data set of 28x28 grey images whose four archives torchvision knows where to get."""
 
     source: type[torchvision.datasets.MNIST]
-    published: tuple[str, str, str, str]  # md5 of these, in this order
+    unpacked: ClassVar[Mapping[str, int]] = {  # bytes of the four files once they are unpacked
+        "train-images-idx3-ubyte": 47_040_016,
+        "train-labels-idx1-ubyte": 60_008,
+        "t10k-images-idx3-ubyte": 7_840_016,
+        "t10k-labels-idx1-ubyte": 10_008,
+    }
+    published: Sequence[str]  # md5 of these, in this order
     in_channels = 1
     native_size = 28
     mean, std = (0.1307,), (0.3081,)  # MNIST's
@@ -66,8 +67,8 @@ class IdxImages(ImageData):
 
     def _read(self, name: str, axes: int) -> Tensor:
         path = _locate(self._raw, f"{name}.gz")
-        if path.suffix != ".gz" and path.stat().st_size == _UNPACKED[name]:
-            published = dict(zip(_UNPACKED, self.published, strict=True))[name]
+        if path.suffix != ".gz" and path.stat().st_size == self.unpacked[name]:
+            published = dict(zip(self.unpacked, self.published, strict=True))[name]
             if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != published:
                 raise DataError(
                     f"{path} is not the file that was published as {self.name}: is it damaged? "

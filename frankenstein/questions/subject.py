@@ -69,6 +69,8 @@ class Subject:
         ):
             if number < least:
                 raise UserError(f"a subject has {least} {what} or more, got {number}")
+        if not hasattr(seed, "__index__"):  # NumPy's integers have it, too
+            raise UserError(f"a seed is a whole number, got {seed!r}")
         if pairs is not None and not all(
             isinstance(pair, tuple) and len(pair) == 2 for pair in pairs
         ):
@@ -192,6 +194,9 @@ class Subject:
     def expect(self, questions: Iterable[AnyQuestion]) -> None:
         """Be ready for these questions: one pass over each part of the data then serves all."""
         for question in questions:
+            if isinstance(question, type):
+                name = question.__name__
+                raise UserError(f"a question has its options: give {name}(), not the class {name}")
             self._reads_untrained |= {"untrained", "inputs"} <= question.needs
             if question in self._watchers:
                 continue

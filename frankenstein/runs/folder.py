@@ -1,5 +1,6 @@
 """Folders of runs on disk: claimed under a name of their own, renamed when whole."""
 
+import errno
 import json
 import os
 import re
@@ -50,8 +51,10 @@ def claim_folder(parent: Path, name: str, suffix: str = "") -> Path:
                 continue
             return parent / f"{label}{suffix}"
     except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"cannot write results to {parent}: {reason}; choose ‹out_dir›") from None
+        reason, mend = error.strerror or error, "choose ‹out_dir›"
+        if error.errno == errno.ENAMETOOLONG:
+            mend = f"choose a shorter ‹run_name›, got {len(name)} characters: {name[:20]}..."
+        raise UserError(f"cannot write results to {parent}: {reason}; {mend}") from None
     raise AssertionError("labels never end")
 
 

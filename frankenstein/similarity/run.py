@@ -25,7 +25,7 @@ from frankenstein.surgery import LayerError
 from frankenstein.surgery.read import Read
 from frankenstein.training.device import device_of
 
-LONG = 10  # seconds of drawing that a person is told of before
+_LONG = 10  # seconds of drawing that a person is told of before
 
 
 def run_compare(plan: ComparePlan, command: Command) -> Run:
@@ -132,7 +132,7 @@ def _drawn(
         task = bar.add_task("drawing examples", total=total, numbers="")
 
         def expect(seconds: Mapping[str, float]) -> None:
-            if sum(seconds.values()) > LONG:
+            if sum(seconds.values()) > _LONG:
                 bar.console.print(_expected(seconds, plan), highlight=False)
 
         return certainties(kept, flattenings, *counts, expect, lambda: bar.advance(task))

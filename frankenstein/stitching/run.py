@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from rich.console import Console
@@ -146,11 +146,19 @@ def _say(joint: Joint, *images: int) -> None:
             Console().out(line, highlight=False)
 
 
-def cost_of(joint: Joint, solve_on: int, train: int, held_out: int) -> str | None:
+def cost_of(
+    joint: Joint,
+    solve_on: int,
+    train: int,
+    held_out: int,
+    *,
+    decomposing: Callable[[], float] | None = None,
+) -> str | None:
     """Memory and time of a run's algebra on so many images in a line, None if they are small.
 
     Memory is that of sums over all pairs of units, or, of images fewer than units, of their rows;
     time that of decompositions, during which no bar moves. Both are rough: fitted to few runs.
+    `decomposing` gives the seconds of one of 800 units; without it, it is tried.
     """
     d, e = joint.source.units, joint.target.units
     places = math.prod(joint.target.grid) + joint.target.extra
@@ -167,7 +175,7 @@ def cost_of(joint: Joint, solve_on: int, train: int, held_out: int) -> str | Non
             squares = max(squares, 52 + 48.0 * rows / most)
     size, seconds = squares * max(d, e) ** 2, 0.0
     if cubes * max(d, e) ** 3 > 1e9:
-        seconds = cubes * (max(d, e) / _SIZE) ** 3 * _decomposing()
+        seconds = cubes * (max(d, e) / _SIZE) ** 3 * (decomposing or _decomposing)()
     if size < _BYTES_TOLD and seconds < _SECONDS_TOLD:
         return None
     line = f"algebra over {d:,} and {e:,} units takes about {size / 2**20:,.0f} MiB"

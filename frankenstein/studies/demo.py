@@ -1,19 +1,23 @@
 """The main job from nothing: two networks, six stitches, one matrix, one report."""
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from frankenstein.catalog import STITCHES
+from frankenstein.catalog import DATASETS, STITCHES
 from frankenstein.errors import UserError
 from frankenstein.records import read_yaml
 from frankenstein.report import Picture, bars, interval_text, markdown_table, rich_table
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
+from frankenstein.shapes import num_units
 from frankenstein.studies.plan import DemoPlan
 from frankenstein.studies.run import begin, run_step
+from frankenstein.surgery import cut_points
+from frankenstein.zoo import build_network
 
 KINDS = ("identity", "permutation", "pseudo_inverse", "low_rank", "sparse", "cka_regularized")
 _STUDY = Path(__file__).parents[2] / "configs" / "studies" / "demo.yaml"
@@ -28,6 +32,7 @@ Numbers = Mapping[str, Mapping[str, float]]  # of every kind
 def run_demo(plan: DemoPlan, command: Command) -> Run:
     """Run the plan of `demo`: the steps of its study, and a page of its own."""
     steps = _steps(plan)
+    _check_rank(plan, steps)
     demo = begin(plan, plan.run_name or f"{plan.model}-{plan.dataset}", command)
     runs = [run_step(step, demo, plan) for step in steps]
     stitches = {run.name: run.numbers for run in runs if run.name in KINDS}
@@ -56,6 +61,19 @@ def _steps(plan: DemoPlan) -> list[dict[str, dict[str, Any]]]:
                 if STITCHES[values["family"]].trainable:
                     values["epochs"] = min(values["epochs"], _STITCH_EPOCHS[plan.dataset])
     return steps
+
+
+def _check_rank(plan: DemoPlan, steps: list[dict[str, dict[str, Any]]]) -> None:
+    """Refuse, before anything is trained, a layer of fewer units than a stitch has ranks."""
+    network = build_network(plan.model, in_channels=DATASETS[plan.dataset].in_channels)
+    shape = cut_points(network).get(plan.layer)  # who cuts it says that it is not there
+    units = num_units((1, *shape)) if shape else math.inf
+    rank = max(values.get("low_rank", 0) for step in steps for values in step.values())
+    if units < rank:
+        raise UserError(
+            f"{plan.layer} of {plan.model} has {units} units, and the demo has a stitch of rank "
+            f"{rank}; choose another ‹layer›"
+        )
 
 
 def _rows(stitches: Numbers) -> tuple[list[list[Any]], list[str]]:

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from frankenstein.accumulators import layer_moments as cross_moments
 from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
@@ -94,7 +93,7 @@ def test_other_layers_units_or_examples_are_refused():
         LayerMoments().pair("map", "other")
 
 
-def test_sums_that_no_machine_holds_are_refused_before_they_are_made(monkeypatch):
-    monkeypatch.setattr(cross_moments, "_LIMIT", 1000)
-    with pytest.raises(UserError, match=r"\('tokens' has 48\); take pooled for the flattening"):
-        LayerMoments(FLATTENINGS["per_sample"]).update(*layers(8))
+def test_sums_that_no_machine_holds_are_refused_before_they_are_made():
+    small, large = {"small": torch.zeros(2, 3, 4, 4)}, {"tokens": torch.zeros(2, 24, 1024)}
+    with pytest.raises(UserError, match=r"\('tokens' has 24,576\); take pooled for the flattening"):
+        LayerMoments(FLATTENINGS["per_sample"]).update(small, large)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from frankenstein.data import Digits
 from frankenstein.questions import AnalyzePlan
 from frankenstein.questions.circuits import effects as circuit_effects
 from frankenstein.questions.circuits.find import METHODS, SIMILARITIES, find_circuits
@@ -64,7 +63,7 @@ def test_a_layer_that_cannot_be_cut_has_circuits_but_nothing_is_silenced(run, sa
     assert not [key for key in scores(folder) if key.startswith(("ablated", "grafted"))]
 
 
-def test_what_links_units_from_which_similarity_and_how_are_options(run):
+def test_what_links_units_from_which_similarity_and_how_are_options(run, few_digits):
     words = ("--similarity", "cosine", "--threshold", "0.9", "--grouping", "average")
     folder = run("analyze", *TRAINED, "relu8", "--circuits", "-n", "60", *words, *FEW)
     options = json.loads((folder / "run.json").read_text())["options"]
@@ -74,7 +73,7 @@ def test_what_links_units_from_which_similarity_and_how_are_options(run):
         "average",
     )
     found = scores(folder)
-    data, network = Digits(image_size=32), load_network(TRAINED[0])
+    data, network = few_digits(image_size=32), load_network(TRAINED[0])
     data.setup()
     images = torch.cat([images for images, _ in data.train_batches(60)])
     z = pooled(capture(network, ["relu8"])(images)["relu8"]).detach()

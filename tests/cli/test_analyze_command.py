@@ -6,7 +6,6 @@ import pytest
 import torch
 import yaml
 
-from frankenstein.data import Digits
 from frankenstein.questions.activations.facts import (
     class_selectivity,
     class_variance,
@@ -103,12 +102,6 @@ def test_networks_without_layers_of_one_name_are_asked_for_some(mistake, saved):
     assert "no layers of the same name; choose SENDER_LAYER and RECEIVER_LAYER" in said
 
 
-def test_what_does_not_fit_in_memory_is_refused(mistake, pair, monkeypatch):
-    monkeypatch.setattr("frankenstein.questions.subject.free_memory", lambda device: 10)
-    said = mistake("analyze", *pair, "--units")
-    assert "but 0.0 MB are free; choose fewer --examples" in said
-
-
 def test_weights_need_no_data_and_no_like_architecture_and_say_what_has_no_like(run, saved):
     words = ("--weights", "--data-root", "nowhere", "-d", "fashion")
     folder = run("analyze", saved("mlp"), saved("mlp", 1, num_classes=7), *words)
@@ -149,10 +142,10 @@ def test_weights_are_of_any_number_of_networks(run, saved):
     assert found[f"weights/distance_before/sender-{again}/fc1"] == 0
 
 
-def test_numbers_of_activations_are_those_of_the_layer_itself(run, pair):
+def test_numbers_of_activations_are_those_of_the_layer_itself(run, pair, few_digits):
     folder = run("analyze", *pair, "relu2", "--activations", "--seed", "1")
     found = summary(folder)
-    images, labels = (torch.cat(parts) for parts in zip(*Digits(32).val_batches(), strict=True))
+    images, labels = (torch.cat(parts) for parts in zip(*few_digits(32).val_batches(), strict=True))
     for whose, path in zip(("sender", "receiver"), pair, strict=True):
         with torch.no_grad():
             z = capture(load_network(path), ["relu2"])(images)["relu2"]

@@ -7,7 +7,6 @@ import torch
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.cli import main
-from frankenstein.data import Digits
 from frankenstein.measures import (
     linear_cka,
     mean_squared_distance,
@@ -35,7 +34,7 @@ def matrix(folder, measure="unbiased_cka"):
     }
 
 
-def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair):
+def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair, few_digits):
     folder = run("compare", *pair, "-d", "digits")
     layers = list(cut_points(load_network(pair[0])))
     everything = matrix(folder)
@@ -44,7 +43,7 @@ def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair):
     accuracies = {role: summary.pop(f"accuracy/{role}") for role in ("sender", "receiver")}
     assert summary.pop("accuracy/most_frequent") == 10 / 60
     assert summary == {f"unbiased_cka/{r}/{c}": value for (r, c), value in everything.items()}
-    batches = list(few().val_batches())
+    batches = list(few_digits(image_size=32).val_batches())
     for role, path in zip(accuracies, pair, strict=True):
         expected = evaluate_network(load_network(path), batches)["accuracy"]
         assert accuracies[role] == pytest.approx(expected)
@@ -128,12 +127,6 @@ def similarities(folder):
     return {k: value for k, value in summary(folder).items() if not k.startswith("accuracy/")}
 
 
-def few():
-    data = Digits(image_size=32)
-    data.setup()
-    return data
-
-
 def test_networks_that_tell_other_classes_apart_have_no_accuracy(run, saved):
     folder = run("compare", saved("lenet"), saved("lenet", 1, num_classes=7), "relu1", "relu1")
     numbers = summary(folder)
@@ -142,12 +135,12 @@ def test_networks_that_tell_other_classes_apart_have_no_accuracy(run, saved):
     assert "n/a" in row
 
 
-def test_two_layers_by_measures_and_dr_frankensteins_words(run, pair):
+def test_two_layers_by_measures_and_dr_frankensteins_words(run, pair, few_digits):
     words = ("-d", "digits", "cka", "l2", "ps_inv", "corr", "linear_cka", "mean_squared_distance")
     folder = run("compare", *pair, "relu2", "relu2", *words)
     assert folder.name == "lenet-10-1-in0-10-1-in1-digits-relu2-relu2"
     networks = [capture(load_network(path), ["relu2"]) for path in pair]
-    data = Digits(image_size=32)
+    data = few_digits(image_size=32)
     moments = Moments()
     with torch.no_grad():
         for images, _ in data.val_batches():
@@ -180,7 +173,7 @@ def test_layers_on_other_grids_are_pooled_and_the_flattening_is_named(run, pair)
     assert json.loads((folder / "run.json").read_text())["flattening"] == "per_sample"
 
 
-def test_a_runs_stitch_is_compared_with_the_target_at_the_cut_and_behind(run, pair):
+def test_a_runs_stitch_is_compared_with_the_target_at_the_cut_and_behind(run, pair, few_digits):
     made = run("stitch", *pair, "pool1", "pool1", "-e", "1", "-b", "32", "--run-name", "made")
     known = summary(made)
     folder = run("compare", made, "--stitch", "ps_inv", "cka", "l2")
@@ -206,7 +199,7 @@ def test_a_runs_stitch_is_compared_with_the_target_at_the_cut_and_behind(run, pa
     sender = cut(load_network(pair[0]), after="pool1").front
     until = capture(end, ["relu2"])
     with torch.no_grad():
-        images = torch.cat([images for images, _ in Digits(image_size=32).val_batches()])
+        images = torch.cat([images for images, _ in few_digits(image_size=32).val_batches()])
         stitched, target = until(stitch(sender(images)))["relu2"], until(front(images))["relu2"]
     expected = (stitched - target).square().mean().item()
     assert behind["l2/after/relu2"] == pytest.approx(expected, rel=1e-4)

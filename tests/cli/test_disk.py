@@ -72,9 +72,7 @@ def test_too_little_room_is_told_before_training(earlier, capsys, monkeypatch, a
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.ENOSPC])
-def test_a_place_where_nothing_can_be_made_is_told_before_training(
-    few_digits, capsys, at, code
-):
+def test_a_place_where_nothing_can_be_made_is_told_before_training(few_digits, capsys, at, code):
     def refuse():
         raise OSError(code, "not here")
 
@@ -83,6 +81,14 @@ def test_a_place_where_nothing_can_be_made_is_told_before_training(
     assert main([*TRAIN, "-o", "elsewhere", *QUIET]) == 2
     said = capsys.readouterr().err
     assert "cannot write results to elsewhere/train: not here; choose --out-dir" in said
+    assert trained == []
+
+
+def test_a_name_that_is_too_long_is_told_to_be_shorter(few_digits, capsys, at):
+    trained = at("step")
+    assert main([*TRAIN, *QUIET, "--run-name", "a" * 300]) == 2
+    said = capsys.readouterr().err
+    assert "a shorter --run-name, got 300 characters: aaaaaaaaaaaaaaaaaaaa...\n" in said
     assert trained == []
 
 

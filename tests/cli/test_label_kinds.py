@@ -28,18 +28,19 @@ def networks(tmp_path_factory):
 @pytest.fixture
 def forty(tmp_path, monkeypatch):
     """Where folders of 40 classes lie, as many as CelebA has labels."""
+    image = Image.new("RGB", (4, 4))
     for part in ("train", "val"):
         for i in range(40):
             (tmp_path / "forty" / part / f"{i:02}").mkdir(parents=True)
-            Image.new("RGB", (4, 4)).save(tmp_path / "forty" / part / f"{i:02}" / "a.png")
+            image.save(tmp_path / "forty" / part / f"{i:02}" / "a.png")
     monkeypatch.setenv("FRANKENSTEIN_DATA", str(tmp_path / "forty"))
 
 
 @pytest.fixture
-def no_work(monkeypatch):
-    """Nothing of a data set may be read."""
-    for name in ("CelebA", "Folder"):
-        monkeypatch.setattr(f"frankenstein.data.{name}.setup", lambda *_: 1 / 0)
+def no_work(forty, tmp_path):
+    """Nothing of a data set can be read: images are none, and of CelebA there is nothing."""
+    for path in (tmp_path / "forty").rglob("a.png"):
+        path.write_text("no image")
 
 
 WORK = {
@@ -56,7 +57,7 @@ WORK = {
 @pytest.mark.parametrize(("data", "trained_on"), [("folder", "celeba"), ("celeba", "folder")])
 @pytest.mark.parametrize("work", WORK)
 def test_data_of_another_kind_of_label_is_refused_before_it_is_read(
-    mistake, networks, forty, no_work, work, data, trained_on
+    mistake, networks, no_work, work, data, trained_on
 ):
     pair = networks(trained_on), networks(trained_on, seed=1)
     said = mistake(*WORK[work](*pair), "-d", data)
@@ -66,7 +67,7 @@ def test_data_of_another_kind_of_label_is_refused_before_it_is_read(
 
 
 @pytest.mark.parametrize("kinds", [("celeba", "folder"), ("folder", "celeba")])
-def test_networks_of_two_kinds_of_label_are_not_stitched(mistake, networks, forty, no_work, kinds):
+def test_networks_of_two_kinds_of_label_are_not_stitched(mistake, networks, no_work, kinds):
     pair = [networks(dataset) for dataset in kinds]
     for words in (LAYERS, ("--all",)):
         said = mistake("stitch", *pair, *words)
@@ -78,7 +79,7 @@ def test_networks_of_two_kinds_of_label_are_not_stitched(mistake, networks, fort
 
 
 def test_a_run_is_not_evaluated_on_data_of_another_kind_of_label(
-    mistake, networks, forty, no_work, tmp_path
+    mistake, networks, no_work, tmp_path
 ):
     pair = [str(networks("celeba", seed=seed)) for seed in (0, 1)]
     folder = tmp_path / "made"

@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,10 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from frankenstein.cli import main
-from frankenstein.errors import Interrupted
 from frankenstein.intervals import share_interval
 from frankenstein.stitching.matrix.page import warnings_of
 from frankenstein.stitching.matrix.results import Number, Results
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.tasks.together import StitchingTogether
 
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
 FEW = (*LISTS, "-b", "64", "--measures", "linear_cka")
@@ -94,27 +93,20 @@ def test_a_cell_is_what_stitching_that_pair_alone_gives(run, pair):
 
 
 def test_an_interrupted_matrix_goes_on_and_ends_as_if_it_had_not_been(
-    run, pair, monkeypatch, mistake, capsys
+    run, pair, at, mistake, capsys
 ):
     whole = run("stitch", *pair, *FEW, "-e", "1", "--seeds", "2", "--run-name", "whole")
-    steps, step = [], StitchingTogether.training_step
-
-    def interrupted(self, *arguments):
-        steps.append(1)
-        if len(steps) == 9:  # two rows of four steps are done
-            raise Interrupted(signal.SIGINT)
-        step(self, *arguments)
-
+    # Two rows of four steps, each of two stitches, are done.
+    steps = at("step", 17, lambda: os.kill(os.getpid(), signal.SIGINT))
     words = ["stitch", *pair, *FEW, "-e", "1", "--run-name", "cut", "--quiet"]
-    monkeypatch.setattr(StitchingTogether, "training_step", interrupted)
     assert main([*words, "--accelerator", "cpu", "--seeds", "2"]) == 130
     capsys.readouterr()
 
     assert main([*words, "--accelerator", "cpu", "--seeds", "3", "--resume"]) == 2
     assert "has seeds 2, this one 3; resume it with its own options" in capsys.readouterr().err
-    steps[:] = [0] * 100
+    steps[:] = [None] * 100
     folder = run(*words[:-1], "--seeds", "2", "--resume")
-    assert len(steps) == 100 + 8  # the other two of four rows
+    assert len(steps) == 100 + 16  # the other two of four rows
     assert folder.name == "cut"
     for name in ("matrix.csv", "summary.json"):
         assert (folder / name).read_text() == (whole / name).read_text()

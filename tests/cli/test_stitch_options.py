@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 
-from frankenstein.callbacks import RepresentationSimilarity
 from frankenstein.cli import main
 from frankenstein.stitches import Identity, LowRank, Matched, Orthogonal, load_stitch
 from frankenstein.tasks import TARGET_TYPES
@@ -26,11 +25,8 @@ def mlps(saved):
 
 
 @pytest.fixture
-def quick(run, monkeypatch):
-    """Runs a command line without its pictures, which take most of the time of a short run."""
-    for picture in ("draw_stitch", "log_boards", "write_stitch_page"):
-        monkeypatch.setattr(f"frankenstein.stitching.run.{picture}", lambda *_, **__: None)
-    monkeypatch.setattr(RepresentationSimilarity, "on_fit_end", lambda *_: None)
+def quick(run, blank_figures):
+    """Runs a command line, and draws nothing."""
     return run
 
 

@@ -50,6 +50,7 @@ MISSPELT = [  # words, what they should have been
     (["layers", "tiny10", "--num-clases", "3"], "--num-classes"),
     (["study", "--confg", "CONFIG"], "--config"),
     (["study", "trian -m lenet"], "train"),
+    (["study", "train --help"], "asks for help"),
     (["study", "train -m lenet", "train -m tiny1 --run-name two"], "tiny10"),
     (["study", "--config", "CONFIG"], "epoch"),
     (["report", "results/a", "--score", "accuracy"], "--scores"),

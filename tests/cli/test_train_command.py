@@ -5,8 +5,6 @@ import torch
 import yaml
 
 from frankenstein.cli import main
-from frankenstein.data import Digits
-from frankenstein.tasks import Classifier
 from frankenstein.zoo import load_network, network_sha256, read_card
 
 TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02")
@@ -61,10 +59,10 @@ def test_a_run_leaves_the_folder_of_the_design(run):
     assert snapshots == ["step0.safetensors", "step16.safetensors", "step8.safetensors"]
 
 
-def test_the_summary_is_what_the_saved_network_does(run):
+def test_the_summary_is_what_the_saved_network_does(run, few_digits):
     folder = run(*TRAIN, "-e", "1")
     network = load_network(folder / "network.safetensors")
-    images, labels = next(iter(Digits(image_size=32).val_batches()))
+    images, labels = next(iter(few_digits(image_size=32).val_batches()))
     with torch.no_grad():
         logits = network(images)
     summary = json.loads((folder / "summary.json").read_text())
@@ -92,11 +90,11 @@ def test_the_two_seeds_act_independently_and_a_run_is_replayed_by_its_config(run
     assert fingerprint(run(*TRAIN, "-e", "1", "-i", "1")) != fingerprint(one)
 
 
-def test_a_run_that_fails_leaves_nothing(run, monkeypatch, tmp_path):
-    def fail(*_):
+def test_a_run_that_fails_leaves_nothing(run, at, tmp_path):
+    def fail():
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(Classifier, "on_train_epoch_start", fail)
+    at("step", 1, fail)
     with pytest.raises(RuntimeError, match="a bug"):
         main([*TRAIN, "-e", "1", "--quiet", "--accelerator", "cpu"])
     assert list((tmp_path / "results" / "train").iterdir()) == []

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
@@ -155,16 +155,13 @@ def memory(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def opened(monkeypatch):
-    """The names of files as their pixels are read."""
-    names, really = [], ImageFiles._image
+def opened(at):
+    """The paths of image files as they are opened: for its checksums first, then for its pixels."""
+    return at("open .png")
 
-    def note(self, name):
-        names.append(name)
-        return really(self, name)
 
-    monkeypatch.setattr(ImageFiles, "_image", note)
-    return names
+def names_of(paths):
+    return sorted({os.path.basename(path) for path in paths})
 
 
 def again(images):
@@ -173,14 +170,15 @@ def again(images):
 
 def test_a_verified_file_is_not_read_again_until_it_changes(files, tmp_path, memory, opened):
     images = files(9)
-    assert images.unreadable() == again(images).unreadable() == images.unreadable() == []
-    assert sorted(opened) == sorted(images.names)
     opened.clear()
+    assert images.unreadable() == again(images).unreadable() == images.unreadable() == []
+    assert sorted(opened) == sorted(2 * [str(tmp_path / name) for name in images.names])
     draw((5, 5)).save(tmp_path / "3.png")  # of another size
     facts = os.stat(tmp_path / "7.png")
     os.utime(tmp_path / "7.png", ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    opened.clear()
     assert again(images).unreadable() == []
-    assert sorted(opened) == ["3.png", "7.png"]
+    assert names_of(opened) == ["3.png", "7.png"]
 
 
 def test_all_that_cannot_be_read_is_told_and_read_again_each_time(files, tmp_path, memory, opened):
@@ -190,20 +188,19 @@ def test_all_that_cannot_be_read_is_told_and_read_again_each_time(files, tmp_pat
     (tmp_path / "3.png").write_text("<html>404</html>")
     (tmp_path / "4.png").unlink()
     bad = [f"{number}.png" for number in (1, 2, 3, 4)]
-    for _ in range(2):
+    for read in (sorted(images.names), bad):
+        opened.clear()
         told = again(images).unreadable()
         assert [text.partition(" (")[0] for text in told] == [str(tmp_path / name) for name in bad]
         assert all("\n" not in text and text.endswith(")") for text in told)
-    assert sorted(opened) == sorted(name for name in images.names if name not in bad)
+        assert names_of(opened) == [name for name in read if name != "4.png"]  # it is not there
     draw((9, 9)).save(tmp_path / "4.png")
     assert len(again(images).unreadable()) == 3
 
 
-def test_what_was_read_before_an_interruption_is_remembered(
-    files, memory, opened, monkeypatch, tmp_path
-):
-    monkeypatch.setattr("frankenstein.data.files._PART", 2)
-    images, said = files(7), []
+def test_what_was_read_before_an_interruption_is_remembered(files, memory, opened, tmp_path):
+    images, said = files(600), []
+    opened.clear()
 
     def interrupted(parts, name):
         said.append((len(parts), name))
@@ -213,8 +210,8 @@ def test_what_was_read_before_an_interruption_is_remembered(
     with pytest.raises(KeyboardInterrupt):
         images.unreadable(interrupted)
     assert again(images).unreadable() == []
-    assert sorted(opened) == sorted(images.names)
-    assert said == [(4, "reading each new image once")]
+    assert sorted(opened) == sorted(2 * [str(tmp_path / name) for name in images.names])
+    assert said == [(3, "reading each new image once")]
 
 
 @pytest.mark.parametrize("harm", ["damaged", "a file in its way"])
@@ -224,19 +221,25 @@ def test_without_a_memory_files_are_read_again(files, memory, opened, harm):
         images.unreadable()
         (path,) = memory.iterdir()
         path.write_bytes(path.read_bytes()[1:])
-        opened.clear()
     else:
         memory.write_text("")
+    opened.clear()
     assert again(images).unreadable() == []
-    assert len(opened) == 3
+    assert len(names_of(opened)) == 3
 
 
 def test_whatever_a_decoder_raises_is_told_with_the_file(files, memory, monkeypatch):
-    def broken(self, name):
-        raise TypeError("NoneType has no\nsize")  # as PIL of some damaged TIFFs
+    class Broken(ImageFile.ImageFile):
+        def _open(self):
+            self._size, self._mode = (4, 4), "RGB"
 
+        def load(self):
+            raise TypeError("NoneType has no\nsize")  # as PIL of some damaged TIFFs
+
+    monkeypatch.setattr(Image, "ID", [*Image.ID, "BROKEN"])
+    monkeypatch.setitem(Image.OPEN, "BROKEN", (Broken, lambda start: start == b"broken"))
     images = files(1)
-    monkeypatch.setattr(ImageFiles, "_image", broken)
+    (images.folder / "0.png").write_text("broken")
     assert images.unreadable() == [f"{images.folder / '0.png'} (NoneType has no size)"]
     with pytest.raises(DataError, match=r"0\.png cannot be read \(NoneType has no size\); get"):
         images[:]

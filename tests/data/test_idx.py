@@ -8,7 +8,7 @@ import torch
 import torchvision
 
 from frankenstein.data import MNIST, DataError, Fashion
-from frankenstein.data.idx import _UNPACKED, read_idx
+from frankenstein.data.idx import read_idx
 
 
 def idx(tensor):
@@ -155,44 +155,47 @@ def test_a_label_out_of_range_is_refused(tmp_path, raw):
 
 
 @pytest.fixture
-def unpacked(monkeypatch, raw, files):
+def unpacked(raw, files):
     """The same files unpacked, as if they were what was published."""
     names = [name.removesuffix(".gz") for name in files]
     for name in names:
         (raw / f"{name}.gz").unlink()
         (raw / name).write_bytes(files[f"{name}.gz"])
-    sizes = {name: len(files[f"{name}.gz"]) for name in names}
-    monkeypatch.setattr("frankenstein.data.idx._UNPACKED", sizes)
-    sums = [hashlib.md5(content).hexdigest() for content in files.values()]
-    monkeypatch.setattr(Fashion, "published", sums)
-    Fashion(data_root=raw.parents[1]).setup()
-    return raw
+    facts = {
+        "unpacked": {name: len(files[f"{name}.gz"]) for name in names},
+        "published": [hashlib.md5(content).hexdigest() for content in files.values()],
+    }
+    few = type("FewFashion", (Fashion,), facts)
+    few(data_root=raw.parents[1]).setup()
+    return raw, lambda: few(data_root=raw.parents[1])
 
 
 @pytest.mark.parametrize("part", ["images", "labels"])
 def test_no_published_file_that_was_damaged_once_unpacked_is_taken_for_whole(unpacked, part):
-    (path,) = unpacked.glob(f"t10k-{part}*")
+    raw, data = unpacked
+    (path,) = raw.glob(f"t10k-{part}*")
     whole, draw = path.read_bytes(), random.Random(0)
     for number in range(320):
         content, place = bytearray(whole), draw.randrange(len(whole))
         content[place] ^= 1 << draw.randrange(8)
         path.write_bytes(content if number < 300 else whole[:place])
         with pytest.raises(DataError, match=path.name) as caught:
-            Fashion(data_root=unpacked.parents[1]).load("test")
+            data().load("test")
         assert "\n" not in str(caught.value)
 
 
 def test_what_differs_from_what_was_published_on_purpose_is_packed(unpacked):
-    path = unpacked / "train-labels-idx1-ubyte"
+    raw, data = unpacked
+    path = raw / "train-labels-idx1-ubyte"
     path.write_bytes(path.read_bytes()[:-1] + b"\7")
     with pytest.raises(DataError, match=r"not the file that was published .* pack it with gzip"):
-        Fashion(data_root=unpacked.parents[1]).setup()
-    (unpacked / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-    Fashion(data_root=unpacked.parents[1]).setup()
+        data().setup()
+    (raw / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    data().setup()
 
 
 def test_the_published_sizes_are_those_of_the_published_numbers_of_images():
-    for name, size in _UNPACKED.items():
+    for name, size in Fashion.unpacked.items():
         count, pixels = 60_000 if "train" in name else 10_000, 784 if "images" in name else 1
         assert size == count * pixels + (16 if pixels > 1 else 8)
     assert len({*MNIST.published, *Fashion.published}) == 8

@@ -80,11 +80,23 @@ def test_the_catalog_and_the_class_agree(name):
     assert len(row.target.mean) == len(row.target.std) == row.in_channels
 
 
-def test_only_uint8_images_are_held_and_they_are_read_once(monkeypatch):
-    data = Noise(image_size=12)
+class Given(Noise):
+    """Images and labels of a test's own, for both parts; the parts that were loaded."""
+
+    def __init__(self, images, labels, **options):
+        super().__init__(**options)
+        self.given, self.loaded = (images, labels), []
+
+    def load(self, split):
+        self.loaded.append(split)
+        return self.given
+
+
+def test_only_uint8_images_are_held_and_they_are_read_once():
+    data = Given(*Noise().load("train"), image_size=12)
     data.setup()
-    monkeypatch.setattr(data, "load", None)
     data.setup()
+    assert data.loaded == ["train", "test"]
     assert data.train_images.dtype == data.val_images.dtype == torch.uint8
     assert data.train_images.shape == (40, 3, 12, 12)
     assert data.train_labels.dtype == data.val_labels.dtype == torch.int64
@@ -195,18 +207,14 @@ def test_images_come_in_the_trainers_precision():
         (torch.zeros(2, 3, 8, 8).byte(), torch.tensor([-1, 1]), "got -1 to 1"),
     ],
 )
-def test_images_and_labels_that_do_not_fit_are_refused(monkeypatch, images, labels, text):
-    data = Noise()
-    monkeypatch.setattr(data, "load", lambda split: (images, labels.long()))
+def test_images_and_labels_that_do_not_fit_are_refused(images, labels, text):
+    data = Given(images, labels.long())
     with pytest.raises(DataError, match=text):
         data.setup()
 
 
-def test_a_class_without_training_images_is_told_before_training(monkeypatch):
-    data = Noise(batch_size=2)
-    monkeypatch.setattr(
-        data, "load", lambda split: (torch.zeros(2, 3, 8, 8).byte(), torch.ones(2).long())
-    )
+def test_a_class_without_training_images_is_told_before_training():
+    data = Given(torch.zeros(2, 3, 8, 8).byte(), torch.ones(2).long(), batch_size=2)
     data.setup()
     with pytest.raises(DataError, match=r"noise, train: no image of 1 of 2 classes \("):
         data.shuffled_batches()
@@ -251,10 +259,9 @@ def test_labels_in_words():
     "labels",
     [torch.zeros(40), torch.zeros(40, 3), torch.zeros(40, 2).long(), torch.full((40, 2), 2.0)],
 )
-def test_several_labels_that_are_not_yes_or_no_are_refused(monkeypatch, labels):
-    data = Several()
-    images = torch.zeros(40, 3, 8, 8).byte()
-    monkeypatch.setattr(data, "load", lambda split: (images, labels))
+def test_several_labels_that_are_not_yes_or_no_are_refused(labels):
+    data = Given(torch.zeros(40, 3, 8, 8).byte(), labels)
+    data.multilabel = True
     with pytest.raises(DataError, match=r"noise, train: several labels .* of shape \(N, 2\), got"):
         data.setup()
 

@@ -3,10 +3,8 @@
 from collections import Counter
 
 import pytest
+import safetensors
 import torch
-
-from frankenstein import files
-from frankenstein.zoo import state_dicts
 
 
 @pytest.fixture
@@ -21,8 +19,8 @@ def opened(monkeypatch):
 
         return opening
 
-    monkeypatch.setattr(files, "safe_open", counting(files.safe_open))
-    monkeypatch.setattr(state_dicts.torch, "load", counting(torch.load))
+    monkeypatch.setattr(safetensors, "safe_open", counting(safetensors.safe_open))
+    monkeypatch.setattr(torch, "load", counting(torch.load))
     return count
 
 

@@ -1,4 +1,5 @@
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_a_map_that_cannot_be_made_says_why(monkeypatch):
         circuit_map(draw(3, 9), "tsne")
     with pytest.raises(UserError, match="unknown map 'mds'"):
         circuit_map(draw(3, 9), "mds")
-    monkeypatch.setattr("frankenstein.questions.circuits.maps.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "umap", None)  # as where it is not installed
     with pytest.raises(UserError, match="needs the package umap-learn"):
         circuit_map(draw(9, 9), "umap")
 

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from frankenstein.data import Digits
 from frankenstein.networks.network import Network
 from frankenstein.questions import Subject
 from frankenstein.questions.merging.loss_line import AVERAGED, UNMATCHED
@@ -19,7 +18,7 @@ def merged(few_digits, small_network, spots):
         streams = find_streams(network)
         orders = {s: torch.arange(streams.units[s]).flip(0) for s in streams.movable}
         copy = permute(network, orders if shuffled else {})
-        data = spots() if has_batchnorm else Digits(image_size=32)
+        data = spots() if has_batchnorm else few_digits(image_size=32)
         card = Card("lenet", 10, 1, "digits", 0, 0, 0)
         networks = [Network(one, card, "") for one in (copy, network)]
         return Merge().ask(Subject(networks, data, examples=40))

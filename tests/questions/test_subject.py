@@ -3,7 +3,7 @@ import shutil
 import pytest
 import torch
 
-from frankenstein.data import Digits
+from frankenstein.data.batches import Batches
 from frankenstein.errors import UserError
 from frankenstein.networks.network import open_network
 from frankenstein.questions import (
@@ -44,10 +44,9 @@ def pair(saved):
 
 @pytest.fixture
 def subject(few_digits, pair):
-    def make(*questions, pairs=(("relu3", "relu4"),), examples=40, **options):
-        data = Digits(image_size=32)
+    def make(*questions, pairs=(("relu3", "relu4"),), examples=40, data=few_digits, **options):
         options = {"examples": examples, "untrained": 2, **options}
-        subject = Subject(pair, data, pairs, **options)
+        subject = Subject(pair, data(image_size=32), pairs, **options)
         subject.expect(questions)
         return subject
 
@@ -64,16 +63,31 @@ def nasty(saved, tmp_path):
     return files
 
 
-def passes_of(subject, monkeypatch):
-    """The roles that each pass over the data reads."""
-    passes, read = [], subject._read
+class Counted(Batches):
+    """Batches whose passes are counted."""
 
-    def counted(part, networks, told):
-        passes.append((part, [network.role for network in networks]))
-        return read(part, networks, told)
+    def __init__(self, batches, part, passes):
+        super().__init__(batches.images, batches.labels, batches.order, batches.transform)
+        self.part, self.passes = part, passes
 
-    monkeypatch.setattr(subject, "_read", counted)
-    return passes
+    def __iter__(self):
+        self.passes.append(self.part)
+        return super().__iter__()
+
+
+@pytest.fixture
+def counted(few_digits):
+    """A class of data, and the parts of it that were passed over."""
+    passes = []
+
+    class Data(few_digits):
+        def train_batches(self, examples=None):
+            return Counted(super().train_batches(examples), "train", passes)
+
+        def val_batches(self, examples=None):
+            return Counted(super().val_batches(examples), "val", passes)
+
+    return Data, passes
 
 
 def test_a_subject_of_open_networks_answers_questions(subject):
@@ -84,25 +98,31 @@ def test_a_subject_of_open_networks_answers_questions(subject):
     assert Units().show(answer).title == "Units, raw and sorted"
 
 
-def test_questions_that_were_expected_share_one_pass_over_each_part(subject, monkeypatch):
+def test_questions_that_were_expected_share_one_pass_over_each_part(subject, counted):
+    data, passes = counted
     questions = Units(), Activations(), Circuits(), Probes()
-    asked = subject(*questions)
-    passes = passes_of(asked, monkeypatch)
+    asked = subject(*questions, data=data)
+    train, val = asked.train, asked.val
     for question in questions:
-        question.ask(asked)
+        question.ask(asked)  # circuits pass over the data again, with units silenced
+    assert passes[:2] == ["train", "val"]
+    assert asked.train is train
+    assert asked.val is val
     twins = [f"untrained_{side}/{k}" for k in (1, 2) for side in ("sender", "receiver")]
     everyone = ["sender", "receiver", *twins]
-    assert sorted(passes) == [("train", everyone), ("val", everyone)]
+    assert list(train.of) == list(val.of) == everyone
 
 
-def test_what_was_not_expected_is_read_when_it_is_asked_for(subject, monkeypatch):
-    asked = subject()
-    passes = passes_of(asked, monkeypatch)
+def test_what_was_not_expected_is_read_when_it_is_asked_for(subject, counted):
+    data, passes = counted
+    asked = subject(data=data)
     trained = asked.rows("val", asked.sender, asked.pairs[0])
+    assert list(asked.val.of) == ["sender", "receiver"]
     asked.rows("val", asked.untrained[1][0], asked.pairs[0])
     twins = [f"untrained_{side}/{k}" for k in (1, 2) for side in ("sender", "receiver")]
-    assert passes == [("val", ["sender", "receiver"]), ("val", twins)]
-    assert torch.equal(asked.rows("val", asked.sender, asked.pairs[0]), trained)
+    assert list(asked.val.of)[2:] == twins
+    assert passes == ["val", "val"]
+    assert asked.rows("val", asked.sender, asked.pairs[0]) is trained  # not read again
     numbers = Activations().ask(subject(Activations())).numbers
     assert Activations().ask(asked).numbers == pytest.approx(numbers, rel=0, abs=0, nan_ok=True)
 
@@ -174,6 +194,10 @@ def test_a_subject_needs_two_networks_of_roles_of_their_own(pair, saved):
         Subject(pair, examples=0)
     with pytest.raises(UserError, match="a subject has 1 untrained networks or more, got 0"):
         Subject(pair, untrained=0)
+    with pytest.raises(UserError, match="a seed is a whole number, got 'a'"):
+        Subject(pair, seed="a")
+    with pytest.raises(UserError, match=r"give Units\(\), not the class Units"):
+        Subject(pair).expect([Units])
     for pairs in ([], "relu3", ["relu3"]):
         with pytest.raises(UserError, match="pair"):
             Subject(pair, pairs=pairs)
@@ -204,7 +228,19 @@ def test_the_pictures_of_a_sample_are_those_behind_its_rows(subject):
     assert set(asked.train.of) == {"sender", "receiver"}
 
 
-def test_what_does_not_fit_in_memory_is_refused(subject, monkeypatch):
-    monkeypatch.setattr("frankenstein.questions.subject.free_memory", lambda device: 10)
-    with pytest.raises(UserError, match=r"but 0\.0 MB are free; choose fewer examples"):
-        Units().ask(subject())
+class Vast(Counted):
+    """Batches that say that they are more than any memory holds the rows of."""
+
+    examples = 10**12
+
+
+def test_what_does_not_fit_in_memory_is_refused(subject, few_digits):
+    class Data(few_digits):
+        def val_batches(self, examples=None):
+            return Vast(super().val_batches(examples), "val", [])
+
+        train_batches = val_batches
+
+    text = r"MB for rows of 1000000000000 .*, but \S+ MB are free; choose fewer examples"
+    with pytest.raises(UserError, match=text):
+        Units().ask(subject(data=Data))

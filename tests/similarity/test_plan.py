@@ -85,9 +85,7 @@ def test_a_plan_runs_in_python_and_its_run_gives_the_matrices_back(few_digits, s
 
     matrices = again.matrices()
     assert sorted(matrices) == ["linear_cka", "mutual_knn", "unbiased_cka"]
-    from frankenstein.data import Digits
-
-    data = Digits(image_size=32)
+    data = few_digits(image_size=32)
     data.setup()
     networks = [load_network(file) for file in files.values()]
     expected = similarity_matrices(*networks, data.mixed_val_batches(), [*matrices], *plan.layers)

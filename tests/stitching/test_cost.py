@@ -1,8 +1,6 @@
 from types import SimpleNamespace
 
-import pytest
-
-from frankenstein.stitching import run as costs
+from frankenstein.stitching.run import cost_of
 from frankenstein.surgery.layouts import Layout
 
 
@@ -11,23 +9,22 @@ def joint(units, grid=()):
     return SimpleNamespace(source=layout, target=layout)
 
 
-@pytest.fixture(autouse=True)
-def _machine(monkeypatch):
-    monkeypatch.setattr(costs, "_decomposing", lambda: 0.2)
+def cost(*work):
+    return cost_of(*work, decomposing=lambda: 0.2)
 
 
 def test_few_units_cost_nothing_worth_telling():
-    assert costs.cost_of(joint(64, (20, 20)), 60_000, 60_000, 10_000) is None
+    assert cost(joint(64, (20, 20)), 60_000, 60_000, 10_000) is None
 
 
 def test_images_fewer_than_units_take_memory_but_little_time():
-    said = costs.cost_of(joint(5408), 1437, 1437, 360)
+    said = cost(joint(5408), 1437, 1437, 360)
     assert said.startswith("algebra over 5,408 and 5,408 units takes about 1,")
     assert said.endswith("MiB")
 
 
 def test_time_is_told_before_sums_over_many_units_are_decomposed():
-    said = costs.cost_of(joint(5408), 60_000, 60_000, 10_000)
+    said = cost(joint(5408), 60_000, 60_000, 10_000)
     assert said.endswith("minutes in which no bar moves")
-    more = costs.cost_of(joint(5408, (2, 2)), 1437, 1437, 360)  # four rows an image
+    more = cost(joint(5408, (2, 2)), 1437, 1437, 360)  # four rows an image
     assert more.endswith("minutes in which no bar moves")

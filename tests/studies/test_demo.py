@@ -38,3 +38,9 @@ def test_the_demo_trains_stitches_compares_and_shows(few_digits, capsys, tmp_pat
     summary = json.loads((folder / "stitch" / "identity" / "summary.json").read_text())
     assert summary["accuracy/before"] == summary["accuracy/after"]
     assert not list(folder.rglob("*.ckpt")) + list(folder.rglob("*.partial"))
+
+
+def test_a_layer_of_fewer_units_than_the_rank_is_told_before_training(few_digits, capsys):
+    assert main(["demo", "--model", "lenet", "--layer", "relu1"]) == 2
+    said = capsys.readouterr().err
+    assert "relu1 of lenet has 6 units, and the demo has a stitch of rank 8; choose" in said
