@@ -101,6 +101,20 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         FileError: if it is absent, not such a file, or its checksum does not fit its content.
     """
+    tensors, facts = read_safetensors(path)
+    if facts is None:
+        raise FileError(
+            f"{path} was not written by frankenstein: it has no record of what it holds"
+        )
+    return tensors, facts
+
+
+def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+    """Tensors of anybody's safetensors file; and the facts, if `save_tensors` wrote it, else None.
+
+    Raises:
+        FileError: if it is absent, not such a file, or its checksum does not fit its content.
+    """
     path = Path(path)
     if path.is_dir():
         raise FileError(f"{path} is a folder, and a file is wanted; name one inside it")
@@ -111,14 +125,15 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if int.from_bytes(file.read(8), "little") > _LONGEST:
                 raise FileError(f"{path} is not a whole safetensors file; make it anew")
         with safetensors.safe_open(path, framework="pt") as file:
-            record = (file.metadata() or {}).get("frankenstein")
+            records = file.metadata() or {}
+            record = records.get("frankenstein")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError, RuntimeError) as error:
         raise FileError(f"{path} is not a whole safetensors file ({error}); make it anew") from None
     if record is None:
-        raise FileError(
-            f"{path} was not written by frankenstein: it has no record of what it holds"
-        )
+        if any('"sha256"' in text for text in records.values()):
+            raise FileError(f"{path} is damaged: its record has lost its name; make it anew")
+        return tensors, None
     facts = json_record(record.encode(), f"the record in {path}")
     expected = facts.pop("sha256", None)
     if _checksum(tensors, facts) != expected:

@@ -20,6 +20,7 @@ LEVELS = [
         "records",
         "pickles",
         "printing",
+        "source",
     }
     | {"signals", "buffers", "memory"},
     {"accumulators"},

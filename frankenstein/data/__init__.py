@@ -11,7 +11,11 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.data.folder import Folder
     from frankenstein.data.idx import MNIST, Fashion
     from frankenstein.data.images import ImageData
-    from frankenstein.data.preprocessing import Preprocessing, preprocessing_of
+    from frankenstein.data.preprocessing import (
+        Preprocessing,
+        preprocessing_from,
+        preprocessing_of,
+    )
     from frankenstein.data.synthetic import Synthetic
     from frankenstein.errors import DataError
 

@@ -45,7 +45,7 @@ class ImageFiles:
     def __init__(
         self,
         folder: Path,
-        names: Sequence[str],  # of files in the folder
+        names: Sequence[str] | np.ndarray,  # of files in the folder
         view: View,  # from an RGB image of any size to the square of pixels that is seen of it
     ) -> None:
         self.folder, self.view = folder, view
@@ -61,10 +61,12 @@ class ImageFiles:
         Raises:
             DataError: if a file is absent or is not an image.
         """
+        return torch.from_numpy(self._decoded(rows)).permute(0, 3, 1, 2).contiguous()
+
+    def _decoded(self, rows: Tensor | slice) -> np.ndarray:
         names = self.names[rows.numpy() if isinstance(rows, Tensor) else rows]
         with ThreadPoolExecutor(_THREADS) as threads:
-            pixels = np.stack(list(threads.map(self._pixels, names)))
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+            return np.stack(list(threads.map(self._pixels, names)))
 
     def unreadable(self, show: Show = lambda parts, _: parts) -> list[str]:
         """The files that cannot be read, each with the reason; all are read through to know it.
@@ -109,7 +111,7 @@ class ImageFiles:
     def _image(self, name: str) -> Image.Image:
         return read_image(self.folder / name)
 
-    def _pixels(self, name: str) -> np.ndarray:  # (H, W, 3)
+    def _pixels(self, name: str) -> np.ndarray:
         try:
             image = self._image(name)
         except Exception as error:  # as above
@@ -117,6 +119,9 @@ class ImageFiles:
                 f"{self.folder / name} cannot be read ({' '.join(str(error).split())}); "
                 "get it anew, or leave it out"
             ) from None
+        return self._seen(image)
+
+    def _seen(self, image: Image.Image) -> np.ndarray:
         return np.asarray(self.view(image))
 
 
@@ -155,6 +160,25 @@ def _orientation(file: Image.Image) -> int:
         return 1
 
 
+class SeveralViews(ImageFiles):
+    """Files of images of which each is decoded once and seen in several ways.
+
+    Indexed like a tensor (N, K): the pixels of all views of an image, one after another, each
+    (3, H, W).
+    """
+
+    def __init__(self, files: Sequence[ImageFiles]) -> None:
+        super().__init__(files[0].folder, files[0].names, files[0].view)
+        self.views = [one.view for one in files]
+
+    def __getitem__(self, rows: Tensor | slice) -> Tensor:
+        return torch.from_numpy(self._decoded(rows))
+
+    def _seen(self, image: Image.Image) -> np.ndarray:
+        views = [np.asarray(view(image)).transpose(2, 0, 1).ravel() for view in self.views]
+        return np.concatenate(views)
+
+
 def central_square(
     image: Image.Image, size: int, crop: int, resampling: Image.Resampling
 ) -> Image.Image:
@@ -191,9 +215,11 @@ def _resized_there(
     return image.crop((first[0], first[1], last[0], last[1])).resize((size, size), resampling, box)
 
 
-def squashed(image: Image.Image, size: int) -> Image.Image:
+def squashed(
+    image: Image.Image, size: int, resampling: Image.Resampling = Image.Resampling.BILINEAR
+) -> Image.Image:
     """Both sides resized to `size`, whatever their ratio was."""
-    return image.resize((size, size), Image.Resampling.BILINEAR)
+    return image.resize((size, size), resampling)
 
 
 def mark_of(folder: Path, name: str) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from frankenstein.data.files import ImageFiles, central_square
+from frankenstein.data.files import ImageFiles, central_square, squashed
 from frankenstein.data.images import Photographs
 from frankenstein.data.preprocessing import IMAGENET
 from frankenstein.errors import DataError
@@ -62,6 +62,8 @@ class Folder(Photographs):
         view = partial(
             central_square, size=self.resize, crop=self.image_size, resampling=how.resampling
         )
+        if how.squash:
+            view = partial(squashed, size=self.resize, resampling=how.resampling)
         names = [str(Path(path).relative_to(folder)) for path, _ in files]
         return ImageFiles(folder, names, view), labels
 

@@ -1,11 +1,13 @@
 """What every image data set shares: uint8 images, in memory or read by the batch, then prepared."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from frankenstein.data.augment import centre_crop, random_crop_and_flip
 from frankenstein.data.batches import Batches, Images, in_order, mixed, shuffled
@@ -45,7 +47,7 @@ class ImageData:
         eval_batch_size: int = 250,
         preprocessing: Preprocessing | None = None,  # what trained weights want; None: as stated
     ) -> None:
-        self.preprocessing = preprocessing
+        self.preprocessing, self._own = preprocessing, (self.mean, self.std)
         if preprocessing is not None and len(preprocessing.mean) == self.in_channels:
             self.mean, self.std = preprocessing.mean, preprocessing.std
         self.image_size = self.native_size if image_size is None else image_size
@@ -77,9 +79,47 @@ class ImageData:
         images: Tensor,  # (N, C, H, W), between 0 and 255
     ) -> Tensor:  # (N, C, H, W), float
         """What a network sees: every channel with about zero mean and unit variance."""
-        mean = torch.tensor(self.mean, device=images.device)[:, None, None]
-        std = torch.tensor(self.std, device=images.device)[:, None, None]
-        return images * (1 / (255 * std)) - mean / std
+        return normalised(images, self.mean, self.std)
+
+    def eyes_for(self, image_size: int, preprocessing: Preprocessing | None) -> Preprocessing:
+        """What its images become, in full, for a network of that size and preprocessing."""
+        mean, std = self._own
+        if preprocessing is not None and len(preprocessing.mean) == self.in_channels:
+            mean, std = preprocessing.mean, preprocessing.std
+        return Preprocessing(image_size, image_size, tuple(mean), tuple(std))
+
+    @property
+    def eyes(self) -> Preprocessing:
+        """What its images become, in full."""
+        return self.eyes_for(self.image_size, self.preprocessing)
+
+    @property
+    def seen_shape(self) -> tuple[int, ...]:
+        """Of one example in the batches of a pass."""
+        return self.in_channels, self.image_size, self.image_size
+
+    def look(self, image_size: int, preprocessing: Preprocessing | None) -> nn.Module | None:
+        """From batches of a pass to what a network of that size and preprocessing takes.
+
+        None if that is what batches are.
+
+        Raises:
+            DataError: if they are prepared for other eyes.
+        """
+        wanted = self.eyes_for(image_size, preprocessing or self.preprocessing)
+        if wanted == self.eyes:
+            return None
+        raise DataError(
+            f"{self.name} is prepared as {self.eyes}, and a network sees {wanted}; take the data "
+            "that `data_for` makes for all networks together"
+        )
+
+    def pictures(
+        self,
+        images: Tensor,  # uint8, as `train_images` or `val_images` hold them
+    ) -> Tensor:  # (N, C, H, W), uint8
+        """Images for a person to look at."""
+        return images
 
     def prepare_data(self) -> None:
         """Download what is absent; nothing by default."""
@@ -160,7 +200,7 @@ class ImageData:
                     f"{expected}, got {images.dtype} of shape {tuple(images.shape)}; "
                     "do images and labels belong together?"
                 )
-            images = _resize(images, self.image_size)
+            images = resized(images, self.image_size)
         check = _check_several if self.multilabel else _check_classes
         check(where, labels, self.num_classes)
         return images, labels
@@ -195,10 +235,15 @@ def _check_several(where: str, labels: Tensor, num_labels: int) -> None:
         )
 
 
-def _resize(images: Tensor, size: int) -> Tensor:
+def resized(
+    images: Tensor,  # (N, C, H, H); whole numbers stay such
+    size: int,
+) -> Tensor:  # (N, C, size, size)
     """Bilinear as PIL and torchvision resize: shrinking, the filter widens."""
     if images.shape[-1] == size:
         return images
+    if images.device.type != "cpu" and not images.is_floating_point():
+        return resized(images.cpu(), size).to(images.device)  # whole numbers are resized there only
     return torch.cat(
         [
             F.interpolate(chunk, size=(size, size), mode="bilinear", antialias=True)
@@ -207,6 +252,17 @@ def _resize(images: Tensor, size: int) -> Tensor:
             )  # where uint8 is resized as float, four times the memory
         ]
     )
+
+
+def normalised(
+    images: Tensor,  # (N, C, H, W), between 0 and 255
+    mean: Sequence[float],  # per channel, of images between 0 and 1
+    std: Sequence[float],
+) -> Tensor:  # (N, C, H, W), float
+    """Every channel less its mean, over its standard deviation."""
+    means = torch.tensor(mean, device=images.device)[:, None, None]
+    stds = torch.tensor(std, device=images.device)[:, None, None]
+    return images * (1 / (255 * stds)) - means / stds
 
 
 class Photographs(ImageData):
@@ -224,6 +280,16 @@ class Photographs(ImageData):
     def resize(self) -> int:
         """Pixels of the squares that files are read as: 256 for images of 224."""
         return (self.preprocessing or IMAGENET).resize_for(self.image_size)
+
+    def eyes_for(self, image_size: int, preprocessing: Preprocessing | None) -> Preprocessing:
+        """What its images become, in full, for a network of that size and preprocessing."""
+        how = preprocessing or IMAGENET
+        return replace(
+            super().eyes_for(image_size, preprocessing),
+            resize=how.resize_for(image_size),
+            resampling=how.resampling,
+            squash=how.squash,
+        )
 
     def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Random windows, half of them mirrored."""

@@ -11,8 +11,9 @@ from frankenstein.errors import UserError
 from frankenstein.intervals import share_interval
 from frankenstein.labels import label_loss, most_frequent, several
 from frankenstein.measures import agreement, cross_entropy_between, hits_table, jensen_shannon
-from frankenstein.networks.data import answers_to
+from frankenstein.networks.data import answers_to, look_of
 from frankenstein.networks.network import Network
+from frankenstein.networks.sources import logits_of
 from frankenstein.report.progress import progress
 from frankenstein.report.tables import format_value
 
@@ -35,12 +36,13 @@ def network_accuracy(
     Networks that tell other classes apart than the data have, or answer with one class where these
     have several labels, or the other way round, are left out: they cannot be right.
     """
+    networks = [network for network in networks if answers_to(network, data)]
     asked = {
         # Convolutions take two thirds of their time so, and the network itself is left alone.
         network.role: copy.deepcopy(network.module).to(device).to(memory_format=torch.channels_last)
         for network in networks
-        if answers_to(network, data)
     }
+    looks = {network.role: look_of(network, data) for network in networks}
     if not asked:
         return {}
     tallies = {role: Tally() for role in asked}
@@ -49,7 +51,9 @@ def network_accuracy(
         for images, labels in progress(data.val_batches(most), title, quiet):
             images, labels = images.to(device), labels.to(device)
             for role, module in asked.items():
-                tallies[role].update(module(images), labels)
+                look = looks[role]
+                seen = images if look is None else look(images)
+                tallies[role].update(logits_of(module(seen)), labels)
     accuracies = {role: tally.means()["accuracy"] for role, tally in tallies.items()}
     accuracies["most_frequent"] = most_frequent(data.val_labels)
     return {f"accuracy/{role}": value for role, value in accuracies.items()}
@@ -169,7 +173,7 @@ def evaluate_network(
     """
     tally = Tally()
     for images, labels in batches:
-        tally.update(network(images.to(device)), labels.to(device))
+        tally.update(logits_of(network(images.to(device))), labels.to(device))
     means = tally.means()
     low, high = share_interval(means["accuracy"], tally.images)
     return means | {"n": tally.images, "accuracy_low": low, "accuracy_high": high}

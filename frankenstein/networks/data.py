@@ -1,56 +1,75 @@
-"""Two networks and the data set that they see: loaded, prepared, checked against each other."""
+"""Networks and the data set that they see: opened, loaded, checked against each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
 
 from frankenstein.catalog import DATASETS
-from frankenstein.data import ImageData
+from frankenstein.data import ImageData, Preprocessing
+from frankenstein.data.shared import SharedImages
 from frankenstein.errors import UserError
 from frankenstein.networks.network import Network, open_network
 from frankenstein.report.progress import progress
-from frankenstein.shapes import ShapeError
-from frankenstein.zoo.state_dicts import STATE_DICTS
+from frankenstein.source import parse_source
 
 
 def data_for(
-    network: Network,
-    dataset: str | None,  # None: the one that it was trained on
+    networks: Network | Sequence[Network],  # one, or sender, receiver and any others
+    dataset: str | None,  # None: the one that the receiver was trained on
     data_root: str | None = None,
     batch_size: int = 128,  # of training
     eval_batch_size: int = 250,
     order_seed: int = 0,
     answering: Sequence[Network] = (),  # those whose answers are held against the labels
 ) -> ImageData:
-    """A data set, loaded, in the size of image that a network is made for.
+    """A data set, loaded, in the size of image that networks are made for.
 
-    A network that comes from trained weights of torchvision sees what these prescribe.
+    A network that comes with a preprocessing of its own sees that. Where all see alike, batches are
+    prepared for all; where not, they are raw, and each looks at them for itself (`look_of`).
 
     Raises:
-        UserError: if the network sees images with another number of channels, no data set is named,
+        UserError: if a network sees images with another number of channels, no data set is named,
             neither by the user nor in the network's file, or the labels do not fit the answers.
     """
-    dataset = dataset or network.dataset
+    networks = [networks] if isinstance(networks, Network) else list(networks)
+    dataset = dataset or networks[:2][-1].dataset
     if dataset is None:
         raise UserError(
             "the network's file does not say what data it was trained on; choose ‹dataset›"
         )
-    channels, _, size = network.input_shape
-    if DATASETS[dataset].in_channels != channels:
-        raise UserError(
-            f"{dataset} has images of {DATASETS[dataset].in_channels} channels, and the network "
-            f"takes {channels}; choose ‹dataset› among "
-            + ", ".join(name for name, row in DATASETS.items() if row.in_channels == channels)
-        )
+    for network in networks:
+        channels = network.input_shape[0]
+        if DATASETS[dataset].in_channels != channels:
+            raise UserError(
+                f"{dataset} has images of {DATASETS[dataset].in_channels} channels, and the "
+                f"network takes {channels}; choose ‹dataset› among "
+                + ", ".join(name for name, row in DATASETS.items() if row.in_channels == channels)
+            )
     check_labels(dataset, data_root, answering)
-    data = DATASETS[dataset](
-        image_size=size,
-        batch_size=batch_size,
-        order_seed=order_seed,
-        data_root=data_root,
-        eval_batch_size=eval_batch_size,
-        preprocessing=network.eyes,
-    )
+    parts: dict[Preprocessing, ImageData] = {}
+    for network in networks:
+        part = DATASETS[dataset](
+            image_size=network.input_shape[-1],
+            batch_size=batch_size,
+            order_seed=order_seed,
+            data_root=data_root,
+            eval_batch_size=eval_batch_size,
+            preprocessing=network.eyes,
+        )
+        parts.setdefault(part.eyes, part)
+    data = SharedImages([*parts.values()]) if len(parts) > 1 else next(iter(parts.values()))
     data.setup()
     return data
+
+
+def look_of(network: Network, data: ImageData) -> nn.Module | None:
+    """From a batch of the data to what a network takes; None if it takes the batch as it is.
+
+    Raises:
+        DataError: if the data are prepared for networks that see in another way.
+    """
+    return data.look(network.input_shape[-1], network.eyes)
 
 
 def check_data(data: ImageData, quiet: bool) -> None:
@@ -60,6 +79,19 @@ def check_data(data: ImageData, quiet: bool) -> None:
         DataError: if some cannot be read, or there is no image of a class.
     """
     data.check(lambda parts, name: progress(parts, name, quiet))
+
+
+def check_augment(data: ImageData, augment: bool) -> None:
+    """Refuse to change images at random that networks see in several sizes.
+
+    Raises:
+        UserError: if that is asked for.
+    """
+    if augment and isinstance(data, SharedImages) and not data.augments:
+        raise UserError(
+            f"{data.name} is read in several sizes for these networks, and cannot be changed at "
+            "random in all alike; say ‹augment›, or take networks that see alike"
+        )
 
 
 def check_labels(dataset: str, data_root: str | None, networks: Sequence[Network]) -> None:
@@ -108,31 +140,63 @@ def num_classes_of(dataset: str, data_root: str | None) -> int:
     return row.num_classes or row(data_root=data_root).num_classes
 
 
-def open_pair(sender: str, receiver: str, model: str | None = None) -> tuple[Network, Network]:
-    """Two saved networks that see the same images; `model` is what files of tensors hold.
+def open_pair(
+    sender: str,
+    receiver: str,
+    model: str | None = None,
+    *,
+    dataset: str | None = None,
+    size: int | None = None,
+    normalize: Sequence[float] | None = None,
+) -> tuple[Network, Network]:
+    """Two networks, by their sources; the options are those of `open_network`.
 
     Raises:
         FileError: for a file that does not hold a network.
-        ShapeError: if they are made for different images.
-        UserError: if a model is named, and both files say themselves what they hold.
+        UserError: if a network cannot be had, or an option is of no use to either.
     """
-    check_model(model, sender, receiver)
-    pair = open_network(sender, "sender", model), open_network(receiver, "receiver", model)
-    check_same_images(*pair)
-    return pair
+    one, other = open_all(
+        {"sender": sender, "receiver": receiver},
+        model,
+        dataset=dataset,
+        size=size,
+        normalize=normalize,
+    )
+    return one, other
 
 
-def check_same_images(one: Network, other: Network) -> None:
-    """Refuse networks that are made for images of other shapes.
+def open_all(
+    sources: Mapping[str, str],  # by role
+    model: str | None = None,
+    *,
+    dataset: str | None = None,
+    size: int | None = None,
+    normalize: Sequence[float] | None = None,
+) -> list[Network]:
+    """Networks by their sources; the options are those of `open_network`, for all of them.
+
+    A network that does not say what images it takes sees those of `dataset`; if that is not named,
+    those that the receiver, else another one, was trained on.
 
     Raises:
-        ShapeError: if they are.
+        UserError: as `open_pair`.
     """
-    if one.input_shape != other.input_shape:
-        raise ShapeError(
-            f"{one.source} sees images of shape {one.input_shape} and {other.source} of "
-            f"{other.input_shape}; take networks that are made for the same images"
-        )
+    options: dict[str, Any] = {"size": size, "normalize": normalize}
+    made: dict[str, Network] = {}
+    # Last what would have to be told the data set: another's file may say it.
+    for role in sorted(sources, key=lambda role: parse_source(sources[role]).kind != "file"):
+        known = [made[one].dataset for one in ("receiver", *made) if one in made]
+        told = dataset or next(filter(None, known), None)
+        made[role] = open_network(sources[role], role, model, dataset=told, **options)
+    networks = [made[role] for role in sources]
+    check_model(model, *networks)
+    for name, option in options.items():
+        if option is not None and not any(name in network.told for network in networks):
+            raise UserError(
+                f"‹{name}› is for a network whose source does not say how it sees, and "
+                f"{' and '.join(network.source for network in networks)} say it; leave it out"
+            )
+    return networks
 
 
 def check_same_answers(sender: Network, receiver: Network) -> None:
@@ -154,14 +218,15 @@ def check_same_answers(sender: Network, receiver: Network) -> None:
         )
 
 
-def check_model(model: str | None, *files: str) -> None:
-    """Refuse to be told what a file holds that says so itself.
+def check_model(model: str | None, *networks: Network) -> None:
+    """Refuse to be told what files hold that say so themselves.
 
     Raises:
-        UserError: if a model is named, and no file is a state dict.
+        UserError: if a model is named, and no network's file is a state dict.
     """
-    if model is not None and not any(file.endswith(STATE_DICTS) for file in files):
+    if model is not None and all(network.dataset for network in networks):
+        files = " and ".join(network.source for network in networks)
         raise UserError(
-            f"‹model› {model} says what a .pt file holds, and {' and '.join(files)} say so "
-            "themselves; leave it out"
+            f"‹model› {model} says what a .pt file holds, and {files} say so themselves; leave it "
+            "out"
         )

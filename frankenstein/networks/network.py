@@ -1,7 +1,8 @@
 """A network as a value: its module, what is known of it, and the role that it plays."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from torch import Tensor, nn
 
 from frankenstein import zoo
 from frankenstein.data import Preprocessing, preprocessing_of
+from frankenstein.errors import UserError
+from frankenstein.networks.sources import Wish, opened
 from frankenstein.networks.statistics import count_statistics
-from frankenstein.zoo import Card, network_sha256, open_saved, untrained
+from frankenstein.source import parse_source
+from frankenstein.zoo import Card, network_sha256
 
 RESERVED = (
     *("sender", "receiver", "subject", "untrained", "untrained_sender", "untrained_receiver"),
@@ -26,9 +30,15 @@ class Network:
 
     module: nn.Module
     card: Card
-    source: str  # the file, as the user named it
+    source: str  # as the user named it: a file, or another of `frankenstein.source`
     role: str = "subject"  # "sender", "receiver", ...: what tables and numbers call it
     control_of: str | None = None  # the role whose untrained twin this is
+    sees: Preprocessing | None = (
+        None  # what its source says; None: as its card or the data set has it
+    )
+    build: Callable[[int], nn.Module] | None = None  # one of its kind, of random weights by a seed
+    told: frozenset[str] = frozenset()  # the options of the user that it took: "size", "normalize"
+    inputs: Mapping[str, Tensor] = field(default_factory=dict)  # an example, if it sees no images
 
     @property
     def dataset(self) -> str | None:
@@ -43,14 +53,32 @@ class Network:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one example, (C, H, W)."""
+        """Of one example, (C, H, W).
+
+        Raises:
+            UserError: if it sees no images.
+        """
+        if self.inputs:
+            raise UserError(
+                f"{self.source} takes {' and '.join(self.inputs)}, and the data sets have images; "
+                "in Python similarity_matrix takes batches of yours"
+            )
         return tuple(self.module.input_shape)  # type: ignore[arg-type]
 
     @property
     def eyes(self) -> Preprocessing | None:
-        """What trained weights prescribe for their images; None: as the data set has it."""
+        """What is prescribed for its images; None: as the data set has it."""
         weights = self.card.weights
-        return preprocessing_of(zoo.trained_transforms(weights)) if weights else None
+        known = preprocessing_of(zoo.trained_transforms(weights)) if weights else None
+        return self.sees or known
+
+    @property
+    def example(self) -> Any:
+        """Two inputs that it takes: black images, or tensors by name."""
+        if self.inputs:
+            return dict(self.inputs)
+        some = next(self.module.parameters(), torch.empty(0))
+        return torch.zeros(2, *self.input_shape, dtype=some.dtype, device=some.device)
 
     @cached_property
     def sha256(self) -> str:
@@ -67,11 +95,19 @@ class Network:
 
         It has learned nothing, but BatchNorm's statistics are counted on `images`, of
         `counting_images`: with those it starts from, signals die out from layer to layer.
+
+        Raises:
+            UserError: if there is no way to one.
         """
-        module = untrained(self.card, seed).requires_grad_(False).to(images.device)
+        twin = None if self.build is None else self.build(seed).requires_grad_(False).eval()
+        if twin is None or network_sha256(twin) == self.sha256:
+            raise UserError(
+                f"{self.source} cannot be had with random weights, which a control takes; name a "
+                "function that makes it, and its weights behind @"
+            )
         return replace(
             self,
-            module=count_statistics(module, images),
+            module=count_statistics(twin.to(images.device), images),
             role=f"untrained_{self.role}",
             control_of=self.role,
         )
@@ -81,17 +117,65 @@ class Network:
         return {"file": self.source, "sha256": self.sha256, **asdict(self.card)}
 
 
-def open_network(source: str, role: str = "subject", model: str | None = None) -> Network:
-    """The network in a file, or in the folder of a run that trained one; the file is read once.
+def open_network(
+    source: str,
+    role: str = "subject",
+    model: str | None = None,
+    *,
+    dataset: str | None = None,
+    size: int | None = None,
+    normalize: Sequence[float] | None = None,
+) -> Network:
+    """The network of a source, opened once: a file, the folder of a run of train, or one of
 
-    `model` says what a file of tensors alone holds; its shapes tell if absent.
+        tiny10#0                        of the zoo; # and a seed for random weights
+        torchvision/resnet18            torchvision's trained weights; all of these also take #SEED
+        timm/vit_tiny_patch16_224       or @FILE for weights of any file that holds them
+        hf/google/vit-base-patch16-224  a model of transformers: a name or a folder
+        my_nets.py:small@best.pt        your own code: a function without arguments
+        my_package.my_nets:small@best.pt
+
+    `model` says what a file of tensors alone holds; its shapes tell if absent. Random weights are
+    for the classes and channels of `dataset`, if it is named. Where a source does not say how it
+    sees, `size` is that of its images, in pixels, and `normalize` their mean and standard
+    deviation, of pixels between 0 and 1, or those of every channel. Your own code is run; nothing
+    else is.
 
     Raises:
-        FileError: if the file does not hold a network.
+        FileError: if a file does not hold the network.
+        UserError: if there is no such network, or it cannot be had here.
     """
-    inside = Path(source) / "network.safetensors"  # of a run of train
-    module, card = open_saved(inside if inside.is_file() else source, model)
-    return Network(module.requires_grad_(False).eval(), card, source, role)
+    named = parse_source(source)
+    made = opened(named, Wish(model, dataset, size))
+    module, card, sees = made.module.requires_grad_(False).eval(), made.card, made.sees
+    shape = getattr(module, "input_shape", ())
+    told = {"size"} if named.kind != "file" and shape[-1:] == (size,) else set()
+    if normalize is not None and sees is None and card.dataset is None and not made.example:
+        sees = _normalizing(normalize, shape)
+        told |= {"normalize"}
+    return Network(
+        module,
+        card,
+        source,
+        role,
+        sees=sees,
+        build=made.build,
+        told=frozenset(told),
+        inputs=made.example,
+    )
+
+
+def _normalizing(numbers: Sequence[float], shape: tuple[int, ...]) -> Preprocessing:
+    """What is said of a network in numbers: a mean and a deviation, or those of each channel."""
+    channels, half = shape[0], len(numbers) // 2
+    if len(numbers) not in (2, 2 * channels) or not all(std > 0 for std in numbers[half:]):
+        raise UserError(
+            f"‹normalize› takes a mean and a standard deviation above 0, or {channels} means and "
+            f"as many deviations, got {', '.join(map(str, numbers))}"
+        )
+    times = channels if len(numbers) == 2 else 1
+    mean, std = tuple(numbers[:half]) * times, tuple(numbers[half:]) * times
+    return Preprocessing(shape[-1], shape[-1], mean, std)
 
 
 def roles_of(files: Iterable[str]) -> list[str]:
@@ -108,20 +192,25 @@ def roles_of(files: Iterable[str]) -> list[str]:
     return roles
 
 
-def short_name(file: str) -> str:
-    """What names of runs call a saved network: its file, or its folder if it is the only one.
+def short_name(source: str) -> str:
+    """What names of runs call a network: its file, or its folder if it is the only one.
 
     >>> short_name("Tiny10/CIFAR10/in0-gn0/110000.pt")  # a snapshot says its step only
     'in0-gn0-110000'
+    >>> short_name("my_nets.py:small@best.pt"), short_name("timm/resnet18.a1_in1k#3")
+    ('best', 'seed3')
     """
-    path = Path(file)
+    one = parse_source(source)
+    if one.kind != "file" and one.weights is None:
+        return "trained" if one.seed is None else f"seed{one.seed}"
+    path = Path(one.weights or one.name)
     if path.stem.isdecimal() and path.parent.name:
         return f"{path.parent.name}-{path.stem}"
     return path.parent.name if path.stem == "network" else path.stem
 
 
 def networks_name(networks: Sequence[Network], dataset: str | None, between: str = "-") -> str:
-    """Saved networks and the data set they see: `tiny10-in0-gn0-in1-gn1-fashion`.
+    """Networks and the data set they see: `tiny10-in0-gn0-in1-gn1-fashion`.
 
     Of each the architecture, unless the one before has the same, and what its file or folder is
     called, without what would be said twice; what each was trained on, where they differ in it.
@@ -132,6 +221,7 @@ def networks_name(networks: Sequence[Network], dataset: str | None, between: str
     for network in networks:
         card = network.card
         architecture = card.architecture.rpartition("/")[2]  # torchvision/resnet18
+        architecture = re.sub(r"[^\w.-]+", "-", architecture.replace(".py:", "-"))
         label = short_name(network.source).removeprefix("torchvision-")
         for known in (f"{architecture}-{card.dataset}", architecture):
             label = label.removeprefix(f"{known}-")

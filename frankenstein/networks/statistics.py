@@ -58,7 +58,11 @@ def keeps_statistics(network: nn.Module) -> bool:
     return bool(_counting(network))
 
 
-def counting_images(data: ImageData, network: nn.Module) -> Tensor:
+def counting_images(
+    data: ImageData,
+    network: nn.Module,
+    look: nn.Module | None = None,  # of `look_of`
+) -> Tensor:
     """What `count_statistics` is to see: training images, prepared, on the network's device.
 
     A fixed random choice of 1,000, or of 16.8 million numbers where images are large; the same on
@@ -69,7 +73,8 @@ def counting_images(data: ImageData, network: nn.Module) -> Tensor:
     rows, images = torch.cat([*batches.order(0)]), batches.images
     chosen = images.index_select(0, rows) if isinstance(images, Tensor) else images[rows]
     device = next((one.device for one in network.parameters()), torch.device("cpu"))
-    return data.prepare(chosen).to(device)
+    prepared = data.prepare(chosen).to(device)
+    return prepared if look is None else look(prepared)
 
 
 def _counting(network: nn.Module) -> list[nn.Module]:

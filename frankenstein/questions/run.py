@@ -30,6 +30,8 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         data_root=plan.data_root,
         batch_size=plan.batch_size,
         model=plan.model,
+        size=plan.size,
+        normalize=plan.normalize,
         of_layers="layers" in needs,
         device=device_of(plan.accelerator),
         seed=plan.seed,

@@ -9,19 +9,19 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from torch import Tensor
+from torch import Tensor, nn
 
 from frankenstein.data import ImageData
 from frankenstein.data.batches import Batches
 from frankenstein.errors import UserError
 from frankenstein.memory import free_memory
-from frankenstein.networks.data import check_same_images, data_for, open_pair
-from frankenstein.networks.network import RESERVED, Network, open_network, roles_of
+from frankenstein.networks.data import data_for, look_of, open_all
+from frankenstein.networks.network import RESERVED, Network, roles_of
 from frankenstein.networks.statistics import counting_images
 from frankenstein.questions.question import AnyQuestion, Watcher
 from frankenstein.questions.sample import Sample, read_sample, sample_bytes
 from frankenstein.report.progress import progress
-from frankenstein.surgery import cut_points
+from frankenstein.surgery import cut_points, seeing
 from frankenstein.surgery.key_layers import activation_layers
 from frankenstein.surgery.read import Reader
 
@@ -61,7 +61,6 @@ class Subject:
 
         Raises:
             UserError: if there are fewer than two networks, or two of one role.
-            ShapeError: if they are made for different images.
         """
         for what, number, least in (
             ("examples", examples, 2),
@@ -83,8 +82,6 @@ class Subject:
         self.examples, self.quiet = examples, quiet
         self.seeds = tuple((_SEED + 2 * k, _SEED + 2 * k + 1) for k in range(untrained))
         self.networks = tuple(network.to(self.device) for network in _with_roles(networks))
-        for network in self.networks[1:]:
-            check_same_images(self.networks[0], network)
         self._data = data
         self._pairs = None if pairs is None else tuple(pairs)
         self._samples: dict[str, Sample] = {}
@@ -106,7 +103,7 @@ class Subject:
     def untrained(self) -> tuple[tuple[Network, Network], ...]:
         """Pairs of the sender's and the receiver's kinds that have learned nothing."""
         both = self.sender, self.receiver
-        images = [counting_images(self.data, network.module) for network in both]
+        images = [counting_images(self.data, one.module, self.look(one)) for one in both]
         pairs = [
             [
                 replace(twin := network.untrained(seed, seen), role=f"{twin.role}/{k}")
@@ -168,12 +165,17 @@ class Subject:
         make = {"train": self.data.train_batches, "val": self.data.val_batches}[part]
         return make(self.examples if most is None else min(most, self.examples))
 
+    def look(self, network: Network) -> nn.Module | None:
+        """From a batch to what a network takes; None if that is the batch (see `look_of`)."""
+        return look_of(network, self.data)
+
     def pictures(self, part: str, rows: Tensor) -> Tensor:  # (N, C, H, W), uint8
         """The images behind rows of the sample `train` or `val`, as they are before preparation."""
         batches = self.batches(part)
         chosen = torch.cat([*batches.order(0)])[rows.cpu()]
         images = batches.images
-        return images.index_select(0, chosen) if isinstance(images, Tensor) else images[chosen]
+        taken = images.index_select(0, chosen) if isinstance(images, Tensor) else images[chosen]
+        return self.data.pictures(taken)
 
     @property
     def train(self) -> Sample:
@@ -227,10 +229,12 @@ class Subject:
 
     def _read(self, part: str, networks: Sequence[Network], told: Sequence[Watcher]) -> Sample:
         readers = {
-            network.role: Reader(network.module, self._layers(network, self.pairs))
+            network.role: seeing(
+                Reader(network.module, self._layers(network, self.pairs)), self.look(network)
+            )
             for network in networks
         }
-        batches, shape = self.batches(part), self.receiver.input_shape
+        batches, shape = self.batches(part), self.data.seen_shape
         needed, free = sample_bytes(readers, shape, batches.examples), free_memory(self.device)
         size = f"{needed / 1e6:.1f} MB for rows of {batches.examples} {PARTS[part]} images"
         if free and needed > free:
@@ -255,27 +259,32 @@ def open_subject(
     data_root: str | None = None,
     batch_size: int = 250,
     model: str | None = None,
+    size: int | None = None,
+    normalize: Sequence[float] | None = None,
     of_layers: bool = True,
     **options: Any,
 ) -> Subject:
-    """A subject from saved networks, as the plan of `analyze` names it; the rest as in `Subject`.
+    """A subject from the sources of networks, as the plan of `analyze` names it.
 
-    The data are those that the receiver was trained on unless they are named. Without `of_layers`
-    words for layers are left aside.
+    The rest is as in `open_network` and `Subject`. The data are those that the receiver was trained
+    on unless they are named. Without `of_layers` words for layers are left aside.
 
     Raises:
         FileError: for a file that does not hold a network.
-        ShapeError: if the networks are made for different images.
         UserError: if layers are not named in pairs.
     """
-    one, other = open_pair(sender, receiver, model)
-    roles = roles_of(more)
-    others = [open_network(file, role, model) for file, role in zip(more, roles, strict=True)]
+    sources = {
+        "sender": sender,
+        "receiver": receiver,
+        **dict(zip(roles_of(more), more, strict=True)),
+    }
+    networks = open_all(sources, model, dataset=dataset, size=size, normalize=normalize)
+    one, other = networks[:2]
     pairs = None
     if of_layers and sender_layer is not None:
         pairs = paired_layers(one, other, sender_layer, receiver_layer)
-    data = partial(data_for, other, dataset, data_root, eval_batch_size=batch_size)
-    return Subject([one, other, *others], data, pairs, **options)
+    data = partial(data_for, networks, dataset, data_root, eval_batch_size=batch_size)
+    return Subject(networks, data, pairs, **options)
 
 
 def paired_layers(

@@ -5,7 +5,7 @@ come first in YAML and help.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from frankenstein.catalog import ARCHITECTURES, DATASETS, MEASURES, STITCHES
 from frankenstein.errors import PlanError
@@ -77,11 +77,25 @@ class DataFields(Plan):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkFields(Plan):
-    """How files of networks are understood."""
+    """What the source of a network does not say itself."""
 
     model: NetworkName | None = option(
-        None, "architecture of a .pt file; told from its shapes if absent"
+        None, "architecture of a file of tensors alone, such as .pt; told from its shapes if absent"
     )
+    size: int | None = option(
+        None, "pixels of the images that a network sees, where its source does not say", least=1
+    )
+    normalize: list[float] | None = option(
+        None,
+        "mean and standard deviation of its images, of pixels between 0 and 1, or those of each "
+        "channel, where a network's source does not say; the data set's own if absent",
+    )
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What `open_all` is told besides the sources."""
+        names = ("dataset", "size", "normalize")
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from frankenstein.catalog import MEASURES
 from frankenstein.data import ImageData
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.networks.accuracy import accuracy_line, network_accuracy
-from frankenstein.networks.data import data_for
+from frankenstein.networks.data import data_for, look_of
 from frankenstein.report.progress import progress, progress_bar
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
@@ -32,11 +32,12 @@ def run_compare(plan: ComparePlan, command: Command) -> Run:
     """Run the plan of `compare`."""
     device = device_of(plan.accelerator)
     subject = subject_of(plan, device)
-    receiver = subject.networks[1]
-    data = data_for(receiver, subject.dataset, subject.data_root, eval_batch_size=plan.batch_size)
+    networks = subject.networks
+    data = data_for(networks, subject.dataset, subject.data_root, eval_batch_size=plan.batch_size)
+    looks = look_of(networks[0], data), look_of(networks[1], data)
     images, name = len(data.val_labels), plan.run_name or subject.name
-    with _layers_or_measures(plan), subject.readers() as readers:
-        kept = _reservoir(plan, subject, readers, images)
+    with _layers_or_measures(plan), subject.readers(looks) as readers:
+        kept = _reservoir(plan, subject, readers, data)
         with Run.write(plan, name, subject.networks, command) as run:
             run.say_name(plan.quiet)
             compared = _measure(plan, subject, readers, data, kept)
@@ -103,13 +104,13 @@ def _layers_or_measures(plan: ComparePlan) -> Iterator[None]:
 
 
 def _reservoir(
-    plan: ComparePlan, subject: Subject, readers: tuple[Read, Read], images: int
+    plan: ComparePlan, subject: Subject, readers: tuple[Read, Read], data: ImageData
 ) -> LayerReservoir | None:
     """What keeps examples in the pass, if draws are asked for; how much it will keep is printed."""
     if not plan.draws:
         return None
     if not plan.quiet:
-        black = torch.zeros(2, *subject.networks[1].input_shape)
+        black, images = torch.zeros(2, *data.seen_shape), len(data.val_labels)
         count = min(plan.keep, images)
         size = count * sum(bytes_of_one(read(black)) for read in readers) / 1e6
         Console().out(

@@ -16,8 +16,10 @@ from frankenstein.runs.fields import StitchKind
 from frankenstein.runs.stitch_run import check_made_for, read_stitch_run, run_label
 from frankenstein.similarity.plan import ComparePlan, measure_of
 from frankenstein.stitches import load_stitch
-from frankenstein.surgery import join
+from frankenstein.surgery import join, seeing
 from frankenstein.surgery.read import Read, Reader, reading
+
+Looks = tuple[nn.Module | None, nn.Module | None]  # of `look_of`
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Subject:
     words: list[str]  # measures, as they are asked for
     dataset: str | None
     data_root: str | None
-    # Inside, functions from images to {layer: representation}, one of each network.
-    readers: Callable[[], AbstractContextManager[tuple[Read, Read]]]
+    # Inside, functions from images to {layer: representation}, one of each network, which may have
+    # a look at them first.
+    readers: Callable[[Looks], AbstractContextManager[tuple[Read, Read]]]
 
     @property
     def measures(self) -> list[str]:
@@ -42,13 +45,13 @@ def subject_of(plan: ComparePlan, device: torch.device) -> Subject:
     """What a plan is about: its files opened, its layers not looked at yet.
 
     Raises:
-        UserError: if files do not hold networks that see the same images, or no stitching run.
+        UserError: if there are no such networks, or no stitching run.
     """
     return _of_run(plan, device) if plan.of_run else _of_networks(plan, device)
 
 
 def _of_networks(plan: ComparePlan, device: torch.device) -> Subject:
-    sender, receiver = open_pair(plan.sender, str(plan.receiver), plan.model)
+    sender, receiver = open_pair(plan.sender, str(plan.receiver), plan.model, **plan.told)
     dataset = plan.dataset or receiver.dataset
     name = networks_name((sender, receiver), dataset, "-vs-")
     if plan.is_table:
@@ -56,13 +59,13 @@ def _of_networks(plan: ComparePlan, device: torch.device) -> Subject:
         name = "-".join([networks_name((sender, receiver), dataset), *layers])
 
     @contextmanager
-    def readers() -> Iterator[tuple[Read, Read]]:
+    def readers(looks: Looks) -> Iterator[tuple[Read, Read]]:
         ours, theirs = plan.layers
         with (
             reading(sender.module, ours, device) as read_sender,
             reading(receiver.module, theirs, device) as read_receiver,
         ):
-            yield read_sender, read_receiver
+            yield _behind(looks[0], read_sender), _behind(looks[1], read_receiver)
 
     words = plan.measures or ["unbiased_cka"]
     return Subject((sender, receiver), name, words, dataset, plan.data_root, readers)
@@ -74,8 +77,8 @@ def _of_run(plan: ComparePlan, device: torch.device) -> Subject:
     made = read_stitched(plan.sender, plan.kind, plan.layer, plan.model, plan.other_networks)
 
     @contextmanager
-    def readers() -> Iterator[tuple[Read, Read]]:
-        yield made.readers(device)
+    def readers(looks: Looks) -> Iterator[tuple[Read, Read]]:
+        yield made.readers(device, looks)
 
     return Subject(
         made.networks,
@@ -85,6 +88,13 @@ def _of_run(plan: ComparePlan, device: torch.device) -> Subject:
         plan.data_root or made.plan.data_root,
         readers,
     )
+
+
+def _behind(look: nn.Module | None, read: Read) -> Read:
+    """The reader of a network that has a look at images first."""
+    if look is None:
+        return read
+    return lambda images: read(look(images))
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ class Stitched:
     layer: str  # of the receiver
     plan: Any  # of the run
 
-    def readers(self, device: torch.device) -> tuple[Read, Read]:
+    def readers(self, device: torch.device, looks: Looks = (None, None)) -> tuple[Read, Read]:
         """Functions from images to {kind: the stitched} and to {layer: the receiver's own}."""
         parts = [part for part in (self.stitched, self.target, self.behind) if part is not None]
         nn.ModuleList(parts).to(device)
@@ -111,7 +121,10 @@ class Stitched:
 
             return read
 
-        return reader(self.stitched, self.kind), reader(self.target, self.layer)
+        stitched, target = (
+            seeing(*both) for both in zip((self.stitched, self.target), looks, strict=True)
+        )
+        return reader(stitched, self.kind), reader(target, self.layer)
 
 
 def read_stitched(

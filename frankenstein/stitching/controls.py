@@ -60,9 +60,10 @@ def controls_for(
     where `ps_inv` or `before` is that.
     """
     known = plan.family_name == "affine" or plan.init == "ps_inv"
-    images = counting_images(data, pair.sender.module)
+    images = counting_images(data, pair.sender.module, pair.looks[0])
     untrained = pair.sender.untrained(CONTROL_SEED, images)
     joint = join(untrained.module, pair.receiver.module, *plan.layers, plan.flatten)
+    joint = joint.seeing(*pair.looks)
     wanted = solved_on(joint.source.units, joint.target.units)
     return solve_controls(
         joint.sender.front,

@@ -6,8 +6,8 @@ from frankenstein.data import ImageData
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
 from frankenstein.networks.accuracy import below_chance_warning, evaluate_network
-from frankenstein.networks.data import check_model, data_for
-from frankenstein.networks.network import Network, networks_name, open_network
+from frankenstein.networks.data import data_for, open_all
+from frankenstein.networks.network import Network, networks_name
 from frankenstein.report.columns import markdown_columns, rich_columns
 from frankenstein.report.progress import progress
 from frankenstein.runs.fields import KINDS
@@ -50,10 +50,10 @@ def _check_run(folder: Path) -> None:
 
 def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
     device = device_of(plan.accelerator)
-    check_model(plan.model, file)
-    network = open_network(file, model=plan.model).to(device)
+    (network,) = open_all({"subject": file}, plan.model, **plan.told)
+    network = network.to(device)
     dataset = plan.dataset or network.dataset
-    data = _data(plan, network, dataset, plan.data_root)
+    data = _data(plan, [network], dataset, plan.data_root)
     name = plan.run_name or networks_name([network], dataset)
     with Run.write(plan, name, [network], command) as run:
         run.say_name(plan.quiet)
@@ -87,7 +87,9 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
     ).to(device)
     pair, of_run = stitched.pair, stitched.plan
     dataset = of_run.dataset or pair.receiver.dataset
-    data = _data(plan, pair.receiver, dataset, of_run.data_root, of_run.seed)
+    both = [pair.sender, pair.receiver]
+    data = _data(plan, both, dataset, of_run.data_root, of_run.seed)
+    pair = pair.seeing(data)
     name = plan.run_name or run_label(plan.subject, plan.dataset)
     with Run.write(plan, name, [pair.sender, pair.receiver], command) as run:
         run.say_name(plan.quiet)
@@ -117,7 +119,11 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
 
 
 def _data(
-    plan: EvaluatePlan, network: Network, dataset: str | None, root: str | None, seed: int = 0
+    plan: EvaluatePlan,
+    networks: list[Network],
+    dataset: str | None,
+    root: str | None,
+    seed: int = 0,
 ) -> ImageData:
-    size = plan.batch_size
-    return data_for(network, dataset, root, size, size, order_seed=seed, answering=[network])
+    size, last = plan.batch_size, networks[-1:]
+    return data_for(networks, dataset, root, size, size, order_seed=seed, answering=last)

@@ -41,7 +41,7 @@ def log_boards(
     for writer in writers(trainer):
         images, labels = next(iter(data.val_batches()))
         images, labels = images[:_POINTS].to(task.device), labels[:_POINTS]
-        pictures = data.val_images[: len(labels)]
+        pictures = data.pictures(data.val_images[: len(labels)])
         if not data.multilabel:
             pictures = framed(pictures, labels)
         source, target = task.sender.front(images), task.receiver.front(images)

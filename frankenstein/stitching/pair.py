@@ -1,15 +1,16 @@
 """The two networks of a stitch, checked against each other and joined, before anything runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from frankenstein.data import ImageData
 from frankenstein.errors import UserError
-from frankenstein.networks.data import check_same_answers, open_pair
+from frankenstein.networks.data import check_same_answers, look_of, open_pair
 from frankenstein.networks.network import Network
 from frankenstein.runs.fields import KINDS, StitchKind
 from frankenstein.runs.stitch_run import check_made_for, read_stitch_run
@@ -25,6 +26,12 @@ class StitchingPair:
     sender: Network
     receiver: Network
     joint: Joint
+    looks: tuple[nn.Module | None, nn.Module | None] = (None, None)  # at the data, see `seeing`
+
+    def seeing(self, data: ImageData) -> "StitchingPair":
+        """The same, whose fronts take the batches of the data."""
+        looks = look_of(self.sender, data), look_of(self.receiver, data)
+        return replace(self, joint=self.joint.seeing(*looks), looks=looks)
 
     def to(self, device: torch.device) -> "StitchingPair":
         """The same, on a device."""
@@ -40,12 +47,11 @@ def open_stitching_pair(plan: StitchPlan) -> StitchingPair:
     Raises:
         FileError: for a file that does not hold a network.
         LayerError: for a layer after which a network cannot be cut.
-        ShapeError: if the networks see images of other shapes, or the sender's representation
-            cannot be laid like the receiver's.
+        ShapeError: if the sender's representation cannot be laid like the receiver's.
         UserError: if the networks tell different numbers of classes apart, or a field is of no use
             to them.
     """
-    sender, receiver = open_pair(plan.sender, plan.receiver, plan.model)
+    sender, receiver = open_pair(plan.sender, plan.receiver, plan.model, **plan.told)
     check_same_answers(sender, receiver)
     modules, layers = (sender.module, receiver.module), plan.layers
     joint = join(*modules, *layers, plan.flatten)

@@ -12,7 +12,7 @@ from torch import Tensor, distributed, nn
 from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar, draw_stitch
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
-from frankenstein.networks.data import check_data, data_for
+from frankenstein.networks.data import check_augment, check_data, data_for
 from frankenstein.report.progress import progress
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
@@ -51,14 +51,16 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
     stitch = make_stitch(plan, joint.source.units, joint.target.units)
     dataset = plan.dataset or receiver.dataset
     data = data_for(
-        receiver,
+        [sender, receiver],
         dataset,
         plan.data_root,
         plan.batch_size,
         order_seed=plan.seed,
         answering=[receiver],
     )
+    pair = pair.seeing(data)
     if epochs:
+        check_augment(data, plan.augment)
         check_data(data, plan.quiet)
     solving = data.train_batches(few or plan.solve_on)
     if not plan.quiet:
@@ -78,6 +80,7 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
             lr=plan.lr,
             weight_decay=plan.weight_decay,
             optimizer=plan.optimizer,
+            looks=pair.looks,
         )
         frames = Every(plan.save_frequency * max(1, epochs), draw_stitch)
         callbacks = [RepresentationSimilarity(plan.measures), frames]

@@ -2,7 +2,7 @@
 
 from frankenstein.surgery.capture import capture
 from frankenstein.surgery.cut import Cut, cut, cut_points
-from frankenstein.surgery.join import Joint, graft, join
+from frankenstein.surgery.join import Joint, graft, join, seeing
 from frankenstein.surgery.layouts import Layout, layout_of
 from frankenstein.surgery.permute import permute
 from frankenstein.surgery.streams import Streams, find_streams
@@ -22,4 +22,5 @@ __all__ = [
     "join",
     "layout_of",
     "permute",
+    "seeing",
 ]

@@ -20,6 +20,17 @@ class Joint(NamedTuple):
     target: Layout
     how_laid: str | None  # what align does, None if nothing
 
+    def seeing(self, *looks: nn.Module | None) -> "Joint":
+        """The same, of images that each network has a look at first: the sender's, the receiver's.
+
+        A look goes from a batch to what the network takes; None if that is the batch itself.
+        """
+        sender, receiver = (
+            Cut(seeing(halves.front, look), halves.end)
+            for halves, look in zip((self.sender, self.receiver), looks, strict=True)
+        )
+        return self._replace(sender=sender, receiver=receiver)
+
 
 def join(
     sender: nn.Module,
@@ -28,7 +39,7 @@ def join(
     receiver_layer: str,
     flatten: bool = False,
 ) -> Joint:
-    """Cut two networks that see the same images, ready for a stitch.
+    """Cut two networks, ready for a stitch.
 
     Maps whose channels come last are turned to channels-first, tokens whose units come first to
     units last; with `flatten` every place of a unit counts as a unit of its own, and both
@@ -55,6 +66,11 @@ def _laid(network: nn.Module, layer: str, flatten: bool) -> tuple[Cut, Layout]:
         )
     halves, layout = laid(halves, shape)
     return flattened(halves, layout) if flatten else (halves, layout)
+
+
+def seeing(part: nn.Module, look: nn.Module | None) -> nn.Module:
+    """A network or its front, behind the look that it has at a batch."""
+    return part if look is None else nn.Sequential(look, part)
 
 
 def graft(front: nn.Module, stitch: nn.Module, end: nn.Module) -> nn.Module:

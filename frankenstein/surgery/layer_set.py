@@ -6,6 +6,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from frankenstein.surgery.cut import Cut, cut, cut_points
+from frankenstein.surgery.join import seeing
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layouts import Layout, flattened, laid
 from frankenstein.surgery.lighten import fold
@@ -24,6 +25,10 @@ class LayerSet(NamedTuple):
         """What the whole network answers, from what was read."""
         last = self.names[-1]
         return self.ends[last](representations[last])
+
+    def seeing(self, look: nn.Module | None) -> "LayerSet":
+        """The same, read from images that the network has a look at first."""
+        return self._replace(read=seeing(self.read, look))
 
     def folded(self) -> "LayerSet":
         """The same with BatchNorm folded into the layers before: equal but for rounding."""

@@ -46,10 +46,11 @@ class SparseAutoencoder(pl.LightningModule):
         rows: int = 2048,  # of each batch, at most
         lr: float = 3e-3,
         seed: int = 0,
+        look: nn.Module | None = None,  # at a batch, see `Joint.seeing`
     ) -> None:
         super().__init__()
         network.requires_grad_(False).eval()
-        joint = join(network, network, layer, layer)
+        joint = join(network, network, layer, layer).seeing(look, look)
         if joint.source.units != dictionary.units:
             raise ShapeError(
                 f"layer {layer!r} has {joint.source.units} units and the dictionary "

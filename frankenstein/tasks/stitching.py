@@ -45,11 +45,12 @@ class Stitching(pl.LightningModule):
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         optimizer: str = "adam",
+        looks: tuple[nn.Module | None, nn.Module | None] = (None, None),  # see `Joint.seeing`
     ) -> None:
         super().__init__()
         for network in (sender, receiver):
             network.requires_grad_(False).eval()
-        joint = join(sender, receiver, sender_layer, receiver_layer, flatten)
+        joint = join(sender, receiver, sender_layer, receiver_layer, flatten).seeing(*looks)
         self.sender, self.receiver, self.align = joint.sender, joint.receiver, joint.align
         _check_units(stitch, joint)
         self.light = lighten(self.sender), lighten(self.receiver)

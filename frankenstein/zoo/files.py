@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from frankenstein.catalog import ARCHITECTURES, find_network
 from frankenstein.errors import UserError
-from frankenstein.files import FileError, check_sizes, load_tensors, save_tensors, tensors_sha256
+from frankenstein.files import FileError, check_sizes, save_tensors, tensors_sha256
 from frankenstein.records import check_fields
 from frankenstein.zoo.build import build_network
-from frankenstein.zoo.state_dicts import STATE_DICTS, describe, load_state_dict
+from frankenstein.zoo.state_dicts import describe
+from frankenstein.zoo.weights import load_weights, read_weights
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ def load_network(path: str | Path, architecture: str | None = None) -> nn.Module
 def open_saved(path: str | Path, architecture: str | None = None) -> tuple[nn.Module, Card]:
     """A saved network in evaluation mode, and its card; the file is read once.
 
-    A .pt or .pth file holds a state dict alone, such as Dr. Frankenstein's checkpoints. Which
-    network it is the state of is told from its names and shapes, or given as `architecture`.
+    A file that frankenstein did not write holds a state dict, alone, such as Dr. Frankenstein's, or
+    in a trainer's checkpoint (`read_weights`). Which network it is the state of is told from its
+    names and shapes, or given as `architecture`.
 
     Raises:
         FileError: if the file is absent, damaged, or does not hold a network of this zoo.
@@ -53,13 +55,7 @@ def open_saved(path: str | Path, architecture: str | None = None) -> tuple[nn.Mo
     tensors, card = _read(path, architecture)
     # Any seed will do, and one leaves the global generator alone.
     network = untrained(card, 0)
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise FileError(
-            f"{path} does not fit its architecture {card.architecture}: {reason}"
-        ) from None
+    load_weights(network, tensors, path, f"its architecture {card.architecture}")
     if card.weights is not None:
         # They say how its images are prepared.
         network.weights = card.weights  # type: ignore[assignment]
@@ -99,10 +95,9 @@ def network_sha256(network: nn.Module) -> str:
 
 
 def _read(path: str | Path, architecture: str | None) -> tuple[dict[str, Tensor], Card]:
-    if Path(path).suffix not in STATE_DICTS:
-        tensors, facts = load_tensors(path)
+    tensors, facts = read_weights(path)
+    if facts is not None:
         return tensors, _card(path, facts, tensors)
-    tensors = load_state_dict(path)
     name, num_classes, in_channels = describe(path, tensors, architecture)
     unknown = {"dataset": None, "init_seed": None, "order_seed": None, "epochs": None}
     return tensors, Card(name, num_classes, in_channels, **unknown)

@@ -219,11 +219,6 @@ def test_one_network_alone_is_not_compared(mistake, pair):
     assert "missing RECEIVER (file of the second network)" in mistake("compare", pair[0])
 
 
-def test_networks_of_other_images_are_one_line(mistake, saved):
-    text = mistake("compare", saved("lenet"), saved("mlp"))
-    assert "of (1, 28, 28); take networks that are made for the same images" in text
-
-
 def test_a_gpu_that_is_not_there_is_one_line(mistake, pair):
     if torch.cuda.is_available():
         pytest.skip("there is one")

@@ -3,8 +3,9 @@ import shutil
 import pytest
 import torch
 
+from frankenstein.data import Digits
 from frankenstein.data.batches import Batches
-from frankenstein.errors import UserError
+from frankenstein.errors import DataError, UserError
 from frankenstein.networks.network import open_network
 from frankenstein.questions import (
     Activations,
@@ -16,7 +17,6 @@ from frankenstein.questions import (
     open_subject,
     paired_layers,
 )
-from frankenstein.shapes import ShapeError
 
 # Each of them has once been taken for something else, or might be.
 NASTY = [
@@ -201,8 +201,11 @@ def test_a_subject_needs_two_networks_of_roles_of_their_own(pair, saved):
     for pairs in ([], "relu3", ["relu3"]):
         with pytest.raises(UserError, match="pair"):
             Subject(pair, pairs=pairs)
-    with pytest.raises(ShapeError, match="sees images of shape"):
-        Subject([pair[0], open_network(saved("mlp"))])
+    digits = Digits(image_size=32)
+    with pytest.raises(
+        DataError, match=r"prepared as 32 x 32 .* sees 28 x 28 .* that `data_for` m"
+    ):
+        Subject([pair[0], open_network(saved("mlp"))], digits, [("fc1", "fc1")]).val  # noqa: B018
 
 
 def test_a_subject_without_data_has_weights_only(pair):

@@ -38,8 +38,10 @@ def edit_groups(subject: Subject, pair: Pair, layer: CircuitLayer) -> Effects:
         halves = {}
         for one in subject.networks:
             layer_of = subject.layer_of(one, pair)
-            halves[one.role] = join(one.module, one.module, layer_of, layer_of).receiver
+            itself = join(one.module, one.module, layer_of, layer_of)
+            halves[one.role] = itself.seeing(None, subject.look(one)).receiver
         joint = join(sender.module, receiver.module, *pair)
+        joint = joint.seeing(subject.look(sender), subject.look(receiver))
     except UserError as error:
         return Effects({}, reason=str(error))
     generator = subject.generator()

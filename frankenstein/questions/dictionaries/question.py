@@ -150,7 +150,10 @@ def _fitted(
     k = None if options.l1 is not None else min(options.k, features)
     dictionary = Dictionary(units, features, k, seed)
     penalty = options.l1 or 0.0
-    task = SparseAutoencoder(network.module, layer, dictionary, penalty=penalty, seed=seed)
+    look = subject.look(network)
+    task = SparseAutoencoder(
+        network.module, layer, dictionary, penalty=penalty, seed=seed, look=look
+    )
     data = copy.copy(subject.data)  # the images are shared
     data.batch_size, data.order_seed = min(_BATCH, len(data.train_labels)), seed
     each = min(-(-options.steps // _EPOCHS), len(data.shuffled_batches()))

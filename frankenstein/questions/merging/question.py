@@ -85,8 +85,13 @@ class Merge(Question[MergeAnswer]):
             movable = len(find_streams(sender).movable)
         except UserError as error:
             raise NotAskable(error.args[0]) from None
+        looks = [subject.look(one) for one in (subject.sender, subject.receiver)]
+        if subject.sender.eyes != subject.receiver.eyes and looks[0] is not None:
+            raise NotAskable("the two see images in different ways")
         parts = {part: subject.batches(part, _EXAMPLES) for part in PARTS}
-        counted = counting_images(subject.data, receiver)
+        for batches in parts.values():
+            batches.transform = looks[0] or batches.transform
+        counted = counting_images(subject.data, receiver, looks[0])
         optima = optima_by_weights(sender, receiver, subject.seed)
         makers = _makers(subject, optima[0], counted)
         lines = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
 from frankenstein.catalog import MEASURES
 from frankenstein.data import ImageData
@@ -44,6 +45,7 @@ class Work:
     sender: Network  # both lie on the device
     receiver: Network
     sides: tuple[LayerSet, LayerSet]  # layers of each
+    looks: tuple[nn.Module | None, nn.Module | None]  # of each at the data, see `Joint.seeing`
     data: ImageData
     device: torch.device
     cells: Cells
@@ -121,9 +123,10 @@ def _measures(plan: StitchPlan) -> list[str]:
 def _untrained(work: Work) -> dict[Pair, float]:
     """The control: accuracy of the same stitches, solved from a sender that has learned nothing."""
     plan, data, few = work.plan, work.data, work.plan.debug_images
-    images = counting_images(data, work.sender.module)
+    images = counting_images(data, work.sender.module, work.looks[0])
     sender = work.sender.untrained(CONTROL_SEED, images)
     layers = layer_set(sender.module, work.sides[0].names, plan.flatten)
+    layers = layers.seeing(work.looks[0])
     sides = layers.folded(), work.sides[1].folded()
     enough = solved_on(*(layout.units for side in sides for layout in side.layouts.values()))
     solving = progress(data.train_batches(few or enough), "solving controls", plan.quiet)
@@ -166,7 +169,7 @@ def _train_row(
 ) -> None:
     """Train all stitches that start at one sender layer."""
     modules = work.sender.module, work.receiver.module
-    joints = {t: join(*modules, layer, t, plan.flatten) for _, t in stitches}
+    joints = {t: join(*modules, layer, t, plan.flatten).seeing(*work.looks) for _, t in stitches}
     task = StitchingTogether(
         next(iter(joints.values())).sender,
         {t: joint.receiver for t, joint in joints.items()},

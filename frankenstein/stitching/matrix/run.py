@@ -6,7 +6,14 @@ from rich.console import Console
 
 from frankenstein.errors import Interrupted
 from frankenstein.labels import most_frequent
-from frankenstein.networks.data import check_data, check_same_answers, data_for, open_pair
+from frankenstein.networks.data import (
+    check_augment,
+    check_data,
+    check_same_answers,
+    data_for,
+    look_of,
+    open_pair,
+)
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.stitching.controls import SCORED_ON
@@ -28,7 +35,7 @@ _BATCH = {"cpu": 50, "cuda": 250}
 def run_matrix(plan: StitchPlan, command: Command) -> Run:
     """Run the plan of `stitch` where it crosses layers."""
     device = device_of(plan.accelerator)
-    pair = open_pair(plan.sender, plan.receiver, plan.model)
+    pair = open_pair(plan.sender, plan.receiver, plan.model, **plan.told)
     check_same_answers(*pair)
     sender, receiver = (network.to(device) for network in pair)
     sides = (
@@ -37,7 +44,7 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
     )
     dataset = plan.dataset or receiver.dataset
     data = data_for(
-        receiver,
+        pair,
         dataset,
         plan.data_root,
         plan.batch_size,
@@ -45,6 +52,10 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
         order_seed=plan.seed,
         answering=[receiver],
     )
+    looks = look_of(sender, data), look_of(receiver, data)
+    sides = sides[0].seeing(looks[0]), sides[1].seeing(looks[1])
+    if plan.trained_epochs:
+        check_augment(data, plan.augment)
     if not plan.augment:
         data.augment = lambda images, generator: images  # type: ignore[method-assign]
     empty = PairMoments(sides[0].layouts, sides[1].layouts, device)
@@ -56,7 +67,7 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
     name = plan.run_name or stitch_name(plan, pair, dataset)
     with Run.write(plan, name, pair, command, goes_on_from=CELLS) as run, quiet_lightning():
         run.say_name(plan.quiet)
-        work = Work(plan, sender, receiver, sides, data, device, Cells(run.folder))
+        work = Work(plan, sender, receiver, sides, looks, data, device, Cells(run.folder))
         try:
             fill(work)
         except Interrupted:

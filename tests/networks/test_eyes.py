@@ -1,0 +1,165 @@
+"""Networks that see in other ways look at the same images, each as it does by itself."""
+
+import json
+from functools import partial
+
+import pytest
+import torch
+from PIL import Image
+
+from frankenstein.data import Digits, Preprocessing, preprocessing_from
+from frankenstein.data.folder import Folder
+from frankenstein.data.preprocessing import processor_preprocessing
+from frankenstein.data.shared import SharedImages
+from frankenstein.errors import DataError
+from frankenstein.networks.network import open_network
+from frankenstein.questions import open_subject
+
+OTHER = Preprocessing(28, 28, (0.2,), (0.7,))
+SQUASHED = Preprocessing(20, 20, (0.5,) * 3, (0.25,) * 3, Image.Resampling.BICUBIC, squash=True)
+WIDE = Preprocessing(40, 28, (0.4,) * 3, (0.2,) * 3)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of images of two classes and several sizes."""
+    for part in ("train", "val"):
+        for name in ("ant", "bee"):
+            for i, size in enumerate([(40, 50), (61, 48), (45, 45)]):
+                path = tmp_path / part / name / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = torch.randint(256, (*size, 3), dtype=torch.uint8)
+                Image.fromarray(pixels.numpy()).save(path)
+    return tmp_path
+
+
+def alone(make, ways):
+    return [make(image_size=size, preprocessing=how) for size, how in ways]
+
+
+@pytest.mark.parametrize(
+    ("ways", "shape"),
+    [
+        ([(32, None), (28, None)], (1, 8, 8)),
+        ([(28, None), (28, OTHER), (8, None)], (1, 8, 8)),
+        ([(32, None), (32, OTHER)], (1, 32, 32)),  # one size: resized once
+    ],
+)
+def test_each_network_sees_digits_to_the_last_bit_as_by_itself(ways, shape):
+    data = SharedImages(alone(Digits, ways))
+    raw, labels = next(iter(data.val_batches(60)))
+    assert (
+        (raw.dtype, tuple(raw.shape[1:])) == (torch.uint8, data.seen_shape) == (torch.uint8, shape)
+    )
+    for (size, how), one in zip(ways, alone(Digits, ways), strict=True):
+        expected, own_labels = next(iter(one.val_batches(60)))
+        assert torch.equal(data.look(size, how)(raw), expected)
+        assert torch.equal(labels, own_labels)
+
+
+def test_a_photograph_is_decoded_once_for_all_networks(photographs, monkeypatch):
+    ways = [(28, WIDE), (20, SQUASHED), (28, None)]
+    make = partial(Folder, data_root=photographs)
+    data = SharedImages(alone(make, ways))
+    expected = [next(iter(one.val_batches()))[0] for one in alone(make, ways)]
+    opened = []
+    opening = Image.open
+    monkeypatch.setattr(Image, "open", lambda path: opened.append(path) or opening(path))
+    raw, _ = next(iter(data.val_batches()))
+    assert len(opened) == len(raw) == 6
+    assert data.seen_shape == raw.shape[1:]
+    for (size, how), images in zip(ways, expected, strict=True):
+        assert torch.equal(data.look(size, how)(raw), images)
+    assert torch.equal(data.pictures(raw[:2]).float().mean(), raw[:2, : 3 * 1600].float().mean())
+
+
+def test_images_are_changed_at_random_before_networks_look_at_them(photographs):
+    ways = [(28, WIDE), (28, Preprocessing(40, 28, (0.1,) * 3, (0.9,) * 3))]
+    data = SharedImages(alone(partial(Folder, data_root=photographs), ways))
+    changed = data.augment(next(iter(data.val_batches()))[0], torch.Generator().manual_seed(0))
+    one, other = (data.look(size, how)(changed) for size, how in ways)
+    assert one.shape == other.shape == (6, 3, 28, 28)
+    torch.testing.assert_close(one * 0.2 + 0.4, other * 0.9 + 0.1)
+    several = SharedImages(
+        alone(partial(Folder, data_root=photographs), [(28, WIDE), (20, SQUASHED)])
+    )
+    several.setup()
+    with pytest.raises(
+        DataError, match="read in 2 sizes for these networks, and cannot be changed"
+    ):
+        several.augment(changed, torch.Generator())
+
+
+def test_data_of_one_network_are_refused_to_another():
+    data = Digits(image_size=32)
+    assert data.look(32, None) is data.look(32, Preprocessing(32, 32, data.mean, data.std)) is None
+    with pytest.raises(
+        DataError, match=r"prepared as 32 x 32 pixels, mean 0\.3054, std 0\.376, and a n"
+    ):
+        data.look(32, OTHER)
+    with pytest.raises(DataError, match="is not shared by a network that sees 8 x 8"):
+        SharedImages(alone(Digits, [(32, None), (28, None)])).look(8, None)
+
+
+def accuracies(folder):
+    numbers = json.loads((folder / "summary.json").read_text())
+    return numbers["accuracy/sender"], numbers["accuracy/receiver"]
+
+
+def test_every_verb_takes_networks_of_other_sizes_and_each_is_as_good_as_by_itself(run, saved):
+    pair = saved("lenet", 0), saved("mlp", 1)
+    expected = tuple(
+        json.loads((run("evaluate", one) / "summary.json").read_text())["accuracy"] for one in pair
+    )
+    assert accuracies(run("compare", *pair, "fc1,relu1", "fc1", "deconfounded_cka")) == expected
+    assert (
+        accuracies(run("analyze", *pair, "fc1", "fc1", "--units", "--circuits", "-n", "60"))
+        == expected
+    )
+    stitched = run("stitch", *pair, "fc1", "fc2", "-e", "1")
+    assert accuracies(stitched) == expected
+    assert accuracies(run("evaluate", stitched)) == expected
+    assert run("compare", stitched, "linear_cka").is_dir()
+    run("stitch", *pair, "--sender-layers", "fc1", "--receiver-layers", "fc1", "fc2", "-e", "1")
+
+
+def test_a_subject_of_files_reads_each_network_as_it_sees(saved):
+    pair = saved("lenet", 0), saved("mlp", 1)
+    subject = open_subject(*pair, "fc1", "fc1", dataset="digits", examples=40)
+    images, _ = next(iter(Digits(image_size=28, eval_batch_size=40).val_batches(40)))
+    expected = open_network(pair[1]).module.fc1(images.flatten(1))
+    torch.testing.assert_close(subject.val.of["receiver"]["fc1"], expected)
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ([0.5, 0.5], "mine is a dict of mean and std .* got list"),
+        ({"mean": 0.5, "std": 0.5}, "got mean, std"),
+        ({"mean": 0.5, "std": 0.0, "size": 8}, "stds above 0"),
+        ({"mean": [0.5, 0.5], "std": 0.5, "size": 8}, "as many means as stds"),
+        ({"mean": "grey", "std": 0.5, "size": 8}, "could not convert"),
+        ({"mean": 0.5, "std": 0.5, "size": 8, "crop": 7}, "got mean, std, size, crop"),
+    ],
+)
+def test_a_preprocessing_that_says_too_little_or_too_much_is_one_line(facts, text):
+    with pytest.raises(DataError, match=text):
+        preprocessing_from(facts, "mine")
+
+
+def test_image_processors_of_transformers_are_understood():
+    said = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3, "resample": 3}
+    squash = processor_preprocessing(said | {"size": {"height": 24, "width": 24}}, "it")
+    assert (squash.resize, squash.crop, squash.squash) == (24, 24, True)
+    assert squash.resampling is Image.Resampling.BICUBIC
+    crop = {"size": {"shortest_edge": 256}, "do_center_crop": True, "crop_size": {"height": 224}}
+    cropped = processor_preprocessing(said | crop, "it")
+    assert (cropped.resize, cropped.crop, cropped.squash) == (256, 224, False)
+    convnext = processor_preprocessing(
+        said | {"size": {"shortest_edge": 224}, "crop_pct": 0.875}, "it"
+    )
+    assert (convnext.resize, convnext.crop) == (256, 224)
+    plain = processor_preprocessing({"size": 32, "do_normalize": False}, "it")
+    assert (plain.mean, plain.std) == ((0.0,), (1.0,))
+    with pytest.raises(DataError, match="it pads images"):
+        processor_preprocessing(said | {"size": 32, "do_pad": True}, "it")
