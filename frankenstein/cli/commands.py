@@ -11,7 +11,7 @@ from frankenstein.cli.errors import UsageError
 from frankenstein.cli.parser import parse
 from frankenstein.cli.words import spoken
 from frankenstein.errors import PlanError, did_you_mean
-from frankenstein.runs.plan import Command, Plan
+from frankenstein.runs.plan import Command, Plan, check_code
 
 if TYPE_CHECKING:
     from frankenstein.runs.run import Run
@@ -22,6 +22,10 @@ _STUDY = "{study}"  # in a step: the folder of its study
 def command_of(plan: Plan) -> Command:
     """The command line that says a plan, without what is as by default."""
     said, replay = spoken(plan.verb), f"frankenstein {plan.verb} --config {{config}}"
+    try:
+        check_code(type(plan), plan.values(), "", allowed=False)
+    except PlanError:
+        replay += " --allow-code"
     positionals: dict[str, list[str]] = {name: [] for name in said.words.positionals}
     flags: list[str] = []
     only_yaml = False  # steps of a study that are no command lines

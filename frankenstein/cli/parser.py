@@ -25,7 +25,8 @@ def parse(said: Spoken, words: Sequence[str]) -> dict[str, Any]:
     given = {one.name: read_words(one, raw, typed) for one, typed, raw in _told(said, words)}
     config = given.pop(CONFIG.name, None)
     defaults = {name: one.default for name, one in said.options.items()}
-    values = defaults | (read_values(said.plan, config) if config else {}) | given
+    allowed = bool(given.get("allow_code"))
+    values = defaults | (read_values(said.plan, config, allowed) if config else {}) | given
     if missing := [name for name, value in values.items() if value is REQUIRED]:
         about = ", ".join(f"{name.upper()} ({_about(said, name)})" for name in missing)
         raise UsageError(f"missing {about}")

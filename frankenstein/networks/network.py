@@ -124,6 +124,7 @@ def open_network(
     *,
     dataset: str | None = None,
     size: int | None = None,
+    channels: int | None = None,
     normalize: Sequence[float] | None = None,
 ) -> Network:
     """The network of a source, opened once: a file, the folder of a run of train, or one of
@@ -137,16 +138,16 @@ def open_network(
 
     `model` says what a file of tensors alone holds; its shapes tell if absent. Random weights are
     for the classes and channels of `dataset`, if it is named. Where a source does not say how it
-    sees, `size` is that of its images, in pixels, and `normalize` their mean and standard
-    deviation, of pixels between 0 and 1, or those of every channel. Your own code is run; nothing
-    else is.
+    sees, `size` is that of its images, in pixels, `channels` are theirs, and `normalize` their mean
+    and standard deviation, of pixels between 0 and 1, or those of every channel. Your own code is
+    run; nothing else is.
 
     Raises:
         FileError: if a file does not hold the network.
         UserError: if there is no such network, or it cannot be had here.
     """
     named = parse_source(source)
-    made = opened(named, Wish(model, dataset, size))
+    made = opened(named, Wish(model, dataset, size, channels))
     module, card, sees = made.module.requires_grad_(False).eval(), made.card, made.sees
     shape = getattr(module, "input_shape", ())
     told = {"size"} if named.kind != "file" and shape[-1:] == (size,) else set()

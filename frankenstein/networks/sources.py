@@ -41,6 +41,7 @@ class Wish:
     model: str | None = None  # the architecture of a file of tensors alone
     dataset: str | None = None  # of which random weights get the classes and channels
     size: int | None = None  # pixels
+    channels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -274,7 +275,7 @@ def _from_code(source: Source, wish: Wish) -> Opened:
     shape = _said(beside, "input_shape")
     if shape is None:
         dataset = DATASETS[wish.dataset] if wish.dataset else None
-        channels = dataset.in_channels if dataset else len(sees.mean) if sees else None
+        channels = dataset.in_channels if dataset else len(sees.mean) if sees else wish.channels
         size = wish.size or (sees.crop if sees else dataset.target.native_size if dataset else None)
         if channels is None or size is None:
             raise UserError(
@@ -314,7 +315,7 @@ def _card(
 def _sizes(wish: Wish, classes: Any, channels: int) -> tuple[Any, int]:
     """Classes and channels of random weights: those of the data set if one is named."""
     if wish.dataset is None:
-        return classes, channels
+        return classes, wish.channels or channels
     row = DATASETS[wish.dataset]
     return row.num_classes or classes, row.in_channels
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class LayerFields(PairFields):
     """Of which networks, and of which of their layers."""
 
-    sender: str = option(about="file of the first network")
-    receiver: str = option(about="file of the second network")
+    sender: str = option(about="first network", source=True)
+    receiver: str = option(about="second network", source=True)
     sender_layer: str | None = option(
         None,
         'layers of the first network, a name, names with commas between, or a glob ("relu*"); if '
@@ -30,7 +30,7 @@ class LayerFields(PairFields):
         None, "as many of the second network; those of the same names if absent"
     )
     more: list[str] = option(
-        [], "files of further networks, for the questions that take any number"
+        [], "further networks, for the questions that take any number", source=True
     )
     examples: int = option(
         5000, "images of each part of the data, training and held-out, at most", least=2

@@ -76,12 +76,30 @@ class DataFields(Plan):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkFields(Plan):
-    """What the source of a network does not say itself."""
+class CodeFields(Plan):
+    """Whether files may name code."""
+
+    allow_code: bool = option(
+        False,
+        "let a config, a study or a run name code, such as my_nets.py:small, which is then run; "
+        "what you name here is run anyway",
+        changes="nothing",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFields(CodeFields):
+    """How files of networks are understood."""
 
     model: NetworkName | None = option(
         None, "architecture of a file of tensors alone, such as .pt; told from its shapes if absent"
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFields(ModelFields):
+    """What the source of a network does not say itself."""
+
     size: int | None = option(
         None, "pixels of the images that a network sees, where its source does not say", least=1
     )
@@ -137,5 +155,5 @@ class DescentFields(Plan):
 class PairFields(Plan):
     """The two networks of a stitch or a comparison."""
 
-    sender: str = option(about="file of the network that gives its front")
-    receiver: str = option(about="file of the network that gives its end")
+    sender: str = option(about="network that gives its front", source=True)
+    receiver: str = option(about="network that gives its end", source=True)

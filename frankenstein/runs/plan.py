@@ -3,8 +3,10 @@
 The command line, a YAML file, a notebook and a study make the same plan.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -15,6 +17,7 @@ from frankenstein.errors import FileError, PlanError, UserError, did_you_mean
 from frankenstein.printing import printing
 from frankenstein.records import read_yaml
 from frankenstein.runs.schema import REQUIRED, checked, options_of, read_words
+from frankenstein.source import names_code
 
 if TYPE_CHECKING:
     from frankenstein.runs.run import Run
@@ -69,12 +72,21 @@ class Plan(Options):
 
     verb: ClassVar[str]
 
+    # The file that it was read from, which may have been written by somebody else; None for the
+    # command line and for Python.
+    read_from: str | None = field(default=None, compare=False, repr=False)
+
     def run(self, command: Command = Command()) -> "Run":
         """Do it: write a run's folder, its report included, and return the run.
 
         Raises:
-            UserError: if something that only the data, the networks or the machine know is wrong.
+            UserError: if something that only the data, the networks or the machine know is wrong;
+                if it was read from a run's record and names code, and ‹allow_code› is not said.
         """
+        if self.read_from is not None:
+            check_code(
+                type(self), self.values(), self.read_from, getattr(self, "allow_code", False)
+            )
         with printing():
             return VERBS[self.verb].runner(self, command)
 
@@ -83,10 +95,14 @@ P = TypeVar("P", bound=Plan)
 
 
 def dump(plan: Plan) -> str:
-    """The complete YAML of a plan, which replays it: every field; a resumed run is the same run."""
+    """The complete YAML of a plan, which replays it: every field.
+
+    A resumed run is the same run. That code may be run is no file's to say.
+    """
     values = plan.values()
-    if "resume" in values:
-        values["resume"] = False
+    for name in ("resume", "allow_code"):
+        if name in values:
+            values[name] = False
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False)
 
 
@@ -96,11 +112,12 @@ def read_plan(kind: type[P], path: str | Path, **changed: Any) -> P:
     Raises:
         PlanError: as `read_values`, or if it makes no plan.
     """
-    return kind(**{**read_values(kind, path), **changed})
+    values = read_values(kind, path, bool(changed.get("allow_code")))
+    return kind(**{**values, **changed})
 
 
-def plan_of(verb: str, values: dict[str, Any]) -> Plan:
-    """The plan of a verb from plain values, as a run's record holds them.
+def plan_of(verb: str, values: dict[str, Any], path: str | Path) -> Plan:
+    """The plan of a verb from plain values, as a run's record, the file at `path`, holds them.
 
     Raises:
         UserError: if there is no such verb, or this version knows no such plan.
@@ -116,14 +133,56 @@ def plan_of(verb: str, values: dict[str, Any]) -> Plan:
         if one.default is REQUIRED and name not in values
     ]:
         raise UserError(f"another version of frankenstein wrote it: {missing[0]} is missing")
-    return kind(**values)
+    values = values | ({"allow_code": False} if "allow_code" in values else {})
+    return kind(**values, read_from=str(path))
 
 
-def read_values(kind: type[Plan], path: str | Path) -> dict[str, Any]:
+def check_code(
+    kind: type[Plan], values: Mapping[str, Any], path: str | Path, allowed: bool
+) -> None:
+    """Refuse values out of a file that name code, unless the user has said that it may be run.
+
+    Raises:
+        PlanError: with the code and the file that names it.
+    """
+    if allowed:
+        return
+    for key, one in options_of(kind).items():
+        for word in _words(values.get(key)) if one.source else ():
+            if word == "allow_code" or word.startswith("--allow-code"):
+                raise PlanError(
+                    f"{key} in {path} allows code to be run; only you can, by ‹allow_code›"
+                )
+            if code := names_code(word):
+                raise PlanError(
+                    f"{key} in {path} names code, {code}, which would be run; read it, and then say "
+                    "‹allow_code›"
+                )
+    if values.get("allow_code"):
+        raise PlanError(f"allow_code in {path} is yours to say and no file's: leave it out there")
+
+
+def _words(value: Any) -> Iterator[str]:
+    """All words in a value: of a text itself and its parts, of a step those of all its fields."""
+    if isinstance(value, str):
+        yield value
+        with suppress(ValueError):  # no command line
+            yield from shlex.split(value)
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _words(str(key) if one else "")
+            yield from _words(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _words(one)
+
+
+def read_values(kind: type[Plan], path: str | Path, allow_code: bool = False) -> dict[str, Any]:
     """The values in a YAML file, converted and checked; those it leaves out are left out.
 
     Raises:
-        PlanError: if there is no such file, or it says something that the plan does not know.
+        PlanError: if there is no such file, it says something that the plan does not know, or it
+            names code, and `allow_code` does not say that this may be run.
     """
     try:
         content = read_yaml(Path(path))
@@ -139,9 +198,11 @@ def read_values(kind: type[Plan], path: str | Path) -> dict[str, Any]:
     for key in content:
         if key not in options:
             raise PlanError(f"unknown key {key} in {path}{did_you_mean(str(key), options)}")
-    return {
+    values = {
         key: read_words(options[key], value, f"{key} in {path}") for key, value in content.items()
     }
+    check_code(kind, values, path, allow_code)
+    return values
 
 
 class _Dumper(yaml.SafeDumper):

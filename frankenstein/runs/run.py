@@ -35,6 +35,7 @@ from frankenstein.runs.folder import (
 )
 from frankenstein.runs.plan import Command, Plan, plan_of
 from frankenstein.runs.provenance import noted, provenance
+from frankenstein.source import names_code
 from frankenstein.stitches import Stitch
 from frankenstein.stitches.files import holds_stitch, load_stitch
 from frankenstein.zoo.files import check_card
@@ -156,25 +157,35 @@ no/such/run/run.json; give results/<verb>/<run>
         record, numbers = read_records(path)
         return cls(
             path,
-            plan_of(record["verb"], record["options"]),
+            plan_of(record["verb"], record["options"], path / "run.json"),
             record["cards"],
             {key: value for key, value in record.items() if key not in _WRITTEN},
             {key: math.nan if value is None else value for key, value in numbers.items()},
             warnings=record["warnings"],
         )
 
-    def network(self, role: str) -> Network:
+    def network(self, role: str, allow_code: bool = False) -> Network:
         """A network that the run was given, by its role: opened from its file, which must be it.
 
         Raises:
-            UserError: if there is none of that role, or the file has changed since.
+            UserError: if there is none of that role, or the file has changed since; if it was made
+                by somebody's code, and `allow_code` does not say that this may be run.
         """
         if role not in self.networks:
             raise UserError(
                 f"{self.folder} has no network {role!r}; known: {', '.join(self.networks)}"
             )
         record = self.networks[role]
-        network = open_network(record["file"], role, getattr(self.plan, "model", None))
+        if (code := names_code(record["file"])) and not allow_code:
+            raise UserError(
+                f"the {role} of {self.folder} is made by code, {code}; read it, and then say "
+                "allow_code=True"
+            )
+        told = {
+            "dataset": self.record.get("dataset"),
+            **{name: getattr(self.plan, name, None) for name in ("size", "normalize")},
+        }
+        network = open_network(record["file"], role, getattr(self.plan, "model", None), **told)
         if network.sha256 != record["sha256"]:
             raise UserError(
                 f"{record['file']} has changed since {self.folder} was run: its sha256 was "

@@ -51,6 +51,8 @@ class Option:
     # What it can change: of "nothing" are where things lie and what is shown, of "rounding" where
     # they are computed; two runs that differ in a "seed" alone are two draws of one thing.
     changes: Literal["numbers", "seed", "rounding", "nothing"]
+    # Whether its words may name code of the user's: a network by its source, or steps that do.
+    source: bool = False
 
     @property
     def is_list(self) -> bool:
@@ -65,9 +67,11 @@ def option(
     off: str = "",
     least: float | None = None,
     changes: Literal["numbers", "seed", "rounding", "nothing"] = "numbers",
+    source: bool = False,
 ) -> Any:
     """A field of a plan with its default and its meaning."""
     facts = {"about": about, "least": least, "changes": changes, "off": off}
+    facts["source"] = source
     if isinstance(default, list):
         return field(default_factory=default.copy, metadata=facts)
     return field(default=default, metadata=facts)
@@ -81,7 +85,8 @@ def options_of(plan: type[Any]) -> Mapping[str, Option]:
 @cache
 def _options_of(plan: type[Any]) -> Mapping[str, Option]:
     hints = get_type_hints(plan, include_extras=True)
-    return MappingProxyType({one.name: _option(plan, one, hints[one.name]) for one in fields(plan)})
+    told = [one for one in fields(plan) if "about" in one.metadata]  # what a user may say
+    return MappingProxyType({one.name: _option(plan, one, hints[one.name]) for one in told})
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
@@ -115,6 +120,7 @@ def _option(plan: type, one: Field, hint: Any) -> Option:
         group=vars(owner).get("group", "options"),
         least=one.metadata.get("least"),
         changes=one.metadata.get("changes", "numbers"),
+        source=one.metadata.get("source", False),
     )
 
 

@@ -38,8 +38,8 @@ _LEAST_DRAWS = 39  # with fewer the ends of a 95 % interval lie outside of all d
 class MeasuredFields(Plan):
     """What is measured of what."""
 
-    sender: str = option(about="file of the first network, or folder of a stitching run")
-    receiver: str | None = option(None, "file of the second network; none behind a run")
+    sender: str = option(about="first network, or folder of a stitching run", source=True)
+    receiver: str | None = option(None, "second network; none behind a run", source=True)
     sender_layer: str | None = option(None, "layers of the first network; all cut points if absent")
     receiver_layer: str | None = option(
         None, "layers of the second network; all cut points if absent"

@@ -74,7 +74,9 @@ def _of_networks(plan: ComparePlan, device: torch.device) -> Subject:
 def _of_run(plan: ComparePlan, device: torch.device) -> Subject:
     if not Path(plan.sender).is_dir():
         raise PlanError("missing ‹receiver› (file of the second network)")
-    made = read_stitched(plan.sender, plan.kind, plan.layer, plan.model, plan.other_networks)
+    made = read_stitched(
+        plan.sender, plan.kind, plan.layer, plan.model, plan.other_networks, plan.allow_code
+    )
 
     @contextmanager
     def readers(looks: Looks) -> Iterator[tuple[Read, Read]]:
@@ -133,6 +135,7 @@ def read_stitched(
     layer: str | None = None,  # of the receiver, behind the cut; the cut itself if absent
     model: str | None = None,  # network in a .pt file; as the run has it if absent
     other_networks: bool = False,
+    allow_code: bool = False,
 ) -> Stitched:
     """The stitched representation of a run, from its folder.
 
@@ -141,8 +144,8 @@ def read_stitched(
             `other_networks` does not allow that.
         LayerError: if the receiver has no such layer behind the cut.
     """
-    plan, files = read_stitch_run(folder, [kind])
-    networks = open_pair(plan.sender, plan.receiver, model or plan.model)
+    plan, files = read_stitch_run(folder, [kind], allow_code=allow_code)
+    networks = open_pair(plan.sender, plan.receiver, model or plan.model, **plan.told)
     check_same_answers(*networks)
     if not other_networks:
         check_made_for(files.values(), networks)

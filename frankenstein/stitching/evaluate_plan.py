@@ -22,7 +22,9 @@ class EvaluatePlan(DeviceFields, RunFields, NetworkFields, DataFields):
 
     verb: ClassVar[str] = "evaluate"
 
-    subject: str = option(about="file of a network, or folder of a run of train.py or stitch.py")
+    subject: str = option(
+        about="a network, or folder of a run of train.py or stitch.py", source=True
+    )
     stitch: list[StitchKind] | None = option(
         None,
         "which stitches of the run: before training, after it, or ps_inv, the affine map of least "

@@ -35,11 +35,13 @@ def run_evaluate(plan: EvaluatePlan, command: Command) -> Run:
         return _evaluate_stitches(plan, command)
     if plan.stitch and not trained.is_file():
         raise UserError(f"‹stitch› chooses among the stitches of a run, and {subject} is no folder")
-    return _evaluate_network(plan, str(trained if trained.is_file() else subject), command)
+    return _evaluate_network(plan, str(trained) if trained.is_file() else plan.subject, command)
 
 
 def _check_run(folder: Path) -> None:
     """Name a file to someone who names the folder of saved networks."""
+    if (folder / "config.json").is_file():
+        raise UserError(f"{folder} is a folder of transformers; say hf/{folder}")
     files = sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".pt"))
     if files and not (folder / "config.yaml").is_file():
         raise UserError(
@@ -83,7 +85,12 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
     given = {name: getattr(plan, name) for name in _AS_IN_THE_RUN}
     changed = {name: value for name, value in given.items() if value is not None}
     stitched = StitchedRun.read(
-        plan.subject, kinds, plan.other_networks, quiet=plan.quiet, **changed
+        plan.subject,
+        kinds,
+        plan.other_networks,
+        quiet=plan.quiet,
+        allow_code=plan.allow_code,
+        **changed,
     ).to(device)
     pair, of_run = stitched.pair, stitched.plan
     dataset = of_run.dataset or pair.receiver.dataset

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from frankenstein.errors import PlanError
-from frankenstein.runs.fields import DeviceFields, RunFields
+from frankenstein.runs.fields import CodeFields, DeviceFields, RunFields
 from frankenstein.runs.schema import option
 
 _DATA_ROOT = (
@@ -14,14 +14,16 @@ _DATA_ROOT = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyPlan(DeviceFields, RunFields):
+class StudyPlan(DeviceFields, RunFields, CodeFields):
     """Several plans, run one after the other into one folder."""
 
     verb: ClassVar[str] = "study"
 
     # Each a command line, which the command line reads, or {verb: {field: value}}; {study} in it is
     # the folder of the study.
-    steps: list[Any] = option(about="command lines, such as 'train -m lenet -d digits -e 5'")
+    steps: list[Any] = option(
+        about="command lines, such as 'train -m lenet -d digits -e 5'", source=True
+    )
     run_name: str | None = option(
         "study", "folder of this study in OUT_DIR/study", changes="nothing"
     )

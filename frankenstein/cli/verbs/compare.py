@@ -28,7 +28,8 @@ def _sort(values: dict[str, Any]) -> dict[str, Any]:
             near = f"; say -d {word}" if word in DATASETS else near
             raise UsageError(f"{word!r} is no measure{near}")
     sender, receiver = values["sender"], places["receiver"]
-    if receiver is not None and Path(sender).is_dir() and not Path(receiver).exists():
+    of_run = Path(sender).is_dir() and not (Path(sender) / "network.safetensors").is_file()
+    if receiver is not None and of_run and not Path(receiver).exists():
         raise UsageError(
             f"behind the run {sender} there are measures only, got {receiver!r}"
             + did_you_mean(receiver, MEASURES)
@@ -66,7 +67,7 @@ WORDS = Words(
         """,
     positionals=("sender", *_PLACES, "measures"),
     abouts={
-        "sender": "file of the first network, or folder of a run of stitch.py",
+        "sender": "first network, or folder of a run of stitch.py",
         "measures": "measures of the layers, the first of which may stand in place of a layer",
     },
     sort=_sort,

@@ -1,14 +1,15 @@
 """`frankenstein layers`: where may a network be cut?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from frankenstein.catalog import find_network
 from frankenstein.cli.words import Words
-from frankenstein.runs.fields import NetworkFields
+from frankenstein.runs.fields import ModelFields
 from frankenstein.runs.plan import Command
 from frankenstein.runs.schema import option
+from frankenstein.source import GRAMMAR, parse_source
 
 WORDS = Words(
     about="",
@@ -16,6 +17,8 @@ WORDS = Words(
         frankenstein layers tiny10
         frankenstein layers torchvision/resnet18 --in-channels 3 --image-size 64
         frankenstein layers model_weights/tiny10/digits/in0-gn0.safetensors
+        frankenstein layers timm/vit_tiny_patch16_224
+        frankenstein layers my_nets.py:small
         """,
     positionals=("name",),
     flags={"in_channels": "-c", "model": "-m"},
@@ -23,28 +26,24 @@ WORDS = Words(
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayersPlan(NetworkFields):
+class LayersPlan(ModelFields):
     """A network whose layers are listed."""
 
     verb: ClassVar[str] = "layers"
 
-    name: str = option(
-        about="network of the zoo, or a file that holds a trained one (.safetensors, .pt)"
+    name: str = option(about=f"network: {GRAMMAR}", source=True)
+    in_channels: int | None = option(
+        None, "channels of its images, where the network does not say; of the zoo 1 if absent"
     )
-    in_channels: int = option(1, "channels of its images, for a network of the zoo")
     num_classes: int = option(10, "classes it tells apart, for a network of the zoo")
     image_size: int | None = option(
-        None, "pixels of its images, for a network of the zoo that sees several sizes"
+        None, "pixels of its images, for a network that sees several sizes or does not say"
     )
 
-    @property
-    def is_file(self) -> bool:
-        """Whether it is a saved network."""
-        return Path(self.name).suffix != "" or Path(self.name).is_file()
-
     def check(self) -> None:
-        """Refuse a name that the zoo does not know."""
-        if not self.is_file:
+        """Refuse a name that is none."""
+        source = parse_source(self.name)
+        if source.kind == "file" and not Path(self.name).suffix and not Path(self.name).exists():
             find_network(self.name)
 
 
@@ -54,16 +53,22 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from frankenstein.networks.network import open_network
     from frankenstein.surgery import cut, cut_points
     from frankenstein.surgery.layouts import laid
-    from frankenstein.zoo import build_network, load_network
+    from frankenstein.zoo import build_network
 
-    if plan.is_file:
-        network = load_network(plan.name, plan.model)
-    else:
+    source = parse_source(plan.name)
+    made = source.kind != "file" and source.weights is None and source.seed is None
+    if made and source.kind in ("zoo", "torchvision"):
         network = build_network(
-            plan.name, plan.num_classes, plan.in_channels, image_size=plan.image_size
+            plan.name, plan.num_classes, plan.in_channels or 1, image_size=plan.image_size
         )
+    else:  # layers are there without trained weights
+        source = replace(source, seed=0) if made else source
+        network = open_network(
+            str(source), model=plan.model, size=plan.image_size, channels=plan.in_channels
+        ).module
     table = Table(title=f"cut points of {plan.name}")
     table.add_column("layer")
     table.add_column("units", justify="right")
