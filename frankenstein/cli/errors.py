@@ -45,6 +45,15 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
         more = f"; then go on with: {outcome.again}" if go_on else ""
         say(f"{name}: {error.spelled(outcome.spelling)}{more}")
         outcome.code = MISTAKE
+    except (ImportError, RuntimeError) as error:
+        if not (library := _half_installed(error)):
+            raise
+        reason = " ".join(str(error).split())
+        say(
+            f"{name}: {library} is installed in part and cannot be imported ({reason}), which "
+            "torchmetrics tries; install it anew, or take it away"
+        )
+        outcome.code = MISTAKE
     except (Interrupted, KeyboardInterrupt) as error:
         traceback.clear_frames(error.__traceback__)  # ends progress bars, so that this comes last
         hint = ""
@@ -55,6 +64,14 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
         outcome.code = INTERRUPTED + getattr(error, "signum", signal.SIGINT)
         if not getattr(error, "speaks", True):
             outcome.code = 0  # by any other, Lightning kills the process that has still to tell it
+
+
+def _half_installed(error: BaseException) -> str | None:
+    """The optional library in whose own import an error was raised, if it was in one."""
+    places = {frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)}
+    folders = {part for place in places for part in Path(place).parts}
+    importing = isinstance(error, ImportError) or "Failed to import" in str(error)
+    return next((one for one in ("transformers", "timm") if importing and one in folders), None)
 
 
 def say(text: str) -> None:

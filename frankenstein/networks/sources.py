@@ -7,7 +7,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -182,7 +182,6 @@ def _from_transformers(source: Source, wish: Wish) -> Opened:
             f"{source.label} is made by {', '.join(config.architectures or ['nothing named'])}, "
             "which transformers does not have; code that comes with a model is never run"
         )
-    missing: list[str] = []
     if source.seed is not None or source.weights is not None:
         module = _seeded(kind, source.seed or 0, config)
         if source.weights is not None:
@@ -190,12 +189,11 @@ def _from_transformers(source: Source, wish: Wish) -> Opened:
     else:
         if here:
             _check_pointers(Path(source.name))
-        with _downloading(source.label):
+        with _downloading(source.label), _no_bars(transformers) if here else nullcontext():
             module, info = kind.from_pretrained(
                 source.name, config=config, dtype=torch.float32, output_loading_info=True, **where
             )
-        missing = sorted(info["missing_keys"])
-        if missing:
+        if missing := sorted(info["missing_keys"]):
             raise FileError(
                 f"{source.label} holds no weights for {len(missing)} tensors of its own "
                 f"{kind.__name__}: {', '.join(missing[:3])}"
@@ -435,6 +433,19 @@ def _library(name: str) -> Any:
             f"{name} is installed and cannot be imported ({reason}); install it anew, or take it "
             "away"
         ) from None
+
+
+@contextmanager
+def _no_bars(transformers: Any) -> Iterator[None]:
+    """Without the bar of a file that is read in no time; downloads keep theirs."""
+    bars = transformers.utils.logging
+    was = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was:
+            bars.enable_progress_bar()
 
 
 @contextmanager

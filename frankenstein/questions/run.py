@@ -56,6 +56,7 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         if "inputs" in needs:
             examples = subject.batches("val").examples
             run.record |= {"dataset": dataset, "examples": examples}
+            run.tell_sight(subject.networks, subject.data, dataset)
             accuracies = network_accuracy(
                 subject.networks, subject.data, subject.device, plan.quiet, examples
             )

@@ -80,6 +80,9 @@ def _asked(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     blocks = [_code(run.command.line, "console")] if run.command.line else []
     if networks:
         blocks.append(network_table(networks, run.numbers))
+    if eyes := run.record.get("eyes"):
+        lines = [f"the {role} sees {line}" for role, line in eyes.items()]
+        blocks.append(f"Of the same images {'; '.join(lines)}.")
     if any(f"accuracy/{role}" in run.numbers for role in networks):
         images = "held-out images"
         if {"examples", "dataset"} <= set(run.record):

@@ -155,8 +155,8 @@ def check_code(
                 )
             if code := names_code(word):
                 raise PlanError(
-                    f"{key} in {path} names code, {code}, which would be run; read it, and then say "
-                    "‹allow_code›"
+                    f"{key} in {path} names code, {code}, which would be run; read it, and then "
+                    "say ‹allow_code›"
                 )
     if values.get("allow_code"):
         raise PlanError(f"allow_code in {path} is yours to say and no file's: leave it out there")

@@ -15,9 +15,11 @@ from typing import Any
 from rich.console import Console
 
 from frankenstein.catalog import MEASURES
+from frankenstein.data import ImageData
 from frankenstein.errors import FileError, Interrupted, UserError
 from frankenstein.files import cannot_write, write_whole
 from frankenstein.networks.network import Network, open_network
+from frankenstein.networks.sight import foreign_lines, is_usual, sight_lines
 from frankenstein.records import check_fields, read_json
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.runs.fields import PARTIAL, RunFields
@@ -74,6 +76,15 @@ class Run:
         """Print what the run is called, above its progress bars."""
         if self.leads and not quiet:
             Console().out(self.name, highlight=False)
+
+    def tell_sight(self, networks: Sequence[Network], data: ImageData, dataset: str | None) -> None:
+        """Keep what each network is shown; say it where files do not, and warn of other data."""
+        self.record["eyes"] = sight_lines(networks, data)
+        if not is_usual(networks):
+            self.shown += [f"{role} sees {line}" for role, line in self.record["eyes"].items()]
+        for line in foreign_lines(networks, dataset):
+            self.shown.append(f"warning: {line}")
+            self.warnings.append(line)
 
     @property
     def checkpoint(self) -> Path | None:

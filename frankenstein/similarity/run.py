@@ -40,6 +40,7 @@ def run_compare(plan: ComparePlan, command: Command) -> Run:
         kept = _reservoir(plan, subject, readers, data)
         with Run.write(plan, name, subject.networks, command) as run:
             run.say_name(plan.quiet)
+            run.tell_sight(networks, data, subject.dataset)
             compared = _measure(plan, subject, readers, data, kept)
             run.numbers |= compared.numbers()
             run.numbers |= network_accuracy(subject.networks, data, device, plan.quiet)

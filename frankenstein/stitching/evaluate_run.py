@@ -59,6 +59,7 @@ def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
     name = plan.run_name or networks_name([network], dataset)
     with Run.write(plan, name, [network], command) as run:
         run.say_name(plan.quiet)
+        run.tell_sight([network], data, dataset)
         batches = progress(data.val_batches(), "evaluating", plan.quiet)
         numbers = evaluate_network(network.module, batches, device)
         run.numbers |= numbers
@@ -98,8 +99,9 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
     data = _data(plan, both, dataset, of_run.data_root, of_run.seed)
     pair = pair.seeing(data)
     name = plan.run_name or run_label(plan.subject, plan.dataset)
-    with Run.write(plan, name, [pair.sender, pair.receiver], command) as run:
+    with Run.write(plan, name, both, command) as run:
         run.say_name(plan.quiet)
+        run.tell_sight(both, data, dataset)
         controls = controls_for(of_run, pair, data, device, floor=plan.floor)
         run.numbers |= evaluate_stitches(
             pair.joint.sender,

@@ -70,6 +70,7 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
     name = plan.run_name or stitch_name(plan, [sender, receiver], dataset)
     with Run.write(plan, name, [sender, receiver], command) as run, quiet_lightning():
         run.say_name(plan.quiet)
+        run.tell_sight([sender, receiver], data, dataset)
         task = Stitching(
             sender.module,
             receiver.module,

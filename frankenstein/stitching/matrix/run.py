@@ -67,6 +67,7 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
     name = plan.run_name or stitch_name(plan, pair, dataset)
     with Run.write(plan, name, pair, command, goes_on_from=CELLS) as run, quiet_lightning():
         run.say_name(plan.quiet)
+        run.tell_sight(pair, data, dataset)
         work = Work(plan, sender, receiver, sides, looks, data, device, Cells(run.folder))
         try:
             fill(work)
