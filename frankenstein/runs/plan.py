@@ -149,7 +149,7 @@ def check_code(
         return
     for key, one in options_of(kind).items():
         for word in _words(values.get(key)) if one.source else ():
-            if word == "allow_code" or word.startswith("--allow-code"):
+            if word.strip("-").replace("-", "_").startswith("allow_code"):
                 raise PlanError(
                     f"{key} in {path} allows code to be run; only you can, by ‹allow_code›"
                 )

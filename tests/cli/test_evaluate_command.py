@@ -185,7 +185,7 @@ def test_of_a_matrix_of_stitches_it_is_said_that_none_is_saved(run, pair):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("", "missing SUBJECT (file of a network"),
+        ("", "missing SUBJECT (a network"),
         ("absent.safetensors", "no file absent.safetensors"),
         ("FOLDER", "to evaluate a network in it, name its file, such as FOLDER/"),
         (".", ". is no run of stitch.py: there is no config.yaml"),
