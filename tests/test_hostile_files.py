@@ -4,15 +4,18 @@ import contextlib
 import io
 import os
 import pickle
+import sys
 import zipfile
 
 import pytest
 import torch
 
 from frankenstein.callbacks import WholeCheckpoints
+from frankenstein.cli import main
 from frankenstein.dictionaries import dictionary_facts, load_dictionary
 from frankenstein.errors import PlanError, UserError
 from frankenstein.files import load_tensors, read_sealed, write_sealed
+from frankenstein.runs import Run
 from frankenstein.runs.plan import read_values
 from frankenstein.stitches import load_stitch, stitch_facts
 from frankenstein.stitching import StitchPlan
@@ -167,3 +170,84 @@ def test_a_config_cannot_name_code(tmp_path, value, key, plan):
     else:  # a word without meaning to Python, which the run itself will not know
         assert isinstance(values[key], str)
     assert not folder.exists()
+
+
+EVIL = """
+import os
+from torch import nn
+
+os.makedirs("done", exist_ok=True)
+
+
+def make():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+"""
+
+
+@pytest.fixture
+def evil(tmp_path, monkeypatch):
+    """A folder with code that leaves a folder when it is run, which is where one is."""
+    (tmp_path / "evil.py").write_text(EVIL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "evil", raising=False)
+    return tmp_path / "done"
+
+
+SPOKEN = {
+    "compare": "sender: {code}\nreceiver: mlp#0\ndataset: digits",
+    "stitch": "sender: mlp#0\nreceiver: {code}\nsender_layer: fc1\nreceiver_layer: '1'",
+    "evaluate": "subject: {code}\ndataset: digits",
+    "analyze": "sender: mlp#0\nreceiver: mlp#1\nmore: [mlp#2, '{code}']\nweights: true",
+    "layers": "name: {code}",
+}
+STEPS = (
+    "compare mlp#0 {code} -d digits",
+    "{{compare: {{sender: mlp#0, receiver: '{code}', dataset: digits}}}}",
+    "compare --config other.yaml",
+    "compare --config other.yaml --allow-code",
+    "{{evaluate: {{subject: mlp#0, allow_code: true}}}}",
+)
+
+
+@pytest.mark.parametrize("code", ["evil.py:make#0", "evil:make", "./evil.py:make@weights.pt"])
+def test_a_config_or_a_study_that_names_code_is_refused_by_name(evil, capsys, code):
+    (evil.parent / "other.yaml").write_text(SPOKEN["compare"].format(code=code))
+    configs = {**SPOKEN, **{step: f"steps:\n- {step}" for step in STEPS}}
+    for said, text in configs.items():
+        verb = "study" if text.startswith("steps") else said
+        (evil.parent / "a.yaml").write_text(text.format(code=code))
+        assert main([verb, "--config", "a.yaml"]) == 2
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1
+        assert "--allow-code" in message or "allow_code in other.yaml" in message
+        assert "a.yaml" in message or "other.yaml" in message
+    for key in ("compare", "evaluate"):  # no file may say that it is allowed
+        (evil.parent / "a.yaml").write_text(f"{SPOKEN[key]}\nallow_code: true".format(code="mlp#0"))
+        assert main([key, "--config", "a.yaml"]) == 2
+        assert "allow_code in a.yaml is yours to say and no file's" in capsys.readouterr().err
+    assert not evil.exists()
+
+
+def test_code_runs_where_it_is_named_or_allowed_and_no_record_of_a_run_can_name_it(evil, capsys):
+    (evil.parent / "a.yaml").write_text(SPOKEN["evaluate"].format(code="evil.py:make#0"))
+    words = ["--quiet", "--accelerator", "cpu", "--run-name"]
+    assert main(["evaluate", "--config", "a.yaml", "--allow-code", *words, "one"]) == 0
+    assert evil.is_dir()
+    evil.rmdir()
+    sys.modules.pop(next(name for name in sys.modules if name.endswith("evil_py")))
+    run = Run.read("results/evaluate/one")
+    assert run.plan.subject == "evil.py:make#0"
+    with pytest.raises(
+        UserError, match=r"subject in .*run\.json names code, evil\.py:make, which wou"
+    ):
+        run.plan.run()
+    with pytest.raises(
+        UserError, match=r"made by code, evil\.py:make; read it, and then say allow"
+    ):
+        run.network("subject")
+    assert main(["evaluate", "--config", "results/evaluate/one/config.yaml", *words, "two"]) == 2
+    assert not evil.exists()
+    assert main(["evaluate", "evil.py:make#0", "-d", "digits", *words, "two"]) == 0
+    assert evil.is_dir()
+    assert run.network("subject", allow_code=True).sha256 == run.networks["subject"]["sha256"]
+    assert "--allow-code" in (run.folder / "report.md").read_text()
