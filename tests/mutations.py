@@ -65,7 +65,7 @@ GUARDS = [
           "test_records.py", "w100000"),
     Guard("types of a card are told", "zoo/files.py", "check_fields(record, get_type_hints(Card)",
           "min(record, Card", "test_records.py", "checked_before"),
-    Guard("a pickle does not expand", "zoo/state_dicts.py", "check_pickled(path)", "pass",
+    Guard("a pickle does not expand", "zoo/weights.py", "check_pickled(path)", "pass",
           "test_records.py", "expands"),
     Guard("a number is no matrix of gigabytes", "pickles.py", "tensor.is_meta or ", "False and ",
           "test_records.py", "expands"),

@@ -207,7 +207,7 @@ def _from_transformers(source: Source, wish: Wish) -> Opened:
         sees = _processor(transformers, source, where)
         size = wish.size or (sees.crop if sees else size if isinstance(size, int) else 224)
         module.input_shape = (channels, size, size)
-    classes = config.num_labels if "Classification" in kind.__name__ else 0
+    classes = config.num_labels if "Classification" in kind.__name__ else 1
     card = _card(source.label, classes, channels, seed=source.seed, image_size=size)
     build = lambda seed: _shaped(_seeded(kind, seed, config), module)  # noqa: E731
     return Opened(module, card, sees, build, example)
@@ -372,7 +372,7 @@ def _classes(module: nn.Module, source: Source) -> int:
         ) from error
     finally:
         module.train(was)
-    return answer.shape[1] if isinstance(answer, Tensor) and answer.ndim == 2 else 0
+    return answer.shape[1] if isinstance(answer, Tensor) and answer.ndim == 2 else 1
 
 
 def _imported(place: str) -> Any:

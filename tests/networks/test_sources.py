@@ -121,14 +121,16 @@ def test_code_of_ones_own_makes_a_network_that_knows_how_it_sees(mine):
     assert networks_name([one, other], "digits") == "my_nets-small-seed0-seed1-digits"
     by_module = open_network("my_nets:small#0")
     assert by_module.sha256 == one.sha256
-    assert one.untrained(5).sha256 == one.untrained(5).sha256 != one.sha256
-    assert one.untrained(5).input_shape == one.input_shape
+    assert (
+        one.untrained(5, one.example).sha256 == one.untrained(5, one.example).sha256 != one.sha256
+    )
+    assert one.untrained(5, one.example).input_shape == one.input_shape
     assert str(mine) not in sys.path
     torch.save(one.module.state_dict(), "weights.pt")
     assert open_network("my_nets.py:small@weights.pt").sha256 == one.sha256
     for name in ("ready", "fixed"):  # neither has a twin that has learned nothing
         with pytest.raises(UserError, match=f"my_nets.py:{name} cannot be had with random weights"):
-            open_network(f"my_nets.py:{name}").untrained(1)
+            open_network(f"my_nets.py:{name}").untrained(1, one.example)
 
 
 def test_options_say_how_a_network_sees_that_does_not_say_it_itself(mine):
@@ -285,7 +287,7 @@ def test_a_folder_of_transformers_is_a_network(vit, capfd):
     assert opened.sha256 == network_sha256(network)
     assert opened.eyes == Preprocessing(32, 32, (0.5,) * 3, (0.5,) * 3, squash=True)
     assert (opened.input_shape, opened.card.num_classes) == ((3, 32, 32), 5)
-    assert random.sha256 == opened.untrained(3).sha256 != opened.sha256
+    assert random.sha256 == opened.untrained(3, opened.example).sha256 != opened.sha256
     assert capfd.readouterr() == ("", "")
 
 
@@ -321,7 +323,7 @@ def test_timm_makes_networks_and_takes_checkpoints_of_any_head(tmp_path):
     opened = open_network(f"timm/test_vit@{tmp_path}/model_best.pth.tar")
     assert opened.sha256 == network_sha256(trained)
     assert (opened.card.num_classes, opened.input_shape[0]) == (7, 1)
-    assert opened.untrained(5).sha256 != opened.sha256
+    assert opened.untrained(5, opened.example).sha256 != opened.sha256
 
 
 def test_random_weights_are_for_the_classes_and_channels_of_the_data():
