@@ -1,7 +1,10 @@
 """Everything in the README has been run: its Python here, its commands before each release."""
 
+import json
 import math
 import re
+import runpy
+import shlex
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +15,7 @@ import torch
 
 from frankenstein import catalog
 from frankenstein.accumulators.moments import Moments
+from frankenstein.cli import main
 from frankenstein.questions import open_subject
 from frankenstein.questions.plan import question_fields
 from frankenstein.questions.table import Row
@@ -19,7 +23,14 @@ from frankenstein.runs.schema import options_of
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def blocks_of(text):
+    """Every block of a page, in order: its language and what is in it."""
+    return re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+
+
+BLOCKS = [block for language, block in blocks_of(TEXT) if language == "python"]
 NEW_THINGS = [
     (module, row)
     for module, row in pairwise(BLOCKS)
@@ -135,3 +146,36 @@ def measures_table():
 def test_the_table_of_measures_is_the_catalog():
     table = "\n".join(measures_table())
     assert table in TEXT, f"put this into the README:\n{table}"
+
+
+@pytest.mark.filterwarnings("ignore::frankenstein.zoo.weights.WeightsFileWarning")
+def test_every_block_of_your_own_network_runs(few_digits, monkeypatch, tmp_path, capsys):
+    (tmp_path / "model_weights").symlink_to(ROOT / "model_weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_nets", raising=False)
+    text = (ROOT / "docs" / "your-own-network.md").read_text(encoding="utf-8")
+    namespace, commands = {}, 0
+    for language, block in blocks_of(text):
+        if language == "console":
+            for line in block.splitlines():
+                program, *words = shlex.split(line.removeprefix("$ "))
+                words += [] if words[0] == "layers" else ["--accelerator", "cpu"]
+                assert (program, main(words)) == ("frankenstein", 0), capsys.readouterr().err
+                commands += 1
+        elif named := re.match(r"# (\w+\.py)\n", block):
+            (tmp_path / named[1]).write_text(block)
+            if named[1] != "my_nets.py":
+                runpy.run_path(named[1])
+        else:
+            exec(block, namespace)
+    said = capsys.readouterr().out
+    assert commands == 9
+    assert "sender sees 8 x 8 pixels, mean 0.5, std 0.25 (as its source says)" in said
+    assert "receiver sees 32 x 32 pixels, mean 0.3054, std 0.376 (the data set's own)" in said
+    images = next(iter(namespace["data"].val_batches()))[0]
+    assert namespace["frank"](images).shape == (60, 10)
+    assert namespace["matrix"]["relu1", "relu1"] > 0
+    for made in ("small-small-digits", "small-last-digits"):
+        numbers = json.loads(Path(f"results/evaluate/my_nets-{made}/summary.json").read_text())
+        assert numbers["accuracy"] > 0.5
+    assert namespace["run"].numbers["accuracy/sender"] == numbers["accuracy"]

@@ -205,9 +205,10 @@ def short_name(source: str) -> str:
     if one.kind != "file" and one.weights is None:
         return "trained" if one.seed is None else f"seed{one.seed}"
     path = Path(one.weights or one.name)
-    if path.stem.isdecimal() and path.parent.name:
-        return f"{path.parent.name}-{path.stem}"
-    return path.parent.name if path.stem == "network" else path.stem
+    stem = path.stem.removesuffix(".pth")  # best.pth.tar
+    if stem.isdecimal() and path.parent.name:
+        return f"{path.parent.name}-{stem}"
+    return path.parent.name if stem == "network" else stem
 
 
 def networks_name(networks: Sequence[Network], dataset: str | None, between: str = "-") -> str:

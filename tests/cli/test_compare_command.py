@@ -216,7 +216,7 @@ def test_mistakes_behind_a_run_are_one_line(run, pair, capsys):
 
 
 def test_one_network_alone_is_not_compared(mistake, pair):
-    assert "missing RECEIVER (second network)" in mistake("compare", pair[0])
+    assert "missing RECEIVER (file of the second network)" in mistake("compare", pair[0])
 
 
 def test_a_gpu_that_is_not_there_is_one_line(mistake, pair):
