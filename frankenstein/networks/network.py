@@ -49,7 +49,8 @@ class Network:
     def kind(self) -> tuple[object, ...]:
         """What an untrained twin has in common with it."""
         card = self.card
-        return card.architecture, card.num_classes, card.in_channels, card.image_size
+        sizes = card.num_classes, card.in_channels, card.image_size
+        return card.architecture, *sizes, self.eyes
 
     @property
     def input_shape(self) -> tuple[int, ...]:
