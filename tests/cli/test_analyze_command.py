@@ -50,9 +50,6 @@ def test_a_run_is_replayed_by_its_config(run, pair):
 
 
 def test_layers_may_be_named(run, pair):
-    folder = run("analyze", *pair, "relu3", "relu4", "--units", "-n", "40")
-    record = json.loads((folder / "run.json").read_text())
-    assert record["layers"] == [["relu3", "relu4"]]
     folder = run("analyze", *pair, "relu1,fc*", "relu4,fc*", "--units", "-n", "40")
     record = json.loads((folder / "run.json").read_text())
     assert record["layers"] == [["relu1", "relu4"], ["fc1", "fc1"], ["fc2", "fc2"], ["fc3", "fc3"]]
@@ -119,8 +116,8 @@ def test_weights_need_no_data_and_no_like_architecture_and_say_what_has_no_like(
     assert json.loads((folder / "run.json").read_text())["layers"] == []
 
 
-@pytest.mark.parametrize("name", ["my_receiver", "untrained_net"])
-def test_a_file_may_be_called_like_a_role(run, saved, tmp_path, name):
+def test_a_file_may_be_called_like_a_role(run, saved, tmp_path):
+    name = "untrained_net"
     more = shutil.copy(saved("mlp", 2), tmp_path / f"{name}.safetensors")
     words = ("tanh1", "tanh2", "--activations", "--weights", "--more", more, "-n", "40")
     words += ("--untrained", "2")
@@ -131,15 +128,6 @@ def test_a_file_may_be_called_like_a_role(run, saved, tmp_path, name):
     report = (folder / "report.md").read_text()
     assert len(re.findall(r"\| fc1 +\| untrained +\| 32 x 784", report)) == 1
     assert len(re.findall(rf"\| fc1 +\| {name} +\| 32 x 784", report)) == 1
-
-
-def test_weights_are_of_any_number_of_networks(run, saved):
-    one, two, three = (saved("mlp", seed) for seed in range(3))
-    found = summary(run("analyze", one, two, "--weights", "--more", three, one))
-    third, again = "mlp-10-1-in2", "mlp-10-1-in0"
-    for pairing in ("sender-receiver", f"sender-{third}", f"{third}-receiver"):
-        assert found[f"weights/distance_after/{pairing}/fc1"] < 1
-    assert found[f"weights/distance_before/sender-{again}/fc1"] == 0
 
 
 def test_numbers_of_activations_are_those_of_the_layer_itself(run, pair, few_digits):

@@ -137,16 +137,3 @@ def test_long_drawing_is_announced_with_its_time_before_it_begins(few_digits, pa
         rf"100000 shuffles take about {time} \(unbiased_cka {time}, mutual_knn {time}\); fewer",
         " ".join(said.getvalue().split()),
     )
-
-
-def test_help_tells_of_measures_layers_and_how_sure(capsys):
-    assert main(["compare", "--help"]) == 0
-    page = capsys.readouterr().out
-    for text in (
-        "how sure:",
-        "--bootstrap N",
-        "--permutations N",
-        "unbiased_cka",
-        "'bn*' relu1,relu3",
-    ):
-        assert text in page

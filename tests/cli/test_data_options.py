@@ -10,7 +10,7 @@ from frankenstein.cli import main
 from frankenstein.data import CelebA
 from frankenstein.data.preprocessing import IMAGENET
 from frankenstein.networks import data_for, open_network
-from frankenstein.zoo import Card, build_network, read_card, save_network
+from frankenstein.zoo import Card, build_network, save_network
 
 LENET = ("-m", "lenet", "-b", "4", "-e", "1", "-lr", "0.01")
 
@@ -49,12 +49,6 @@ def faces(tmp_path):
     return folder.parent
 
 
-def test_a_network_has_as_many_classes_as_the_folder(run, photographs):
-    folder = run("train", *LENET, "-d", "folder", "--data-root", photographs)
-    card = read_card(folder / "network.safetensors")
-    assert (card.dataset, card.num_classes, card.in_channels) == ("folder", 3, 3)
-
-
 def test_the_environment_says_where_data_lies_and_an_option_wins(
     run, photographs, monkeypatch, tmp_path
 ):
@@ -88,12 +82,6 @@ def test_networks_of_several_labels_are_trained_and_stitched(run, faces):
     for name in ("accuracy/receiver", "accuracy/after", "agreement/ps_inv"):
         assert 0 < scores[name] * 8 * 40 == pytest.approx(round(scores[name] * 8 * 40))
     assert (stitched / "report.md").exists()
-
-
-def test_a_network_of_another_number_of_classes_is_refused(mistake, saved):
-    lenet = saved("lenet", in_channels=3)
-    said = mistake("stitch", lenet, lenet, "relu1", "relu1", "-d", "cifar100")
-    assert "cifar100 has 100 classes, and the receiver tells 10 apart; choose the --dataset" in said
 
 
 @pytest.mark.parametrize("verb", ["train", "stitch", "stitch --all", "analyze"])

@@ -126,7 +126,8 @@ def test_its_tables_are_printed_and_fit_80_columns(stitched, capsys, monkeypatch
 def test_a_run_between_other_grids_or_places_is_read_as_it_was_made(run, pair):
     layers = {"resized": ("conv1", "pool1"), "flattened": ("pool2", "pool2", "-f")}
     for name, words in layers.items():
-        made = run("stitch", *pair, *words, "-e", "0", "--run-name", name)
+        words = (*words, "-e", "0", "--measures", "linear_cka", "--run-name", name)
+        made = run("stitch", *pair, *words)
         scores, expected = summary(run("evaluate", made, "--stitch", "ps_inv")), summary(made)
         for what in ("accuracy", "loss", "linear_cka"):
             key = f"{what}/ps_inv"
@@ -175,13 +176,6 @@ def test_an_old_state_dict_that_is_damaged_once_it_was_stitched_is_refused(few_d
             StitchedRun.read("results/stitch/made", ["after"])
 
 
-def test_of_a_matrix_of_stitches_it_is_said_that_none_is_saved(run, pair):
-    layers = ("--sender-layers", "fc1", "--receiver-layers", "fc1", "--measures", "linear_cka")
-    folder = run("stitch", *pair, *layers, "-e", "0")
-    with pytest.raises(UserError, match=r"is a matrix of stitches, which saves none; run stitch"):
-        StitchedRun.read(folder, ["after"])
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -192,6 +186,7 @@ def test_of_a_matrix_of_stitches_it_is_said_that_none_is_saved(run, pair):
         ("NETWORK --stitch after", "--stitch chooses among the stitches of a run, and"),
         ("NETWORK --stitch aftre", "got 'aftre'; did you mean after"),
         ("NETWORK --model tiny10", "--model tiny10 says what a .pt file holds, and"),
+        ("NETWORK --percentile 101", "--percentile lies between 0 and 100, got 101; see"),
         ("NETWORK -b 0", "-b must be at least 1, got 0"),
         ("NETWORK -d cifar10", "cifar10 has images of 3 channels, and the network takes 1"),
     ],
@@ -201,9 +196,3 @@ def test_a_mistake_is_one_line_and_leaves_nothing(mistake, saved, words, expecte
     folder = str(Path(network).parent)
     given = words.replace("NETWORK", network).replace("FOLDER", folder)
     assert expected.replace("FOLDER", folder) in mistake("evaluate", *given.split())
-
-
-def test_a_percentile_out_of_range_is_one_line(stitched, capsys):
-    words = ["evaluate", str(stitched), "--percentile", "101", "--accelerator", "cpu", "--quiet"]
-    assert main(words) == 2
-    assert "--percentile lies between 0 and 100, got 101; see" in capsys.readouterr().err

@@ -10,7 +10,10 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from frankenstein.cli import main
+from frankenstein.errors import UserError
 from frankenstein.intervals import share_interval
+from frankenstein.stitching import StitchedRun
+from frankenstein.stitching.matrix.fill import kinds_and_seeds
 from frankenstein.stitching.matrix.page import warnings_of
 from frankenstein.stitching.matrix.results import Number, Results
 from frankenstein.stitching.plan import StitchPlan
@@ -66,6 +69,8 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
     tags = EventAccumulator(str(folder)).Reload().Tags()["images"]
     assert {"matrix/accuracy-solved", "matrix/linear_cka-measures"} <= set(tags)
     assert {path.name for path in folder.iterdir() if path.is_dir()} == {"figures"}
+    with pytest.raises(UserError, match=r"is a matrix of stitches, which saves none; run stitch"):
+        StitchedRun.read(folder, ["after"])
 
 
 def test_what_is_not_trained_has_no_bar_and_what_is_left_out_is_said(few_digits, pair, capsys):
@@ -160,6 +165,13 @@ def test_a_matrix_whose_training_fell_short_says_so():
     assert warnings_of(plan, matrix_of([], [0.99, 0.9])) == []
 
 
+def test_only_random_partners_are_drawn_anew_for_every_seed_of_what_is_solved():
+    plan = StitchPlan(sender="a", receiver="b", all=True, epochs=0)
+    assert kinds_and_seeds(plan)[:2] == [("solved", 0), ("untrained", 0)]
+    plan = replace(plan, mask="random-permutation", seeds=2)
+    assert kinds_and_seeds(plan)[:3] == [("solved", 0), ("solved", 1), ("untrained", 0)]
+
+
 def test_means_over_seeds_are_held_against_what_is_solved():
     short = Number("trained", "accuracy", ("a", "c"), (0.2, 0.3), 1000)
     results = matrix_of([0.2], [0.99])
@@ -168,13 +180,6 @@ def test_means_over_seeds_are_held_against_what_is_solved():
     )
     ((trained, solved),) = results.clearly_below("trained", "solved")
     assert (trained.mean, solved.mean) == (pytest.approx(0.25), 0.99)
-
-
-def test_random_partners_are_drawn_anew_for_every_seed(run, pair):
-    words = ("-m", "random-permutation", "-e", "0", "--seeds", "2")
-    folder = run("stitch", *pair, *LISTS, "--measures", "linear_cka", *words)
-    lines = lines_of(folder)
-    assert {line["seeds"] for line in lines if line["kind"] == "solved"} == {"2"}
 
 
 @pytest.mark.parametrize(
