@@ -69,6 +69,8 @@ def _run(said: Spoken, words: list[str], program: str, outcome: Outcome) -> None
     if "resume" in said.options:
         words_again = [word for word in words if word != "--resume"]
         outcome.again = f"{program} {shlex.join(words_again)} --resume"
+    if said.words.goes_on:
+        outcome.again = f"{program} {shlex.join(words)}"
     if "-h" in words or "--help" in words:
         sys.stdout.write(help_text(said, program))
         return

@@ -4,8 +4,11 @@ import errno
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from html import escape
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,9 @@ from frankenstein.runs.schema import options_of
 SHARED = "FRANKENSTEIN_RUN_FOLDER"  # the variable that tells further processes where a run lies
 _SPARE = 10_000_000  # bytes for reports, events and tables
 
-ORIGIN = "origin.json"
+ORIGIN = "origin.json"  # in a run's folder until it is whole: what it started from
+RECORD = "run.json"  # what is written last: a folder that has it is whole
+_TEXTS = {".yaml", ".json", ".md", ".html", ".csv"}
 
 
 def check_launcher() -> None:
@@ -34,8 +39,10 @@ def check_launcher() -> None:
             )
 
 
-def claim_folder(parent: Path, name: str, suffix: str = "") -> Path:
-    """A new folder `parent/name`, numbered if that name is taken.
+def claim_partial(parent: Path, name: str, goes_on_from: str) -> tuple[Path, int]:
+    """A new folder for a run under way, and the lock on it; numbered if that name is taken.
+
+    What a kill has left under the name before there was anything to go on from is swept away.
 
     Raises:
         UserError: if it cannot be made.
@@ -43,27 +50,24 @@ def claim_folder(parent: Path, name: str, suffix: str = "") -> Path:
     try:
         parent.mkdir(parents=True, exist_ok=True)
         for label in _labels(name):
-            if suffix and (parent / label).exists():
+            path = parent / f"{label}{PARTIAL}"
+            if (parent / label).exists():
                 continue
-            try:
-                (parent / f"{label}{suffix}").mkdir()
-            except FileExistsError:
-                continue
-            return parent / f"{label}{suffix}"
+            with suppress(FileExistsError):
+                path.mkdir()
+            lock = lock_folder(path)
+            if lock < 0:
+                continue  # another run is under way there
+            if _is_begun(path) and not any(path.glob(goes_on_from)):
+                _empty(path)
+                return path, lock
+            unlock(lock)
     except OSError as error:
         reason, mend = error.strerror or error, "choose ‹out_dir›"
         if error.errno == errno.ENAMETOOLONG:
             mend = f"choose a shorter ‹run_name›, got {len(name)} characters: {name[:20]}..."
         raise UserError(f"cannot write results to {parent}: {reason}; {mend}") from None
     raise AssertionError("labels never end")
-
-
-def claim_partial(parent: Path, name: str) -> tuple[Path, int]:
-    """A new folder for a run under way, and the lock on it."""
-    while True:
-        path = claim_folder(parent, name, PARTIAL)
-        if (lock := lock_folder(path)) >= 0:  # or else a run that resumes was faster: it has it
-            return path, lock
 
 
 def check_room(path: Path, size: int) -> None:
@@ -79,12 +83,33 @@ def check_room(path: Path, size: int) -> None:
 def give_name(path: Path, parent: Path, name: str) -> Path:
     """Rename a whole run; if the name is taken by now it gets a number."""
     mine = path.name.removesuffix(PARTIAL)
+    _settle(path, mine)
     for label in [mine, *islice(_labels(name), 1000)]:
         try:
             return path.rename(parent / label)  # refuses a folder that is not empty
         except OSError:
             continue
     return path
+
+
+def _settle(path: Path, name: str) -> None:
+    """Let the runs inside a study name its folder as it will be called, each file as it spells.
+
+    Done again, it changes nothing.
+    """
+    if not any(path.glob("*/*/config.yaml")):
+        return
+    quoted = shlex.quote(name)[1:-1] if "'" in name else name
+    spelled = {name, escape(name), json.dumps(name)[1:-1], name.replace("'", "''")}
+    spelled |= {quoted, escape(quoted)}
+    forms = "|".join(map(re.escape, spelled))
+    form = re.compile(rf"(/(?:{forms})){re.escape(PARTIAL)}(?![\w.-])".encode())
+    for file in path.rglob("*"):
+        if file.suffix in _TEXTS and file.is_file():
+            before = file.read_bytes()
+            after = form.sub(rb"\1", before)
+            if after != before:
+                write_whole(file, after)
 
 
 def remove(path: Path) -> None:
@@ -108,31 +133,49 @@ except ImportError:  # Windows has no such locks: there, two runs could resume o
 
 
 def find_unfinished(
-    parent: Path, name: str, plan: Plan, origin: Mapping[str, str]
+    parent: Path,
+    name: str,
+    plan: Plan,
+    origin: Mapping[str, str],
+    goes_on_from: str,
+    finished: bool = True,  # whether a finished one is looked for, too
 ) -> tuple[Path, int]:
     """The unfinished run of that name with this plan and these networks, and the lock on it.
 
     Raises:
-        AlreadyDone: if there is none, but a finished one.
-        UserError: if there is neither, it has others, or it is running.
+        AlreadyDone: if there is a finished one, or one that lacks nothing but its name: it gets it.
+        UserError: if there is none, it has others, or it is running.
     """
     reasons: list[str] = []
     for path in _candidates(parent, name):
         lock = lock_folder(path)
+        whole = (path / RECORD).exists()
         if lock < 0:
             reasons.append(f"{path} is being written by a run that is under way; wait for it")
-        elif other := _difference(path, path / ORIGIN, plan, origin):
+            continue
+        if not _is_begun(path):
+            what = "is a finished run" if whole else f"has no {ORIGIN}, which says what it is"
+            reasons.append(f"{path} {what}; give it another name, or choose ‹run_name›")
+        elif other := _difference(path, path / (RECORD if whole else ORIGIN), plan, origin):
             own = "resume it with its own options, or choose ‹run_name›"
             reasons.append(f"the unfinished run in {path} has {other}; {own}")
+        elif whole:
+            path = give_name(path, parent, name)
+            for left in (ORIGIN, goes_on_from):
+                remove(path / left)
             unlock(lock)
+            raise AlreadyDone(path)
         else:
+            if not any(path.glob(goes_on_from)):
+                _empty(path)
             _tidy(path)
             return path, lock
+        unlock(lock)
     none = f"nothing to resume: no {parent / name}{PARTIAL}"
-    for path in _candidates(parent, name, ""):
-        if not (path / "run.json").is_file():
+    for path in _candidates(parent, name, "") if finished else ():
+        if not (path / RECORD).is_file():
             continue
-        other = _difference(path, path / "run.json", plan, origin)
+        other = _difference(path, path / RECORD, plan, origin)
         if other is None:
             raise AlreadyDone(path)
         reasons.append(f"{none}, and the finished run in {path} has {other}; run without ‹resume›")
@@ -141,8 +184,8 @@ def find_unfinished(
 
 def write_origin(path: Path, plan: Plan, origin: Mapping[str, str]) -> None:
     """Keep the plan of a run, and the sha256 of what it starts from, while it is under way."""
-    write_whole(path / ORIGIN, json.dumps(dict(origin)))
     write_whole(path / "config.yaml", dump(plan))
+    write_whole(path / ORIGIN, json.dumps(dict(origin)))  # behind it there is a plan
 
 
 def lock_folder(path: Path) -> int:
@@ -154,10 +197,12 @@ def lock_folder(path: Path) -> int:
     try:
         if fcntl is not None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), os.stat(path)):  # not renamed, or new, meanwhile
+            return handle
     except OSError:
-        os.close(handle)
-        return -1
-    return handle
+        pass
+    os.close(handle)
+    return -1
 
 
 def unlock(lock: int) -> None:
@@ -176,7 +221,7 @@ def _candidates(parent: Path, name: str, suffix: str = PARTIAL) -> Iterator[Path
 
 def _difference(path: Path, record: Path, plan: Plan, origin: Mapping[str, str]) -> str | None:
     """What the run in a folder has that this one has not; None if they are the same."""
-    if not (path / "config.yaml").exists() or not record.exists():
+    if not record.exists():
         return None  # it was killed before it wrote anything
     try:
         before_of = read_json(record)
@@ -197,6 +242,19 @@ def _difference(path: Path, record: Path, plan: Plan, origin: Mapping[str, str])
         if before.get(key) != now.get(key):
             return f"{key} {before.get(key)!r}, this one {now.get(key)!r}"
     return None
+
+
+def _is_begun(path: Path) -> bool:
+    """Whether a folder is of a run that a kill has ended: it has an origin, or nothing at all."""
+    if not path.is_dir() or (path / ORIGIN).exists():
+        return path.is_dir()
+    halves = (f".{ORIGIN}.", ".config.yaml.")
+    return all(one.name == "config.yaml" or one.name.startswith(halves) for one in path.iterdir())
+
+
+def _empty(path: Path) -> None:
+    for one in path.iterdir():
+        remove(one)
 
 
 def _tidy(path: Path) -> None:

@@ -4,11 +4,12 @@ The command line, a YAML file, a notebook and a study make the same plan.
 """
 
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import yaml
 
@@ -43,6 +44,8 @@ class Command:
     of: "Callable[[Plan], Command] | None" = None  # how another plan is written
     read: "Callable[[str, str], Plan]" = _no_words  # a step and the folder of its study -> its plan
     show: "Callable[[Run], None] | None" = None  # what is shown of a step that is done
+    # Whether a run goes on unasked: "itself" if it is unfinished, "step" also if it is finished.
+    goes_on: Literal["no", "itself", "step"] = "no"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,7 @@ def dump(plan: Plan) -> str:
     for name in ("resume", "allow_code"):
         if name in values:
             values[name] = False
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=sys.maxsize)
 
 
 def read_plan(kind: type[P], path: str | Path, **changed: Any) -> P:

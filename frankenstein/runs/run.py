@@ -6,11 +6,11 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -25,6 +25,7 @@ from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.runs.fields import PARTIAL, RunFields
 from frankenstein.runs.folder import (
     ORIGIN,
+    RECORD,
     SHARED,
     check_launcher,
     check_room,
@@ -108,7 +109,8 @@ class Run:
         If the name is taken the run gets a number. On several devices the first process leads; the
         others write where it does, and are done after training. A block that fails leaves
         `name.partial` if there is a checkpoint in it to go on from, else nothing; `goes_on_from`
-        names that file or folder, which a whole run no longer has. `size` is the bytes that it will
+        names that file or folder, which a whole run no longer has, or is a pattern of what it
+        keeps. `size` is the bytes that it will
         write at least.
 
         Raises:
@@ -122,10 +124,7 @@ class Run:
             return
         origin = {role: record["sha256"] for role, record in records.items()}
         parent = Path(plan.out_dir) / plan.verb
-        if getattr(plan, "resume", False):
-            path, lock = find_unfinished(parent, name, plan, origin)
-        else:
-            path, lock = claim_partial(parent, name)
+        path, lock = _folder(plan, parent, name, origin, command.goes_on, goes_on_from)
         began = time.monotonic()
         run = cls(path, plan, records, command=command)
         os.environ[SHARED] = str(path)  # inherited by the processes that Lightning starts
@@ -137,10 +136,11 @@ class Run:
             run._finish(parent, name, time.monotonic() - began)
             remove(run.folder / goes_on_from)  # only now: until its name is final, it may go on
         except BaseException as error:
-            kept = path if (path / goes_on_from).exists() else None
+            kept = path if any(path.glob(goes_on_from)) else None
             if kept is None:
                 shutil.rmtree(path, ignore_errors=True)
             unwritten = isinstance(error, FileError) and isinstance(error.__cause__, OSError)
+            unwritten |= isinstance(error, UserError) and command.goes_on == "itself"
             if unwritten or isinstance(error, Interrupted):
                 error.kept = kept  # type: ignore[attr-defined]
             if isinstance(error, OSError) and error.errno in _NO_WRITING:
@@ -227,10 +227,35 @@ no/such/run/run.json; give results/<verb>/<run>
         }
         # JSON has no NaN: what is undefined is null.
         numbers = {key: None if math.isnan(value) else value for key, value in self.numbers.items()}
-        write_whole(self.folder / "run.json", json.dumps(record, indent=2) + "\n")
         write_whole(self.folder / "summary.json", json.dumps(numbers, indent=2) + "\n")
+        write_whole(self.folder / RECORD, json.dumps(record, indent=2) + "\n")
         self.folder = give_name(self.folder, parent, name)
         remove(self.folder / ORIGIN)
+
+
+def _folder(
+    plan: RunFields,
+    parent: Path,
+    name: str,
+    origin: Mapping[str, str],
+    goes_on: Literal["no", "itself", "step"],
+    goes_on_from: str,
+) -> tuple[Path, int]:
+    """The folder that a run writes, and the lock on it: one to go on with, or a new one.
+
+    Raises:
+        AlreadyDone: if it is finished, and was asked to go on.
+        UserError: if there is nothing to resume, or no folder can be made.
+    """
+    resume = getattr(plan, "resume", False)
+    if resume or goes_on != "no":
+        try:
+            finished = resume or goes_on == "step"
+            return find_unfinished(parent, name, plan, origin, goes_on_from, finished)
+        except UserError:
+            if resume:
+                raise
+    return claim_partial(parent, name, goes_on_from)
 
 
 def read_records(folder: Path) -> tuple[dict[str, Any], dict[str, float | None]]:

@@ -33,12 +33,12 @@ def run_demo(plan: DemoPlan, command: Command) -> Run:
     """Run the plan of `demo`: the steps of its study, and a page of its own."""
     steps = _steps(plan)
     _check_rank(plan, steps)
-    demo = begin(plan, plan.run_name or f"{plan.model}-{plan.dataset}", command)
-    runs = [run_step(step, demo, plan) for step in steps]
-    stitches = {run.name: run.numbers for run in runs if run.name in KINDS}
-    *_, compared = runs
-    demo.networks = compared.networks
-    _write(demo, plan, stitches, compared)
+    with begin(plan, plan.run_name or f"{plan.model}-{plan.dataset}", command) as demo:
+        runs = [run_step(step, demo, plan) for step in steps]
+        stitches = {run.name: run.numbers for run in runs if run.name in KINDS}
+        *_, compared = runs
+        demo.networks = compared.networks
+        _write(demo, plan, stitches, compared)
     images = next(iter(stitches.values()))["n/receiver"]
     title = f"six stitches, {images:,} held-out images"
     demo.shown.append(rich_table(*_rows(stitches), percent=_SHARES, title=title))

@@ -1,22 +1,17 @@
 """One study: its steps are run one after the other, and told of on one page."""
 
-import json
-import math
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import replace
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 from frankenstein.catalog import VERBS
 from frankenstein.errors import AlreadyDone, PlanError, did_you_mean
-from frankenstein.files import write_whole
 from frankenstein.report.tables import markdown_table
 from frankenstein.runs.fields import RunFields
-from frankenstein.runs.folder import claim_folder
 from frankenstein.runs.page import write_page
-from frankenstein.runs.plan import Command, Plan, dump
+from frankenstein.runs.plan import Command, Plan
 from frankenstein.runs.run import Run
 from frankenstein.runs.schema import options_of, read_words
 from frankenstein.studies.plan import DemoPlan, StudyPlan
@@ -31,18 +26,21 @@ def run_study(plan: StudyPlan, command: Command) -> Run:
     for step in plan.steps:
         if not isinstance(step, str):
             _values(step, _FOLDER)  # all are checked before the first one runs
-    study = begin(plan, plan.run_name or "study", command)
-    done = [run_step(step, study, plan) for step in plan.steps]
-    _finish(study, done)
-    write_page(study, f"Study: {study.name}", _page(study, plan.steps, done))
+    with begin(plan, plan.run_name or "study", command) as study:
+        done = [run_step(step, study, plan) for step in plan.steps]
+        study.numbers |= {
+            f"{run.folder.relative_to(study.folder).as_posix()}/{name}": number
+            for run in done
+            for name, number in run.numbers.items()
+        }
+        write_page(study, f"Study: {study.name}", _page(study, plan.steps, done))
     return study
 
 
-def begin(plan: RunFields, name: str, command: Command) -> Run:
-    """A new folder for runs inside, which keep their own records."""
-    folder = claim_folder(Path(plan.out_dir) / plan.verb, name)
-    write_whole(folder / "config.yaml", dump(plan))
-    return Run(folder, plan, {}, command=command)
+def begin(plan: RunFields, name: str, command: Command) -> AbstractContextManager[Run]:
+    """A folder for runs inside: a new one, or that of the same study if a kill has ended it."""
+    command = replace(command, goes_on="itself")
+    return Run.write(plan, name, command=command, goes_on_from="*/*/config.yaml")
 
 
 def run_step(step: str | Mapping[str, Any], study: Run, shared: StudyPlan | DemoPlan) -> Run:
@@ -55,11 +53,12 @@ def run_step(step: str | Mapping[str, Any], study: Run, shared: StudyPlan | Demo
             changed[name] = value
     plan = replace(plan, **changed)
     command = study.command.of(plan) if study.command.of else Command()
+    command = replace(command, goes_on="step")
     with redirect_stdout(StringIO()) if shared.quiet else nullcontext():
         try:
             run = plan.run(command)
         except AlreadyDone as done:
-            run = Run.read(done.folder)
+            run = replace(Run.read(done.folder), command=command)
     if command.show and not shared.quiet:
         command.show(run)
     return run
@@ -110,18 +109,6 @@ def _placed(value: Any, folder: str) -> Any:
     if isinstance(value, list):
         return [_placed(one, folder) for one in value]
     return value.replace(_FOLDER, folder) if isinstance(value, str) else value
-
-
-def _finish(study: Run, done: Sequence[Run]) -> None:
-    """The numbers of all steps, each under its run."""
-    numbers = {
-        f"{run.folder.relative_to(study.folder).as_posix()}/{name}": number
-        for run in done
-        for name, number in run.numbers.items()
-    }
-    study.numbers |= numbers
-    plain = {name: None if math.isnan(number) else number for name, number in numbers.items()}
-    write_whole(study.folder / "summary.json", json.dumps(plain, indent=2) + "\n")
 
 
 def _page(study: Run, steps: Sequence[Any], done: Sequence[Run]) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from frankenstein.cli import main
 from frankenstein.files import load_tensors
-from frankenstein.runs.folder import claim_folder
+from frankenstein.runs.folder import claim_partial
 
 TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", "-e", "2", "-b", "128")
 QUIET = ("--quiet", "--accelerator", "cpu")
@@ -99,7 +99,7 @@ def test_of_runs_that_want_one_name_at_a_time_each_gets_a_folder_of_its_own(tmp_
 
         def claim(together=together):
             together.wait()
-            found.append(claim_folder(tmp_path, "a", ".partial"))
+            found.append(claim_partial(tmp_path, "a", "last.ckpt")[0])
 
         threads = [threading.Thread(target=claim) for _ in range(2)]
         for thread in threads:

@@ -6,7 +6,7 @@ import pytest
 
 from frankenstein.errors import AlreadyDone, PlanError, UserError
 from frankenstein.networks.network import networks_name, open_network, roles_of, short_name
-from frankenstein.runs.folder import claim_folder
+from frankenstein.runs.folder import claim_partial
 from frankenstein.runs.run import CHECKPOINT, Run
 from frankenstein.training.plan import TrainPlan
 
@@ -199,8 +199,8 @@ def test_a_place_that_cannot_be_written_to_is_refused(tmp_path, begun):
 
 
 def test_a_folder_is_claimed_by_one(tmp_path):
-    labels = [claim_folder(tmp_path / "demo", "x").name for _ in range(3)]
-    assert labels == ["x", "x-2", "x-3"]
+    labels = [claim_partial(tmp_path / "demo", "x", CHECKPOINT)[0].name for _ in range(3)]
+    assert labels == ["x.partial", "x-2.partial", "x-3.partial"]
 
 
 def test_runs_are_named_after_the_files_of_networks_or_their_folders():
@@ -227,6 +227,66 @@ def test_a_damaged_record_of_an_unfinished_run_is_named(tmp_path, begun, name):
     interrupted(begun)
     (tmp_path / "train" / "a.partial" / name).write_text("[]")
     with pytest.raises(UserError, match=f"has a damaged {name}"), begun(resume=True):
+        pass
+
+
+def test_a_finished_run_is_finished_whatever_its_name(tmp_path, begun):
+    with begun():
+        pass
+    called = tmp_path / "train" / "a.partial"
+    (tmp_path / "train" / "a").rename(called)
+    before = {path: path.read_bytes() for path in called.iterdir()}
+    for options in ({}, {"epochs": 3}):
+        told = r"a\.partial is a finished run; give it another name"
+        with pytest.raises(UserError, match=told), begun(resume=True, **options):
+            pass
+    with begun() as other:  # without resume it is no leftover either
+        assert other.name == "a-2"
+    assert {path: path.read_bytes() for path in called.iterdir()} == before
+
+
+def test_what_has_no_origin_is_neither_resumed_nor_swept(tmp_path, begun):
+    interrupted(begun)
+    partial = tmp_path / "train" / "a.partial"
+    (partial / "origin.json").unlink()
+    told = r"a\.partial has no origin\.json, which says what it is"
+    with pytest.raises(UserError, match=told), begun(resume=True):
+        pass
+    (partial / CHECKPOINT).unlink()
+    (partial / "notes.txt").touch()
+    with begun() as run:
+        assert run.name == "a-2"
+    assert (partial / "notes.txt").exists()
+
+
+@pytest.mark.parametrize("left", [[], ["config.yaml"], [".origin.json.x.unfinished"]])
+def test_what_a_kill_left_before_it_wrote_anything_is_swept(tmp_path, begun, left):
+    partial = tmp_path / "train" / "a.partial"
+    partial.mkdir(parents=True)
+    for name in left:
+        (partial / name).touch()
+    with begun() as run:
+        assert run.name == "a"
+    assert names(tmp_path / "train") == ["a"]
+    assert names(run.folder) == ["config.yaml", "run.json", "summary.json"]
+
+
+@pytest.mark.parametrize("content", ["[]", "\xff", "{", "folder", "[" * 5000, '{"a": 1e999}'])
+@pytest.mark.parametrize("name", ["origin.json", "config.yaml"])
+def test_whatever_a_record_of_an_unfinished_run_holds_is_told(tmp_path, begun, name, content):
+    interrupted(begun)
+    path = tmp_path / "train" / "a.partial" / name
+    path.unlink()
+    path.mkdir() if content == "folder" else path.write_text(content, encoding="latin-1")
+    told = r"the unfinished run in .*a\.partial has "
+    with pytest.raises(UserError, match=told), begun(resume=True):
+        pass
+
+
+def test_a_name_that_is_too_long_says_which_option(begun, tmp_path):
+    plan = TrainPlan(out_dir=tmp_path, dataset="digits")
+    told = "File name too long; choose a shorter run_name, got 300"
+    with pytest.raises(UserError, match=told), Run.write(plan, "x" * 300):
         pass
 
 

@@ -1,10 +1,14 @@
 import json
+import os
+import pkgutil
 import re
+import signal
 from pathlib import Path
 
 import pytest
 import yaml
 
+from frankenstein.cli import main
 from frankenstein.errors import PlanError
 from frankenstein.studies import StudyPlan
 
@@ -106,10 +110,101 @@ def test_a_study_in_python_has_steps_that_are_fields(few_digits):
         StudyPlan(steps=["train -m mlp"]).run()
 
 
-def test_what_was_done_before_a_step_that_fails_stays(few_digits, capsys):
-    from frankenstein.cli import main
-
+def test_what_was_done_before_a_step_that_fails_stays_and_is_gone_on_with(few_digits, capsys):
     steps = [TRAIN, "evaluate {study}/train/two/network.safetensors"]
     assert main(["study", *steps, "--quiet", "--accelerator", "cpu"]) == 2
-    assert "no file results/study/study/train/two/network.safetensors" in capsys.readouterr().err
-    assert Path("results/study/study/train/one/network.safetensors").is_file()
+    said = capsys.readouterr().err
+    assert "no file results/study/study.partial/train/two/network.safetensors" in said
+    assert "; then go on with: frankenstein study 'train -m mlp " in said
+    trained = Path("results/study/study.partial/train/one/network.safetensors")
+    before = trained.stat().st_mtime_ns
+    (trained.parents[1] / "two").mkdir()
+    trained.with_name("copy").write_bytes(trained.read_bytes())
+    trained.with_name("copy").rename(trained.parents[1] / "two" / "network.safetensors")
+    assert main(["study", *steps, "--quiet", "--accelerator", "cpu"]) == 0  # goes on
+    folder = Path("results/study/study")
+    assert [path.name for path in folder.parent.iterdir()] == ["study"]
+    assert (folder / "train/one/network.safetensors").stat().st_mtime_ns == before
+    assert "train/one/accuracy/held_out" in json.loads((folder / "summary.json").read_text())
+
+
+def left_by(folder):
+    """All that a study says, without what differs between two that were run alike."""
+    texts = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in {".yaml", ".json", ".md", ".csv"} and "metrics" not in path.name:
+            text = path.read_text()
+            texts[path.relative_to(folder)] = re.sub(r'"(seconds|command)": .*', "", text)
+    return texts
+
+
+@pytest.mark.parametrize("name", ["st", "it's é & <b>"])
+def test_a_study_that_is_killed_anywhere_goes_on_and_ends_as_one_that_was_not(run, saved, name):
+    steps = [TRAIN.replace("-e 1", "-e 2"), ANALYZE.replace("{network}", saved("mlp", 1))]
+    words = ["study", *steps, "--run-name", name]
+    whole = run(*words, "-o", "whole")
+    expected = {
+        path: text.replace("out_dir: whole", "out_dir: results").replace("whole/", "results/")
+        for path, text in left_by(whole).items()
+    }
+    points = (
+        ("frankenstein.tasks.Classifier.validation_step", 2),
+        ("frankenstein.questions.run.write_page", 1),
+        ("frankenstein.studies.run.write_page", 1),
+        ("pathlib.Path.rename", 1),
+    )
+    for where, count in points if name == "st" else points[:1]:
+        killed(words, where, count)
+        assert [path.name for path in Path("results/study").iterdir()] == [f"{name}.partial"]
+    folder = run(*words)
+    assert folder == Path("results/study") / name
+    assert list(folder.parent.iterdir()) == [folder]
+    assert not list(folder.rglob("*.partial"))
+    found = left_by(folder)
+    assert found.keys() == expected.keys()
+    for path, text in found.items():
+        assert ".partial" not in text, path
+        if path.suffix in {".yaml", ".csv"} or path.name == "summary.json":
+            assert text == expected[path], path
+
+
+def killed(words, where, number):
+    """Run a command line in a process that is killed when a function is called the n-th time."""
+    child = os.fork()
+    if child == 0:
+        try:
+            owner, _, name = where.rpartition(".")
+            owner, calls = pkgutil.resolve_name(owner), []
+            function = getattr(owner, name)
+
+            def counted(*arguments, **options):
+                calls.append(name)
+                if len(calls) == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*arguments, **options)
+
+            setattr(owner, name, counted)
+            main([*words, "--quiet", *([] if words[0] == "report" else ["--accelerator", "cpu"])])
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL, f"{where} was not called {number} times"
+
+
+@pytest.mark.parametrize("verb", ["analyze", "report", "evaluate"])
+def test_what_has_nothing_to_go_on_from_is_swept_and_found_under_its_name(run, saved, verb):
+    words = {
+        "analyze": ["analyze", saved("mlp"), saved("mlp", 1), "--weights"],
+        "evaluate": ["evaluate", saved("mlp")],
+        "report": ["report", run("evaluate", saved("mlp"), "--run-name", "one")],
+    }[verb]
+    words = [*map(str, words), "--run-name", "a"]
+    where = {"analyze": "questions.run", "evaluate": "stitching.evaluate_run"}
+    killed(words, f"frankenstein.{where.get(verb, 'studies.joined')}.write_page", 1)
+    (left,) = Path("results", verb).glob("a*")
+    assert left.name == "a.partial"
+    (left / "figures").mkdir(exist_ok=True)
+    (left / "figures" / "old.png").touch()
+    assert main([*words, "--quiet", *([] if verb == "report" else ["--accelerator", "cpu"])]) == 0
+    folder = Path("results", verb, "a")
+    assert [path.name for path in folder.parent.glob("a*")] == ["a"]
+    assert not (folder / "figures" / "old.png").exists()

@@ -9,4 +9,5 @@ WORDS = Words(
         frankenstein demo --dataset fashion --data-root data
         """,
     flags={"model": "-m"},
+    goes_on=True,
 )

@@ -30,5 +30,6 @@ WORDS = Words(
         "accelerator": "cpu, gpu, or auto, for all steps",
         "quiet": "no progress bars, no tables; print the folder only",
     },
+    goes_on=True,
     sort=_checked,
 )
