@@ -36,7 +36,8 @@ class Folds:
             raise UserError(f"cross-validation takes two parts or more, got {count}")
         self.parts = [Moments(flatten) for _ in range(count)]
         self.seed, self.n_seen = seed, 0  # examples
-        self.cache: dict[str, dict[int, dict]] = {}  # by side and part: see `Moments.cached`
+        # By side and parts left out: see `Moments.cached`.
+        self.cache: dict[str, dict[tuple[int, ...], dict]] = {}
 
     def update(
         self,
@@ -69,12 +70,12 @@ class Folds:
             part.all_reduce()
         return self
 
-    def without(self, left_out: int) -> Moments:
-        """Means and covariances of all examples but those of one part (of all for part -1).
+    def without(self, *left_out: int) -> Moments:
+        """Means and covariances of all examples but those of some parts, given in their order.
 
         Parts are added up and none is taken away from a total, in which it may be all there is.
         """
-        rest = [part for i, part in enumerate(self.parts) if i != left_out and part.n]
+        rest = [part for i, part in enumerate(self.parts) if i not in left_out and part.n]
         if not rest:
             return Moments()
         n, shift = sum(part.n for part in rest), rest[0].shift

@@ -1,5 +1,7 @@
 """Canonical correlations: how alike two representations are up to any invertible linear map."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -81,6 +83,18 @@ def mean_squared_cca(
     return _mean(x, y, "mean_squared_cca", ridge, power=2)
 
 
+def eigenspace_overlap(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
+    """Squared canonical correlations summed, over the larger number of directions, in [0, 1].
+
+    1 only where both span the same space; that of a space within another is the smaller number of
+    directions over the larger, of which `mean_squared_cca` says 1. NaN as for `mean_cca`.
+
+    Source: May et al. 2019, the eigenspace overlap score, https://arxiv.org/abs/1909.01264, of
+    representations that are centred first; it divides by ranks, so that dead units count nowhere.
+    """
+    return _mean(x, y, "eigenspace_overlap", 0.0, power=2, over=max)
+
+
 def svcca(
     x: Tensor | Moments,
     y: Tensor | None = None,
@@ -116,7 +130,8 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     which are open to any rotation, are those that account for the most of x, one after another.
     NaN with a warning as for `mean_cca`.
 
-    Source: Morcos et al. 2018, eq. 3, https://arxiv.org/abs/1806.05759.
+    Source: Morcos et al. 2018, eq. 3, https://arxiv.org/abs/1806.05759. Google's code and what
+    copied it make variates orthonormal once more and weigh with these, which is not eq. 3.
 
     Raises:
         ShapeError: if x and y hold a different number of examples.
@@ -144,7 +159,14 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     return (weights * correlations.clamp(max=1)).sum() / weights.sum()
 
 
-def _mean(x: Tensor | Moments, y: Tensor | None, name: str, ridge: float, power: int) -> Tensor:
+def _mean(
+    x: Tensor | Moments,
+    y: Tensor | None,
+    name: str,
+    ridge: float,
+    power: int,
+    over: Callable[[int, int], int] = min,  # of both ranks
+) -> Tensor:
     moments = (
         ranked_moments(x, y)
         if ridge
@@ -157,7 +179,8 @@ def _mean(x: Tensor | Moments, y: Tensor | None, name: str, ridge: float, power:
     white_x, white_y = (whitener(moments, side) for side in "xy")
     if reason := too_few(moments, white_x.shape[1], white_y.shape[1]):
         return undefined(moments.covariance("xy"), name, reason)
-    return _correlations(white_x, moments, white_y).pow(power).mean()
+    correlations = _correlations(white_x, moments, white_y)
+    return correlations.pow(power).sum() / over(white_x.shape[1], white_y.shape[1])
 
 
 def _leading(moments: Moments, side: str, share: float) -> Tensor:  # (D, kept)

@@ -1,6 +1,7 @@
 """Are the same examples near to each other in both representations?"""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,6 +31,30 @@ def mutual_knn(
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, NaN or Inf among them, or only sums of them.
     """
+    return compared(x, y, k, "mutual_knn", shared_share)
+
+
+class Neighbours(NamedTuple):
+    """What is near to what in one representation, of N examples."""
+
+    distances: Tensor  # (N, N) float64, one minus the cosine; on the diagonal 1 for rows of zeros
+    near: Tensor  # (N, N) from 0 to 1: how far the column's example is among the row's k nearest
+    k: int
+
+
+def compared(
+    x: Tensor | Reservoir,
+    y: Tensor | None,
+    k: int,
+    name: str,  # of the measure, in warnings
+    between: Callable[[Neighbours, Neighbours], Tensor],
+    otherwise: str = "",  # why `between` gives NaN
+) -> Tensor:  # ()
+    """What `between` says of the neighbours in both; NaN with a warning as for `mutual_knn`.
+
+    Raises:
+        UserError: for a k under 1, and as `mutual_knn` does.
+    """
     if k < 1:
         raise UserError(f"k is how many neighbours count, 1 or more, got {k}")
     examples = reservoir_of(x, y)
@@ -37,16 +62,39 @@ def mutual_knn(
     if not reason and examples.n_kept - 1 <= k:
         reason = f"all other examples of {examples.n_kept} are among the {k} nearest"
     if reason:
-        return undefined(examples.x.double(), "mutual_knn", reason)
-    near = []
+        return undefined(examples.x.double(), name, reason)
+    sides = []
     for rows, called in ((examples.x, "first"), (examples.y, "second")):
-        distances = cosine_distances(rows)
-        near.append(nearest(distances, k))
-        # All in one direction, or all at right angles: nobody is nearer than anybody else.
-        if (near[-1] < 1).all():
+        distances = angles(rows)
+        if (side := neighbours(k, distances)) is None:
             reason = f"all pairs of examples are equally near in the {called} representation"
-            return undefined(distances, "mutual_knn", reason)
-    return torch.minimum(*near).sum(1).mean() / k
+            return undefined(distances, name, reason)
+        sides.append(side)
+    value = between(*sides)
+    return undefined(value, name, otherwise) if value.isnan() else value
+
+
+def angles(rows: Tensor) -> Tensor:  # (N, N) float64
+    """One minus the cosine of every row with every row, a row of zeros with itself included."""
+    distances = cosine_distances(rows)
+    distances.diagonal().copy_((rows == 0).all(1))
+    return distances
+
+
+def neighbours(k: int, distances: Tensor) -> Neighbours | None:
+    """None where all others are neighbours, or nobody is nearer than anybody else.
+
+    The latter if all lie in one direction, or all at right angles.
+    """
+    if len(distances) - 1 <= k:
+        return None
+    near = nearest(distances, k)
+    return None if (near < 1).all() else Neighbours(distances, near, k)
+
+
+def shared_share(x: Neighbours, y: Neighbours) -> Tensor:  # ()
+    """Share of the k nearest that are so in both; a mean over examples."""
+    return torch.minimum(x.near, y.near).sum(1).mean() / x.k
 
 
 def nearest(
@@ -93,11 +141,10 @@ def resampled_knn(
 
 
 def _near(distances: Tensor, k: int) -> Tensor:  # (n, n) float32
-    """As `nearest`; NaN where all others are neighbours, or nobody is nearer than anybody else."""
-    if len(distances) - 1 <= k:
-        return torch.full_like(distances, torch.nan, dtype=torch.float32)
-    near = nearest(distances, k).float()
-    return torch.where((near < 1).all(), torch.nan, near)
+    """Of `neighbours`; NaN where there are none."""
+    found = neighbours(k, distances)
+    nothing = torch.full_like(distances, torch.nan, dtype=torch.float32)
+    return nothing if found is None else found.near.float()
 
 
 def _shared(x: list[Tensor], y: list[Tensor]) -> Tensor:  # (L, M) float64

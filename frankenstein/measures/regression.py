@@ -61,7 +61,7 @@ def cross_validated_r_squared(
     if not isinstance(x, Folds):
         x, y = reduce_to_span(x, y, partial(_basis, count), rotate_to_span)  # type: ignore[assignment]
     folds = folds_of(x, y, count)
-    everything = folds.without(-1)
+    everything = folds.without()
     like = everything.covariance("xy")
     if reason := nothing_to_compare(everything):
         return undefined(like, "cross_validated_r_squared", reason)

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
+from scipy.stats import kendalltau
 from torch import Tensor
 
 from frankenstein.accumulators.reservoir import Reservoir, reservoir_of
@@ -13,7 +14,7 @@ from frankenstein.measures.dissimilarities import cosine_distances, patterns, sq
 from frankenstein.measures.draws import ValueOfDraw
 from frankenstein.measures.undefined import nothing_to_compare, undefined
 
-Dissimilarity = Literal["correlation", "euclidean"]
+Dissimilarity = Literal["correlation", "cosine", "euclidean", "squared_euclidean"]
 
 
 def rsa_pearson(
@@ -23,10 +24,11 @@ def rsa_pearson(
 ) -> Tensor:  # ()
     """Pearson correlation in [-1, 1] of the dissimilarities of all pairs of examples.
 
-    A pair's dissimilarity is one minus the correlation of its two patterns over units, or their
-    Euclidean distance. An example whose units are all equal in x or y has no pattern to correlate
-    and is left out. NaN with a warning where a representation does not vary, fewer than three
-    examples are left, or all pairs are equally unlike.
+    A pair's dissimilarity is one minus the correlation of its two patterns over units, one minus
+    their cosine, their Euclidean distance or its square. Left out are examples whose units are all
+    equal in x or y, which have no pattern to correlate, or all 0, which have no cosine. NaN with a
+    warning where a representation does not vary, fewer than three examples are left, or all pairs
+    are equally unlike.
 
     Source: Kriegeskorte et al. 2008, https://doi.org/10.3389/neuro.06.004.2008.
     Cost: O(N² (D + E)) time and O(N²) memory for N kept examples.
@@ -35,7 +37,7 @@ def rsa_pearson(
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, NaN or Inf among them, or only sums of them.
     """
-    return _rsa(reservoir_of(x, y), "rsa_pearson", dissimilarity, lambda values: values)
+    return _rsa(reservoir_of(x, y), "rsa_pearson", dissimilarity, lambda values: values, _product)
 
 
 def rsa_spearman(
@@ -47,35 +49,76 @@ def rsa_spearman(
 
     Equal dissimilarities share the mean of their ranks.
     """
-    return _rsa(reservoir_of(x, y), "rsa_spearman", dissimilarity, _ranks)
+    return _rsa(reservoir_of(x, y), "rsa_spearman", dissimilarity, _ranks, _product)
+
+
+def rsa_kendall(
+    x: Tensor | Reservoir,
+    y: Tensor | None = None,
+    dissimilarity: Dissimilarity = "correlation",
+) -> Tensor:  # ()
+    """Kendall's tau-b in [-1, 1] of the dissimilarities of all pairs; else as `rsa_pearson`.
+
+    Of two pairs of examples, how much more often the same one is the more unlike in both than not.
+    Without equal dissimilarities it is tau-a, which Nili et al. 2014 recommend for models with many
+    (https://doi.org/10.1371/journal.pcbi.1003553); with them tau-a of a representation with itself
+    is below 1.
+
+    Cost: O(N² log N) time, on the CPU, for every pair of layers and draw.
+    """
+    return _rsa(reservoir_of(x, y), "rsa_kendall", dissimilarity, groups, _tau)
 
 
 def _rsa(
-    examples: Reservoir, name: str, dissimilarity: str, read: Callable[[Tensor], Tensor]
+    examples: Reservoir,
+    name: str,
+    dissimilarity: str,
+    read: Callable[[Tensor], Tensor],
+    correlation: Callable[[Tensor, Tensor], Tensor],
 ) -> Tensor:
-    if dissimilarity not in ("correlation", "euclidean"):
-        raise UserError(f"a dissimilarity is correlation or euclidean, got {dissimilarity!r}")
+    if dissimilarity not in get_args(Dissimilarity):
+        *most, last = get_args(Dissimilarity)
+        known = f"{', '.join(most)} or {last}"
+        raise UserError(f"a dissimilarity is {known}, got {dissimilarity!r}")
     if reason := nothing_to_compare(examples):
         return undefined(examples.x.double(), name, reason)
     rows = [examples.x.double(), examples.y.double()]
     if dissimilarity == "correlation":
         (x, left_x), (y, left_y) = map(patterns, rows)
         rows = [x[left_x & left_y], y[left_x & left_y]]
+    if dissimilarity == "cosine":
+        left = (rows[0] != 0).any(1) & (rows[1] != 0).any(1)
+        rows = [one[left] for one in rows]
     n = len(rows[0])
     if n < 3:
         return undefined(rows[0], name, f"{n} examples have a pattern over units; it takes 3")
-    distances = [
-        cosine_distances(one) if dissimilarity == "correlation" else squared_distances(one).sqrt()
-        for one in rows
-    ]
+    distances = [_DISTANCES[dissimilarity](one) for one in rows]
     upper = torch.triu_indices(n, n, 1, device=rows[0].device)
     pairs = [read(values[upper[0], upper[1]]) for values in distances]
-    centred = [values - values.mean() for values in pairs]
-    for left, values, called in zip(centred, pairs, ("first", "second"), strict=True):
-        if left.norm() <= 1e-12 * values.norm():
+    for values, called in zip(pairs, ("first", "second"), strict=True):
+        spread = values.double()
+        if (spread - spread.mean()).norm() <= 1e-12 * spread.norm():
             reason = f"all pairs of examples are equally unlike in the {called} representation"
-            return undefined(left, name, reason)
-    return (centred[0] @ centred[1] / (centred[0].norm() * centred[1].norm())).clamp(-1, 1)
+            return undefined(rows[0], name, reason)
+    return correlation(*pairs)
+
+
+_DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
+    "correlation": cosine_distances,  # of patterns
+    "cosine": cosine_distances,
+    "euclidean": lambda rows: squared_distances(rows).sqrt(),
+    "squared_euclidean": squared_distances,
+}
+
+
+def _product(x: Tensor, y: Tensor) -> Tensor:  # ()
+    x, y = x - x.mean(), y - y.mean()
+    return (x @ y / (x.norm() * y.norm())).clamp(-1, 1)
+
+
+def _tau(x: Tensor, y: Tensor) -> Tensor:  # ()
+    tau = kendalltau(x.cpu().numpy(), y.cpu().numpy(), method="asymptotic").statistic
+    return torch.tensor(tau, dtype=torch.float64, device=x.device).clamp(-1, 1)
 
 
 def _ranks(values: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from frankenstein.accumulators.linear import whitener
@@ -23,6 +24,9 @@ def procrustes_similarity(
     With alpha below 1 each side is first whitened in part: brought to unit total variance, its
     directions are multiplied by α + (1 - α) / √variance. NaN with a warning where a
     representation does not vary, and for an alpha below 1 also as for `mean_cca`.
+
+    With alpha 1 it is the normalised Bures similarity of both centred Gram matrices, tr (K½ L K½)½
+    over √(tr K tr L) (Tang et al. 2020, https://arxiv.org/abs/2003.11498): no other measure.
 
     Source: Williams et al. 2021, eqs. 8 and 11 with the partial whitening of section 2.2,
     https://arxiv.org/abs/2110.14739. Between alpha 0 and 1 the paper's value changes with the
@@ -48,7 +52,64 @@ def angular_shape_distance(
     Source: Williams et al. 2021, eq. 8, https://arxiv.org/abs/2110.14739.
     """
     cosine = _cosine(moments_of(*reduce_to_span(x, y)), "angular_shape_distance", alpha)
+    return angle_of(cosine)
+
+
+def size_and_shape_distance(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
+    """Root mean square over examples of |x_i - y_i|, centred and turned onto each other.
+
+    At least 0; a metric, in the unit of the representations, whose size it feels. The side that has
+    fewer units is filled with zeros. Its square is the Bures distance of both centred Gram matrices
+    over N. NaN with a warning where a representation does not vary. From sums, distances under 3e-7
+    of the size cannot be told from 0 and are given as 0.
+
+    Source: Williams et al. 2021, eq. 7, https://arxiv.org/abs/2110.14739, over √N.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples.
+        UserError: if there are no examples, or NaN or Inf among them.
+    """
+    moments = moments_of(*reduce_to_span(x, y))
+    cross = moments.covariance("xy")
+    if reason := nothing_to_compare(moments):
+        return undefined(cross, "size_and_shape_distance", reason)
+    size = moments.variance("x").sum() + moments.variance("y").sum()
+    return root_of(size - 2 * torch.linalg.matrix_norm(cross, "nuc"), size)
+
+
+def permutation_shape_distance(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
+    """Angle in [0, π] radians between x and y, centred, once units are paired one to one.
+
+    A metric, the least over orders of units; the side that has fewer is filled with units that are
+    0. NaN with a warning where a representation does not vary. From sums, angles under 5e-7 cannot
+    be told from 0 and are given as 0.
+
+    Source: Williams et al. 2021, eq. 8 with permutations for rotations, as in netrep's
+    PermutationMetric, https://arxiv.org/abs/2110.14739.
+    Cost: O(D² E) for the assignment, on the CPU.
+
+    Raises:
+        ShapeError: if x and y hold a different number of examples.
+        UserError: if there are no examples, or NaN or Inf among them.
+    """
+    moments = moments_of(x, y)
+    cross = moments.covariance("xy")
+    if reason := nothing_to_compare(moments):
+        return undefined(cross, "permutation_shape_distance", reason)
+    pairs = linear_sum_assignment(cross.detach().cpu().numpy(), maximize=True)
+    rows, columns = (torch.as_tensor(side, device=cross.device) for side in pairs)
+    size = (moments.variance("x").sum() * moments.variance("y").sum()).sqrt()
+    return angle_of((cross[rows, columns].sum() / size).clamp(-1, 1))
+
+
+def angle_of(cosine: Tensor) -> Tensor:
+    """Its angle; 0 for a cosine that rounding alone tells from 1."""
     return torch.where(cosine > 1 - 1e-13, 1, cosine).arccos()
+
+
+def root_of(squared: Tensor, size: Tensor) -> Tensor:
+    """The root of a difference of numbers of this size; 0 where rounding is all that is left."""
+    return torch.where(squared > 1e-13 * size, squared, 0).sqrt()
 
 
 def _cosine(moments: Moments, name: str, alpha: float) -> Tensor:  # ()

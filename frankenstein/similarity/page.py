@@ -127,9 +127,11 @@ def _section(matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[st
     measure = matrix.measure
     yield f"## {measure}"
     yield f"{MEASURES[measure].about}. {matrix.title}. {MEASURES[measure].source}"
-    perfect = f"{MEASURES[measure].perfect:g} is a representation with itself"
+    perfect = MEASURES[measure].perfect
+    itself = "its own value" if perfect is None else f"{perfect:g}"
     caption = (
-        f"{measure} of every layer of the sender with every layer of the receiver; {perfect}. A "
+        f"{measure} of every layer of the sender with every layer of the receiver; a "
+        f"representation with itself has {itself}. A "
         "diagonal that stands out says that layers at the same depth are alike."
     )
     yield Picture(measure, matrix.plot(), caption)

@@ -73,7 +73,8 @@ def test_it_logs_every_measure_over_the_whole_held_out_part(task, spots, fit):
 @pytest.mark.parametrize("flattening", ["per_sample", "pooled"])
 def test_every_measure_may_be_flattened_otherwise(task, spots, fit, flattening):
     data = spots(eval_batch_size=16)
-    names = [name for name, row in MEASURES.items() if "cca" not in name and "r_sq" not in name]
+    few = ("r_squared", "reverse_r_squared", "cross_validated_r_squared", "eigenspace_overlap")
+    names = [name for name in MEASURES if "cca" not in name and name not in few]
     similarity = RepresentationSimilarity(names, flattening)
     trainer = fit(task, data, only_validate=True, callbacks=[similarity])
     check_logged(trainer, by_hand(task, data), names, flattening)

@@ -12,7 +12,8 @@ from frankenstein.shapes import ShapeError
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_arrays_are_taken_as_tensors_are_with_all_their_digits(name, dtype, value):
     random = np.random.default_rng(0)
-    x, y = (random.normal(size=(40, 3)).astype(dtype) for _ in range(2))
+    shared = random.normal(size=(40, 1))
+    x, y = ((shared + random.normal(size=(40, 3))).astype(dtype) for _ in range(2))
     expected = value(name, torch.tensor(x), torch.tensor(y))
     assert value(name, x, y) == expected
     assert value(name, x, torch.tensor(y)) == expected

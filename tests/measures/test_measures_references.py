@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 from scipy.linalg import orthogonal_procrustes
-from scipy.optimize import linear_sum_assignment
+from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import pdist, squareform
 from sklearn.datasets import load_digits
 from torch.nn.functional import interpolate
@@ -21,15 +21,19 @@ from frankenstein.measures import (
     cross_validated_r_squared,
     decoding_agreement,
     deconfounded_cka,
+    gulp_distance,
     matched_correlation,
     mean_cca,
     mutual_knn,
+    partial_matching_correlation,
     procrustes_similarity,
     rbf_cka,
+    rsa_kendall,
     rsa_pearson,
     rsa_spearman,
     svcca,
 )
+from frankenstein.measures.ridge import PENALTIES
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network
 
@@ -191,6 +195,191 @@ def shared_neighbours(x, y, k=10):
     return np.mean([len({*a} & {*b}) / k for a, b in zip(*near, strict=True)])
 
 
+def ensd(x, y):
+    """Giaffar et al. 2024: the overlap of unit-trace Gram matrices, over their own."""
+    k, l = (z @ z.T / (z**2).sum() for z in (x, y))  # noqa: E741
+    return np.trace(k @ l) / (np.trace(k @ k) * np.trace(l @ l))
+
+
+def feature_corrected(x, y):
+    """Chun et al. 2025: Song's HSIC of different units, those of one unit with itself left out."""
+    below = []
+    for z in (x, y):
+        own = sum(song_of_sums(np.outer(a, a), np.outer(a, a)) for a in z.T)
+        q = z.shape[1]
+        below.append((song_of_sums(z @ z.T, z @ z.T) - own) / (q * (q - 1)))
+    above = song_of_sums(x @ x.T, y @ y.T) / (x.shape[1] * y.shape[1])
+    return above / np.sqrt(below[0] * below[1])
+
+
+def song_of_sums(k, l):  # noqa: E741
+    """`song_hsic`, with sums for products of matrices."""
+    n = len(k)
+    k, l = k - np.diag(np.diag(k)), l - np.diag(np.diag(l))  # noqa: E741
+    middle = k.sum() * l.sum() / ((n - 1) * (n - 2))
+    return ((k * l).sum() + middle - 2 / (n - 2) * (k.sum(0) @ l.sum(0))) / (n * (n - 3))
+
+
+def padded(x, y):
+    width = max(x.shape[1], y.shape[1])
+    return (np.pad(z, ((0, 0), (0, width - z.shape[1]))) for z in (x, y))
+
+
+def size_and_shape(x, y):
+    """Williams et al. 2021, eq. 7, over the root of the number of examples."""
+    x, y = padded(x, y)
+    rotation, _ = orthogonal_procrustes(y, x)
+    return np.linalg.norm(x - y @ rotation) / np.sqrt(len(x))
+
+
+def permuted(x, y):
+    """The angle of netrep's PermutationMetric, of matrices filled with zeros."""
+    x, y = padded(x, y)
+    rows, columns = linear_sum_assignment(-x.T @ y)
+    x, y = x[:, rows], y[:, columns]
+    return np.arccos((x * y).sum() / (np.linalg.norm(x) * np.linalg.norm(y)))
+
+
+def szekely(x, y):
+    """Székely et al. 2007: distance covariance over the root of both distance variances."""
+    a, b = (squareform(pdist(z)) for z in (x, y))
+    a, b = (d - d.mean(0) - d.mean(1)[:, None] + d.mean() for d in (a, b))
+    return np.sqrt((a * b).mean() / np.sqrt((a * a).mean() * (b * b).mean()))
+
+
+def overlap(x, y):
+    """May et al. 2019: squared norm of the product of left singular vectors, over the larger."""
+    u, v = basis(x), basis(y)
+    return np.linalg.norm(u.T @ v) ** 2 / max(u.shape[1], v.shape[1])
+
+
+def gulp(x, y, ridge=0.01):
+    """Boix-Adserà et al. 2022, section 3: of covariances of unit trace."""
+    x, y = (z / np.linalg.norm(z) for z in (x, y))
+    a, b = (np.linalg.inv(z.T @ z + ridge * np.eye(z.shape[1])) for z in (x, y))
+    own = sum(np.trace(inverse @ z.T @ z @ inverse @ z.T @ z) for inverse, z in ((a, x), (b, y)))
+    return np.sqrt(own - 2 * np.trace(a @ x.T @ y @ b @ y.T @ x))
+
+
+def ridge_predictions(x, y, count=5):
+    """Each part, and what ridge predicts of it: the penalty by parts within the others."""
+    part = parts_of(torch.arange(len(x)), count).numpy()
+
+    def predicted(fit, held, share):
+        mean_x, mean_y = x[fit].mean(0), y[fit].mean(0)
+        a, b = x[fit] - mean_x, y[fit] - mean_y
+        if share:
+            penalty = share * (a**2).sum() * np.eye(a.shape[1])
+            weight = np.linalg.solve(a.T @ a + penalty, a.T @ b)
+        else:
+            weight = np.linalg.pinv(a, rcond=1e-7) @ b
+        return (x[held] - mean_x) @ weight + mean_y
+
+    for i in range(count):
+        error = [
+            sum(
+                ((predicted((part != i) & (part != j), part == j, share) - y[part == j]) ** 2).sum()
+                for j in range(count)
+                if j != i
+            )
+            for share in PENALTIES
+        ]
+        share = PENALTIES[int(np.argmin(error))]
+        yield y[part == i], predicted(part != i, part == i, share), y[part != i].mean(0)
+
+
+def ridge_explained(x, y):
+    parts = [*ridge_predictions(x, y)]
+    wrong = sum(((truth - guess) ** 2).sum() for truth, guess, _ in parts)
+    return 1 - wrong / sum(((truth - mean) ** 2).sum() for truth, _, mean in parts)
+
+
+def ridge_correlated(x, y):
+    y = y[:, y.std(0) > 0]
+    return np.mean(
+        [
+            [np.corrcoef(a, b)[0, 1] for a, b in zip(truth.T, guess.T, strict=True)]
+            for truth, guess, _ in ridge_predictions(x, y)
+        ]
+    )
+
+
+def transported(cost, share=1.0):
+    """Least cost of moving a share of uniform masses: a dummy takes what is not moved."""
+    d, e = cost.shape
+    left = 1 - share
+    rows, columns = np.full(d + 1, 1 / d), np.full(e + 1, 1 / e)
+    rows[-1], columns[-1] = left, left
+    table = np.zeros((d + 1, e + 1))
+    scale = np.abs(cost).max()  # the solver's tolerances are absolute
+    table[:d, :e], table[-1, -1] = cost / scale, 1e3
+    sums = [np.repeat(np.eye(d + 1), e + 1, 1), np.tile(np.eye(e + 1), d + 1)]
+    found = linprog(table.ravel(), A_eq=np.concatenate(sums), b_eq=np.concatenate([rows, columns]))
+    return (found.x.reshape(d + 1, e + 1)[:d, :e] * cost).sum()
+
+
+def soft_distance(x, y):
+    """Khosla & Williams 2023: the root of the least cost, of mean squared differences."""
+    return np.sqrt(transported(((x[:, :, None] - y[:, None]) ** 2).mean(0)))
+
+
+def kept_neighbours(x, y, k=10):
+    """Of every example its k nearest in each, nearest first, and one minus all cosines in each."""
+    near, distances = [], []
+    for z in (x, y):
+        unit = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-300)
+        distance = squareform(pdist(unit)) ** 2 / 2
+        distances.append(distance)
+        near.append((distance + np.diag(np.full(len(z), np.inf))).argsort(1)[:, :k].tolist())
+    return *near, *distances
+
+
+def jaccard(x, y):
+    near_x, near_y, *_ = kept_neighbours(x, y)
+    return np.mean(
+        [len({*a} & {*b}) / len({*a} | {*b}) for a, b in zip(near_x, near_y, strict=True)]
+    )
+
+
+def ranked(x, y):
+    """Klabunde et al. 2023, rank similarity."""
+    near_x, near_y, *_ = kept_neighbours(x, y)
+    found = []
+    for a, b in zip(near_x, near_y, strict=True):
+        ranks = [(a.index(j) + 1, b.index(j) + 1) for j in {*a} & {*b}]
+        most = sum(1 / i for i in range(1, len(ranks) + 1))
+        found.append(sum(2 / ((1 + abs(r - s)) * (r + s)) for r, s in ranks) / (most or 1))
+    return np.mean(found)
+
+
+def second_order(x, y):
+    """Hamilton et al. 2016: cosine of the cosines with all neighbours of either."""
+    found = []
+    for a, b, *both in zip(*kept_neighbours(x, y), strict=True):
+        union = sorted({*a} | {*b})
+        one, other = (1 - row[union] for row in both)
+        found.append(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+    return np.mean(found)
+
+
+def centred_neighbours(x, y):
+    """Huh et al. 2024, appendix A: a kernel less its row's mean, over pairs that are near."""
+    near_x, near_y, k, l = kept_neighbours(x, y)  # noqa: E741
+    k, l = (one.mean(1, keepdims=True) - one for one in (k, l))  # noqa: E741
+
+    def align(a, b, near_a, near_b):
+        return sum(a[i, j] * b[i, j] for i in range(len(a)) for j in {*near_a[i]} & {*near_b[i]})
+
+    own = align(k, k, near_x, near_x) * align(l, l, near_y, near_y)
+    return align(k, l, near_x, near_y) / np.sqrt(own)
+
+
+def cycle(x, y):
+    """Huh et al. 2024, appendix B: a neighbour in y that has the example near in x."""
+    near_x, near_y, *_ = kept_neighbours(x, y)
+    return np.mean([any(i in near_x[j] for j in near) for i, near in enumerate(near_y)])
+
+
 # Of centred rows: their definitions do not feel a shift, their digits do.
 CENTRED = {
     "linear_cka": lambda x, y: gram_cka(x @ x.T, y @ y.T),
@@ -212,18 +401,44 @@ CENTRED = {
     ),
     "best_match_correlation": lambda x, y: correlations(x, y).max(0).mean(),
     "matched_correlation": assigned,
+    "feature_corrected_cka": feature_corrected,
+    "angular_cka_distance": lambda x, y: np.arccos(gram_cka(x @ x.T, y @ y.T)),
+    "size_and_shape_distance": size_and_shape,
+    "permutation_shape_distance": permuted,
+    "shared_dimensions": ensd,
+    "distance_correlation": szekely,
+    "rsm_norm_distance": lambda x, y: np.linalg.norm(squareform(pdist(x) - pdist(y))) / len(x),
+    "eigenspace_overlap": overlap,
+    "gulp_distance": gulp,
+    "ridge_r_squared": ridge_explained,
+    "ridge_correlation": ridge_correlated,
+    "soft_matching_correlation": lambda x, y: -transported(-correlations(x, y)),
+    "partial_matching_correlation": lambda x, y: -transported(-correlations(x, y), 0.5) / 0.5,
+    "soft_matching_distance": soft_distance,
 }
 AS_THEY_ARE = {
     "rsa_pearson": rsa(stats.pearsonr),
     "rsa_spearman": rsa(stats.spearmanr),
+    "rsa_kendall": rsa(stats.kendalltau),
     "mutual_knn": shared_neighbours,
+    "jaccard_similarity": jaccard,
+    "rank_similarity": ranked,
+    "second_order_cosine": second_order,
+    "cknna": centred_neighbours,
+    "cycle_knn": cycle,
     "mean_squared_distance": lambda x, y: ((x - y) ** 2).sum(1).mean(),
 }
+# That feel how large one is beside the other.
+OF_SIZE = [
+    name
+    for name, row in MEASURES.items()
+    if "scale" not in row.invariant_to or row.needs == "inputs"
+]
 # With 12 examples or fewer than units, these are defined.
 OF_FEW = [
     name
     for name, row in MEASURES.items()
-    if "cca" not in name and name not in ("r_squared", "reverse_r_squared")
+    if "cca" not in name and name not in ("r_squared", "reverse_r_squared", "eigenspace_overlap")
 ]
 
 
@@ -249,6 +464,11 @@ def representations(n, offset=0.0, scale=1.0, dtype=torch.float64, units=6):
     return [((z + offset) * scale).to(dtype) for z in (x, y - 0.5)]
 
 
+def related(z):
+    """Units that have something in common."""
+    return z + 2 * z[:, :1]
+
+
 def check_equal(found, expected, tolerance=1e-9):
     assert abs(found - expected) < tolerance * abs(expected)
 
@@ -270,7 +490,7 @@ def test_measures_equal_their_papers(
     check_equal(streamed(name, x, y, torch.arange(90).split(37)), expected, tolerance)
 
 
-@pytest.mark.parametrize("name", [*CENTRED, "rsa_pearson", "rsa_spearman", "mutual_knn"])
+@pytest.mark.parametrize("name", [n for n in MEASURES if n not in OF_SIZE])
 def test_one_side_may_be_much_larger_than_the_other(name, reference, value):
     x, y = representations(90, 3.0)
     check_equal(value(name, 1e-8 * x, 1e8 * y), reference(name, x, y))
@@ -284,6 +504,10 @@ def test_where_units_outnumber_examples_too(name, n, d, e, reference, value):
         y = y + x
     elif name in ("unit_correlation", "mean_squared_distance"):
         return
+    if name == "ridge_correlation" and n < 15:
+        return  # parts of two examples have no correlation
+    if name == "feature_corrected_cka":
+        x, y = (related(z) for z in (x, y))
     check_equal(value(name, x, y), reference(name, x, y))
 
 
@@ -299,9 +523,12 @@ DEFICIENT = {
 @pytest.mark.parametrize("name", MEASURES)
 @pytest.mark.parametrize("kind", DEFICIENT)
 def test_where_units_or_examples_repeat_or_are_dead(name, kind, reference, value):
-    if name == "mutual_knn" and "unit" not in kind:
+    if MEASURES[name].question == "neighbours" and "unit" not in kind:
         return  # where several are equally far, the paper's sets of neighbours are not defined
-    x, y = (DEFICIENT[kind](z) for z in representations(60))
+    x, y = representations(60)
+    if name == "feature_corrected_cka":
+        x, y = (related(z) for z in (x, y))
+    x, y = (DEFICIENT[kind](z) for z in (x, y))
     check_equal(value(name, x, y), reference(name, x, y))
 
 
@@ -415,6 +642,14 @@ def test_partial_whitening_is_that_of_williams(alpha):
         (rsa_pearson, {"dissimilarity": "euclidean"}, rsa(stats.pearsonr, "euclidean")),
         (rsa_spearman, {"dissimilarity": "euclidean"}, rsa(stats.spearmanr, "euclidean")),
         (mutual_knn, {"k": 3}, lambda x, y: shared_neighbours(x, y, 3)),
+        (rsa_pearson, {"dissimilarity": "cosine"}, rsa(stats.pearsonr, "cosine")),
+        (rsa_kendall, {"dissimilarity": "squared_euclidean"}, rsa(stats.kendalltau, "sqeuclidean")),
+        (gulp_distance, {"ridge": 0.3}, lambda x, y: gulp(x, y, 0.3)),
+        (
+            partial_matching_correlation,
+            {"share": 0.37},
+            lambda x, y: -transported(-correlations(x, y), 0.37) / 0.37,
+        ),
     ],
 )
 def test_parameters_are_those_of_the_papers(measure, option, expected):

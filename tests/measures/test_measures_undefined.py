@@ -10,16 +10,21 @@ from frankenstein.measures import (
     cross_validated_r_squared,
     decoding_agreement,
     deconfounded_cka,
+    gulp_distance,
+    jaccard_similarity,
     linear_cka,
     mean_cca,
     mean_squared_cca,
     mean_squared_distance,
     mutual_knn,
+    partial_matching_correlation,
     procrustes_similarity,
     pwcca,
     r_squared,
     rbf_cka,
+    ridge_r_squared,
     rsa_pearson,
+    soft_matching,
     svcca,
     unbiased_cka,
     unbiased_rbf_cka,
@@ -175,7 +180,7 @@ def test_units_that_are_dead_on_one_side_each_have_no_correlation(check_undefine
     check_undefined("unit_correlation", x, y, "every unit is dead on one side at least")
 
 
-@pytest.mark.parametrize("name", ["rsa_pearson", "rsa_spearman"])
+@pytest.mark.parametrize("name", ["rsa_pearson", "rsa_spearman", "rsa_kendall"])
 def test_examples_without_a_pattern_are_left_out_of_rsa(name, value, check_undefined):
     x, y = torch.randn(20, 3), torch.randn(20, 3)
     more = [torch.cat([torch.full((1, 3), 0.1), x]), torch.cat([torch.randn(1, 3), y])]
@@ -280,7 +285,16 @@ def test_only_measures_in_the_units_themselves_need_as_many_of_them(name, value)
         (procrustes_similarity, {"alpha": 1.5}, "alpha lies between 0, as in CCA, and 1, Pro"),
         (rbf_cka, {"bandwidth": 0.0}, "the bandwidth is a share of the median distance, got 0"),
         (mutual_knn, {"k": 0}, "k is how many neighbours count, 1 or more, got 0"),
-        (rsa_pearson, {"dissimilarity": "cosine"}, "is correlation or euclidean, got 'cosine'"),
+        (
+            rsa_pearson,
+            {"dissimilarity": "cos"},
+            "euclidean or squared_euclidean, got 'cos'",
+        ),
+        (gulp_distance, {"ridge": -0.1}, "a ridge is a share of the variance, .*got -0.1"),
+        (ridge_r_squared, {"count": 2}, "chosen within three parts or more, got 2"),
+        (jaccard_similarity, {"k": 0}, "k is how many neighbours count, 1 or more, got 0"),
+        (soft_matching, {"share": 0.0}, r"units that are matched lies in \(0, 1\], got 0"),
+        (partial_matching_correlation, {"share": 1.5}, r"lies in \(0, 1\], got 1.5"),
         (cross_validated_r_squared, {"count": 1}, "takes two parts or more, got 1"),
     ],
 )

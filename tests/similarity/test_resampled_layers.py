@@ -93,7 +93,7 @@ def test_every_draw_is_told_of(layers):
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_every_measure_has_an_interval_and_a_null(name):
-    x = torch.randn(60, 2, 2, 2)
+    x = torch.randn(60, 1, 1, 1) + torch.randn(60, 2, 2, 2)
     y = x + 0.5 * torch.randn(60, 2, 2, 2)
     kept = LayerReservoir(inputs=True).update({"x": x}, {"y": y}, torch.randn(60, 1, 2, 2))
     for flattening in MEASURES[name].flattenings[:2]:
@@ -179,7 +179,11 @@ def odd_layers():
     }
 
 
-@pytest.mark.parametrize("name", ["mutual_knn", "rsa_pearson", "rsa_spearman"])
+BY_PAIRS = [name for name, row in MEASURES.items() if row.question == "neighbours"]
+BY_PAIRS += ["rsa_pearson", "rsa_spearman", "rsm_norm_distance"]
+
+
+@pytest.mark.parametrize("name", BY_PAIRS)
 @pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
 def test_all_pairs_of_a_draw_are_the_measure_of_the_examples_drawn(name):
     xs = odd_layers()
@@ -193,7 +197,7 @@ def test_all_pairs_of_a_draw_are_the_measure_of_the_examples_drawn(name):
             found, torch.tensor(expected).double(), rtol=0, atol=1e-7, equal_nan=True
         )
     few = torch.arange(9)
-    assert value_of(few, few)[0, 0].isnan().item() == (name == "mutual_knn")
+    assert value_of(few, few)[0, 0].isnan().item() == (MEASURES[name].question == "neighbours")
 
 
 def test_how_long_it_will_take_is_told_before_the_first_draw(layers):
