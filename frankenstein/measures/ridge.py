@@ -14,7 +14,9 @@ from frankenstein.accumulators.small_sample import reduce_to_span, rotate_to_spa
 from frankenstein.errors import UserError
 from frankenstein.measures.undefined import nothing_to_compare, undefined
 
-PENALTIES = (0.0, *(10.0**power for power in range(-6, 2)))  # of the variance of x
+# Of the whole variance of x. The least is least squares of minimum norm for all but directions that
+# hold less than it, of which rounding would decide otherwise.
+PENALTIES = (1e-10, *(10.0**power for power in range(-6, 2)))
 
 
 def ridge_r_squared(
@@ -26,9 +28,9 @@ def ridge_r_squared(
 
     At most 1; 0 where it predicts no better than the mean of the fitted examples. Every part is
     predicted from all others, and squares are summed over parts before the ratio. The penalty is
-    the one of `PENALTIES` (0 among them: least squares of minimum norm) that predicts the other
-    parts best, each from those that are left: no part has a say in its own. NaN with a warning
-    where a representation does not vary, or a part is empty.
+    the one of `PENALTIES` that predicts the other parts best, each from those that are left: no
+    part has a say in its own. NaN with a warning where a representation does not vary, or a part is
+    empty.
 
     Source: Hoerl & Kennard 1970, https://doi.org/10.1080/00401706.1970.10488634, with nested
     cross-validation as in Conwell et al. 2022, https://doi.org/10.1101/2022.03.28.485868.
@@ -122,9 +124,7 @@ def _fit(moments: Moments) -> _Fit:
     variances, vectors = spectrum[0].clamp(min=0), spectrum[1]
     total = variances.sum()
     penalties = total * variances.new_tensor(PENALTIES)[:, None]
-    rounding = (len(variances) + moments.n**0.5) * torch.finfo(variances.dtype).eps
-    there = (variances > rounding * variances[-1]) | (penalties > 0)
-    inverse = torch.where(there & (total > 0), 1 / (variances + penalties), 0)
+    inverse = torch.where(total > 0, 1 / (variances + penalties), 0)
     mean = {side: moments.mean(side) for side in "xy"}
     return _Fit(vectors, inverse, vectors.T @ moments.covariance("xy"), mean)
 

@@ -134,8 +134,9 @@ def _family(
     p = (1 + close.sum(0)).double() / (1 + len(null))
     rank = math.ceil(round(0.95 * (len(null) + 1), 9))
     least = largest[rank - 1] if rank <= len(null) else value.new_tensor(torch.nan)
-    calibrated = torch.where(p > 0.05, 0.0, (value - least) / (perfect - least))
-    calibrated = torch.where(least.isnan(), torch.nan, calibrated.clamp(min=0))
+    room = torch.as_tensor(perfect - least)  # NaN where nothing is perfect
+    calibrated = torch.where(p > 0.05, 0.0, (value - least) / room)
+    calibrated = torch.where(room.isnan(), torch.nan, calibrated.clamp(min=0))
     return torch.where(known, p, torch.nan), torch.where(known, calibrated, torch.nan)
 
 
@@ -201,7 +202,7 @@ def certainties(
             permutations,
             seed=seed,
             larger_is_closer=MEASURES[name].perfect != MEASURES[name].range[0],
-            perfect=MEASURES[name].perfect,
+            perfect=math.nan if (one := MEASURES[name].perfect) is None else one,
             limits=MEASURES[name].range,
         )
         for name, draw in draws.items()

@@ -268,12 +268,9 @@ def ridge_predictions(x, y, count=5):
     def predicted(fit, held, share):
         mean_x, mean_y = x[fit].mean(0), y[fit].mean(0)
         a, b = x[fit] - mean_x, y[fit] - mean_y
-        if share:
-            penalty = share * (a**2).sum() * np.eye(a.shape[1])
-            weight = np.linalg.solve(a.T @ a + penalty, a.T @ b)
-        else:
-            weight = np.linalg.pinv(a, rcond=1e-7) @ b
-        return (x[held] - mean_x) @ weight + mean_y
+        left, sizes, right = np.linalg.svd(a, full_matrices=False)
+        shrunk = (sizes / (sizes**2 + share * (a**2).sum()))[:, None] * (left.T @ b)
+        return (x[held] - mean_x) @ right.T @ shrunk + mean_y
 
     for i in range(count):
         error = [
