@@ -9,6 +9,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 import torch
@@ -111,8 +112,8 @@ def test_a_thing_added_as_the_readme_says_works(code, row, monkeypatch):
         assert entry(x, y) > 0
 
 
-def measures_table():
-    """The README's table of measures, a line each."""
+def measures_table(question):
+    """The table in docs/measures.md of all measures that answer a question, a line each."""
     moves = {
         "rotate": "rotation",
         "scale": "scale",
@@ -126,11 +127,12 @@ def measures_table():
         "examples": "examples",
         "inputs": "examples, inputs",
     }
-    bound = {float("inf"): "∞", float("-inf"): "-∞", math.pi / 2: "π/2"}
+    bound = {math.inf: "∞", -math.inf: "-∞", math.pi / 2: "π/2", math.pi: "π"}
     header = ("measure", "what it says", "range", "symmetric", "does not feel", "needs", "source")
     yield f"| {' | '.join(header)} |"
     yield f"|{' --- |' * len(header)}"
-    for name, row in catalog.MEASURES.items():
+    rows = {name: row for name, row in catalog.MEASURES.items() if row.question == question}
+    for name, row in rows.items():
         cells = [
             f"`{name}`",
             row.about,
@@ -144,8 +146,13 @@ def measures_table():
 
 
 def test_the_table_of_measures_is_the_catalog():
-    table = "\n".join(measures_table())
-    assert table in TEXT, f"put this into the README:\n{table}"
+    told = (ROOT / "docs/measures.md").read_text(encoding="utf-8")
+    for question in get_args(catalog.Question):
+        table = "\n".join(measures_table(question))
+        assert table in told, f"put this into docs/measures.md:\n{table}"
+        names = [f"`{n}`" for n, row in catalog.MEASURES.items() if row.question == question]
+        line = f"| {question} | {', '.join(names)} |"
+        assert line in TEXT, f"put this into the README:\n{line}"
 
 
 @pytest.mark.filterwarnings("ignore::frankenstein.zoo.weights.WeightsFileWarning")

@@ -69,7 +69,8 @@ def certainty(
     often than its p says. `family_p` is held against the likest of all values in each shuffle: of
     unrelated pairs of networks at most 5 % have any value with a `family_p` of 0.05 or less.
     `calibrated` is max(0, (s - t) / (perfect - t)), where t is the 95 % order statistic of these;
-    above 0 where `family_p` is 0.05 or less. It is NaN for fewer than 19 shuffles.
+    above 0 where `family_p` is 0.05 or less. It is NaN for fewer than 19 shuffles, and
+    where `perfect` is.
 
     Source: Præstgaard & Wellner 1993, https://doi.org/10.1214/aop/1176989011, on bootstraps whose
     counts are exchangeable, as 0 or 2 for halves are; Booth & Hall 1993,
