@@ -31,7 +31,7 @@ def mutual_knn(
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, NaN or Inf among them, or only sums of them.
     """
-    return compared(x, y, k, "mutual_knn", shared_share)
+    return compared(x, y, k, "mutual_knn", _mutual)
 
 
 class Neighbours(NamedTuple):
@@ -92,7 +92,7 @@ def neighbours(k: int, distances: Tensor) -> Neighbours | None:
     return None if (near < 1).all() else Neighbours(distances, near, k)
 
 
-def shared_share(x: Neighbours, y: Neighbours) -> Tensor:  # ()
+def _mutual(x: Neighbours, y: Neighbours) -> Tensor:  # ()
     """Share of the k nearest that are so in both; a mean over examples."""
     return torch.minimum(x.near, y.near).sum(1).mean() / x.k
 
