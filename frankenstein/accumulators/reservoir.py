@@ -87,7 +87,8 @@ class Reservoir:
         """
         new = {"x": self.flatten(x), "y": self.flatten(y)}
         if inputs is not None:
-            new["inputs"] = per_sample(inputs if inputs.is_floating_point() else inputs.float())
+            given = as_tensor(inputs)
+            new["inputs"] = per_sample(given if given.is_floating_point() else given.float())
         n = len(new["x"])
         for rows in new.values():
             same_examples(new["x"], rows)
