@@ -199,7 +199,11 @@ def _read(hint: Any, word: Any) -> Any:
     """The first of a type's alternatives that a word can be read as; else the word."""
     if not isinstance(word, str):
         return word
-    kinds = get_args(hint) if get_origin(hint) is list else alternatives(hint)
+    kinds = [
+        inner
+        for kind in alternatives(hint)
+        for inner in (get_args(kind) if get_origin(kind) is list else [kind])
+    ]
     if NoneType in kinds and word == "null" and str not in kinds:
         return None
     for kind in kinds:

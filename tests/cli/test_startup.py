@@ -47,3 +47,8 @@ def test_what_trains_nothing_imports_neither_lightning_nor_torchmetrics(imported
 
 def test_comparing_networks_of_the_zoo_needs_neither_torchvision_nor_scikit_learn(imported):
     assert not {"torchvision", "torch._dynamo", "sklearn"} & {*imported["compare"]}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_libraries_of_networks_are_imported_where_they_are_named_only(imported, verb):
+    assert not {"timm", "transformers", "huggingface_hub"} & {*imported[verb]}

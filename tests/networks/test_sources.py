@@ -133,6 +133,22 @@ def test_code_of_ones_own_makes_a_network_that_knows_how_it_sees(mine):
             open_network(f"my_nets.py:{name}").untrained(1, one.example)
 
 
+def test_options_of_the_command_line_say_how_a_network_sees(run, mistake, tmp_path):
+    for name, text in {
+        "plain": MY_NETS.replace("preprocessing =", "_ ="),
+        "my_nets": MY_NETS,
+    }.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    words = "--normalize", "0.5", "0.25", "-d", "digits"
+    said = mistake("evaluate", "my_nets.py:small#0", *words)
+    assert (
+        "--normalize is for a network whose source does not say how it sees, and my_nets.py" in said
+    )
+    folder = run("evaluate", "plain.py:small#0", "--size", 8, *words)
+    record = json.loads((folder / "run.json").read_text())
+    assert record["eyes"] == {"subject": "8 x 8 pixels, mean 0.5, std 0.25 (as you say)"}
+
+
 def test_options_say_how_a_network_sees_that_does_not_say_it_itself(mine):
     (mine / "plain.py").write_text(MY_NETS.replace("preprocessing =", "_ ="))
     for options, eyes in {
