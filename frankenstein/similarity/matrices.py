@@ -8,8 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from frankenstein.data import ImageData
 from frankenstein.errors import UserError
 from frankenstein.measures import LayerSimilarities
+from frankenstein.networks.data import look_of
+from frankenstein.networks.network import Network
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.shapes import per_sample
 from frankenstein.surgery.read import Read, Wanted, reading
@@ -29,9 +32,9 @@ class OrderWarning(UserWarning):
 
 
 def similarity_matrix(
-    sender: nn.Module,
-    receiver: nn.Module,
-    batches: Iterable[Any],
+    sender: nn.Module | Network,
+    receiver: nn.Module | Network,
+    batches: Iterable[Any] | ImageData,
     measure: str = "unbiased_cka",
     sender_layers: Wanted | None = None,
     receiver_layers: Wanted | None = None,
@@ -43,9 +46,10 @@ def similarity_matrix(
     """A measure, by name, of every layer of one network with every layer of another.
 
     Any two modules and any iterable of batches will do: tensors, tuples whose first is the input,
-    or dicts with it. Layers are names, globs ("layer1.*", in which "*" crosses dots), "modules" or
-    "cut points", which is what None takes; see `reading`. Networks are in evaluation mode for the
-    pass and come back as they were: no hooks, mode, device.
+    or dicts with it. So will two networks of `open_network` and the data that `data_for` makes for
+    both: then each sees the held-out images in its own way. Layers are names, globs ("layer1.*", in
+    which "*" crosses dots), "modules" or "cut points", which is what None takes; see `reading`.
+    Networks are in evaluation mode for the pass and come back as they were: no hooks, mode, device.
 
     Each measure flattens as `LayerSimilarities` says unless a flattening is named. Unbiased CKA per
     sample is estimated from blocks of `block` examples, whatever the size of the batches. If none
@@ -83,9 +87,9 @@ def similarity_matrix(
 
 
 def similarity_matrices(
-    sender: nn.Module,
-    receiver: nn.Module,
-    batches: Iterable[Any],
+    sender: nn.Module | Network,
+    receiver: nn.Module | Network,
+    batches: Iterable[Any] | ImageData,
     measures: Sequence[str],
     sender_layers: Wanted | None = None,
     receiver_layers: Wanted | None = None,
@@ -99,13 +103,33 @@ def similarity_matrices(
 
     `watch` is told of every batch of the pass: all layers of each network, and the inputs.
     """
+    one, other = (
+        network.module if isinstance(network, Network) else network
+        for network in (sender, receiver)
+    )
+    looks = _look(sender, batches), _look(receiver, batches)
+    if isinstance(batches, ImageData):
+        batches = batches.mixed_val_batches()
     with (
-        reading(sender, sender_layers, device) as ours,
-        reading(receiver, receiver_layers, device) as theirs,
+        reading(one, sender_layers, device) as ours,
+        reading(other, receiver_layers, device) as theirs,
     ):
+        readers = behind(looks[0], ours), behind(looks[1], theirs)
         return labelled(
-            measure_layers(ours, theirs, batches, measures, flattening, block, limit, watch)
+            measure_layers(*readers, batches, measures, flattening, block, limit, watch)
         )
+
+
+def behind(look: nn.Module | None, read: Read) -> Read:
+    """The reader of a network that has a look at images first."""
+    if look is None:
+        return read
+    return lambda images: read(look(images))
+
+
+def _look(network: nn.Module | Network, batches: Any) -> nn.Module | None:
+    known = isinstance(network, Network) and isinstance(batches, ImageData)
+    return look_of(network, batches) if known else None  # type: ignore[arg-type]
 
 
 @torch.no_grad()
@@ -274,7 +298,7 @@ def input_of(batch: Any) -> Tensor:
     """The input in a batch: a tensor, the first of a tuple, or one in a dict by its usual name.
 
     Raises:
-        UserError: if there is none.
+        UserError: if there is none, or some are padded.
 
     >>> input_of({"image": torch.zeros(3, 1), "label": torch.zeros(3)}).shape
     torch.Size([3, 1])
@@ -286,6 +310,12 @@ def input_of(batch: Any) -> Tensor:
             raise UserError(
                 f"a batch is a dict with {', '.join(map(repr, _KEYS))}, got {list(batch)}; "
                 "give the inputs as tensors"
+            )
+        mask = batch.get("attention_mask")
+        if isinstance(mask, Tensor) and not bool(mask.all()):
+            raise UserError(
+                "a batch has examples of several lengths, padded, and padding would be counted as "
+                "places of them; give batches of one length"
             )
     elif isinstance(batch, list | tuple) and batch:
         given = batch[0]

@@ -14,6 +14,7 @@ from frankenstein.networks.data import check_same_answers, open_pair
 from frankenstein.networks.network import Network, networks_name
 from frankenstein.runs.fields import StitchKind
 from frankenstein.runs.stitch_run import check_made_for, read_stitch_run, run_label
+from frankenstein.similarity.matrices import behind
 from frankenstein.similarity.plan import ComparePlan, measure_of
 from frankenstein.stitches import load_stitch
 from frankenstein.surgery import join, seeing
@@ -65,7 +66,7 @@ def _of_networks(plan: ComparePlan, device: torch.device) -> Subject:
             reading(sender.module, ours, device) as read_sender,
             reading(receiver.module, theirs, device) as read_receiver,
         ):
-            yield _behind(looks[0], read_sender), _behind(looks[1], read_receiver)
+            yield behind(looks[0], read_sender), behind(looks[1], read_receiver)
 
     words = plan.measures or ["unbiased_cka"]
     return Subject((sender, receiver), name, words, dataset, plan.data_root, readers)
@@ -90,13 +91,6 @@ def _of_run(plan: ComparePlan, device: torch.device) -> Subject:
         plan.data_root or made.plan.data_root,
         readers,
     )
-
-
-def _behind(look: nn.Module | None, read: Read) -> Read:
-    """The reader of a network that has a look at images first."""
-    if look is None:
-        return read
-    return lambda images: read(look(images))
 
 
 @dataclass(frozen=True)

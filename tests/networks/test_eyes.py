@@ -7,13 +7,17 @@ import pytest
 import torch
 from PIL import Image
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.data import Digits, Preprocessing, preprocessing_from
 from frankenstein.data.folder import Folder
 from frankenstein.data.preprocessing import processor_preprocessing
 from frankenstein.data.shared import SharedImages
-from frankenstein.errors import DataError
-from frankenstein.networks.network import open_network
+from frankenstein.errors import DataError, UserError
+from frankenstein.measures import linear_cka
+from frankenstein.networks import data_for, open_network
 from frankenstein.questions import open_subject
+from frankenstein.similarity.matrices import input_of, similarity_matrix
+from frankenstein.surgery import capture
 
 OTHER = Preprocessing(28, 28, (0.2,), (0.7,))
 SQUASHED = Preprocessing(20, 20, (0.5,) * 3, (0.25,) * 3, Image.Resampling.BICUBIC, squash=True)
@@ -129,6 +133,26 @@ def test_a_subject_of_files_reads_each_network_as_it_sees(saved):
     images, _ = next(iter(Digits(image_size=28, eval_batch_size=40).val_batches(40)))
     expected = open_network(pair[1]).module.fc1(images.flatten(1))
     torch.testing.assert_close(subject.val.of["receiver"]["fc1"], expected)
+
+
+def test_networks_and_their_data_make_a_matrix_in_which_each_sees_as_it_does(saved):
+    pair = open_network(saved("lenet", 0), "sender"), open_network(saved("mlp", 1), "receiver")
+    data = data_for(pair, "digits")
+    of_both = similarity_matrix(*pair, data, "linear_cka", "fc1", "fc1")
+    moments = Moments()
+    ours, theirs = (data_for(one, "digits").val_batches() for one in pair)
+    read = capture(pair[0].module, "fc1"), capture(pair[1].module, "fc1")
+    for (images, _), (others, _) in zip(ours, theirs, strict=True):
+        moments.update(read[0](images)["fc1"], read[1](others)["fc1"])
+    assert of_both["fc1", "fc1"] == pytest.approx(float(linear_cka(moments)), abs=1e-6)
+
+
+def test_padding_is_no_place_of_an_example():
+    batch = {"input_ids": torch.ones(4, 3).long(), "attention_mask": torch.ones(4, 3)}
+    assert input_of(batch) is batch["input_ids"]
+    batch["attention_mask"][1, 2] = 0
+    with pytest.raises(UserError, match="padded, and padding would be counted"):
+        input_of(batch)
 
 
 @pytest.mark.parametrize(
