@@ -1,6 +1,8 @@
 """How a run ends that a user can mend: one line on stderr and an exit code, no traceback."""
 
+import errno
 import os
+import re
 import signal
 import sys
 import traceback
@@ -10,8 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frankenstein.errors import Interrupted, PlanError, UserError
+from frankenstein.records import shown
 
 MISTAKE = 2  # as argparse
+# Of the system: what a user's paths and disks do not allow.
+_REFUSED = {
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC),
+    *(errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+}
+_NO_MEMORY = re.compile("can't allocate memory|out of memory", re.IGNORECASE)  # of torch
 INTERRUPTED = 128  # as a shell: plus the signal's number
 
 
@@ -45,14 +54,16 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
         more = f"; then go on with: {outcome.again}" if go_on else ""
         say(f"{name}: {error.spelled(outcome.spelling)}{more}")
         outcome.code = MISTAKE
-    except (ImportError, RuntimeError) as error:
-        if not (library := _half_installed(error)):
+    except (ImportError, OSError, MemoryError, RuntimeError) as error:
+        told = _of_the_machine(error)
+        if library := _half_installed(error):
+            told = (
+                f"{library} is installed in part and cannot be imported ({error}), which "
+                "torchmetrics tries; install it anew, or take it away"
+            )
+        if told is None:
             raise
-        reason = " ".join(str(error).split())
-        say(
-            f"{name}: {library} is installed in part and cannot be imported ({reason}), which "
-            "torchmetrics tries; install it anew, or take it away"
-        )
+        say(f"{name}: {told}")
         outcome.code = MISTAKE
     except (Interrupted, KeyboardInterrupt) as error:
         traceback.clear_frames(error.__traceback__)  # ends progress bars, so that this comes last
@@ -72,6 +83,18 @@ def _half_installed(error: BaseException) -> str | None:
     folders = {part for place in places for part in Path(place).parts}
     importing = isinstance(error, ImportError) or "Failed to import" in str(error)
     return next((one for one in ("transformers", "timm") if importing and one in folders), None)
+
+
+def _of_the_machine(error: BaseException) -> str | None:
+    """What a path, a disk or a memory does not allow, in words; None of what may be a bug."""
+    if isinstance(error, OSError):
+        where = f" ({shown(error.filename)})" if error.filename else ""
+        return f"{error.strerror}{where}" if error.errno in _REFUSED else None
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+        size = re.search(r"allocate ([\d.]+ \w+)", str(error))
+        wanted = f", for {size[1]} were asked for at once" if size else ""
+        return f"there is not enough memory{wanted}; take a smaller network, fewer images or layers"
+    return None
 
 
 def say(text: str) -> None:

@@ -1,10 +1,11 @@
 """Images in files, decoded when a batch asks for them: as many as a disk holds."""
 
+import logging
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import blake2b, sha256
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class ImageFiles:
 
     def _decoded(self, rows: Tensor | slice) -> np.ndarray:
         names = self.names[rows.numpy() if isinstance(rows, Tensor) else rows]
-        with ThreadPoolExecutor(_THREADS) as threads:
+        with _silent(), ThreadPoolExecutor(_THREADS) as threads:
             return np.stack(list(threads.map(self._pixels, names)))
 
     def unreadable(self, show: Show = lambda parts, _: parts) -> list[str]:
@@ -86,7 +87,7 @@ class ImageFiles:
         try:
             # Thread by thread for one part after another: a future for each of a million files
             # would take more memory than all else.
-            with ThreadPoolExecutor(_THREADS) as threads:
+            with _silent(), ThreadPoolExecutor(_THREADS) as threads:
                 parts = np.split(new, range(_PART, len(new), _PART)) if len(new) else []
                 for part in show(parts, "reading each new image once") if parts else ():
                     problems = list(threads.map(self._damage, self.names[part]))
@@ -151,6 +152,18 @@ def _opened(path: Path) -> Image.Image:
     if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
         raise ValueError("it is no file")
     return Image.open(path)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """What PIL logs of damage is said here, in one line for each file."""
+    logger = logging.getLogger("PIL")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _orientation(file: Image.Image) -> int:

@@ -20,6 +20,8 @@ from frankenstein.data.augment import random_affine
 from frankenstein.data.images import ImageData
 from frankenstein.errors import DataError
 
+_LARGEST = 200_000_000  # bytes: four times what MNIST has
+
 
 class IdxImages(ImageData):
     """A data set of 28x28 grey images whose four archives torchvision knows where to get."""
@@ -93,7 +95,7 @@ def read_idx(path: Path, axes: int) -> Tensor:
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read()
+            content = file.read(_LARGEST + 1)  # a packed file of zeros may hold gigabytes
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path} cannot be read ({error}); if it is damaged, delete it and get it anew"

@@ -15,7 +15,7 @@ from typing import Any
 
 from frankenstein.errors import AlreadyDone, FileError, UserError
 from frankenstein.files import UNFINISHED, write_whole
-from frankenstein.records import read_json, read_yaml
+from frankenstein.records import read_json, read_yaml, shown
 from frankenstein.runs.fields import PARTIAL
 from frankenstein.runs.plan import Plan, dump
 from frankenstein.runs.schema import options_of
@@ -240,7 +240,7 @@ def _difference(path: Path, record: Path, plan: Plan, origin: Mapping[str, str])
     idle = {name for name, one in options_of(type(plan)).items() if one.changes == "nothing"}
     for key in (before.keys() | now.keys()) - idle:
         if before.get(key) != now.get(key):
-            return f"{key} {before.get(key)!r}, this one {now.get(key)!r}"
+            return f"{key} {shown(before.get(key))}, this one {shown(now.get(key))}"
     return None
 
 

@@ -116,7 +116,11 @@ def read_plan(kind: type[P], path: str | Path, **changed: Any) -> P:
         PlanError: as `read_values`, or if it makes no plan.
     """
     values = read_values(kind, path, bool(changed.get("allow_code")))
-    return kind(**{**values, **changed})
+    values |= changed
+    missing = [name for name, one in options_of(kind).items() if one.default is REQUIRED]
+    if missing := [name for name in missing if name not in values]:
+        raise PlanError(f"{path} does not say ‹{missing[0]}›; add a line `{missing[0]}: ...`")
+    return kind(**values)
 
 
 def plan_of(verb: str, values: dict[str, Any], path: str | Path) -> Plan:

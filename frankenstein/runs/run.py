@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from rich.console import Console
 
@@ -41,7 +41,7 @@ from frankenstein.runs.provenance import noted, provenance
 from frankenstein.source import names_code
 from frankenstein.stitches import Stitch
 from frankenstein.stitches.files import holds_stitch, load_stitch
-from frankenstein.zoo.files import check_card
+from frankenstein.zoo.files import Card, check_card
 
 CHECKPOINT = "last.ckpt"
 _NO_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO}
@@ -273,6 +273,7 @@ def read_records(folder: Path) -> tuple[dict[str, Any], dict[str, float | None]]
         where = f"{folder / 'run.json'}, {role}"
         check_fields({"card": card}, {"card": dict}, where)
         check_fields(card, {"file": str, "sha256": str}, where)
+        card |= {name: card.get(name) for name in get_type_hints(Card)}
         check_card(card, where)
     for text in record["warnings"]:
         check_fields({"warnings": text}, {"warnings": str}, str(folder / "run.json"))

@@ -1,3 +1,4 @@
+import errno
 import re
 import sys
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from frankenstein import __version__
 from frankenstein.catalog import VERBS, Verb
 from frankenstein.cli import main
+from frankenstein.cli.errors import one_line
 from frankenstein.cli.words import Words, spoken
 from frankenstein.errors import PlanError, UserError
 from frankenstein.runs.fields import DatasetName, MeasureName, NetworkName
@@ -400,3 +402,33 @@ def test_layers_of_an_unknown_network_names_the_known_ones(capsys):
         "frankenstein layers: unknown network 'tiny1'; known: tiny10, nbn_tiny10"
     )
     assert said.endswith("torchvision/<name>; did you mean tiny10?")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), "File name too long ('xxx"),
+        (OSError(errno.EACCES, "Permission denied", "a"), "Permission denied ('a')"),
+        (MemoryError(), "there is not enough memory; take a smaller network, fewer images"),
+        (
+            RuntimeError(
+                "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+            ),
+            "there is not enough memory, for 9 bytes were asked for at once; take a smaller",
+        ),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."), ", for 2.00 GiB were"),
+    ],
+)
+def test_what_the_machine_does_not_allow_is_one_line(capsys, error, expected):
+    with one_line("it", "it") as outcome:
+        raise error
+    assert outcome.code == 2
+    told = capsys.readouterr().err
+    assert expected in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EBADF, "Bad file"), RuntimeError("a bug")])
+def test_what_may_be_a_bug_is_no_line(error):
+    with pytest.raises(type(error)), one_line("it", "it"):
+        raise error
