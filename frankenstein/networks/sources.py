@@ -176,7 +176,8 @@ def _from_transformers(source: Source, wish: Wish) -> Opened:
     with _downloading(source.label):
         config = transformers.AutoConfig.from_pretrained(source.name, **where)
     kinds = [getattr(transformers, name, None) for name in config.architectures or []]
-    kind = next((one for one in kinds if one is not None), None)
+    base = transformers.PreTrainedModel  # nothing else that a file names is called
+    kind = next((one for one in kinds if isinstance(one, type) and issubclass(one, base)), None)
     if kind is None:
         raise UserError(
             f"{source.label} is made by {', '.join(config.architectures or ['nothing named'])}, "
