@@ -318,13 +318,12 @@ def test_a_folder_of_transformers_that_is_not_whole_is_one_line(vit, tmp_path):
     with pytest.raises(UserError, match=f"is a folder of transformers; say hf/{tmp_path}"):
         open_network(str(tmp_path))
     config = json.loads((tmp_path / "config.json").read_text())
-    own = config | {"architectures": ["MineForAll"], "auto_map": {"AutoModel": "mine.MineForAll"}}
-    (tmp_path / "config.json").write_text(json.dumps(own))
     (tmp_path / "mine.py").write_text("import os; os.mkdir('done')")
-    with pytest.raises(
-        UserError, match="MineForAll, which transformers does not have; code that c"
-    ):
-        open_network(f"hf/{tmp_path}")
+    for name in ("MineForAll", "pipeline", "AutoConfig"):
+        own = config | {"architectures": [name], "auto_map": {"AutoModel": f"mine.{name}"}}
+        (tmp_path / "config.json").write_text(json.dumps(own))
+        with pytest.raises(UserError, match=f"{name}, which transformers does not have; code that"):
+            open_network(f"hf/{tmp_path}")
     assert not (tmp_path / "done").exists()
 
 
