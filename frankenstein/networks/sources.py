@@ -177,7 +177,8 @@ def _from_transformers(source: Source, wish: Wish) -> Opened:
         config = transformers.AutoConfig.from_pretrained(source.name, **where)
     kinds = [getattr(transformers, name, None) for name in config.architectures or []]
     base = transformers.PreTrainedModel  # nothing else that a file names is called
-    kind = next((one for one in kinds if isinstance(one, type) and issubclass(one, base)), None)
+    models: list[Any] = [o for o in kinds if isinstance(o, type) and issubclass(o, base)]
+    kind = next(iter(models), None)
     if kind is None:
         raise UserError(
             f"{source.label} is made by {', '.join(config.architectures or ['nothing named'])}, "
