@@ -1,7 +1,7 @@
 """Every kind of file that is read, mutated: one line and code 2, or the same numbers, quickly.
 
     python tests/fuzz.py                 # 2,000 of each kind: the table of docs/reliability.md
-    python tests/fuzz.py 200 config      # so many, of the kinds whose names hold this word
+    python tests/fuzz.py 200 config      # so many, of the kinds that this expression finds
 
 Not collected by pytest; tests/test_fuzz.py runs a few of each kind. A kind is read by what its verb
 reads it with, within 10 seconds and 2 GB, in one process after the other.
@@ -47,10 +47,14 @@ from frankenstein.training.plan import TrainPlan
 from frankenstein.zoo import Card, build_network, save_network
 
 SECONDS, GIGABYTES = 10, 2
+TIMERS = (
+    (signal.ITIMER_PROF, signal.SIGPROF, SECONDS),
+    (signal.ITIMER_REAL, signal.SIGALRM, 12 * SECONDS),
+)
 PLAN = TrainPlan(model="mlp", dataset="digits", epochs=3)
 NASTY = [
     *("null", "true", "-1", "0", "1e999", "NaN", "9" * 5000, "1:30", "010", "2001-99-99", '"', "'"),
-    *("[", "]", "{", "}", "[]", "{}", "[" * 3000, "{" * 3000, ":", ": ", ",", "\n", "\n  - ", "\t"),
+    *("[", "]", "{", "}", "[]", "{}", "[" * 600, "{" * 600, ":", ": ", ",", "\n", "\n  - ", "\t"),
     *("&a ", "*a", "&a [*a, *a]", "<<: *a", "!!int x", "!!python/name:os.system", "? ", "| ", "%"),
     *("\0", "\x1b[31m", "é", "\u2028", "\ud7ff", "resnet20_w100000", "torchvision/x", "/dev/zero"),
 ]
@@ -200,8 +204,10 @@ def late(*_):
 
 def outcome(kind, path, read, expected):
     """What became of a file: "refused", "the same", "read", or what it did that none may."""
-    signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    # Of the processor, which others may keep busy; what waits for ever is ended, too.
+    for timer, signum, seconds in TIMERS:
+        signal.signal(signum, late)
+        signal.setitimer(timer, seconds)
     err, found = io.StringIO(), None
     try:
         with contextlib.redirect_stderr(err), warnings.catch_warnings():
@@ -213,7 +219,8 @@ def outcome(kind, path, read, expected):
     except BaseException as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer, *_ in TIMERS:
+            signal.setitimer(timer, 0)
     if ended.code:
         told = err.getvalue()
         return "refused" if told.count("\n") == 1 and len(told) < 3000 else f"said {told[:300]!r}"
@@ -238,9 +245,9 @@ def campaign(kind, count, seed=0):
             for number in range(count):
                 content = mutated(whole, draw, TEXT in what)
                 path.write_bytes(content)
-                began = time.monotonic()
+                began = time.process_time()
                 came = outcome(kind, path, read, expected)
-                slowest = max(slowest, time.monotonic() - began)
+                slowest = max(slowest, time.process_time() - began)
                 counts[came] = counts.get(came, 0) + 1
                 if came not in ("refused", "the same", "read"):
                     bad.append((number, came, content[:2000]))
@@ -257,7 +264,7 @@ def main():
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
     failed = 0
     for kind in KINDS:
-        if word in kind:
+        if re.search(word, kind):
             failed |= in_a_process(kind, count)
     raise SystemExit(failed)
 

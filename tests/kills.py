@@ -60,6 +60,21 @@ def main():
             os.chdir(f"{folder}/{number}")
             row = campaign(words, options.kills, draw)
             print(f"| {name} | {' | '.join(map(str, row))} |", flush=True)
+        print("\n| no line of --resume | seconds | kills | left, then swept or gone on with |")
+        print("| --- | ---: | ---: | ---: |")
+        study = "train -m lenet -d digits -e 2 -b 64 --accelerator cpu --run-name one"
+        weights = "analyze {study}/train/one/network.safetensors " + f"{pair[0]} --weights"
+        quiet = ("--quiet", "--accelerator", "cpu")
+        unasked = {
+            "study": ("study", study, f"{weights} --run-name two", *quiet),
+            "analyze": ("analyze", *pair, "--weights", *quiet),
+            "report": ("report", f"{folder}/0/results/train/whole", "--quiet"),
+        }
+        for name, words in unasked.items():
+            os.makedirs(f"{folder}/{name}")
+            os.chdir(f"{folder}/{name}")
+            row = unasked_campaign(words, options.kills, draw)
+            print(f"| {name} | {' | '.join(map(str, row))} |", flush=True)
         print("\n| checkpoints saved by | kills in a save | damaged |\n| --- | ---: | ---: |")
         for writer in (WholeCheckpoints(), TorchCheckpointIO()):
             damaged = saves(writer, options.kills, draw)
@@ -107,6 +122,29 @@ def campaign(words, kills, draw):
         assert not halves, (halves, unfinished)
         done += 1
     return f"{seconds:.1f}", kills, early, f"{same} of {kills}"
+
+
+def unasked_campaign(words, kills, draw):
+    """Seconds of a whole run, kills, what they left, and how often the same line then made it."""
+    began = time.monotonic()
+    assert ended(forked(words, "whole")) == 0
+    seconds = time.monotonic() - began
+    expected = json.loads(next(Path("results").glob("*/whole/summary.json")).read_text())
+    same = left = 0
+    for number in range(kills):
+        name = f"killed-{number}"
+        child = forked(words, name)
+        time.sleep(draw.uniform(0, seconds))
+        os.kill(child, signal.SIGKILL)
+        if ended(child) != 0:
+            check_readable()
+            assert not list(Path("results").glob(f"*/{name}"))
+            left += bool(list(Path("results").glob(f"*/{name}.partial")))
+            assert ended(forked(words, name)) == 0
+        (folder,) = Path("results").glob(f"*/{name}")
+        same += json.loads((folder / "summary.json").read_text()) == expected
+        assert not list(Path("results").rglob(f"{name}*.partial"))
+    return f"{seconds:.1f}", kills, f"{left}, {same} of {kills}"
 
 
 def saves(writer, kills, draw):

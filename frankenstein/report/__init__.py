@@ -14,7 +14,14 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.report.matrices import heatmap, unit_correlations, weight_matrix
     from frankenstein.report.section import Section, Short, by_layer, short_number, short_view
     from frankenstein.report.style import png
-    from frankenstein.report.tables import format_value, interval_text, markdown_table, rich_table
+    from frankenstein.report.tables import (
+        code,
+        format_value,
+        interval_text,
+        markdown_table,
+        plain,
+        rich_table,
+    )
     from frankenstein.report.terminal import terminal_matrix
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

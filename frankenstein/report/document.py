@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from frankenstein.files import write_whole
 from frankenstein.report.page import html_of, html_page
 from frankenstein.report.style import png
+from frankenstein.report.tables import plain
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def write_report(
     for name, image in images.items():
         write_whole(folder / "figures" / f"{name}.png", image)
     title, numbers = _one_line(title), {name: i for i, name in enumerate(images, start=1)}
-    markdown, html = [f"# {title}"], [html_of(f"# {title}")]
+    markdown, html = [f"# {plain(title)}"], [html_of(f"# {plain(title)}")]
     for block in blocks:
         if isinstance(block, Picture):
             markdown.append(_linked(block, numbers[block.name]))

@@ -13,6 +13,7 @@ from frankenstein.shapes import ShapeError
 
 _GAP = "n/a"
 _INTERVAL = re.compile(r"[-+]?\d[\d.]*( %)? (±|to) [-+]?\d")  # as in 0.97 ± 0.01, 95.1 to 97.2
+_MADE = re.compile(r"(`+)(?!`).*[^`]\1|\[([^\[\]\\]|\\.)*\]\([^()\s:]*\)", re.DOTALL)
 _WORD = 12  # letters of a header that stay on one line
 
 
@@ -145,8 +146,31 @@ def _is_number(cell: Any) -> bool:
     return isinstance(cell, int | float) and not isinstance(cell, bool)
 
 
+def plain(text: str) -> str:
+    """Somebody's words in markdown, where nothing in them is markup.
+
+    >>> print(plain("<b> ![a](http://b) `c` *d* bn_1"))
+    \\<b> !\\[a\\](http://b) \\`c\\` \\*d\\* bn_1
+    """
+    return re.sub(r"([\\`*<&\[\]]|\b_|_\b)", r"\\\1", " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """Somebody's words as code in markdown, whatever they hold.
+
+    >>> code("bn3"), code("a`b")
+    ('`bn3`', '`` a`b ``')
+    """
+    text = " ".join(text.split())
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence, space = "`" * (longest + 1), " " if longest else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
 def _escaped(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    """A cell: somebody's words, unless it is code, or a link, that a page has made."""
+    made = _MADE.fullmatch(text)
+    return (" ".join(text.split()) if made else plain(text)).replace("|", "\\|")
 
 
 def _padded(cells: list[str], widths: list[int], right: list[bool]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.networks.accuracy import below_chance_warnings
-from frankenstein.report import Picture, log_png, markdown_table, write_report
+from frankenstein.report import Picture, code, log_png, markdown_table, plain, write_report
 from frankenstein.runs.plan import dump
 from frankenstein.runs.run import Run
 
@@ -65,7 +65,7 @@ def network_table(
             record["init_seed"],
             record["order_seed"],
             f"`{record['sha256'][:12]}`",
-            f"`{record['file']}`",
+            code(record["file"]),
         ]
         for role, record in networks.items()
     ]
@@ -95,7 +95,7 @@ def _asked(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _warned(warnings: Sequence[str]) -> list[str]:
-    return ["## Warnings", "\n".join(f"- {text}" for text in warnings)] if warnings else []
+    return ["## Warnings", "\n".join(f"- {plain(text)}" for text in warnings)] if warnings else []
 
 
 def _again(run: Run) -> list[str]:

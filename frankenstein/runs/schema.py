@@ -156,7 +156,7 @@ def checked(option: Option, value: Any, name: str | None = None) -> Any:
     name = f"‹{option.name}›" if name is None else name
     value = _plain(value)
     kinds = alternatives(option.hint)
-    if float in kinds and int not in kinds and type(value) is int:
+    if float in kinds and int not in kinds and type(value) is int and -_MOST <= value < _MOST:
         value = float(value)
     if not _fits(option.hint, value):
         names = choices(option.hint)

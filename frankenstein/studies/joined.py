@@ -16,7 +16,15 @@ from rich.table import Table
 
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.files import write_whole
-from frankenstein.report import Picture, format_value, intervals, markdown_table, rich_table
+from frankenstein.report import (
+    Picture,
+    code,
+    format_value,
+    intervals,
+    markdown_table,
+    plain,
+    rich_table,
+)
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
@@ -67,7 +75,7 @@ def run_report(plan: ReportPlan, command: Command) -> Run:
                 "that their networks were trained from.",
                 "## Scores",
                 score_table(joined),
-                *notes,
+                *(plain(note).replace("\\`", "`") for note in notes),
                 *remarks(joined),
                 *sweep_figures(joined),
                 *pictures(joined),
@@ -139,13 +147,17 @@ def remarks(joined: JoinedRuns) -> Iterator[str]:
     else:
         yield "No two of these runs differ in seeds alone, so there is no interval."
     if joined.replays:
-        names = ", ".join(f"`{run.folder.name}`" for run in joined.replays)
+        names = ", ".join(code(run.folder.name) for run in joined.replays)
         yield f"Run again from the same seeds, and so not counted as further runs: {names}."
     commits = {run.record.get("commit") for run in joined.runs}
     if len(commits) > 1:
         said = ", ".join(f"`{_short(str(commit))}`" for commit in sorted(map(str, commits)))
         yield f"The runs were made by different versions of the code: {said}."
-    warned = [f"- `{run.folder.name}`: {w}" for run in joined.runs for w in run.record["warnings"]]
+    warned = [
+        f"- {code(run.folder.name)}: {plain(w)}"
+        for run in joined.runs
+        for w in run.record["warnings"]
+    ]
     if warned:
         yield "Python warned in these runs:\n\n" + "\n".join(warned)
 
@@ -255,4 +267,4 @@ def _short(commit: str) -> str:
 def _linked(target: Path, folder: Path) -> str:
     way = quote(os.path.relpath(target.resolve(), folder.resolve()))
     page = "/report.md" if (target / "report.html").is_file() else ""
-    return f"[{target.name}]({way}{page})"
+    return f"[{plain(target.name)}]({way}{page})"

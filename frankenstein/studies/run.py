@@ -5,10 +5,11 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import replace
 from io import StringIO
 from typing import Any
+from urllib.parse import quote
 
 from frankenstein.catalog import VERBS
 from frankenstein.errors import AlreadyDone, PlanError, did_you_mean
-from frankenstein.report.tables import markdown_table
+from frankenstein.report.tables import code, markdown_table, plain
 from frankenstein.runs.fields import RunFields
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command, Plan
@@ -116,15 +117,15 @@ def _page(study: Run, steps: Sequence[Any], done: Sequence[Run]) -> list[str]:
     for step, run in zip(steps, done, strict=True):
         place = run.folder.relative_to(study.folder).as_posix()
         line = f"frankenstein {step}" if isinstance(step, str) else run.command.line
-        blocks += [f"## {place}", *([f"```console\n{line}\n```"] if line else [])]
+        blocks += [f"## {plain(place)}", *([f"```console\n{line}\n```"] if line else [])]
         reports = [name for name in ("report.md", "report.html") if (run.folder / name).is_file()]
-        links = " and ".join(f"[{place}/{name}]({place}/{name})" for name in reports)
+        links = " and ".join(f"[{plain(place)}/{name}]({quote(place)}/{name})" for name in reports)
         few = {name: one for name, one in run.numbers.items() if name.startswith("accuracy/")}
         few = run.numbers if len(run.numbers) <= _FEW else few
         if 0 < len(few) <= _FEW:
             blocks.append(markdown_table([*few.items()], ["", "value"]))
         if len(run.numbers) > len(few):
-            links += f", and {len(run.numbers)} numbers in `{place}/summary.json`"
+            links += f", and {len(run.numbers)} numbers in {code(f'{place}/summary.json')}"
         if links:
             blocks.append(f"See {links}.")
     return blocks

@@ -199,3 +199,12 @@ def test_the_published_sizes_are_those_of_the_published_numbers_of_images():
         count, pixels = 60_000 if "train" in name else 10_000, 784 if "images" in name else 1
         assert size == count * pixels + (16 if pixels > 1 else 8)
     assert len({*MNIST.published, *Fashion.published}) == 8
+
+
+def test_an_archive_of_gigabytes_of_zeros_is_read_no_further_than_any_may_be(tmp_path):
+    path = tmp_path / "zeros.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(5):
+            file.write(bytes(41_000_000))
+    with pytest.raises(DataError, match="is damaged: 200000001 bytes that are not"):
+        read_idx(path, 1)

@@ -92,7 +92,7 @@ def test_warnings_are_in_the_report_once_and_shown_as_before(tmp_path):
 
     with pytest.warns(UserWarning, match="a measure is <undefined>"):
         folder = reported(plan_of(f"evaluate x -o {tmp_path}"), (), warn)
-    said = "- UserWarning: a measure is <undefined>"
+    said = "- UserWarning: a measure is \\<undefined>"
     assert (folder / "report.md").read_text().count(said) == 1
     assert "&lt;undefined&gt;" in (folder / "report.html").read_text()
     record = yaml.safe_load((folder / "run.json").read_text())

@@ -33,11 +33,13 @@ class LayersPlan(ModelFields):
 
     name: str = option(about=f"network: {GRAMMAR}", source=True)
     in_channels: int | None = option(
-        None, "channels of its images, where the network does not say; of the zoo 1 if absent"
+        None,
+        "channels of its images, where the network does not say; of the zoo 1 if absent",
+        least=1,
     )
-    num_classes: int = option(10, "classes it tells apart, for a network of the zoo")
+    num_classes: int = option(10, "classes it tells apart, for a network of the zoo", least=1)
     image_size: int | None = option(
-        None, "pixels of its images, for a network that sees several sizes or does not say"
+        None, "pixels of its images, for a network that sees several sizes or does not say", least=1
     )
 
     def check(self) -> None:
