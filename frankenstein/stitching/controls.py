@@ -1,9 +1,9 @@
 """Control stitches: what accuracy is reached where the two representations need not be alike."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +21,11 @@ from frankenstein.stitching.recipe import make_stitch
 from frankenstein.surgery import join
 from frankenstein.surgery.lighten import fold
 
-CONTROLS = ("solved", "identity", "untrained", "untrained_ps_inv", "itself", "itself_ps_inv")
-CONTROL_SEED = 1_000_003  # one that nobody trains from: no sender started at its untrained control
+CONTROLS = (
+    *("solved", "solved_ps_inv", "untrained", "untrained_ps_inv"),
+    *("identity", "itself", "itself_ps_inv"),
+)
+CONTROL_SEED = 1_000_003  # and on: ones that nobody trains from
 SCORED_ON = 1_000  # images at least: controls cost less than the stitches do
 _SOLVED_ON = 1_000  # likewise
 _PER_UNIT = 10  # more to solve on where there are many units
@@ -31,7 +34,7 @@ _PER_UNIT = 10  # more to solve on where there are many units
 class Route(NamedTuple):
     """Where the representation of the images comes from, and what it goes through."""
 
-    source: Literal["sender", "receiver", "untrained"]
+    source: str  # "sender", "receiver", or one of `Controls.untrained`
     through: nn.Module
 
 
@@ -39,7 +42,8 @@ class Route(NamedTuple):
 class Controls:
     """Stitches whose scores say what the others' are worth, ready for `evaluate_stitches`."""
 
-    untrained: nn.Module  # images to the source of a sender that has learned nothing
+    # "untrained", "untrained 2", ...: images to the source of a sender that has learned nothing.
+    untrained: Mapping[str, nn.Module]
     routes: Mapping[str, Route]
     reference: Reference  # how the receiver's representations lie on training images
     every: int = 1  # of how many examples one is scored
@@ -55,25 +59,22 @@ def controls_for(
 ) -> Controls:
     """Controls for a plan's stitches between a pair that lies on the device.
 
-    `few` limits the images, and `floor` is that of `off_distribution`. The stitch from the
-    untrained sender is of the plan's family, rank and seed; so is the solved one, which is left out
-    where `ps_inv` or `before` is that.
+    `few` limits the images, and `floor` is that of `off_distribution`. The stitches from untrained
+    senders, as many as the plan says, are of its family, rank and seed; so is the solved one.
     """
-    known = plan.family_name == "affine" or plan.init == "ps_inv"
-    images = counting_images(data, pair.sender.module, pair.looks[0])
-    untrained = pair.sender.untrained(CONTROL_SEED, images)
-    joint = join(untrained.module, pair.receiver.module, *plan.layers, plan.flatten)
-    joint = joint.seeing(*pair.looks)
+    joint, images = pair.joint, counting_images(data, pair.sender.module, pair.looks[0])
+    twins = (pair.sender.untrained(CONTROL_SEED + k, images) for k in range(plan.untrained))
+    joints = (join(t.module, pair.receiver.module, *plan.layers, plan.flatten) for t in twins)
     wanted = solved_on(joint.source.units, joint.target.units)
     return solve_controls(
-        joint.sender.front,
+        [one.seeing(*pair.looks).sender.front for one in joints],
         joint.receiver.front,
         joint.align,
         progress(data.train_batches(few or wanted), "solving controls", plan.quiet),
         device,
         every=max(1, len(data.val_labels) // SCORED_ON),
         make=partial(make_stitch, plan),
-        sender=None if known else pair.joint.sender.front,
+        sender=joint.sender.front,
         floor=floor,
     )
 
@@ -85,7 +86,7 @@ def solved_on(*units: int) -> int:
 
 @torch.no_grad()
 def solve_controls(
-    untrained: nn.Module,
+    untrained: nn.Module | Sequence[nn.Module],
     receiver: nn.Module,
     align: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
@@ -101,42 +102,46 @@ def solve_controls(
     source like the target (see `surgery.join`); everything lies on `device`, in evaluation mode.
     `floor` is that of `off_distribution`.
 
-    - "solved": a stitch of the family that `make` makes, in its closed form: what one of that
-      family that is trained should reach; only if a `sender` is given;
+    - "solved": a stitch of the family that `make` makes, in its closed form; only if a `sender` is
+      given;
+    - "solved_ps_inv": least squares from there; absent where the family is the affine one, whose
+      closed form this is;
+    - "untrained", "untrained_ps_inv": the same from the same layer of a sender with random weights,
+      on the same images; of a second one "untrained 2" and so on;
     - "identity": the source as it is, where the sender has as many units as the receiver;
-    - "untrained": a stitch of the family that `make` makes, in its closed form, from the same layer
-      of a sender with random weights: the control of stitches of that family and rank;
-    - "untrained_ps_inv": least squares from there, the control of `ps_inv`; absent where the family
-      is the affine one, whose closed form this is;
     - "itself": the receiver's own representation as it is, which must change nothing;
     - "itself_ps_inv": least squares from it to itself, which should not change much.
     """
-    rows, own = AdaptiveMoments(per_location), AdaptiveMoments(per_location)
-    reference = ReferenceSums()
-    fronts = fold(untrained), fold(receiver)
-    trained = None if sender is None else fold(sender)
+    twins = [untrained] if isinstance(untrained, nn.Module) else untrained
+    fronts = {f"untrained {k}" if k > 1 else "untrained": one for k, one in enumerate(twins, 1)}
+    sources = {name: fold(front) for name, front in fronts.items()}
+    sources |= {} if sender is None else {"sender": fold(sender)}
+    target_of, reference = fold(receiver), ReferenceSums()
+    rows = {name: AdaptiveMoments(per_location) for name in sources}
     for images, _ in batches:
         images = images.to(device)
-        source, target = (front(images) for front in fronts)
-        rows.update(align(source), target)
-        if trained is not None:
-            own.update(align(trained(images)), target)
+        target = target_of(images)
+        for name, front in sources.items():
+            rows[name].update(align(front(images)), target)
         reference.update(target)
-    moments = rows.frozen()
-    d, e = len(moments.mean("x")), len(moments.mean("y"))
+    moments = {name: kept.frozen() for name, kept in rows.items()}
+    first = moments["untrained"]
+    d, e = len(first.mean("x")), len(first.mean("y"))
 
     def laid(stitch: Stitch) -> nn.Module:
         return nn.Sequential(align, stitch).to(device)
 
-    routes = {"untrained": Route("untrained", laid(untrained_stitch := make(d, e).solve(moments)))}
-    if type(untrained_stitch) is not Affine:
-        affine = Affine(d, e).solve(moments)
-        routes["untrained_ps_inv"] = Route("untrained", laid(affine))
-    itself = Affine(e, e).solve(moments.of_side("y"))
+    routes = {}
+    for name, known in moments.items():
+        row = name.replace("sender", "solved")
+        routes[row] = Route(name, laid(stitch := make(d, e).solve(known)))
+        if type(stitch) is not Affine:
+            least_squares = row.replace("untrained", "untrained_ps_inv")
+            least_squares = least_squares.replace("solved", "solved_ps_inv")
+            routes[least_squares] = Route(name, laid(Affine(d, e).solve(known)))
+    itself = Affine(e, e).solve(first.of_side("y"))
     routes["itself"] = Route("receiver", Identity(e, e).to(device))
     routes["itself_ps_inv"] = Route("receiver", itself.to(device))
-    if sender is not None:
-        routes["solved"] = Route("sender", laid(make(d, e).solve(own.frozen())))
     if d == e:
         routes["identity"] = Route("sender", laid(Identity(d, e)))
-    return Controls(untrained, routes, reference.solve(floor), every)
+    return Controls(fronts, routes, reference.solve(floor), every)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from frankenstein.accumulators.numbered import parts_of
 from frankenstein.accumulators.small_sample import WIDE
 from frankenstein.errors import UserError
-from frankenstein.intervals import difference_interval, share_interval
+from frankenstein.intervals import difference_interval, mean_and_spread, share_interval
 from frankenstein.measures import LayerSimilarities, normalized_disagreement
 from frankenstein.networks.accuracy import Tally
 from frankenstein.stitching.controls import Controls, Route
@@ -55,10 +55,13 @@ def evaluate_stitches(
     With controls, these are scored like stitches, and "outside" of every stitch and the receiver
     is the share of examples whose representation lies beyond the percentile of the receiver's own
     (see `off_distribution`). Controls of a sample stand beside the receiver and the stitches on
-    the same sample: the rows "receiver_sampled" and "<stitch>_sampled".
+    the same sample: the rows "receiver_sampled" and "<stitch>_sampled". Of several untrained
+    senders the row "untrained" has the mean of every score, "<what>_spread/untrained" its standard
+    deviation, and its intervals reach from the lowest end of theirs to the highest.
     """
     sender, receiver = (Cut(*map(fold, halves)) for halves in (sender, receiver))
-    untrained = fold(controls.untrained) if controls else nn.Identity()
+    fronts = controls.untrained if controls else {}
+    untrained = {name: fold(front) for name, front in fronts.items()}
     outside = Share(controls.reference, percentile) if controls else None
     routes = {name: Route("sender", stitch) for name, stitch in stitches.items()}
     ours = _Group(receiver, routes, measures, outside)
@@ -88,15 +91,44 @@ def evaluate_stitches(
                 others.add_sample(sample.take(), untrained)
     if others and sample.n:
         others.add_sample(sample.take(), untrained)
+    shares = outside.shares() if outside else {}
+    told_outside = {f"outside/{name}": share for name, share in shares.items()}
     beside = others.scores() if others else {}
     if sample.every > 1:
         beside = {
             f"{key}{SAMPLED}" if key.endswith("/receiver") else key: score
             for key, score in beside.items()
         }
-    scores = beside | ours.scores() | ours.differences()
-    shares = outside.shares() if outside else {}
-    return scores | {f"outside/{name}": share for name, share in shares.items()}
+    scores = beside | ours.scores() | ours.differences() | told_outside
+    return _over_twins(scores, [*fronts])
+
+
+def _over_twins(scores: dict[str, float], names: Sequence[str]) -> dict[str, float]:
+    """The rows of several untrained senders as one."""
+    if len(names) < 2:
+        return scores
+    rows = {
+        f"{row}{name.removeprefix('untrained')}": row
+        for row in ("untrained", "untrained_ps_inv")
+        for name in names
+    }
+    merged: dict[str, float] = {}
+    several: dict[tuple[str, str], list[float]] = {}
+    for key, score in scores.items():
+        what, _, row = key.partition("/")
+        if row in rows:
+            several.setdefault((what, rows[row]), []).append(score)
+        else:
+            merged[key] = score
+    for (what, row), values in several.items():
+        ends = {"_low": min, "_high": max}
+        if end := next((end for end in ends if what.endswith(end)), None):
+            merged[f"{what}/{row}"] = ends[end](values)
+            continue
+        merged[f"{what}/{row}"], spread = mean_and_spread(values)
+        if what not in ("n", "directions"):
+            merged[f"{what}_spread/{row}"] = spread
+    return merged
 
 
 class _Sample:
@@ -161,11 +193,11 @@ class _Group:
         hits = torch.stack(right).flatten(1).double()
         self.alone = self.alone + hits @ (1 - hits).T
 
-    def add_sample(self, some: dict[str, Tensor], untrained: nn.Module) -> None:
-        """Add what `_Sample` kept, and what the untrained sender makes of it."""
+    def add_sample(self, some: dict[str, Tensor], untrained: Mapping[str, nn.Module]) -> None:
+        """Add what `_Sample` kept, and what untrained senders make of it."""
         parts = (some.pop(name) for name in ("images", "labels", "answer", "numbers"))
         images, labels, answer, numbers = parts
-        sources = {**some, "untrained": untrained(images)}
+        sources = {**some, **{name: front(images) for name, front in untrained.items()}}
         self.update(images, sources, {"receiver": answer}, labels, numbers)
 
     def scores(self) -> dict[str, float]:

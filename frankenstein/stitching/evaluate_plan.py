@@ -36,6 +36,12 @@ class EvaluatePlan(DeviceFields, RunFields, NetworkFields, DataFields):
     measures: list[MeasureName] | None = option(
         None, "similarity of stitched to target; those of the run if absent"
     )
+    untrained: int | None = option(
+        None,
+        "senders with random weights that the control is a mean and a spread over; as many as of "
+        "the run if absent",
+        least=1,
+    )
     percentile: float = option(
         95.0, "of the receiver's own scores, above which a representation is outside"
     )

@@ -23,7 +23,7 @@ from frankenstein.stitching.score_table import columns_with, score_blocks, shown
 from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.training.device import device_of
 
-_AS_IN_THE_RUN = ("dataset", "model", "measures", "data_root")  # unless given
+_AS_IN_THE_RUN = ("dataset", "model", "measures", "data_root", "untrained")  # unless given
 
 
 def run_evaluate(plan: EvaluatePlan, command: Command) -> Run:

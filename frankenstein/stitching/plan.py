@@ -151,6 +151,12 @@ class StitchPlan(
     seed: int = option(
         0, "seed of the stitch's random start and of the batch order", least=0, changes="seed"
     )
+    untrained: int = option(
+        5,
+        "senders with random weights, whose stitches are the control: its mean and spread are over "
+        "them; each costs two passes over a thousand images or so",
+        least=1,
+    )
     measures: list[MeasureName] = option(
         ["unbiased_cka", "linear_cka", "mean_cca"],
         "similarity of stitched to target; a matrix has source to target, by those that follow "

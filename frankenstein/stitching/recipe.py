@@ -20,6 +20,7 @@ _SHORT = {
     "precision": "",
     "seed": "seed",
     "seeds": "seeds",
+    "untrained": "untrained",
 }
 _LONG = 40  # letters of a side's layers; names of folders end at 255
 

@@ -64,7 +64,8 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
         check_data(data, plan.quiet)
     solving = data.train_batches(few or plan.solve_on)
     if not plan.quiet:
-        _say(joint, solving.examples, len(data.train_labels), data.val_batches(few).examples)
+        held_out = data.val_batches(few).examples
+        _say(joint, solving.examples, len(data.train_labels), held_out, plan.untrained)
     layers = {"sender_layer": plan.sender_layer, "receiver_layer": plan.receiver_layer}
     joins = {"sender": sender.sha256, "receiver": receiver.sha256, **layers}
     name = plan.run_name or stitch_name(plan, [sender, receiver], dataset)
@@ -155,6 +156,7 @@ def cost_of(
     solve_on: int,
     train: int,
     held_out: int,
+    untrained: int = 1,
     *,
     decomposing: Callable[[], float] | None = None,
 ) -> str | None:
@@ -168,9 +170,14 @@ def cost_of(
     places = math.prod(joint.target.grid) + joint.target.extra
     controls = min(train, solved_on(d, e))
     scored = held_out // max(1, held_out // SCORED_ON)
-    # The run's own solution; those of two controls; three stitches, and the controls, measured.
+    # The run's own solution; those of controls; three stitches, and the controls, measured.
     cubes, squares = 0.0, 7 * 4.0  # the stitches themselves, in float32
-    for images, times in ((solve_on, 1), (controls, 2), (held_out, 3), (scored, 4)):
+    for images, times in (
+        (solve_on, 1),
+        (controls, untrained + 1),
+        (held_out, 3),
+        (scored, untrained + 3),
+    ):
         rows, most = images * places, max(d, e)
         if rows > most:
             cubes += 1.5 * times

@@ -31,14 +31,17 @@ ROWS = {
     "ps_inv": "`ps_inv`: the affine map of least squared error from source to target, whatever "
     "family the stitch has and wherever it starts. (As a start, ps_inv is something else: the "
     "closed form of the stitch's own family.)",
-    "solved": "`solved`, a control: the closed form of the stitch's own family, {family}, which "
-    "one that is trained should come up to.",
+    "solved": "`solved`: the closed form of the stitch's own family, {family}, which one that is "
+    "trained should come up to. It is solved on the controls' images, so that it and `untrained` "
+    "differ in the sender alone.",
+    "solved_ps_inv": "`solved_ps_inv`: likewise by least squares.",
+    "untrained": "`untrained`, the control of `solved`: the same from the same layer of senders "
+    "with random weights, BatchNorm's statistics counted on training images; {untrained} of them, "
+    "each number a mean, each interval from the lowest end of theirs to the highest. What they "
+    "reach needs no training of the sender.",
+    "untrained_ps_inv": "`untrained_ps_inv`, the control of `solved_ps_inv`: from the same random "
+    "senders by least squares.",
     "identity": "`identity`, a control: the source handed on as it is.",
-    "untrained": "`untrained`, the control of the stitch: one of the same family, {family}, in "
-    "its closed form, from the same layer of a sender with random weights. What it reaches needs "
-    "no training of the sender.",
-    "untrained_ps_inv": "`untrained_ps_inv`, the control of `ps_inv`: from the same random "
-    "sender by least squares.",
     "itself": "`itself`, a control: the receiver stitched to itself as it is, which loses nothing.",
     "itself_ps_inv": "`itself_ps_inv`, a control: the same by least squares, which should lose "
     "nothing either. Controls are solved on {images} training images; they are not trained.",
@@ -69,6 +72,13 @@ _BEFORE_MEASURES = [
         page="accuracy",
         terminal="accuracy",
         cell=interval_cell,
+    ),
+    Column(
+        "accuracy_spread",
+        "spread",
+        "*spread*: standard deviation of the accuracy over untrained senders, in %.",
+        percent=True,
+        page="accuracy",
     ),
     Column(
         "stitching_penalty",
@@ -214,7 +224,10 @@ def is_share(number: str) -> bool:
     >>> is_share("accuracy/after"), is_share("difference_low/after-before"), is_share("loss/after")
     (True, True, False)
     """
-    return number.partition("/")[0].removesuffix("_low").removesuffix("_high") in _SHARES
+    what = number.partition("/")[0]
+    for ending in ("_low", "_high", "_spread"):
+        what = what.removesuffix(ending)
+    return what in _SHARES
 
 
 def shown_scores(numbers: Numbers, plan: StitchPlan, title: str) -> list[RenderableType]:
@@ -247,6 +260,7 @@ def score_blocks(
     words = {
         "family": plan.family_in_words,
         "images": f"{reference.examples:,}",
+        "untrained": str(len(controls.untrained)),
         "floor": f"{reference.floor:g}",
         "percentile": f"{percentile:g}",
     }

@@ -31,10 +31,12 @@ def stitch_warnings(numbers: Mapping[str, float], plan: StitchPlan) -> list[str]
 
 
 def _solved(numbers: Mapping[str, float], plan: StitchPlan) -> str | None:
-    """The row of the closed form of the stitch's own family, if there is one."""
-    if "accuracy/solved" in numbers:
-        return "solved"
-    row = "before" if plan.init == "ps_inv" else "ps_inv"
+    """The row of the closed form of the stitch's own family, if there is one.
+
+    That of the run itself where there is one: the control is solved on fewer images.
+    """
+    row = "ps_inv" if plan.family_name == "affine" else "solved"
+    row = "before" if plan.init == "ps_inv" else row
     return row if f"accuracy/{row}" in numbers else None
 
 

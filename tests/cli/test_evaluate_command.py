@@ -85,8 +85,8 @@ def test_a_run_is_evaluated_as_it_was_with_controls(run, stitched):
             assert scores[f"{what}/{kind}"] == pytest.approx(expected[f"{what}/{kind}"], abs=1e-5)
         assert sum(scores[f"{what}/{kind}"] for what in HITS) == pytest.approx(1)
         assert 0 <= scores[f"outside/{kind}"] <= 1
-    # Of an affine stitch `untrained` and `ps_inv` are these.
-    controls = {*CONTROLS} - {"untrained_ps_inv", "solved"}
+    # Of an affine stitch `untrained` and `solved` are these.
+    controls = {*CONTROLS} - {"untrained_ps_inv", "solved_ps_inv"}
     pairs = {"after-before", "ps_inv-before", "ps_inv-after"}
     whose = {"sender", "receiver", "most_frequent", *KINDS, *controls, *pairs}
     assert {key.partition("/")[2] for key in scores} == whose

@@ -43,16 +43,18 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
     summary = summary_of(folder)
     places = ("accuracy/solved", "accuracy/untrained", "agreement/solved", "linear_cka")
     expected = {f"{place}/{s}/{t}" for place in places for s, t in fits}
-    kinds = ("solved", "untrained")
+    kinds = ("solved", "solved_few", "untrained")
     expected |= {
         f"accuracy_{e}/{k}/{s}/{t}" for e in ("low", "high") for k in kinds for s, t in fits
     }
+    expected |= {f"accuracy/solved_few/{s}/{t}" for s, t in fits}
+    expected |= {f"accuracy/untrained_spread/{s}/{t}" for s, t in fits}
     ends = ("", "_low", "_high")
     expected |= {f"accuracy{end}/{side}" for end in ends for side in ("sender", "receiver")}
     assert set(summary) == expected | {"n"}
     assert summary["n"] == 60
     lines = lines_of(folder)
-    assert len(lines) == 4 * len(fits)
+    assert len(lines) == 5 * len(fits)
     for line in lines:
         place = line["what"] if line["kind"] == "measures" else f"{line['what']}/{line['kind']}"
         place = f"{place}/{line['sender_layer']}/{line['receiver_layer']}"
@@ -60,8 +62,12 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
         share = line["kind"] in kinds
         assert line["n"] == ("60" if share else "")
         if share:
-            interval = share_interval(summary[place], 60)
-            assert (float(line["low"]), float(line["high"])) == interval
+            low, high = share_interval(summary[place], 60)
+            if line["kind"] == "untrained":  # of five: from the lowest end to the highest
+                assert float(line["low"]) <= low < high <= float(line["high"])
+                assert line["seeds"] == "5"
+            else:
+                assert (float(line["low"]), float(line["high"])) == (low, high)
     report = (folder / "report.md").read_text()
     assert "4 pairs have no such stitch (n/a). The first: the source is a vector" in report
     for what in ("accuracy-solved", "agreement-solved", "linear_cka-measures"):
@@ -92,8 +98,13 @@ def test_a_cell_is_what_stitching_that_pair_alone_gives(run, pair):
     assert matrix["accuracy/trained/fc1/fc2"] == pytest.approx(alone["accuracy/after"], abs=1e-12)
     assert matrix["accuracy/solved/fc1/fc2"] == pytest.approx(alone["accuracy/ps_inv"], abs=1e-12)
     assert matrix["agreement/trained/fc1/fc2"] == pytest.approx(alone["agreement/after"], abs=1e-12)
-    untrained = alone["accuracy/untrained"]
-    assert matrix["accuracy/untrained/fc1/fc2"] == pytest.approx(untrained, abs=1e-12)
+    for kind, row in (("untrained", "untrained"), ("solved_few", "solved")):
+        assert matrix[f"accuracy/{kind}/fc1/fc2"] == pytest.approx(
+            alone[f"accuracy/{row}"], abs=1e-12
+        )
+    assert matrix["accuracy/untrained_spread/fc1/fc2"] == pytest.approx(
+        alone["accuracy_spread/untrained"], abs=1e-12
+    )
     assert matrix["accuracy/sender"] == pytest.approx(alone["accuracy/sender"], abs=1e-12)
 
 
@@ -123,7 +134,8 @@ def test_seeds_repeat_what_is_random_and_only_that(run, pair):
     folder = run("stitch", *pair, *FEW, "-e", "1", "--seeds", "3", "-i", "perm")
     lines = lines_of(folder)
     seeds = {line["kind"]: line["seeds"] for line in lines}
-    assert seeds == {"solved": "1", "untrained": "1", "trained": "3", "measures": "1"}
+    once = dict.fromkeys(("solved", "solved_few", "measures"), "1")
+    assert seeds == {**once, "untrained": "5", "trained": "3"}
     margins = [float(line["margin"]) for line in lines if line["kind"] == "trained"]
     assert any(margin > 0 for margin in margins)
     assert all(math.isfinite(margin) for margin in margins)

@@ -92,8 +92,8 @@ def test_the_untrained_control_is_of_the_family_of_the_stitch(pair, untrained, b
             moments.update(arguments[0](images), arguments[1](images))
     affine = solve_controls(*arguments, batches)
     controls = solve_controls(*arguments, batches, make=FAMILIES[family])
-    assert set(controls.routes) == {*CONTROLS} - {"solved"}
-    assert set(affine.routes) == {*CONTROLS} - {"solved", "untrained_ps_inv"}
+    assert set(controls.routes) == {*CONTROLS} - {"solved", "solved_ps_inv"}
+    assert set(affine.routes) == {"untrained", "identity", "itself", "itself_ps_inv"}
     solved = FAMILIES[family](4, 4).solve(moments)
     expected = {"untrained": solved, "untrained_ps_inv": affine.routes["untrained"][1][1]}
     for name, stitch in expected.items():
@@ -133,7 +133,7 @@ def test_the_identity_control_is_the_source_as_it_is(pair, untrained, batches):
 def test_controls_of_layers_of_unlike_width_and_size_lack_the_identity(pair, untrained, batches):
     scores = scores_of(pair, untrained, batches, layers=("relu1", "relu2"))
     found = {key.partition("/")[2] for key in scores}
-    absent = {"identity", "solved", "untrained_ps_inv"}
+    absent = {"identity", "solved", "solved_ps_inv", "untrained_ps_inv"}
     assert found == {"sender", "receiver", "it", *CONTROLS} - absent
 
 
@@ -184,3 +184,45 @@ def test_controls_cost_one_more_front_a_batch(pair, untrained, batches, calls):
     cuts = joint.sender, joint.receiver
     evaluate_stitches(*cuts, {"it": Affine(4, 4)}, iter(batches), controls=controls)
     assert [happened.count(who) for who in ("sender", "receiver", "untrained")] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fed_the_trained_sender_the_control_gives_the_trained_answer(pair, batches, family):
+    joint = join(*pair, "relu1", "relu1")
+    fronts = joint.sender.front, joint.receiver.front
+    make = FAMILIES[family]
+    controls = solve_controls(*fronts, joint.align, batches, make=make, sender=joint.sender.front)
+    cuts = joint.sender, joint.receiver
+    stitches, measures = {"it": Affine(4, 4)}, ["linear_cka"]
+    scores = evaluate_stitches(*cuts, stitches, batches, measures, controls=controls)
+    for row in ("untrained", "untrained_ps_inv"):
+        for what in ("accuracy", "accuracy_low", "loss", "linear_cka", "outside"):
+            trained = scores[f"{what}/{row.replace('untrained', 'solved')}"]
+            assert scores[f"{what}/{row}"] == pytest.approx(trained, rel=1e-6)
+
+
+def test_several_untrained_senders_are_one_row_with_a_mean_and_a_spread(
+    pair, batches, small_network
+):
+    joint = join(*pair, "relu1", "relu1")
+    twins = [
+        join(small_network(seed), pair[1], "relu1", "relu1").sender.front for seed in (2, 3, 4)
+    ]
+    cuts, measures = (joint.sender, joint.receiver), ["linear_cka"]
+
+    def scores(untrained):
+        controls = solve_controls(untrained, joint.receiver.front, joint.align, batches)
+        stitches = {"it": Affine(4, 4)}
+        return evaluate_stitches(*cuts, stitches, batches, measures, controls=controls)
+
+    alone = [scores(twin) for twin in twins]
+    together = scores(twins)
+    assert {key for key in together if "_spread/" not in key} == set(alone[0])
+    for what in ("accuracy", "loss", "linear_cka", "outside", "stitching_penalty"):
+        values = torch.tensor([one[f"{what}/untrained"] for one in alone], dtype=torch.float64)
+        assert together[f"{what}/untrained"] == pytest.approx(values.mean().item())
+        assert together[f"{what}_spread/untrained"] == pytest.approx(values.std().item(), abs=1e-9)
+    for end, furthest in (("low", min), ("high", max)):
+        key = f"accuracy_{end}/untrained"
+        assert together[key] == furthest(one[key] for one in alone)
+    assert together["accuracy/itself"] == alone[0]["accuracy/itself"]

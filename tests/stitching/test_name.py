@@ -37,6 +37,7 @@ OTHER = {  # another value of each field, and what it needs beside it
     "precision": {"precision": "bf16-mixed"},
     "augment": {"augment": False},
     "seed": {"seed": 3},
+    "untrained": {"untrained": 2},
     "debug": {"debug": True},
 }
 

@@ -17,7 +17,7 @@ from frankenstein.report.progress import progress, progress_bar
 from frankenstein.stitches import Stitch
 from frankenstein.stitching.controls import CONTROL_SEED, SCORED_ON, solved_on
 from frankenstein.stitching.matrix.pair_moments import PairMoments
-from frankenstein.stitching.matrix.results import Cells, Row
+from frankenstein.stitching.matrix.results import FEW, Cells, Row
 from frankenstein.stitching.matrix.solve import (
     Pair,
     StitchingMatrix,
@@ -73,7 +73,9 @@ def kinds_and_seeds(plan: StitchPlan) -> list[tuple[str, int]]:
     seeds = plan.all_seeds
     # Of what is solved, only a random choice of partners is random.
     solved = seeds if plan.mask == "random-permutation" else seeds[:1]
-    kinds = [*(("solved", seed) for seed in solved), ("untrained", seeds[0])]
+    kinds = [("solved", seed) for seed in solved]
+    # Solved likewise, both from the trained sender and from untrained ones, on fewer images.
+    kinds += [(FEW, seeds[0]), *(("untrained", k) for k in range(plan.untrained))]
     kinds += [("trained", seed) for seed in seeds if plan.trained_epochs]
     return kinds + ([("measures", seeds[0])] if _measures(plan) else [])
 
@@ -98,8 +100,9 @@ def fill(work: Work) -> None:
     for (kind, seed), rows in missing.items():
         if kind == "trained" or not rows:
             continue
-        if kind == "untrained":
-            work.keep(kind, seed, layers, {"accuracy": _untrained(work)})
+        if kind in (FEW, "untrained"):
+            number = seed if kind == "untrained" else None
+            work.keep(kind, seed, layers, {"accuracy": _control(work, number)})
             continue
         stitches = work.stitches(replace(plan, seed=seed), moments)
         if kind == "measures":
@@ -120,11 +123,16 @@ def _measures(plan: StitchPlan) -> list[str]:
     return [measure for measure in plan.measures if MEASURES[measure].from_second_moments]
 
 
-def _untrained(work: Work) -> dict[Pair, float]:
-    """The control: accuracy of the same stitches, solved from a sender that has learned nothing."""
+def _control(work: Work, number: int | None) -> dict[Pair, float]:
+    """Accuracy of the stitches solved on few images, from an untrained sender by its number.
+
+    None is the sender itself, to hold the untrained ones against.
+    """
     plan, data, few = work.plan, work.data, work.plan.debug_images
-    images = counting_images(data, work.sender.module, work.looks[0])
-    sender = work.sender.untrained(CONTROL_SEED, images)
+    sender = work.sender
+    if number is not None:
+        images = counting_images(data, sender.module, work.looks[0])
+        sender = sender.untrained(CONTROL_SEED + number, images)
     layers = layer_set(sender.module, work.sides[0].names, plan.flatten)
     layers = layers.seeing(work.looks[0])
     sides = layers.folded(), work.sides[1].folded()

@@ -10,7 +10,7 @@ from frankenstein.networks.accuracy import below_chance_warnings
 from frankenstein.report import Picture, format_value, heatmap, markdown_table, terminal_matrix
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.run import Run
-from frankenstein.stitching.matrix.results import Number, Results
+from frankenstein.stitching.matrix.results import FEW, Number, Results
 from frankenstein.stitching.plan import StitchPlan
 
 _SHARES = {
@@ -19,7 +19,8 @@ _SHARES = {
 }
 _KINDS = {
     "solved": "solved by direct matching",
-    "untrained": "solved likewise, from a sender that has learned nothing",
+    FEW: "solved likewise on the few images of the control, and scored on its",
+    "untrained": "solved as these, from senders that have learned nothing (mean over them)",
     "trained": "trained from its start",
 }
 
@@ -78,15 +79,18 @@ def warnings_of(plan: StitchPlan, results: Results) -> list[str]:
 
 def _beside_control(results: Results) -> list[str]:
     """A line on how many solved stitches show something; nothing if the control is not made yet."""
-    controls, solved = results.all_of("untrained"), results.all_of("solved")
-    if not controls:
+    controls, solved = results.all_of("untrained"), results.all_of(FEW)
+    if not controls or not solved:
         return []
-    above = len(results.clearly_below("untrained", "solved"))
+    above = len(results.clearly_below("untrained", FEW))
+    senders = len(controls[0].values)
+    each = f"each of {senders} senders" if senders > 1 else "a sender"
     return [
         f"{above} of {len(solved)} solved stitches are clearly above their control, untrained: the "
-        "same stitches, solved on some training images from a sender with random weights, scored "
-        f"on {controls[0].images:,} held-out images. What the others reach needs no training of "
-        "the sender."
+        f"same stitches from {each} with random weights, BatchNorm's statistics counted on "
+        "training images. Both are solved on the same few training images, and scored on the same "
+        f"{controls[0].images:,} held-out ones. What the others reach needs no training of the "
+        "sender."
     ]
 
 
@@ -119,7 +123,8 @@ def _markdown(results: Results, kind: str, what: str) -> str:
 def _cell(number: Number) -> str:
     scale, digits = (100, 2) if number.what in _SHARES else (1, 4)
     mean = f"{scale * number.mean:.{digits}f}"
-    return mean if number.margin is None else f"{mean} ± {scale * number.margin:.{digits}f}"
+    beside = number.margin if number.spread is None else number.spread
+    return mean if beside is None else f"{mean} ± {scale * beside:.{digits}f}"
 
 
 def _remarks(plan: StitchPlan, results: Results) -> Iterator[str]:
@@ -131,6 +136,8 @@ def _remarks(plan: StitchPlan, results: Results) -> Iterator[str]:
             f"{plan.all_seeds[0]} to {plan.all_seeds[-1]}, of the stitch's start and the batch "
             "order."
         )
+    if plan.untrained > 1:
+        yield f"± of *untrained* is the standard deviation over {plan.untrained} untrained senders."
     yield from left_out(plan)
     yield from (f"**Warning:** {line}." for line in warnings_of(plan, results))
     if solved := [number.interval for number in results.all_of("solved")]:
@@ -147,7 +154,9 @@ def _remarks(plan: StitchPlan, results: Results) -> Iterator[str]:
 
 
 def _title(kind: str, what: str) -> str:
-    return f"{what} of source and target" if kind == "measures" else f"{what}, {kind}"
+    if kind == "measures":
+        return f"{what} of source and target"
+    return f"{what}, {'solved on few images' if kind == FEW else kind}"
 
 
 def _caption(kind: str, what: str) -> str:

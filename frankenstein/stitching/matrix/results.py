@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from frankenstein.files import read_sealed, write_sealed
-from frankenstein.intervals import mean_and_margin, share_interval
+from frankenstein.intervals import mean_and_margin, mean_and_spread, share_interval
 from frankenstein.records import check_fields, json_record
 from frankenstein.stitching.matrix.solve import Pair
 
 CELLS = "cells"
+FEW = "solved_few"  # the kind that untrained senders are held against: solved on as few images
 Row = dict[str, dict[str, float]]  # receiver layer -> {"accuracy": ..., ...}
 
 
@@ -62,7 +63,7 @@ class Cells:
 class Number:
     """What one pair of layers has by one score or measure."""
 
-    kind: str  # of the stitches: "solved", "untrained" or "trained"; else "measures"
+    kind: str  # of the stitches: "solved", FEW, "untrained" or "trained"; else "measures"
     what: str  # "accuracy", "agreement", or a measure
     pair: Pair
     values: tuple[float, ...]  # one for each seed
@@ -79,22 +80,37 @@ class Number:
         return mean_and_margin(self.values)[1] if len(self.values) > 1 else None
 
     @property
+    def spread(self) -> float | None:
+        """Standard deviation over untrained senders; None of other kinds, or of a single one."""
+        several = self.kind == "untrained" and len(self.values) > 1
+        return mean_and_spread(self.values)[1] if several else None
+
+    @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the share of images that the mean is."""
+        """95 % interval of the share of images that the mean is.
+
+        Of untrained senders from the lowest end of theirs to the highest.
+        """
         assert self.images is not None
-        return share_interval(self.mean, self.images)
+        if self.kind != "untrained":
+            return share_interval(self.mean, self.images)
+        ends = [share_interval(value, self.images) for value in self.values]
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
     @property
     def ends(self) -> tuple[float, float] | None:
         """That interval where there is one value; several have a margin instead."""
-        return self.interval if self.images is not None and self.margin is None else None
+        alone = self.margin is None or self.kind == "untrained"
+        return self.interval if self.images is not None and alone else None
 
     def summary(self) -> dict[str, float]:
         """What `summary.json` says of it."""
         place = self.what if self.kind == "measures" else f"{self.what}/{self.kind}"
         pair = "/".join(self.pair)
         record = {f"{place}/{pair}": self.mean}
-        if self.margin is not None:
+        if self.spread is not None:
+            record[f"{place}_spread/{pair}"] = self.spread
+        elif self.margin is not None:
             record[f"{place}_margin/{pair}"] = self.margin
         if self.what == "accuracy" and self.ends:
             for end, value in zip(("low", "high"), self.ends, strict=True):

@@ -20,7 +20,7 @@ from frankenstein.stitching.controls import SCORED_ON
 from frankenstein.stitching.matrix.fill import Work, fill, kinds_and_seeds
 from frankenstein.stitching.matrix.page import left_out, write_matrix_page
 from frankenstein.stitching.matrix.pair_moments import PairMoments
-from frankenstein.stitching.matrix.results import CELLS, Cells, Results, results_of
+from frankenstein.stitching.matrix.results import CELLS, FEW, Cells, Results, results_of
 from frankenstein.stitching.matrix.solve import Pair, make_stitches
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.recipe import make_stitch, stitch_name
@@ -88,7 +88,7 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
 def _results(work: Work, refused: dict[Pair, str]) -> Results:
     few, every = work.plan.debug_images, len(work.data.val_labels)
     images = {
-        "untrained": min(few or SCORED_ON, every),
+        **dict.fromkeys(("untrained", FEW), min(few or SCORED_ON, every)),
         **dict.fromkeys(("solved", "trained"), min(few or every, every)),
     }
     return results_of(
