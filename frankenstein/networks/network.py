@@ -100,18 +100,26 @@ class Network:
         Raises:
             UserError: if there is no way to one.
         """
+        return replace(
+            self,
+            module=count_statistics(self.random(seed).to(images.device), images),
+            role=f"untrained_{self.role}",
+            control_of=self.role,
+        )
+
+    def random(self, seed: int) -> nn.Module:
+        """Random weights for a module of its kind: all that needs no data of an untrained one.
+
+        Raises:
+            UserError: if there is no way to one.
+        """
         twin = None if self.build is None else self.build(seed).requires_grad_(False).eval()
         if twin is None or network_sha256(twin) == self.sha256:
             raise UserError(
                 f"{self.source} cannot be had with random weights, which a control takes; name a "
                 "function that makes it, and its weights behind @"
             )
-        return replace(
-            self,
-            module=count_statistics(twin.to(images.device), images),
-            role=f"untrained_{self.role}",
-            control_of=self.role,
-        )
+        return twin
 
     def record(self) -> dict[str, Any]:
         """What `run.json` and pages say of it."""

@@ -37,7 +37,6 @@ from frankenstein.report import (
     short_number,
 )
 from frankenstein.report.panels import histogram_line, line_panels, point_panels
-from frankenstein.zoo import untrained as random_network
 
 Two = tuple[str, str]  # roles
 _UNTRAINED = "untrained"  # what figures call the control
@@ -173,7 +172,7 @@ def _twins(networks: Sequence[Network], seeds: tuple[int, int]) -> dict[str, nn.
     """
     own = {"sender": seeds[0], "receiver": seeds[1]}
     return {
-        one.role: random_network(one.card, own.get(one.role, seeds[0] + _APART * number))
+        one.role: one.random(own.get(one.role, seeds[0] + _APART * number))
         for number, one in enumerate(networks, start=1)
     }
 
