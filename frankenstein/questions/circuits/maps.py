@@ -46,6 +46,8 @@ def circuit_map(
     if len(profiles) < _LEAST[kind]:
         raise UserError(f"a {kind} map needs {_LEAST[kind]} groups or more, got {len(profiles)}")
     points = profiles.double().cpu().numpy()
+    if (points == points[0]).all():  # of a network and itself, with one group each
+        return torch.zeros(len(points), 2, dtype=torch.float64)
     few = (len(points) - 1) / 3
     makers: dict[str, Any] = {
         "pca": lambda: PCA(2, svd_solver="full"),
