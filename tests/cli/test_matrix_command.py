@@ -179,9 +179,10 @@ def test_a_matrix_whose_training_fell_short_says_so():
 
 def test_only_random_partners_are_drawn_anew_for_every_seed_of_what_is_solved():
     plan = StitchPlan(sender="a", receiver="b", all=True, epochs=0)
-    assert kinds_and_seeds(plan)[:2] == [("solved", 0), ("untrained", 0)]
+    untrained = [("untrained", k) for k in range(5)]
+    assert kinds_and_seeds(plan)[:7] == [("solved", 0), ("solved_few", 0), *untrained]
     plan = replace(plan, mask="random-permutation", seeds=2)
-    assert kinds_and_seeds(plan)[:3] == [("solved", 0), ("solved", 1), ("untrained", 0)]
+    assert kinds_and_seeds(plan)[:3] == [("solved", 0), ("solved", 1), ("solved_few", 0)]
 
 
 def test_means_over_seeds_are_held_against_what_is_solved():
