@@ -38,6 +38,8 @@ OTHER = {  # another value of each field, and what it needs beside it
     "augment": {"augment": False},
     "seed": {"seed": 3},
     "untrained": {"untrained": 2},
+    "size": {"size": 28},
+    "normalize": {"normalize": [0.5, 0.25]},
     "debug": {"debug": True},
 }
 
