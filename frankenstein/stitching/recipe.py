@@ -73,8 +73,6 @@ def stitch_name(plan: StitchPlan, networks: Sequence[Network], dataset: str | No
     words += [plan.target_type] if plan.target_type != "hard" else []
     words += [f"t{plan.temperature}"] if plan.temperature != 1 else []
     words += [f"on{plan.solve_on}"] if plan.solve_on else []
-    words += [f"size{plan.size}"] if plan.size else []
-    words += ["norm" + "+".join(f"{one:g}" for one in plan.normalize)] if plan.normalize else []
     words += [] if plan.augment else ["unaugmented"]
     trained = STITCHES[plan.family_name].trainable and starts  # else its name says it already
     if trained and plan.epochs != plan.default("epochs"):

@@ -25,8 +25,6 @@ OTHER = {  # another value of each field, and what it needs beside it
     "flatten": {"flatten": True},
     "init": {"init": "perm"},
     "solve_on": {"solve_on": 50},
-    "size": {"size": 8},
-    "normalize": {"normalize": [0.5, 0.25]},
     "direct": {"direct": "mse"},
     "target_type": {"target_type": "soft_1"},
     "temperature": {"target_type": "soft_1", "temperature": 2.0},
