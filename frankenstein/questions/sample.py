@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from frankenstein.errors import UserError
 from frankenstein.questions.question import Watcher
 from frankenstein.shapes import num_units, pooled
-from frankenstein.surgery.trace import evaluating
+from frankenstein.surgery.untouched import evaluating
 
 Layers = Mapping[str, Tensor]  # {layer: representation}
 

@@ -10,7 +10,7 @@ import torch
 
 from frankenstein.report import Picture, curves
 from frankenstein.studies.finished import FinishedRun, said_of
-from frankenstein.surgery.trace import trace
+from frankenstein.surgery.record import record
 from frankenstein.zoo import build_network
 
 _LAYERS = ("sender_layer", "receiver_layer")
@@ -108,7 +108,7 @@ def _depths(runs: Sequence[FinishedRun]) -> dict[str, tuple[int, int]]:
                 network = build_network(
                     name, card["num_classes"], card["in_channels"], 0, card["image_size"]
                 )
-            known[name] = [*trace(network).names.values()]
+            known[name] = [*record(network).names.values()]
         return known[name].index(layer) if layer in known[name] else len(known[name])
 
     return {_layers(run.asked): (place(run, "sender"), place(run, "receiver")) for run in runs}

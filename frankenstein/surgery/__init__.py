@@ -5,8 +5,8 @@ from frankenstein.surgery.cut import Cut, cut, cut_points
 from frankenstein.surgery.join import Joint, graft, join, seeing
 from frankenstein.surgery.layouts import Layout, layout_of
 from frankenstein.surgery.permute import permute
+from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.streams import Streams, find_streams
-from frankenstein.surgery.trace import LayerError
 
 __all__ = [
     "Cut",

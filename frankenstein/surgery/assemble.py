@@ -9,35 +9,75 @@ from typing import Any
 
 from torch import fx, nn
 
-from frankenstein.surgery.trace import IN_PLACE, Trace, overwrite
+from frankenstein.surgery.halves import Arguments
+from frankenstein.surgery.modules import unwrapped
+from frankenstein.surgery.steps import IN_PLACE, Record, called
 
 
 def assemble(
-    traced: Trace, given: Sequence[fx.Node], nodes: Sequence[fx.Node], result: Any
+    record: Record,
+    network: nn.Module,
+    nodes: Sequence[fx.Node],
+    result: Any,
+    entrance: fx.Node | None = None,
+    held: Iterable[fx.Node] = (),
 ) -> fx.GraphModule:
-    """A module that takes `given`, runs those of `nodes` that `result` needs, and returns `result`.
+    """A module that runs those of `nodes` that `result` needs, and returns `result`.
 
-    It shares the network's submodules, each in the mode it is in, and never writes into its input.
+    It takes what the network takes, or what the step `entrance` gives with what else it needs. It
+    shares the network's submodules, each in the mode it is in, and never writes into its input.
+    The tensors of `held` are returned as they are when they are made.
     """
-    steps = needed([*given, *nodes], _nodes_in(result), given)
-    # An in-place ReLU right behind the cut would overwrite a tensor that the caller still holds.
-    guarded = overwritten(steps).intersection(given)
+    network = unwrapped(network)
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
-    for node in given:
-        copies[node] = _entrance(graph, node)
-    for node in guarded:
+    kept: dict[fx.Node, fx.Node] = {}
+    given = record.inputs
+    if entrance is not None:
+        given = [entrance, *given]
+        copies[entrance] = graph.placeholder(entrance.name)
+    made = _of_the_entrance(record, entrance)
+    steps = needed([*given, *nodes], _nodes_in(result), [*given, *made])
+    inputs = [node for node in record.inputs if entrance is None or node in steps]
+    for node in inputs:
+        copies[node] = graph.node_copy(node)
+    # An in-place ReLU right behind the cut would overwrite a tensor that the caller still holds.
+    for node in overwritten(steps).intersection(given):
         copies[node] = graph.call_method("clone", (copies[node],))
     for node in steps:
-        if node not in copies:
+        if node in made:
+            copies[node] = graph.create_node(*made[node](copies[entrance]))  # type: ignore[index]
+        elif node not in copies:
             copies[node] = graph.node_copy(node, copies.__getitem__)
-    graph.output(fx.map_arg(result, copies.__getitem__))
+        if node in held:
+            kept[node] = graph.call_method("clone", (copies[node],))
+    graph.output(fx.map_arg(result, (copies | kept).__getitem__))
+    needs = tuple(str(node.target) for node in inputs)
+    structure = record.structure if entrance is not None else None
+    graph.set_codegen(Arguments(record, network, needs, entrance, structure))
 
-    part = fx.GraphModule(traced.module, graph, traced.title)
+    part = fx.GraphModule(record.root, graph, record.title)
+    part.training = network.training
     for path, module in part.named_modules():
         # fx makes new containers (`layer1`) around the shared layers, all in training mode.
-        module.training = traced.network.get_submodule(path).training
+        if path in record.modules:
+            module.training = record.modules[path].training
     return part
+
+
+def _of_the_entrance(record: Record, entrance: fx.Node | None) -> dict[fx.Node, Any]:
+    """The steps that ask for a size or the device, which a representation has as well."""
+    if entrance is None:
+        return {}
+    axes = {size: axis for axis, size in reversed([*enumerate(record.facts[entrance].shape)])}
+    made: dict[fx.Node, Any] = {}
+    for node in record.nodes:
+        if "device" in node.meta:
+            made[node] = lambda z: ("call_function", getattr, (z, "device"))
+        elif node.target == "size" and node.meta.get("size") in axes:
+            axis = axes[node.meta["size"]]
+            made[node] = lambda z, axis=axis: ("call_method", "size", (z, axis))
+    return made
 
 
 def needed(
@@ -57,10 +97,6 @@ def needed(
             kept.update(node.all_input_nodes)
             read.update(*(groups.get(source, {source}) for source in node.all_input_nodes))
     return [node for node in nodes if node in kept]
-
-
-def _entrance(graph: fx.Graph, node: fx.Node) -> fx.Node:
-    return graph.node_copy(node) if node.op == "placeholder" else graph.placeholder(node.name)
 
 
 def _nodes_in(result: Any) -> list[fx.Node]:
@@ -89,6 +125,8 @@ def written(node: fx.Node) -> list[fx.Node]:
     """The steps whose tensors this one overwrites; mostly none."""
     if not _writes(node):
         return []
+    if "writes" in node.meta and node.op != "call_module":
+        return [node.all_input_nodes[i] for i in node.meta["writes"]]
     target = node.kwargs.get("out") or (node.args[0] if node.args else None)
     return [target] if isinstance(target, fx.Node) else node.all_input_nodes
 
@@ -128,20 +166,21 @@ def _passed_on(node: fx.Node) -> list[fx.Node]:
     if node.op == "call_module":
         fresh = _is_fresh(_module(node))
     else:
-        fresh = _function(node) in _FRESH and not _writes(node)
+        fresh = called(node) in _FRESH and not _writes(node)
     return [] if fresh else written(node) or node.all_input_nodes
 
 
 def _writes(node: fx.Node) -> bool:
     if node.op == "call_module":
         return _writes_input(_module(node))
-    name = _function(node)
+    name = called(node)
     return (
-        node.target is overwrite
+        "writes" in node.meta  # seen when it was recorded
         or bool(node.kwargs.get("inplace"))
         or "out" in node.kwargs
-        or (name.endswith("_") and not name.endswith("__"))
-        or name.strip("_") in IN_PLACE
+        or name.endswith("_")
+        or name in IN_PLACE
+        or name == "setitem"
     )
 
 
@@ -167,10 +206,3 @@ def _module(node: fx.Node) -> nn.Module:
     if root is None:
         raise ValueError(f"step {node} belongs to no module; give steps of a traced network")
     return root.get_submodule(str(node.target))
-
-
-def _function(node: fx.Node) -> str:
-    """The name of the function or method that a step calls; nothing for other steps."""
-    if node.op == "call_method":
-        return str(node.target)
-    return getattr(node.target, "__name__", "") if node.op == "call_function" else ""

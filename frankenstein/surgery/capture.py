@@ -6,15 +6,18 @@ from torch import fx, nn
 
 from frankenstein.surgery.assemble import assemble, overwritten
 from frankenstein.surgery.cut import is_several
-from frankenstein.surgery.trace import LayerError, Trace, trace
+from frankenstein.surgery.inputs import Inputs
+from frankenstein.surgery.record import record
+from frankenstein.surgery.refusal import LayerError
+from frankenstein.surgery.steps import Record
 
 
-def capture(network: nn.Module, layers: Iterable[str]) -> nn.Module:
+def capture(network: nn.Module, layers: Iterable[str], inputs: Inputs | None = None) -> nn.Module:
     """A module from the input to `{layer: representation}`, in one pass that ends at the last one.
 
-    Any layer will do, cut point or not, and those inside of torchvision's own blocks. Each tensor
-    is what its layer computed, even where the network goes on to overwrite it. Weights, modes and
-    names are as with `cut`; the network is left as it was.
+    Any layer will do, cut point or not. Each tensor is what its layer computed, even where the
+    network goes on to overwrite it. Inputs, weights, modes and names are as with `cut`; the network
+    is left as it was.
 
     Raises:
         LayerError: if there is no such layer, or it gives several tensors at once.
@@ -28,27 +31,18 @@ def capture(network: nn.Module, layers: Iterable[str]) -> nn.Module:
     layers = [layers] if isinstance(layers, str) else list(layers)
     if not layers:
         raise LayerError("capture needs at least one layer; cut_points(network) lists some")
-    traced = trace(network, inside=True)
-    wanted = {layer: _single(traced, layer) for layer in layers}
-    nodes = traced.nodes
-    last = max(nodes.index(node) for node in wanted.values())
-    for node in reversed(nodes[last + 1 :]):
-        node.graph.erase_node(node)
-    lost = overwritten(traced.nodes)
-    kept = {layer: _copy(node) if node in lost else node for layer, node in wanted.items()}
-    return assemble(traced, traced.inputs, traced.nodes, kept)
+    steps = record(network, inputs)
+    wanted = {layer: _single(steps, layer) for layer in layers}
+    nodes = steps.nodes
+    nodes = nodes[: max(nodes.index(node) for node in wanted.values()) + 1]
+    held = overwritten(nodes).intersection(wanted.values())
+    return assemble(steps, network, nodes, wanted, held=held)
 
 
-def _single(traced: Trace, layer: str) -> fx.Node:
-    node = traced.blocks.get(layer) or traced.find(layer)
+def _single(steps: Record, layer: str) -> fx.Node:
+    node = steps.find(layer)
     if is_several(node):
         raise LayerError(
-            f"{layer!r} of {traced.title} gives several tensors; name a layer behind it"
+            f"{layer!r} of {steps.title} gives several tensors; name a layer behind it"
         )
     return node
-
-
-def _copy(node: fx.Node) -> fx.Node:
-    """A new step right behind this one, holding what the tensor is at that moment."""
-    with node.graph.inserting_after(node):
-        return node.graph.call_method("clone", (node,))

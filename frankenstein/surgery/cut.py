@@ -1,17 +1,19 @@
-"""Where a network can be cut, and the cut itself: train -> cut -> stitch."""
+"""Where a network can be cut, and the cut itself: train -> record -> cut -> stitch."""
 
 import operator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from frankenstein.surgery.assemble import assemble, needed
-from frankenstein.surgery.trace import LayerError, Trace, evaluating, trace
+from frankenstein.surgery.fakes import numbers
+from frankenstein.surgery.inputs import Inputs, images_of
+from frankenstein.surgery.record import known_call, record
+from frankenstein.surgery.refusal import LayerError
+from frankenstein.surgery.steps import Record
 
 _LEAKS_NAMED = 3
 _IMAGENET = (3, 224, 224)
-_EXAMPLES = 2
 
 
 class Cut(NamedTuple):
@@ -21,20 +23,29 @@ class Cut(NamedTuple):
     end: nn.Module
 
 
-def cut(network: nn.Module, after: str) -> Cut:
+def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
     """The part of a network up to a layer, that layer included, and the part behind it.
 
     Both are graphs that share the network's weights and the modes of its layers; the network is
     left as it was, and neither half writes into its input. Layers are named as torchvision's
-    feature extraction names them (`layer1.0.add`). What depends on `self.training` outside of a
-    module of its own, such as functional dropout, is as at evaluation.
+    feature extraction names them (`layer1.0.add`), blocks as their module (`layer1`). What depends
+    on `self.training` outside of a module of its own, such as functional dropout, is as at
+    evaluation.
 
+    `inputs` is a batch as the network takes it: a tensor, a tuple, or a dict of arguments by name.
+    Without it `network.input_shape` tells what it takes, or what it was recorded with before. The
+    front takes what the network does. The end takes a representation, `end(z)`, and makes sizes,
+    masks and positions for itself; where it needs an input for that, `end(z, **batch)`. Of several
+    outputs it gives the logits or the last hidden state, if one is called so; else all of them.
+
+    Both prove themselves on their first batch: what was recorded runs once beside the network.
     Cut a network where it is to stay: `.to(device)` afterwards moves shared weights for both, but
     replaces tensors that are not parameters.
 
     Raises:
         LayerError: if data goes around that layer, with the tensors that leak and the nearest cut
-            points; if there is no such layer; if the network's control flow depends on data.
+            points; if there is no such layer; if the network's control flow depends on data. Of a
+            half: if the recorded steps are not the network's, or it is called in another way.
 
     >>> import torch
     >>> network = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
@@ -43,63 +54,61 @@ def cut(network: nn.Module, after: str) -> Cut:
     >>> torch.equal(end(front(x)), network(x))
     True
     """
-    traced = trace(network)
-    layer = traced.find(after)
-    _check(traced, layer)
-    nodes = traced.nodes
+    steps = record(network, inputs)
+    layer = steps.find(after)
+    _check(steps, layer)
+    nodes = steps.nodes
     place = nodes.index(layer)
-    # Constants, such as a class token, belong to both halves.
-    moving = carriers(traced)
+    # Constants, such as a class token, and context, such as a mask, belong to both halves.
+    moving = carriers(steps)
     behind = [node for node in nodes[:place] if node not in moving] + nodes[place + 1 : -1]
     return Cut(
-        front=assemble(traced, traced.inputs, nodes[: place + 1], layer),
-        end=assemble(traced, [layer], behind, nodes[-1].args[0]),
+        front=assemble(steps, network, nodes[: place + 1], layer),
+        end=assemble(steps, network, behind, nodes[-1].args[0], entrance=layer),
     )
 
 
-def _check(traced: Trace, layer: fx.Node) -> None:
+def _check(steps: Record, layer: fx.Node) -> None:
     """Raise LayerError unless the layer is a cut point."""
-    points = narrows(traced)
+    points = narrows(steps)
     if layer in points:
         return
-    around = leaks(traced, layer)
+    around = leaks(steps, layer)
     if layer.op == "placeholder":
         reason = "that is the input, not a layer"
-    elif not carriers(traced).get(layer):
+    elif not carriers(steps).get(layer):
         reason = "it is not on the way from the input to the output"
     elif around:
-        ways = [
-            f"{traced.name(a)!r} goes around it to {traced.name(b)!r}" for a, b in around.items()
-        ]
+        ways = [f"{steps.name(a)!r} goes around it to {steps.name(b)!r}" for a, b in around.items()]
         more = len(ways) - _LEAKS_NAMED
         reason = ", ".join(ways[:_LEAKS_NAMED]) + (f", and {more} more" if more > 0 else "")
     else:
         reason = "it gives several tensors"
     raise LayerError(
-        f"cannot cut {traced.title} after {traced.name(layer)!r}: {reason}; "
-        + _nearest(traced, layer, points)
+        f"cannot cut {steps.title} after {steps.name(layer)!r}: {reason}; "
+        + _nearest(steps, layer, points)
     )
 
 
-def _nearest(traced: Trace, layer: fx.Node, points: list[fx.Node]) -> str:
+def _nearest(steps: Record, layer: fx.Node, points: list[fx.Node]) -> str:
     """The cut points next to a layer, as the end of a message."""
-    nodes = traced.nodes
+    nodes = steps.nodes
     before = [node for node in points if nodes.index(node) < nodes.index(layer)][-1:]
     behind = [node for node in points if nodes.index(node) > nodes.index(layer)][:1]
-    names = [repr(traced.name(node)) for node in before + behind]
+    names = [repr(steps.name(node)) for node in before + behind]
     return f"nearest cut points: {', '.join(names)}" if names else "it has no cut point"
 
 
 def cut_points(
-    network: nn.Module, input_shape: tuple[int, ...] | None = None
+    network: nn.Module,
+    input_shape: tuple[int, ...] | None = None,
+    inputs: Inputs | None = None,
 ) -> dict[str, tuple[int, ...]]:
     """The layers after which `cut` is allowed, in order of execution, with one example's shape.
 
-    Shapes leave out the batch axis and are those of an input of `input_shape`, which is the
-    network's own `input_shape` where it has one, else 3 x 224 x 224. A layer whose first axis is
-    not the batch (windows of an image, say) is left out.
-
-    Cost: one forward pass of two examples, in evaluation mode; the network is left as it was.
+    Shapes leave out the batch axis. They are those of `inputs`, or of an input of `input_shape`,
+    which is the network's own where it has one, else what it was recorded with before, else
+    3 x 224 x 224. A layer whose first axis is not the batch (windows of an image, say) is left out.
 
     Raises:
         LayerError: if the network does not take that input, or its control flow depends on data.
@@ -107,75 +116,66 @@ def cut_points(
     >>> cut_points(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), input_shape=(4,))
     {'0': (3,), '1': (3,)}
     """
-    traced = trace(network)
-    own: Any = getattr(network, "input_shape", _IMAGENET)
-    shape = tuple(own if input_shape is None else input_shape)
-    some = next(network.parameters(), torch.empty(0))
-    recorder = _Recorder(traced.module)
-    try:
-        with evaluating(network), torch.no_grad():
-            recorder.run(torch.zeros(_EXAMPLES, *shape, dtype=some.dtype, device=some.device))
-    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise LayerError(
-            f"{traced.title} does not take input of shape {shape} ({reason}); "
-            "give input_shape=(C, H, W)"
-        ) from error
+    if input_shape is not None:
+        inputs = images_of(network, input_shape).args
+    elif inputs is None and known_call(network) is None:
+        inputs = images_of(network, _IMAGENET).args
+    steps = record(network, inputs)
+    points = narrows(steps)
+    sizes = {size: number for size, number in steps.sizes().items() if size != steps.batch}
+    shapes = {node: steps.facts[node].shape for node in points}
     return {
-        traced.name(node): recorder.shapes[node][1:]
-        for node in narrows(traced)
-        if recorder.shapes.get(node, ())[:1] == (_EXAMPLES,)
+        steps.name(node): numbers(shapes[node][1:], sizes)
+        for node in points
+        if shapes[node][:1] == (steps.batch,)
     }
 
 
-class _Recorder(fx.Interpreter):
-    """Runs a graph step by step and writes down the shapes of tensors."""
+def carriers(steps: Record) -> dict[fx.Node, list[fx.Node]]:
+    """The steps that hold activations, with the steps that use them, in order of execution.
 
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.shapes: dict[fx.Node, tuple[int, ...]] = {}
-
-    def run_node(self, node: fx.Node) -> Any:
-        value = super().run_node(node)
-        if isinstance(value, Tensor):
-            self.shapes[node] = tuple(value.shape)
-        return value
-
-
-def carriers(traced: Trace) -> dict[fx.Node, list[fx.Node]]:
-    """The steps that hold data from the input, with the steps that use it, in order of execution.
-
-    A step that nothing uses on the way to the output is not among the users. Data is anything: a
-    tensor's shape counts.
+    A step that nothing uses on the way to the output is not among the users. Activations start from
+    the main input; if that is whole numbers, such as ids of tokens, where weights meet it. Sizes
+    are none, nor are masks and positions that are made of such an input.
     """
-    nodes = traced.nodes
+    nodes = steps.nodes
     position = {node: i for i, node in enumerate(needed(nodes, nodes[-1:]))}
+    whole = not steps.facts[steps.main].dtype.is_floating_point
+    touched: set[fx.Node] = set()
     found: dict[fx.Node, list[fx.Node]] = {}
     for node in position:
-        if node.op == "placeholder" or any(source in found for source in node.all_input_nodes):
-            found[node] = sorted(position.keys() & node.users.keys(), key=position.__getitem__)
+        if "size" in node.meta or "device" in node.meta or node.op == "get_attr":
+            continue
+        sources = node.all_input_nodes
+        if node is steps.main or not touched.isdisjoint(sources):
+            touched.add(node)
+        begins = node in touched and (steps.has_weights(node) if whole else node is steps.main)
+        if begins or any(source in found for source in sources):
+            users = [user for user in node.users if user in position and "size" not in user.meta]
+            found[node] = sorted(users, key=position.__getitem__)
     return found
 
 
-def narrows(traced: Trace) -> list[fx.Node]:
+def narrows(steps: Record) -> list[fx.Node]:
     """The cut points in order of execution: steps whose tensor is all that later ones build on."""
-    position = {node: i for i, node in enumerate(traced.nodes)}
+    position = {node: i for i, node in enumerate(steps.nodes)}
     found: list[fx.Node] = []
     horizon = 0  # the last use of anything computed before
-    for node, users in carriers(traced).items():
+    for node, users in carriers(steps).items():
         last = position[users[-1]] if users else 0
-        inner = node.op not in ("placeholder", "output") and node in traced.names
-        if inner and horizon <= position[node] < last and not is_several(node):
+        inner = node.op not in ("placeholder", "output") and node in steps.names
+        one = node in steps.facts and not is_several(node)
+        if inner and one and horizon <= position[node] < last:
             found.append(node)
         horizon = max(horizon, last)
     return found
 
 
-def leaks(traced: Trace, at: fx.Node) -> dict[fx.Node, fx.Node]:
+def leaks(steps: Record, at: fx.Node) -> dict[fx.Node, fx.Node]:
     """The steps whose data goes around a cut after `at`, each with its first user beyond."""
-    position = {node: i for i, node in enumerate(traced.nodes)}
+    position = {node: i for i, node in enumerate(steps.nodes)}
     found: dict[fx.Node, fx.Node] = {}
-    for node, users in carriers(traced).items():
+    for node, users in carriers(steps).items():
         beyond = [user for user in users if position[user] > position[at]]
         if beyond and position[node] < position[at]:
             found[node] = beyond[0]

@@ -7,7 +7,7 @@ from torch import nn
 
 from frankenstein.surgery.cut import Cut, cut, cut_points
 from frankenstein.surgery.layouts import Layout, alignment, flattened, laid
-from frankenstein.surgery.trace import LayerError
+from frankenstein.surgery.refusal import LayerError
 
 
 class Joint(NamedTuple):

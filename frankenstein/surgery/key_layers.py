@@ -6,10 +6,12 @@ from itertools import pairwise
 from torch import fx, nn
 
 from frankenstein.surgery.cut import cut_points, narrows
-from frankenstein.surgery.trace import Trace, trace
+from frankenstein.surgery.inputs import Inputs
+from frankenstein.surgery.record import record
+from frankenstein.surgery.steps import Record, called
 
 
-def key_layers(network: nn.Module) -> tuple[str, ...]:
+def key_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple[str, ...]:
     """One cut point for each convolution or linear layer, or block of them, but the last.
 
     It is the first cut point behind the layer's own normalisation: of conv1, bn1, relu1 it is bn1;
@@ -21,13 +23,13 @@ def key_layers(network: nn.Module) -> tuple[str, ...]:
     >>> key_layers(network)
     ('1',)
     """
-    traced = trace(network)
-    allowed = cut_points(network)
+    steps = record(network, inputs)
+    allowed = cut_points(network, inputs=inputs)
     matrices = done = 0  # layers with a weight matrix, and weights of any kind, so far
     chosen: dict[int, tuple[int, str]] = {}
-    points = {node: traced.name(node) for node in narrows(traced)}
-    for node in traced.nodes:
-        depth = _weights(traced, node)
+    points = {node: steps.name(node) for node in narrows(steps)}
+    for node in steps.nodes:
+        depth = _weights(steps, node)
         matrices, done = matrices + (depth > 1), done + (depth > 0)
         name = points.get(node)
         if name in allowed and matrices and done > chosen.get(matrices, (0, ""))[0]:
@@ -36,16 +38,21 @@ def key_layers(network: nn.Module) -> tuple[str, ...]:
     return tuple(name for _, name in chosen.values())
 
 
-def _weights(traced: Trace, node: fx.Node) -> int:
+def _weights(steps: Record, node: fx.Node) -> int:
     """Axes of the largest weight that a step has: 2 or more of a matrix, 0 for none."""
-    if node.op == "get_attr":
-        return 1
-    if node.op != "call_module":
+    if node.op == "call_module":
+        parameters = steps.modules[str(node.target)].parameters()
+        return max((parameter.ndim for parameter in parameters), default=0)
+    given = {one for source in node.all_input_nodes for one in (source, *source.all_input_nodes)}
+    weights = [
+        len(steps.facts[one].shape) for one in given if one.op == "get_attr" and one in steps.facts
+    ]
+    if not weights or node.op not in ("call_function", "call_method"):
         return 0
-    parameters = traced.module.get_submodule(str(node.target)).parameters()
-    return max((parameter.ndim for parameter in parameters), default=0)
+    return max(weights) if called(node) in _PRODUCTS else 1
 
 
+_PRODUCTS = frozenset({"addmm", "conv1d", "conv2d", "conv3d", "linear", "matmul"})
 _INF = float("inf")
 _BOUNDS = {  # of what a nonlinearity gives; 0, where most units of ReLU6 are, counts as no bound
     "tanh": (-1.0, 1.0),
@@ -63,7 +70,7 @@ _FUNCTIONS = frozenset({
 # fmt: on
 
 
-def activation_layers(network: nn.Module) -> tuple[str, ...]:
+def activation_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple[str, ...]:
     """The network's `key_layers`, each behind the nonlinearity that follows it, if one does.
 
     Whether a unit is dead, saturated or active with others can only be seen behind it.
@@ -73,20 +80,20 @@ def activation_layers(network: nn.Module) -> tuple[str, ...]:
     >>> key_layers(network), activation_layers(network)
     (('0',), ('1',))
     """
-    traced = trace(network)
-    points = list(cut_points(network))
+    steps = record(network, inputs)
+    points = list(cut_points(network, inputs=inputs))
     following = dict(pairwise(points))
     chosen = []
-    for layer in key_layers(network):
-        after = traced.find(following[layer]) if layer in following else None
-        behind = after is not None and after.all_input_nodes == [traced.find(layer)]
-        nonlinear = behind and after is not None and _acts_unit_by_unit(traced, after)
+    for layer in key_layers(network, inputs):
+        after = steps.find(following[layer]) if layer in following else None
+        behind = after is not None and after.all_input_nodes == [steps.find(layer)]
+        nonlinear = behind and after is not None and _acts_unit_by_unit(steps, after)
         chosen.append(following[layer] if nonlinear else layer)
     return tuple(chosen)
 
 
 def bounds_of(
-    network: nn.Module, layers: Iterable[str]
+    network: nn.Module, layers: Iterable[str], inputs: Inputs | None = None
 ) -> dict[str, tuple[float, float] | None]:  # by layer
     """The smallest and the largest value that a layer's nonlinearity can give; None without one.
 
@@ -95,28 +102,22 @@ def bounds_of(
     >>> bounds_of(nn.Sequential(nn.Linear(4, 3), nn.Tanh()), ["0", "1"])
     {'0': None, '1': (-1.0, 1.0)}
     """
-    traced = trace(network)
-    return {layer: _bounds(traced, traced.find(layer)) for layer in layers}
+    steps = record(network, inputs)
+    return {layer: _bounds(steps, steps.find(layer)) for layer in layers}
 
 
-def _bounds(traced: Trace, node: fx.Node) -> tuple[float, float] | None:
+def _bounds(steps: Record, node: fx.Node) -> tuple[float, float] | None:
     if node.op != "call_module":
-        return _BOUNDS.get(_called(node))
-    module = traced.module.get_submodule(str(node.target))
+        return _BOUNDS.get(called(node).strip("_"))
+    module = steps.modules[str(node.target)]
     if type(module) is nn.Hardtanh:
         return module.min_val, module.max_val
     return _BOUNDS.get(type(module).__name__.lower())
 
 
-def _acts_unit_by_unit(traced: Trace, node: fx.Node) -> bool:
+def _acts_unit_by_unit(steps: Record, node: fx.Node) -> bool:
     if node.op == "call_module":
-        module = traced.module.get_submodule(str(node.target))
+        module = steps.modules[str(node.target)]
         known = type(module).__module__ == "torch.nn.modules.activation"
         return known and not isinstance(module, _NO_UNIT_BY_ITSELF)
-    return _called(node) in _FUNCTIONS
-
-
-def _called(node: fx.Node) -> str:
-    """The name of the function or method of a step."""
-    name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
-    return name.strip("_")
+    return called(node).strip("_") in _FUNCTIONS

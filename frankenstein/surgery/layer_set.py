@@ -6,7 +6,11 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from frankenstein.surgery.cut import Cut, cut, cut_points
+<<<<<<< HEAD
 from frankenstein.surgery.join import seeing
+=======
+from frankenstein.surgery.inputs import Inputs
+>>>>>>> abaec5b (A network's steps are recorded while its own code runs, not guessed from symbols)
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layouts import Layout, flattened, laid
 from frankenstein.surgery.lighten import fold
@@ -37,7 +41,10 @@ class LayerSet(NamedTuple):
 
 
 def layer_set(
-    network: nn.Module, names: Sequence[str] | None = None, flatten: bool = False
+    network: nn.Module,
+    names: Sequence[str] | None = None,
+    flatten: bool = False,
+    inputs: Inputs | None = None,
 ) -> LayerSet:
     """The layers of these names; those of `key_layers` by default.
 
@@ -48,9 +55,9 @@ def layer_set(
         LayerError: for a layer after which the network cannot be cut.
     """
     network.requires_grad_(False).eval()
-    names = tuple(dict.fromkeys(names or key_layers(network)))
-    halves = {name: cut(network, after=name) for name in names}  # first: it says what is wrong
-    shapes = cut_points(network)
+    names = tuple(dict.fromkeys(names or key_layers(network, inputs)))
+    halves = {name: cut(network, name, inputs) for name in names}  # first: it says what is wrong
+    shapes = cut_points(network, inputs=inputs)
     lays: dict[str, nn.Module] = {}
     ends: dict[str, nn.Module] = {}
     layouts: dict[str, Layout] = {}
@@ -59,4 +66,4 @@ def layer_set(
         if flatten:
             end, layouts[name] = flattened(end, layouts[name])
         lays[name], ends[name] = end
-    return LayerSet(names, Reader(network, names, lays), ends, layouts)
+    return LayerSet(names, Reader(network, names, lays, inputs), ends, layouts)

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.surgery.capture import capture
+from frankenstein.surgery.inputs import Inputs
 from frankenstein.surgery.layouts import units_first
+from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.sources import NOT_CALLED, Results, Source, hooked, traced
-from frankenstein.surgery.trace import LayerError, evaluating
+from frankenstein.surgery.untouched import evaluating
 
 Wanted = str | Sequence[str]  # names, globs, "cut points", "modules"
 Read = Callable[[Tensor], dict[str, Tensor]]
@@ -41,9 +43,10 @@ class Reader(nn.Module):
         network: nn.Module,
         layers: Iterable[str],
         lays: Mapping[str, Callable[[Tensor], Tensor]] = {},
+        inputs: Inputs | None = None,
     ) -> None:
         super().__init__()
-        self.captured, self.lays = capture(network, layers), dict(lays)
+        self.captured, self.lays = capture(network, layers, inputs), dict(lays)
 
     @classmethod
     def of_end(cls, end: nn.Module, layers: Iterable[str]) -> "Reader":
@@ -71,7 +74,7 @@ def reading(
 ) -> Iterator[Read]:
     """Inside, a function from inputs to {layer: representation (N, ...)}, without gradients.
 
-    Names are those of the network's graph (`surgery.trace`), and of blocks for what they give; a
+    Names are those of the network's graph (`surgery.record`), and of blocks for what they give; a
     module that is called again counts as `relu_1`. Where the network has no graph, because its
     steps depend on data, or a module is asked for inside of what is one step of it, as in
     nn.TransformerEncoderLayer, modules are read by hooks until the end. Globs, whose "*" crosses

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from frankenstein.surgery.capture import capture
 from frankenstein.surgery.cut import is_several, narrows
-from frankenstein.surgery.trace import trace
+from frankenstein.surgery.record import record
 
 Results = dict[str, Tensor | str]  # what a layer gives, or why it is no representation
 
@@ -35,12 +35,12 @@ def traced(network: nn.Module) -> Source:
     Raises:
         LayerError: if its steps depend on data.
     """
-    graph = trace(network, inside=True)
+    graph = record(network)
     steps: dict[str, str] = {}  # what a layer is called, and the step that makes it
     several: set[str] = set()
     modules: list[str] = []
     for node in graph.nodes:
-        if node not in graph.names or node.op == "placeholder":
+        if node not in graph.names or node.op in ("placeholder", "get_attr"):
             continue
         name = graph.name(node)
         blocks = [block for block, last in graph.blocks.items() if last is node]
@@ -51,8 +51,7 @@ def traced(network: nn.Module) -> Source:
     tuples = [block for block, last in graph.blocks.items() if last is None]
     steps |= {block: block for block in tuples}
     several.update(tuples)
-    whole = trace(network)
-    points = tuple(whole.name(node) for node in narrows(whole))
+    points = tuple(graph.name(node) for node in narrows(graph))
     readers: dict[tuple[str, ...], nn.Module] = {}
 
     def read(inputs: Tensor, layers: Sequence[str]) -> Results:

@@ -1,6 +1,5 @@
 """Which axes of a network's weights belong to the same units: what can be reordered together."""
 
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -8,7 +7,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from frankenstein.surgery.assemble import needed
-from frankenstein.surgery.trace import LayerError, Trace, overwrite, trace
+from frankenstein.surgery.inputs import Inputs
+from frankenstein.surgery.record import record
+from frankenstein.surgery.refusal import LayerError
+from frankenstein.surgery.steps import Record, called
 
 
 class Axis(NamedTuple):
@@ -42,7 +44,7 @@ class Streams(NamedTuple):
         return (torch.cat(parts)[:, None] * places + torch.arange(places)).flatten()
 
 
-def find_streams(network: nn.Module) -> Streams:
+def find_streams(network: nn.Module, inputs: Inputs | None = None) -> Streams:
     """The streams of a network, followed through its graph.
 
     Every convolution or linear layer makes a stream, and those that are added are one: a residual
@@ -57,7 +59,7 @@ def find_streams(network: nn.Module) -> Streams:
     >>> find_streams(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))).movable
     ('0',)
     """
-    return _Walk(trace(network)).result()
+    return _Walk(record(network, inputs)).result()
 
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -87,15 +89,15 @@ class _Lie(NamedTuple):
 class _Walk:
     """What is known of a graph, step by step; tied streams share a root."""
 
-    def __init__(self, traced: Trace) -> None:
-        self.traced = traced
+    def __init__(self, steps: Record) -> None:
+        self.steps = steps
         self.units: list[int] = []
         self.names: list[str] = []
         self.parents: list[int] = []
         self.fixed: set[int] = set()
         self.axes: list[tuple[str, int, tuple[int, ...]]] = []
         self.lies: dict[fx.Node, _Lie] = {}
-        self.nodes = needed(traced.nodes, traced.nodes[-1:])
+        self.nodes = needed(steps.nodes, steps.nodes[-1:])
         self.now = self.nodes[0]
         for node in self.nodes:
             self.now = node
@@ -111,7 +113,7 @@ class _Walk:
         layers: dict[str, list[str]] = {stream: [] for stream in movable}
         for node, lie in self.lies.items():
             if len(lie.streams) == 1 and lie.kind != "flat" and self._is_read(node):
-                layers.get(name[lie.streams[0]], []).append(self.traced.name(node))
+                layers.get(name[lie.streams[0]], []).append(self.steps.name(node))
         return Streams(
             {name[i]: self.units[i] for i in roots},
             movable,
@@ -131,8 +133,8 @@ class _Walk:
     def _step(self, node: fx.Node) -> None:
         sources = [self.lies[source] for source in node.all_input_nodes if source in self.lies]
         if node.op == "placeholder":
-            shape = getattr(self.traced.network, "input_shape", ())
-            self.lies[node] = _Lie((), "map" if len(shape) == 3 else "vector")
+            axes = len(self.steps.facts[node].shape)
+            self.lies[node] = _Lie((), "map" if axes == 4 else "vector")
         elif node.op == "output":
             self.fixed.update(i for lie in sources for i in lie.streams)
         elif len(sources) != len(node.all_input_nodes):
@@ -144,7 +146,7 @@ class _Walk:
 
     def _module(self, node: fx.Node, source: _Lie) -> _Lie:
         path = str(node.target)
-        module = self.traced.module.get_submodule(path)
+        module = self.steps.modules[path]
         if type(module) in _EACH:
             return source
         if type(module) is nn.Flatten:
@@ -175,7 +177,7 @@ class _Walk:
         return self._refuse("its channels lie in groups")
 
     def _function(self, node: fx.Node, sources: Sequence[_Lie]) -> _Lie:
-        name = _name(node)
+        name = called(node)
         if name in _EACH_NAMES:
             return sources[0]
         if name in _TIES:
@@ -205,7 +207,7 @@ class _Walk:
         self, path: str, tensors: Sequence[str], streams: tuple[int, ...], axis: int = 0
     ) -> None:
         """Note that units of these streams lie along an axis, of those tensors that there are."""
-        module = self.traced.module.get_submodule(path)
+        module = self.steps.modules[path]
         for tensor in tensors:
             if streams and getattr(module, tensor) is not None:
                 self.axes.append((f"{path}.{tensor}", axis, streams))
@@ -213,7 +215,7 @@ class _Walk:
     def _new(self, units: int) -> tuple[int]:
         self.parents.append(len(self.parents))
         self.units.append(units)
-        self.names.append(self.traced.name(self.now))
+        self.names.append(self.steps.name(self.now))
         return (len(self.units) - 1,)
 
     def _root(self, stream: int) -> int:
@@ -233,17 +235,9 @@ class _Walk:
 
     def _refuse(self, why: str = "it is not known what that does to units") -> NoReturn:
         raise LayerError(
-            f"cannot reorder the units of {self.traced.title} around "
-            f"{self.traced.name(self.now)!r}: {why}"
+            f"cannot reorder the units of {self.steps.title} around "
+            f"{self.steps.name(self.now)!r}: {why}"
         )
-
-
-def _name(node: fx.Node) -> str:
-    """What a step is called, whether function, operator or method."""
-    if node.target is overwrite:
-        return str(node.args[1])
-    known: dict[Any, str] = {operator.add: "add", operator.mul: "mul", operator.sub: "sub"}
-    return known.get(node.target, "") or str(getattr(node.target, "__name__", node.target))
 
 
 def _argument(node: fx.Node, place: int, name: str, default: Any) -> Any:

@@ -5,7 +5,7 @@ from torch import fx, nn
 
 from frankenstein.catalog import ARCHITECTURES, find_network
 from frankenstein.surgery import LayerError, capture, cut, cut_points, graft
-from frankenstein.surgery.trace import trace
+from frankenstein.surgery.record import record
 
 
 class Diary(fx.Interpreter):
@@ -23,7 +23,7 @@ class Diary(fx.Interpreter):
 
 
 def check_capture(network, x):
-    diary = Diary(trace(network))
+    diary = Diary(record(network))
     diary.run(x.clone())
     assert diary.pages
     given = x.clone()

@@ -5,7 +5,7 @@ from torch import nn
 
 from frankenstein.catalog import find_network
 from frankenstein.surgery import LayerError, cut, cut_points
-from frankenstein.surgery.trace import trace
+from frankenstein.surgery.record import record
 
 
 @torch.no_grad()
@@ -38,7 +38,7 @@ def test_the_sums_of_residual_blocks_are_cut_points_and_their_insides_are_not():
 def test_everything_else_is_refused_by_cut():
     network = torchvision.models.VisionTransformer(32, 16, 1, 2, 8, 16, num_classes=5)
     points = cut_points(network, (3, 32, 32))
-    for layer in set(trace(network).names.values()) - points.keys():
+    for layer in set(record(network).names.values()) - points.keys():
         with pytest.raises(LayerError, match="cannot cut VisionTransformer after"):
             cut(network, layer)
 

@@ -46,8 +46,8 @@ JOINTS = {
         "reshape",
         "a class token, .* tokens of 4",
     ),
-    "map to a vector": ("conv", "2", "vit", "getitem_5", "a map of 15 x 15, .* a vector"),
-    "vector to vector": ("vit", "getitem_5", "resnet", "flatten", None),
+    "map to a vector": ("conv", "2", "vit", "getitem", "a map of 15 x 15, .* a vector"),
+    "vector to vector": ("vit", "getitem", "resnet", "flatten", None),
 }
 
 

@@ -5,7 +5,7 @@ from torchvision.models.feature_extraction import get_graph_node_names
 
 from frankenstein.catalog import find_network
 from frankenstein.surgery import LayerError, cut
-from frankenstein.surgery.trace import trace
+from frankenstein.surgery.record import record
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from frankenstein.surgery.trace import trace
 def test_layers_are_named_as_torchvision_names_them(name):
     network = find_network(name)(num_classes=10, in_channels=3)
     _, expected = get_graph_node_names(network, suppress_diff_warning=True)
-    assert list(trace(network).names.values()) == expected
+    assert list(record(network).names.values()) == expected
 
 
 class Gated(nn.Module):
@@ -40,7 +40,7 @@ def test_python_operators_that_overwrite_do_so_in_the_graph(sign):
             return names["x"] + old
 
     x = torch.rand(4) + 1
-    assert torch.equal(trace(Net()).module(x.clone()), Net()(x.clone()))
+    assert torch.equal(record(Net()).module(x.clone()), Net()(x.clone()))
 
 
 def test_a_number_made_from_a_shape_is_not_overwritten():
@@ -52,4 +52,4 @@ def test_a_number_made_from_a_shape_is_not_overwritten():
             return x * n + m
 
     x = torch.rand(4)
-    assert torch.equal(trace(Net()).module(x), Net()(x))
+    assert torch.equal(record(Net()).module(x), Net()(x))

@@ -1,0 +1,184 @@
+"""Tensors without data and sizes without a number: what recording needs of torch.
+
+Every private name of torch that the project uses for it stands here, and nowhere else. There is no
+public way: torch.export and torch.compile are made of these parts, so they stay, but a release may
+move one. The suite runs on the oldest and on the newest torch that is supported.
+"""
+
+import logging
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from sympy import Eq, Integer, sympify, true
+from torch import Tensor, fx
+from torch._C import DisableTorchFunction
+from torch._dispatch.python import enable_python_dispatcher
+from torch._guards import GuardSource, Source
+from torch._subclasses import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+from torch.fx.experimental.symbolic_shapes import (
+    DimDynamic,
+    GuardOnDataDependentSymNode,
+    ShapeEnv,
+    StatelessSymbolicContext,
+)
+from torch.fx.graph import CodeGen
+from torch.fx.proxy import GraphAppendingTracer
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+from torch.utils._sympy.interp import sympy_interp
+from torch.utils._sympy.reference import PythonReferenceAnalysis
+
+__all__ = [
+    "CodeGen",
+    "DisableTorchFunction",
+    "FakeTensor",
+    "Fakes",
+    "GetSetDescriptor",
+    "TorchFunctionMode",
+    "alias",
+    "pytree",
+    "size_steps",
+]
+
+Shape = tuple[Any, ...]  # sizes: numbers, and expressions of symbols for those that are free
+
+GetSetDescriptor = types.GetSetDescriptorType
+_LOG = logging.getLogger("torch._subclasses.fake_tensor")
+_ASKED_FOR_A_VALUE = (
+    *(DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode),
+)
+SIZES = (torch.SymInt, torch.SymFloat, torch.SymBool)
+
+
+@dataclass(frozen=True)
+class _Input(Source):
+    """Where a size comes from, as torch's messages call it."""
+
+    label: str
+
+    @property
+    def guard_source(self) -> GuardSource:  # type: ignore[override]
+        return GuardSource.CONSTANT
+
+    @property
+    def _name_template(self) -> str:
+        return self.label
+
+
+class Fakes:
+    """A world in which tensors have shape, dtype and device, and the free sizes are symbols."""
+
+    def __init__(self) -> None:
+        self.sizes = ShapeEnv()
+        self.mode = FakeTensorMode(shape_env=self.sizes, allow_non_fake_inputs=True)
+
+    def of(self, x: Tensor, name: str, free: Iterable[int]) -> Tensor:
+        """A fake of this tensor, these axes of which have any length; equal lengths are one."""
+        free = set(free)
+        axes = [DimDynamic.DYNAMIC if i in free else DimDynamic.STATIC for i in range(x.ndim)]
+        return self.mode.from_tensor(
+            x.detach(), source=_Input(name), symbolic_context=StatelessSymbolicContext(axes)
+        )
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Every tensor that is made inside is a fake one."""
+        # It logs what is raised as well. Autocast would keep fakes of weights for later calls.
+        logs, _LOG.disabled = _LOG.disabled, True
+        casts = {kind: torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda")}
+        for kind in casts:
+            torch.set_autocast_enabled(kind, False)
+        try:
+            # Without the Python dispatcher F.pad and others fix the batch at the example's.
+            with enable_python_dispatcher(), self.mode:
+                yield
+        finally:
+            _LOG.disabled = logs
+            for kind, cast in casts.items():
+                torch.set_autocast_enabled(kind, cast)
+
+    def known(self, size: Any) -> Any:
+        """A size as an expression of symbols, or as the number that it was found to have to be."""
+        expression = self.sizes.replace(size.node.expr)
+        if not expression.is_number:
+            return expression
+        if isinstance(size, torch.SymBool):
+            return bool(expression)
+        return int(expression) if expression.is_integer else float(expression)
+
+    def shape(self, x: Tensor) -> Shape:
+        """Of a fake, with an expression for each size that is free."""
+        return tuple(one if isinstance(one, int) else self.known(one) for one in x.shape)
+
+    def settled(self, shape: Shape) -> Shape:
+        """A shape with numbers for sizes that were found to be fixed since."""
+        sizes = [one if isinstance(one, int) else self.sizes.replace(one) for one in shape]
+        return tuple(int(one) if one.is_number else one for one in map(sympify, sizes))
+
+    def conditions(self) -> list[Any]:
+        """What the network's branches took for true of the symbols."""
+        fixed = [Eq(symbol, number) for symbol, number in self.sizes.replacements.items()]
+        return [guard.expr for guard in self.sizes.guards] + fixed
+
+
+def foreseen(
+    shapes: Iterable[tuple[Shape, Sequence[int]]],  # as recorded, and now
+    conditions: Iterable[Any] = (),
+) -> dict[Any, int] | None:
+    """The symbols, if only they differ and the conditions hold of them; else None."""
+    symbols: dict[Any, int] = {}
+    rest: list[tuple[Any, int]] = []
+    for recorded, now in shapes:
+        if len(recorded) != len(now):
+            return None
+        for size, length in zip(recorded, now, strict=True):
+            if getattr(size, "is_Symbol", False):
+                rest.append((size, symbols.setdefault(size, int(length))))
+            rest.append((size, int(length)))
+    values = {symbol: Integer(length) for symbol, length in symbols.items()}
+    for size, length in rest:
+        if (size if isinstance(size, int) else size.xreplace(values)) != length:
+            return None
+    held = all(
+        one.xreplace(values) is true for one in conditions if one.free_symbols <= symbols.keys()
+    )
+    return symbols if held else None
+
+
+def numbers(shape: Shape, symbols: Mapping[Any, int]) -> tuple[int, ...]:
+    """A recorded shape where the symbols are these."""
+    values = {symbol: Integer(length) for symbol, length in symbols.items()}
+    return tuple(one if isinstance(one, int) else int(one.xreplace(values)) for one in shape)
+
+
+def fixed(recorded: Shape, now: Sequence[int]) -> tuple[int | None, ...] | None:
+    """The lengths where fixed sizes were recorded; None if they are those."""
+    if len(recorded) != len(now):
+        return tuple(now)
+    pairs = [(a, b) for a, b in zip(recorded, now, strict=True)]
+    if all(a == b for a, b in pairs if isinstance(a, int)):
+        return None
+    return tuple(b if isinstance(a, int) else None for a, b in pairs)
+
+
+def size_steps(graph: fx.Graph, expression: Any, symbols: Mapping[Any, fx.Node]) -> fx.Node:
+    """Steps that compute an expression of sizes from steps that give its symbols."""
+    tracer = GraphAppendingTracer(graph)
+    proxies = {s: fx.Proxy(symbols[s], tracer) for s in expression.free_symbols}
+    return sympy_interp(PythonReferenceAnalysis, proxies, expression).node
+
+
+def alias(x: Tensor) -> Tensor:
+    """The same tensor as another object."""
+    with DisableTorchFunction():
+        return torch.ops.aten.alias(x)
+
+
+def depends_on_values(error: BaseException) -> bool:
+    """Whether code asked for a value of a fake tensor, which has none."""
+    return isinstance(error, _ASKED_FOR_A_VALUE)

@@ -1,0 +1,146 @@
+"""Modules of a network: their paths, which are one step, and what wraps them."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.surgery.refusal import LayerError
+
+_CONTAINERS = (
+    *(nn.Sequential, nn.ModuleList, nn.ModuleDict),
+    *(nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder),
+)
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+def is_leaf(module: nn.Module) -> bool:
+    """Whether a module is one step: PyTorch's own, unless it is made of what may be cut between."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return True
+    return type(module).__module__.startswith("torch.nn.") and not isinstance(module, _CONTAINERS)
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The user's network inside of what runs it on several devices, or compiled."""
+    while True:
+        inner = network._modules.get("_orig_mod")  # of torch.compile
+        if isinstance(network, _WRAPPERS):
+            inner = network.module
+        if not isinstance(inner, nn.Module):
+            return network
+        network = inner
+
+
+def paths(network: nn.Module) -> dict[str, nn.Module]:
+    """Every module of a network once, by its first path; wrappers are looked through."""
+    found: dict[nn.Module, str] = {}
+
+    def visit(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+        module = unwrapped(module)
+        if module in found:
+            return
+        found[module] = path
+        yield path, module
+        for name, child in module._modules.items():
+            if child is not None:
+                yield from visit(child, f"{path}.{name}".lstrip("."))
+
+    return dict(visit(network, ""))
+
+
+def tensor_paths(modules: dict[str, nn.Module]) -> dict[int, str]:
+    """The first path of every parameter and buffer, by id."""
+    found: dict[int, str] = {}
+    for path, module in modules.items():
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                found.setdefault(id(tensor), f"{path}.{name}".lstrip("."))
+    return found
+
+
+def put(root: nn.Module, path: str, value: Any) -> None:
+    """A module, tensor or other object of the network under its own name: the object itself."""
+    *parents, last = path.split(".")
+    for name in parents:
+        if name not in root._modules:
+            root.add_module(name, nn.Module())
+        root = root._modules[name]  # type: ignore[assignment]
+    if isinstance(value, nn.Module):  # perhaps in the place of one that held its weights alone
+        root._modules[last] = value
+        return
+    if hasattr(root, last):
+        return
+    if isinstance(value, nn.Parameter):
+        root.register_parameter(last, value)
+    elif isinstance(value, Tensor):
+        root.register_buffer(last, value)
+    else:
+        setattr(root, last, value)
+
+
+def recurrent(rnn: nn.RNNBase, x: Tensor, states: Any = None) -> Any:
+    """What an RNN gives, in shape: PyTorch's own rule for it would go through the sequence."""
+    if not isinstance(x, Tensor):
+        raise LayerError(f"a {type(x).__name__} goes into a {type(rnn).__name__}")
+    ways = 2 if rnn.bidirectional else 1
+    batch = () if x.ndim == 2 else (x.shape[0 if rnn.batch_first else 1],)
+    out = x.new_empty(*x.shape[:-1], (rnn.proj_size or rnn.hidden_size) * ways)
+    hidden = x.new_empty(rnn.num_layers * ways, *batch, rnn.proj_size or rnn.hidden_size)
+    if rnn.mode != "LSTM":
+        return out, hidden
+    return out, (hidden, x.new_empty(rnn.num_layers * ways, *batch, rnn.hidden_size))
+
+
+class Marks(NamedTuple):
+    """What is another one after a network was edited."""
+
+    parts: list[Any]  # its modules, parameters, buffers and hooks
+    settings: list[Any]  # flags, numbers, words and functions that it holds
+
+
+def marks_of(network: nn.Module) -> Marks:
+    """The marks of a network as it is now.
+
+    Tensors that are neither parameters nor buffers are none: many networks keep their last ones.
+    """
+    parts: list[Any] = []
+    settings: list[Any] = []
+    seen: set[int] = set()
+    for path, module in paths(network).items():
+        tensors = (*module._parameters.items(), *module._buffers.items())
+        hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+        parts.append((path, id(module), [id(hook) for hook in hooks]))
+        parts += [(name, id(x), x.device, x.dtype) for name, x in tensors if x is not None]
+        settings += [
+            (name, *_setting(value, seen))
+            for name, value in vars(module).items()
+            if not name.startswith("_") and name != "training"
+        ]
+    return Marks(parts, settings)
+
+
+_PLAIN = (type(None), bool, int, str)
+
+
+def _setting(value: Any, seen: set[int]) -> tuple[Any, ...]:
+    if isinstance(value, _PLAIN):
+        return (value,)
+    if isinstance(value, float):
+        return (repr(value),)
+    if callable(value) and not isinstance(value, type):
+        return (id(value),)
+    if isinstance(value, dict):
+        value = value.values()
+    elif hasattr(value, "__dict__") and not isinstance(value, Tensor):  # a configuration
+        if id(value) in seen:
+            return ()
+        seen.add(id(value))
+        value = vars(value).values()
+    elif not isinstance(value, list | tuple | set):
+        return ()
+    return tuple(
+        one if isinstance(one, _PLAIN) else repr(one) if isinstance(one, float) else type(one)
+        for one in value
+    )

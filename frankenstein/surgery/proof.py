@@ -1,0 +1,149 @@
+"""Recording proves itself: on the first batch the recorded steps run beside the network.
+
+They must be equal to the last bit; on a GPU, as equal as two runs of the network itself. A batch of
+other sizes is foreseen if only free sizes differ and every branch that the network took on sizes
+would be taken again; where one is not, the steps prove themselves anew.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from frankenstein.surgery.fakes import fixed, foreseen, pytree
+from frankenstein.surgery.inputs import Call
+from frankenstein.surgery.modules import marks_of
+from frankenstein.surgery.recorder import principal
+from frankenstein.surgery.refusal import LayerError
+from frankenstein.surgery.steps import Record
+from frankenstein.surgery.untouched import untouched
+
+_SLACK = 4  # by chance two runs of the steps may differ more than two of the network
+
+
+def ready(record: Record, network: nn.Module | None, call: Call, tensors: Sequence[Tensor]) -> None:
+    """Return if the steps are the network's for these inputs, or it has got other parts since.
+
+    Raises:
+        LayerError: if they are not.
+    """
+    kinds = (*(x.dtype for x in tensors), *_precision(tensors[0]))
+    mark = (*kinds, *(x.shape for x in tensors))
+    if mark in record.seen:
+        return
+    recorded = [record.facts[node].shape for node in record.inputs]
+    shapes = list(zip(recorded, (x.shape for x in tensors), strict=True))
+    if kinds not in record.proved or foreseen(shapes, record.conditions) is None:
+        if network is not None:
+            _prove(record, network, call, tensors)
+        record.proved.add(kinds)
+    record.seen.add(mark)
+
+
+def ready_behind(record: Record, network: nn.Module | None, entrance: fx.Node, z: Tensor) -> None:
+    """The same for an end half, which sees a representation and no input.
+
+    Raises:
+        LayerError: if the steps are not the network's, or no batch had such a representation.
+    """
+    mark = entrance, z.shape
+    if mark in record.seen:
+        return
+    shape = record.facts[entrance].shape
+    sizes = foreseen([(shape, z.shape)])
+    known = fixed(shape, z.shape) in record.others.get(entrance, ())
+    if sizes is None and record.reads_sizes and not known:
+        raise LayerError(
+            f"the end of {record.title} behind {record.name(entrance)!r} takes a representation of "
+            f"{_by(one if isinstance(one, int) else 'N' for one in shape)}, got {_by(z.shape)}; "
+            "give a batch of that size as inputs="
+        )
+    surprises = sizes and foreseen([(shape, z.shape)], record.conditions) is None
+    if not record.proved or surprises:
+        call = record.example(sizes or {})
+        ready(record, network, call, record.tensors(call))
+    record.seen.add(mark)
+
+
+def _prove(record: Record, network: nn.Module, call: Call, tensors: Sequence[Tensor]) -> None:
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            _compare(record, network, call, tensors)
+    except Exception:
+        if record.marks.parts == marks_of(network).parts:
+            raise
+
+
+def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[Tensor]) -> None:
+    def run() -> list[Any]:
+        with untouched(network):
+            mine = call.map(torch.clone)
+            return pytree.tree_leaves(principal(network(*mine.args, **mine.kwargs)))
+
+    expected = run()
+    try:
+        with untouched(network):
+            steps = _Sizes(record)
+            found = pytree.tree_leaves(steps.run(*(x.clone() for x in tensors)))
+    except Exception as error:  # sizes that the network took for fixed meet others, anywhere
+        reason = str(error).strip().partition("\n")[0]
+        raise LayerError(f"{_refused(record, tensors)} ({reason})") from error
+    if not all(map(_equal, expected, found)):
+        spread = max(map(_distance, expected, run()), default=0.0)
+        difference = max(map(_distance, expected, found), default=0.0)
+        if not difference <= _SLACK * spread:
+            raise LayerError(
+                f"{_refused(record, tensors)} (the largest difference is {difference:.3g})"
+            )
+    for node, part in steps.others.items():
+        record.others.setdefault(node, set()).add(part)
+
+
+class _Sizes(fx.Interpreter):
+    """Runs the steps, and notes what is of other sizes than when they were recorded."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record.module)
+        self.record, self.others = record, {}
+
+    def run_node(self, node: fx.Node) -> Any:
+        value = super().run_node(node)
+        if isinstance(value, Tensor) and node in self.record.facts:
+            part = fixed(self.record.facts[node].shape, value.shape)
+            if part is not None:
+                self.others[node] = part
+        return value
+
+
+def _refused(record: Record, tensors: Sequence[Tensor]) -> str:
+    same = record.tensors(record.call)
+    if [x.shape[1:] for x in tensors] == [x.shape[1:] for x in same]:
+        return f"the recorded steps of {record.title} do not give what it gives"
+    recorded, now = ([_by(x.shape[1:]) for x in one] for one in (same, tensors))
+    return (
+        f"the steps of {record.title} were recorded for inputs of {', '.join(recorded)} and are "
+        f"others for {', '.join(now)}; give such a batch as inputs="
+    )
+
+
+def _precision(x: Tensor) -> tuple[Any, ...]:
+    kind = x.device.type
+    return kind, torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if not isinstance(one, Tensor):
+        return type(one) is type(other) and one == other
+    same = isinstance(other, Tensor) and one.shape == other.shape and one.dtype == other.dtype
+    return same and bool(((one == other) | ((one != one) & (other != other))).all())
+
+
+def _distance(one: Any, other: Any) -> float:
+    if not isinstance(one, Tensor) or not isinstance(other, Tensor) or one.shape != other.shape:
+        return float("inf")
+    return float((one.double() - other.double()).abs().max()) if one.numel() else 0.0
+
+
+def _by(sizes: Any) -> str:
+    return " x ".join(map(str, sizes)) or "one number"

@@ -1,0 +1,206 @@
+"""The steps of a network, recorded while its own code runs: what cut and capture work on."""
+
+import inspect
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from frankenstein.surgery.fakes import Fakes, depends_on_values, pytree
+from frankenstein.surgery.halves import arguments_of
+from frankenstein.surgery.inputs import Call, Inputs, example_of, free_axes, guess, images_of, named
+from frankenstein.surgery.modules import marks_of, paths, unwrapped
+from frankenstein.surgery.recorder import Recorder, principal
+from frankenstein.surgery.refusal import LayerError
+from frankenstein.surgery.steps import Record
+from frankenstein.surgery.untouched import untouched
+
+
+@dataclass
+class _Kept:
+    """What was recorded of a network as it is."""
+
+    marks: Any = None
+    records: dict[Any, Record] = field(default_factory=dict)
+    call: Call | None = None  # the last one
+
+
+_KEPT: WeakKeyDictionary[nn.Module, _Kept] = WeakKeyDictionary()
+
+
+def record(network: nn.Module, inputs: Inputs | None = None) -> Record:
+    """The steps of a network in evaluation mode, with layers named as torchvision names them.
+
+    The network's own code runs once, on tensors without data whose batch size (of token ids and
+    masks every size) is a symbol. So its branches on flags, None, types and sizes are its own, and
+    it is left as it was. What depends on `self.training` outside of a module of its own, such as
+    functional dropout, is as at evaluation for good.
+
+    `inputs` is a tensor, a tuple of arguments or a dict of named ones. Without it an example is
+    made of `network.input_shape`, or taken from what the network was recorded with before, or
+    guessed from the first weights. The record is kept until the network is changed.
+
+    Raises:
+        LayerError: if its steps depend on values, with the line; if it does not take the inputs.
+    """
+    network = _checked(network)
+    kept = _kept(network)
+    call = known_call(network) or guess(network) if inputs is None else Call.of(inputs)
+    signature = inspect.signature(network.forward)
+    try:
+        values = named(signature, call)
+    except LayerError as error:
+        raise LayerError(f"{title_of(network)} does not take these inputs: {error}") from error
+    key = _key(values)
+    if key not in kept.records:
+        kept.records[key] = _record(network, example_of(call), signature)
+    kept.call = kept.records[key].call
+    return kept.records[key]
+
+
+def known_call(network: nn.Module) -> Call | None:
+    """An example of a network's inputs, if it is known without a guess."""
+    network = unwrapped(network)
+    shape = getattr(network, "input_shape", None)
+    if shape is not None:
+        return images_of(network, shape)
+    before = _KEPT.get(network)
+    if before is not None and before.call is not None:
+        return before.call
+    half = arguments_of(network)
+    if half is not None:
+        return half.example()
+    if isinstance(network, nn.Sequential) and len(network):
+        return known_call(network[0])
+    return None
+
+
+def title_of(network: nn.Module) -> str:
+    """What messages call a network."""
+    return type(network).__name__.lstrip("_")
+
+
+def _checked(network: Any) -> nn.Module:
+    if not isinstance(network, nn.Module):
+        raise LayerError(
+            f"a {type(network).__name__} cannot be cut or read; give the torch.nn.Module that it "
+            "was made from"
+        )
+    network = unwrapped(network)
+    if isinstance(network, torch.jit.ScriptModule):
+        raise LayerError(
+            f"{title_of(network)} is a module of torch.jit, whose steps cannot be recorded; give "
+            "the torch.nn.Module that it was made from"
+        )
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise LayerError(f"{title_of(network)} has weights without a shape; run it once before")
+    return network
+
+
+def _kept(network: nn.Module) -> _Kept:
+    """What was recorded of a network, unless it was changed since."""
+    kept = _KEPT.setdefault(network, _Kept())
+    marks = marks_of(network)
+    if kept.marks != marks:
+        kept.marks, kept.records = marks, {}
+    return kept
+
+
+def _key(values: dict[str, Any]) -> Any:
+    """What two calls share that one record can serve."""
+    axes = free_axes(x for x in values.values() if isinstance(x, Tensor))
+
+    def mark(x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return type(x), repr(x)
+        fixed = [None if axis in axes[id(x)] else size for axis, size in enumerate(x.shape)]
+        return x.dtype, x.device, tuple(fixed)
+
+    return tuple((name, mark(x)) for name, x in values.items())
+
+
+def _record(network: nn.Module, call: Call, signature: inspect.Signature) -> Record:
+    modules = {path: module for path, module in paths(network).items() if path}
+    made = Record(title_of(network), modules, signature, call, marks_of(network))
+    fakes = Fakes()
+    recorder = Recorder(made, network, fakes)
+    stand_ins = _inputs(made, recorder, getattr(network, "main_input_name", None))
+    fake = call.map(lambda x: stand_ins[id(x)])
+    try:
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),  # so that a torch.no_grad of the network's own is seen
+            untouched(network),
+            fakes.running(),
+            recorder.watching(),
+        ):
+            out = principal(network(*fake.args, **fake.kwargs))
+            if isinstance(out, Tensor):
+                made.graph.output(recorder.argument(out))
+            else:
+                flat, made.structure = pytree.tree_flatten(out)
+                made.graph.output(tuple(map(recorder.argument, flat)))
+    except Exception as error:  # any code of the network may have met what it cannot handle
+        raise LayerError(_reason(network, call, error)) from error
+    made.conditions = fakes.conditions()
+    for node, fact in made.facts.items():  # some sizes turned out to be fixed
+        made.facts[node] = fact._replace(shape=fakes.settled(fact.shape))
+    made.graph.owning_module = made.module
+    return made
+
+
+def _inputs(made: Record, recorder: Recorder, main: str | None) -> dict[int, Tensor]:
+    """Fakes for the tensors of the example, by their id, each with a step of its own."""
+    tensors = {name: x for name, x in made.values.items() if isinstance(x, Tensor)}
+    if not tensors:
+        raise LayerError(f"{made.title} is given no tensor; inputs are tensors, or hold some")
+    axes = free_axes(tensors.values())
+    stand_ins: dict[int, Tensor] = {}
+    for name, x in tensors.items():
+        node = made.graph.placeholder(name)
+        made.names[node] = name
+        fake = stand_ins[id(x)] = recorder.fakes.of(x, name, axes[id(x)])
+        recorder.meet(fake, node)
+        for axis, size in enumerate(made.facts[node].shape):
+            if not isinstance(size, int):
+                made.symbols.setdefault(size, (node, axis))
+        if made.main is None or name == main:
+            made.main, recorder.device = node, x.device
+    return stand_ins
+
+
+def _reason(network: nn.Module, call: Call, error: Exception) -> str:
+    """Why a network could not be recorded."""
+    title, place = title_of(network), _place(error)
+    why = str(error).strip().partition("\n")[0]
+    if depends_on_values(error):
+        return (
+            f"cannot follow {title} to its layers: its control flow depends on data{place}; "
+            "its steps must not depend on the values in its input"
+        )
+    try:
+        with torch.no_grad(), untouched(network):
+            real = call.map(Tensor.clone)
+            network(*real.args, **real.kwargs)
+    except Exception as own:  # the network does not run on these inputs, either
+        shapes = ", ".join(str(tuple(x.shape[1:])) for x in call.tensors())
+        why = str(own).strip().partition("\n")[0]
+        return (
+            f"{title} does not take input of shape {shapes} ({why}{_place(own)}); "
+            "give input_shape=(C, H, W), or inputs= as it takes them"
+        )
+    return f"cannot follow {title} to its layers: {why}{place}"
+
+
+def _place(error: Exception) -> str:
+    """Where in the network's own code an error arose, as the end of a sentence."""
+    ours = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(ours):
+            return f" ({Path(frame.filename).name}, line {frame.lineno}: {frame.line})"
+    return ""

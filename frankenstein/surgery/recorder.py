@@ -1,0 +1,329 @@
+"""The run in which a network is recorded: every call of torch and of a module becomes a step."""
+
+import operator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from frankenstein.surgery.fakes import (
+    SIZES,
+    DisableTorchFunction,
+    Fakes,
+    FakeTensor,
+    GetSetDescriptor,
+    TorchFunctionMode,
+    alias,
+    pytree,
+    size_steps,
+)
+from frankenstein.surgery.modules import (
+    is_leaf,
+    paths,
+    put,
+    recurrent,
+    tensor_paths,
+    unwrapped,
+)
+from frankenstein.surgery.refusal import LayerError
+from frankenstein.surgery.steps import IN_PLACE, Fact, Record, plain
+
+# Methods are told by identity: some go by another name, Tensor.__pow__ by `pow`.
+_METHODS = {
+    id(getattr(Tensor, name)): name
+    for name in dir(Tensor)
+    if name != "grad" and callable(getattr(Tensor, name))
+}
+_PLAIN = (
+    *(type(None), bool, int, float, complex, str, type(...)),
+    *(torch.dtype, torch.device, torch.layout, torch.memory_format),
+)
+
+
+class Recorder(TorchFunctionMode):
+    """Writes down what is called while it is on; the network's own code runs, on fake tensors."""
+
+    def __init__(self, record: Record, network: nn.Module, fakes: Fakes) -> None:
+        super().__init__()
+        self.record, self.graph, self.fakes = record, record.graph, fakes
+        modules = paths(network)
+        self.attributes = tensor_paths(modules)
+        self.paths = {module: path for path, module in modules.items()}
+        self.known: dict[int, fx.Node] = {}  # by id of the tensor that a step gave
+        self.kept: list[Any] = []  # keeps ids from being given twice
+        self.inside = [""]  # the modules whose code runs
+        self.resting = False  # inside of what is one step
+        self.called: set[str] = set()
+        self.sizes: dict[Any, fx.Node] = {}
+        self.device: torch.device | None = None  # that of the example
+        self.place: fx.Node | None = None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Inside, calls are seen: of torch, of modules, and of functions with their own gradient."""
+        module_call, apply = nn.Module.__call__, torch.autograd.Function.__dict__["apply"]
+
+        def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            return self._module(module, args, kwargs)
+
+        def applied(function: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._gradient(apply.__func__, function, args, kwargs)
+
+        nn.Module.__call__ = call  # type: ignore[method-assign]
+        torch.autograd.Function.apply = classmethod(applied)  # type: ignore[assignment]
+        try:
+            with self:
+                yield
+        finally:
+            nn.Module.__call__ = module_call  # type: ignore[method-assign]
+            torch.autograd.Function.apply = apply  # type: ignore[method-assign]
+
+    # Calls.
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.resting:
+            return func(*args, **(kwargs or {}))
+        return self._seen(
+            lambda: func(*args, **(kwargs or {})),
+            lambda: self._call(func, args, kwargs or {}),
+            lambda: self._new(f"{self.inside[-1]}.{_name_of(func)}".lstrip(".")),
+            (args, kwargs),
+        )
+
+    def _call(self, func: Any, args: Any, kwargs: Any) -> fx.Node:
+        args, kwargs = self.argument(args), self.argument(kwargs)
+        attribute = getattr(func, "__self__", None)
+        if isinstance(attribute, GetSetDescriptor):  # x.T, x.data
+            return self.graph.call_function(getattr, (args[0], attribute.__name__))
+        if id(func) in _METHODS:
+            return self.graph.call_method(_METHODS[id(func)], args, kwargs)
+        return self.graph.call_function(func, args, kwargs)
+
+    def _gradient(self, apply: Any, function: Any, args: Any, kwargs: Any) -> Any:
+        """A user's autograd function is one step, or its gradient would be another."""
+        if self.resting or function.__module__.startswith("torch."):  # checkpoint: calls modules
+            return apply(function, *args, **kwargs)
+
+        def step(*args: Any, **kwargs: Any) -> Any:
+            return function.apply(*args, **kwargs)
+
+        step.__name__ = step.__qualname__ = function.__name__
+        return self._seen(
+            lambda: self._rest(lambda: apply(function, *args, **kwargs)),
+            lambda: self.graph.call_function(step, self.argument(args), self.argument(kwargs)),
+            lambda: self._new(f"{self.inside[-1]}.{function.__name__}".lstrip(".")),
+            (args, kwargs),
+        )
+
+    def _module(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
+        module = unwrapped(module)
+        path = self.paths.get(module)
+        # Not module(...): that may be compiled.
+        run: Callable[[], Any] = lambda: module._call_impl(*args, **kwargs)  # noqa: E731
+        if self.resting or path is None:
+            return run()
+        if path and is_leaf(module):
+            put(self.record.root, path, module)
+            if isinstance(module, nn.RNNBase):
+                run = lambda: recurrent(module, *args, **kwargs)  # noqa: E731
+            return self._seen(
+                lambda: self._rest(run),
+                lambda: self.graph.call_module(path, self.argument(args), self.argument(kwargs)),
+                lambda: self._new(path, path),
+                (args, kwargs),
+            )
+        self.inside.append(path)
+        try:
+            out = run()
+        finally:
+            self.inside.pop()
+        if path:
+            one = principal(out)
+            node = self.known.get(id(one)) if isinstance(one, Tensor) else None
+            self.record.blocks[self._new(path, path)] = node
+        return out
+
+    def _rest(self, run: Callable[[], Any]) -> Any:
+        self.resting = True
+        try:
+            return run()
+        finally:
+            self.resting = False
+
+    def _seen(
+        self,
+        run: Callable[[], Any],
+        make: Callable[[], fx.Node],
+        name: Callable[[], str],
+        arguments: Any,
+    ) -> Any:
+        """What a call gives, and the step that it is, if it makes or changes a tensor."""
+        with DisableTorchFunction():
+            given = tensors_in(arguments)
+            versions = [x._version for x in given]
+        out = run()
+        with DisableTorchFunction():
+            pairs = zip(given, versions, strict=True)
+            changed = {id(x) for x, version in pairs if x._version != version}
+            if not isinstance(out, Tensor) and _tells_a_size(out):
+                self.record.reads_sizes = True
+            if not changed and not tensors_in(out):
+                return out  # a shape, a type, a check
+            targets = [self.argument(x) for x in given if id(x) in changed]
+            node = make()
+            self.record.names[node] = name()
+            if targets:
+                node.meta["writes"] = [node.all_input_nodes.index(target) for target in targets]
+            detached = not torch.is_grad_enabled() and out is not None
+            # One that is given back as it was, by nn.Identity or an idle dropout, is what two
+            # steps gave; one that was written into is now what this step gave.
+            return self._given(out, node, {id(x) for x in given} - changed, detached)
+
+    def _given(self, out: Any, node: fx.Node, same: set[int], detached: bool) -> Any:
+        """What a step gave, each tensor of it known as a step."""
+        if isinstance(out, Tensor):
+            out = alias(out) if id(out) in same else out
+            # The network's own torch.no_grad: a half must not let gradients through, either.
+            self.meet(out, self.graph.call_method("detach", (node,)) if detached else node)
+            return out
+
+        def part(value: Any, key: Any) -> Any:
+            if not tensors_in(value):
+                return value
+            item = self.graph.call_function(operator.getitem, (node, key))
+            self.record.names[item] = self._new(f"{self.inside[-1]}.getitem".lstrip("."))
+            return self._given(value, item, same, detached)
+
+        if isinstance(out, dict):
+            return type(out)({key: part(value, key) for key, value in out.items()})
+        if isinstance(out, tuple | list):
+            parts = [part(value, i) for i, value in enumerate(out)]
+            return type(out)(*parts) if hasattr(out, "_fields") else type(out)(parts)
+        return out
+
+    def meet(self, x: Tensor, node: fx.Node) -> None:
+        """From now on this tensor is what that step gave."""
+        self.known[id(x)] = node
+        self.kept.append(x)
+        self.record.facts[node] = Fact(self.fakes.shape(x), x.dtype)
+
+    def _new(self, name: str, module: str | None = None) -> str:
+        """The name, or with the lowest number behind it that no call and no other module has."""
+        new = name
+        for i in count(1):
+            if new not in self.called and (new == module or new not in self.record.modules):
+                break
+            new = f"{name}_{i}"
+        self.called.add(new)
+        return new
+
+    # What calls are given.
+
+    def argument(self, value: Any) -> Any:
+        """What stands for a value in the graph."""
+        if isinstance(value, Tensor):
+            return self.known[id(value)] if id(value) in self.known else self._constant(value)
+        if isinstance(value, SIZES):
+            return self._size(value)
+        if isinstance(value, torch.device) and value == self.device:
+            return self._device()
+        if isinstance(value, dict):
+            return {key: self.argument(one) for key, one in value.items()}
+        if isinstance(value, slice):
+            return slice(*map(self.argument, (value.start, value.stop, value.step)))
+        if isinstance(value, tuple | list):
+            parts = [self.argument(one) for one in value]
+            if hasattr(value, "_fields"):
+                return type(value)(*parts)
+            return parts if isinstance(value, list) else tuple(parts)
+        return value if type(value) in _PLAIN else self._constant(value)
+
+    def _constant(self, value: Any) -> fx.Node:
+        path = self.attributes.get(id(value))
+        if path is None:
+            if isinstance(value, FakeTensor):
+                raise LayerError(f"a tensor of shape {_shape(value)} comes from no call of torch")
+            path = f"_constant{len(self.kept)}"
+        put(self.record.root, path, value)
+        node = self.graph.get_attr(path)
+        self.record.names[node] = path
+        self.kept.append(value)
+        self.known[id(value)] = node
+        if isinstance(value, Tensor):
+            self.record.facts[node] = Fact(tuple(value.shape), value.dtype)
+        return node
+
+    def _size(self, value: Any) -> Any:
+        expression = self.fakes.known(value)
+        if isinstance(expression, bool | int | float):
+            return expression
+        for symbol in expression.free_symbols - self.sizes.keys():
+            if symbol not in self.record.symbols:
+                raise LayerError("the size of a tensor depends on values")
+            self.sizes[symbol] = self.graph.call_method("size", self.record.symbols[symbol])
+            self.sizes[symbol].meta["size"] = symbol
+        if expression not in self.sizes:
+            last = next(reversed(self.graph.nodes))
+            self.sizes[expression] = size_steps(self.graph, expression, self.sizes)
+            while (last := last.next).op != "root":
+                last.meta["size"] = expression
+        return self.sizes[expression]
+
+    def _device(self) -> fx.Node:
+        """Not that of the example, but that on which the halves will be."""
+        if self.place is None:
+            self.place = self.graph.call_function(getattr, (self.record.main, "device"))
+            self.place.meta["device"] = True
+        return self.place
+
+
+def principal(out: Any) -> Any:
+    """Of several things that a network gives the logits or the last hidden state; else all."""
+    for key in ("logits", "last_hidden_state"):
+        one = out.get(key) if isinstance(out, dict) else getattr(out, key, None)
+        if isinstance(one, Tensor):
+            return one
+    tensors = {id(x): x for x in tensors_in(out)}
+    return next(iter(tensors.values())) if len(tensors) == 1 else out
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """The tensors that a value is or holds."""
+    if isinstance(value, Tensor):
+        return [value]
+    if value is None or type(value) in _PLAIN:
+        return []
+    return [x for x in pytree.tree_leaves(value) if isinstance(x, Tensor)]
+
+
+def _tells_a_size(out: Any) -> bool:
+    """Whether code learns a length from it: a shape, or the parts of a tensor."""
+    parts = out if isinstance(out, tuple | list) else (out,)
+    return any(type(one) is int for one in parts) or bool(parts is out and tensors_in(out))
+
+
+def _shape(x: Tensor) -> str:
+    return " x ".join(map(str, x.shape)) or "()"
+
+
+# What torch calls the methods that Python's operators stand for.
+_OPERATORS = {"div": "truediv", "floor_divide": "floordiv", "remainder": "mod"}
+_WORDS = ("and", "or")  # Python's own, which torch.fx ends in "_"
+
+
+def _name_of(func: Any) -> str:
+    """What a layer is called that is a call of this function: as torch.fx calls it.
+
+    `x += y` and `x.add_(y)` are the same call, and called "add".
+    """
+    attribute = getattr(func, "__self__", None)
+    if isinstance(attribute, GetSetDescriptor):
+        return attribute.__name__
+    name = plain(_METHODS.get(id(func)) or getattr(func, "__name__", "step"))
+    name = name[1:] if name in IN_PLACE else name
+    operator = _OPERATORS.get(name.rstrip("_"), name.rstrip("_"))
+    name = operator if f"i{operator}" in IN_PLACE else name
+    return f"{name}_" if name in _WORDS else name

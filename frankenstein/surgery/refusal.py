@@ -1,0 +1,7 @@
+"""What surgery answers where it can do nothing."""
+
+from frankenstein.errors import UserError
+
+
+class LayerError(UserError):
+    """A layer that is not there, or after which a network cannot be cut; the message says more."""
