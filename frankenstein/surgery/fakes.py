@@ -62,7 +62,7 @@ class _Input(Source):
     label: str
 
     @property
-    def guard_source(self) -> GuardSource:  # type: ignore[override]
+    def guard_source(self) -> GuardSource:
         return GuardSource.CONSTANT
 
     @property

@@ -63,15 +63,15 @@ class Arguments(CodeGen):
             )
         except LayerError as error:
             raise LayerError(f"{title} does not take these inputs: {error}") from error
-        if behind:
-            self._check_context(values)
+        if self.entrance is not None:
+            self._check_context(values, self.record.name(self.entrance))
         else:
             self._check_all(values)
         given = [*z, *(values[name] for name in self.needs)]
         if any(isinstance(x, FakeTensor) for x in given):
             return given  # it is being recorded itself
         network = self.known()
-        if behind:
+        if self.entrance is not None:
             ready_behind(self.record, network, self.entrance, z[0])
         else:
             ready(
@@ -83,11 +83,11 @@ class Arguments(CodeGen):
         self.network = None
         return given
 
-    def _check_context(self, values: dict[str, Any]) -> None:
+    def _check_context(self, values: dict[str, Any], layer: str) -> None:
         missing = [name for name in self.needs if name not in values]
         if missing:
             raise LayerError(
-                f"the end of {self.record.title} behind {self.record.name(self.entrance)!r} also "
+                f"the end of {self.record.title} behind {layer!r} also "
                 f"needs {', '.join(missing)}: call end(z, **batch)"
             )
 
@@ -114,11 +114,10 @@ class Arguments(CodeGen):
         device = next(iter(self.record.tensors(call))).device
         return Call((z.to(device),), {name: self.record.values[name] for name in self.needs})
 
-    # What torch.fx asks for when it writes a graph as Python.
-
     def gen_fn_def(
         self, free_vars: list[str], maybe_return_annotation: str, *, expanded_def: bool = False
     ) -> str:
+        """The head of the function that torch.fx writes."""
         names = [one.split()[0].rstrip(":") for one in free_vars if one != "self"]
         taken = (
             f"[{', '.join(names)}] = {_SELF}.bind(args, kwargs)"
@@ -128,18 +127,22 @@ class Arguments(CodeGen):
         return f"def {self._func_name}(self, *args, **kwargs):\n    {taken}"
 
     def generate_output(self, output_args: Any, *, descs: Any = None, repr_fn: Any = None) -> str:
+        """Its last line."""
         code = (repr_fn or repr)(output_args)
         return f"return {code if self.structure is None else f'{_SELF}.process_outputs({code})'}"
 
-    def process_inputs(self, *args: Any) -> Any:
+    def process_inputs(self, *args: Any) -> Any:  # type: ignore[override]
+        """What an interpreter of the graph starts from."""
         return self.bind(args, {})
 
     def process_outputs(self, outputs: Any) -> Any:
+        """What the steps give as the network gives it."""
         if self.structure is None:
             return outputs
         return pytree.tree_unflatten(list(outputs), self.structure)
 
     def additional_globals(self) -> list[tuple[str, Any]]:
+        """What the function knows."""
         return [(_SELF, self)]
 
 

@@ -105,7 +105,8 @@ class _Sizes(fx.Interpreter):
 
     def __init__(self, record: Record) -> None:
         super().__init__(record.module)
-        self.record, self.others = record, {}
+        self.record = record
+        self.others: dict[fx.Node, Any] = {}
 
     def run_node(self, node: fx.Node) -> Any:
         value = super().run_node(node)

@@ -129,7 +129,8 @@ def _record(network: nn.Module, call: Call, signature: inspect.Signature) -> Rec
     made = Record(title_of(network), modules, signature, call, marks_of(network))
     fakes = Fakes()
     recorder = Recorder(made, network, fakes)
-    stand_ins = _inputs(made, recorder, getattr(network, "main_input_name", None))
+    made.main_name = str(getattr(network, "main_input_name", ""))
+    stand_ins = _inputs(made, recorder)
     fake = call.map(lambda x: stand_ins[id(x)])
     try:
         with (
@@ -154,7 +155,7 @@ def _record(network: nn.Module, call: Call, signature: inspect.Signature) -> Rec
     return made
 
 
-def _inputs(made: Record, recorder: Recorder, main: str | None) -> dict[int, Tensor]:
+def _inputs(made: Record, recorder: Recorder) -> dict[int, Tensor]:
     """Fakes for the tensors of the example, by their id, each with a step of its own."""
     tensors = {name: x for name, x in made.values.items() if isinstance(x, Tensor)}
     if not tensors:
@@ -169,8 +170,7 @@ def _inputs(made: Record, recorder: Recorder, main: str | None) -> dict[int, Ten
         for axis, size in enumerate(made.facts[node].shape):
             if not isinstance(size, int):
                 made.symbols.setdefault(size, (node, axis))
-        if made.main is None or name == main:
-            made.main, recorder.device = node, x.device
+    recorder.device = tensors[str(made.main.target)].device
     return stand_ins
 
 

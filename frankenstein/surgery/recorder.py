@@ -63,7 +63,7 @@ class Recorder(TorchFunctionMode):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Inside, calls are seen: of torch, of modules, and of functions with their own gradient."""
+        """Inside, calls are seen: of torch, modules, and functions with their own gradient."""
         module_call, apply = nn.Module.__call__, torch.autograd.Function.__dict__["apply"]
 
         def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -73,13 +73,13 @@ class Recorder(TorchFunctionMode):
             return self._gradient(apply.__func__, function, args, kwargs)
 
         nn.Module.__call__ = call  # type: ignore[method-assign]
-        torch.autograd.Function.apply = classmethod(applied)  # type: ignore[assignment]
+        torch.autograd.Function.apply = classmethod(applied)
         try:
             with self:
                 yield
         finally:
             nn.Module.__call__ = module_call  # type: ignore[method-assign]
-            torch.autograd.Function.apply = apply  # type: ignore[method-assign]
+            torch.autograd.Function.apply = apply
 
     # Calls.
 
@@ -322,7 +322,7 @@ def _name_of(func: Any) -> str:
     attribute = getattr(func, "__self__", None)
     if isinstance(attribute, GetSetDescriptor):
         return attribute.__name__
-    name = plain(_METHODS.get(id(func)) or getattr(func, "__name__", "step"))
+    name = plain(_METHODS.get(id(func), getattr(func, "__name__", "step")))
     name = name[1:] if name in IN_PLACE else name
     operator = _OPERATORS.get(name.rstrip("_"), name.rstrip("_"))
     name = operator if f"i{operator}" in IN_PLACE else name

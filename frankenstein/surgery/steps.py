@@ -50,8 +50,8 @@ class Record:
     symbols: dict[Any, tuple[fx.Node, int]] = field(default_factory=dict)  # an input and its axis
     conditions: list[Any] = field(default_factory=list)  # what must hold of the symbols
     reads_sizes: bool = False  # whether the network's code has seen a size that is no symbol
-    main: fx.Node | None = None  # the input that activations start from
     structure: Any = None  # of the output, as a pytree
+    main_name: str = ""  # of the input that activations start from
     # What has been shown on real batches (`surgery.proof`).
     proved: set[Any] = field(default_factory=set)  # precisions
     seen: set[Any] = field(default_factory=set)  # shapes
@@ -66,6 +66,11 @@ class Record:
     def module(self) -> fx.GraphModule:
         """All steps as one module, which takes the inputs that are tensors."""
         return fx.GraphModule(self.root, self.graph, self.title)
+
+    @property
+    def main(self) -> fx.Node:
+        """The input that activations start from."""
+        return next((node for node in self.inputs if node.target == self.main_name), self.inputs[0])
 
     @cached_property
     def batch(self) -> Any:
