@@ -4,7 +4,7 @@ It is guarded from steps that write into memory that others may share. Doubt cou
 needless copy costs little, a missing one gives wrong numbers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import fx, nn
@@ -78,6 +78,32 @@ def _of_the_entrance(record: Record, entrance: fx.Node | None) -> dict[fx.Node, 
             axis = axes[node.meta["size"]]
             made[node] = lambda z, axis=axis: ("call_method", "size", (z, axis))
     return made
+
+
+class Part(nn.Module):
+    """A part of a network that is put together when it is first used, and then is that module.
+
+    So a network can be cut at every point, for what it costs to record it once.
+    """
+
+    def __init__(self, build: Callable[[], fx.GraphModule]) -> None:
+        object.__getattribute__(self, "__dict__")["_build"] = build
+
+    def __getattribute__(self, name: str) -> Any:
+        own = object.__getattribute__(self, "__dict__")
+        part = own.pop("_build")()
+        object.__setattr__(self, "__dict__", vars(part))
+        object.__setattr__(self, "__class__", type(part))
+        self.graph.owning_module = self  # type: ignore[attr-defined]
+        return getattr(self, name)
+
+    # Python looks for these in the class alone.
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
+        return self.__call__(*args, **kwargs)
+
+    def __copy__(self) -> fx.GraphModule:
+        return self.__copy__()
 
 
 def needed(

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from torch import fx, nn
 
-from frankenstein.surgery.assemble import assemble, needed
+from frankenstein.surgery.assemble import Part, assemble, needed
 from frankenstein.surgery.fakes import numbers
 from frankenstein.surgery.inputs import Inputs, images_of
 from frankenstein.surgery.record import known_call, record
 from frankenstein.surgery.refusal import LayerError
-from frankenstein.surgery.steps import Record
+from frankenstein.surgery.steps import Record, once
 
 _LEAKS_NAMED = 3
 _IMAGENET = (3, 224, 224)
@@ -63,8 +63,8 @@ def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
     moving = carriers(steps)
     behind = [node for node in nodes[:place] if node not in moving] + nodes[place + 1 : -1]
     return Cut(
-        front=assemble(steps, network, nodes[: place + 1], layer),
-        end=assemble(steps, network, behind, nodes[-1].args[0], entrance=layer),
+        front=Part(lambda: assemble(steps, network, nodes[: place + 1], layer)),
+        end=Part(lambda: assemble(steps, network, behind, nodes[-1].args[0], entrance=layer)),
     )
 
 
@@ -131,6 +131,7 @@ def cut_points(
     }
 
 
+@once
 def carriers(steps: Record) -> dict[fx.Node, list[fx.Node]]:
     """The steps that hold activations, with the steps that use them, in order of execution.
 
@@ -156,6 +157,7 @@ def carriers(steps: Record) -> dict[fx.Node, list[fx.Node]]:
     return found
 
 
+@once
 def narrows(steps: Record) -> list[fx.Node]:
     """The cut points in order of execution: steps whose tensor is all that later ones build on."""
     position = {node: i for i, node in enumerate(steps.nodes)}

@@ -6,11 +6,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from frankenstein.surgery.cut import Cut, cut, cut_points
-<<<<<<< HEAD
-from frankenstein.surgery.join import seeing
-=======
 from frankenstein.surgery.inputs import Inputs
->>>>>>> abaec5b (A network's steps are recorded while its own code runs, not guessed from symbols)
+from frankenstein.surgery.join import seeing
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layouts import Layout, flattened, laid
 from frankenstein.surgery.lighten import fold

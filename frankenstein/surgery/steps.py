@@ -2,10 +2,10 @@
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple
+from functools import cached_property, wraps
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,6 +14,8 @@ from frankenstein.errors import did_you_mean
 from frankenstein.surgery.inputs import Call, named, resized
 from frankenstein.surgery.modules import Marks
 from frankenstein.surgery.refusal import LayerError
+
+T = TypeVar("T")
 
 # What Python writes `+=` and its like as.
 _OPERATORS = "add sub mul matmul truediv floordiv mod pow and or xor lshift rshift"
@@ -52,6 +54,7 @@ class Record:
     reads_sizes: bool = False  # whether the network's code has seen a size that is no symbol
     structure: Any = None  # of the output, as a pytree
     main_name: str = ""  # of the input that activations start from
+    derived: dict[str, Any] = field(default_factory=dict)  # what functions found of it, by name
     # What has been shown on real batches (`surgery.proof`).
     proved: set[Any] = field(default_factory=set)  # precisions
     seen: set[Any] = field(default_factory=set)  # shapes
@@ -151,6 +154,19 @@ class Record:
             return ": it is not called at evaluation"
         listed = "; `frankenstein layers NETWORK` lists those where it may be cut"
         return did_you_mean(layer, [*self.names.values(), *self.blocks]) or listed
+
+
+def once(function: Callable[[Record], T]) -> Callable[[Record], T]:
+    """A function of a record that is asked once for each; nobody changes what it answers."""
+
+    @wraps(function)
+    def known(record: Record) -> T:
+        name = function.__name__
+        if name not in record.derived:
+            record.derived[name] = function(record)
+        return record.derived[name]
+
+    return known
 
 
 def attribute(root: nn.Module, node: fx.Node) -> Any:
