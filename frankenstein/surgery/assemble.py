@@ -94,7 +94,7 @@ class Part(nn.Module):
         part = own.pop("_build")()
         object.__setattr__(self, "__dict__", vars(part))
         object.__setattr__(self, "__class__", type(part))
-        self.graph.owning_module = self  # type: ignore[attr-defined]
+        self.graph.owning_module = self
         return getattr(self, name)
 
     # Python looks for these in the class alone.

@@ -9,7 +9,8 @@ from frankenstein.surgery.assemble import Part, assemble, needed
 from frankenstein.surgery.fakes import numbers
 from frankenstein.surgery.inputs import Inputs, images_of
 from frankenstein.surgery.record import known_call, record
-from frankenstein.surgery.refusal import LayerError
+from frankenstein.surgery.refusal import LayerError, ValuesError
+from frankenstein.surgery.replay import replayed
 from frankenstein.surgery.steps import Record, once
 
 _LEAKS_NAMED = 3
@@ -38,6 +39,9 @@ def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
     masks and positions for itself; where it needs an input for that, `end(z, **batch)`. Of several
     outputs it gives the logits or the last hidden state, if one is called so; else all of them.
 
+    A network whose steps depend on values is cut behind a module, if what is in front of that does
+    not depend on them: its halves run the network itself (`surgery.replay`).
+
     Both prove themselves on their first batch: what was recorded runs once beside the network.
     Cut a network where it is to stay: `.to(device)` afterwards moves shared weights for both, but
     replaces tensors that are not parameters.
@@ -54,7 +58,10 @@ def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
     >>> torch.equal(end(front(x)), network(x))
     True
     """
-    steps = record(network, inputs)
+    try:
+        steps = record(network, inputs)
+    except ValuesError as error:
+        return Cut(*replayed(network, after, inputs, error))
     layer = steps.find(after)
     _check(steps, layer)
     nodes = steps.nodes

@@ -1,6 +1,8 @@
 """Modules of a network: their paths, which are one step, and what wraps them."""
 
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -96,7 +98,8 @@ def recurrent(rnn: nn.RNNBase, x: Tensor, states: Any = None) -> Any:
 class Marks(NamedTuple):
     """What is another one after a network was edited."""
 
-    parts: list[Any]  # its modules, parameters, buffers and hooks
+    parts: list[Any]  # its modules, parameters and buffers
+    hooks: list[int]  # of its modules
     settings: list[Any]  # flags, numbers, words and functions that it holds
 
 
@@ -106,19 +109,21 @@ def marks_of(network: nn.Module) -> Marks:
     Tensors that are neither parameters nor buffers are none: many networks keep their last ones.
     """
     parts: list[Any] = []
+    hooks: list[int] = []
     settings: list[Any] = []
     seen: set[int] = set()
     for path, module in paths(network).items():
         tensors = (*module._parameters.items(), *module._buffers.items())
-        hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
-        parts.append((path, id(module), [id(hook) for hook in hooks]))
+        hooks += map(id, module._forward_pre_hooks.values())
+        hooks += map(id, module._forward_hooks.values())
+        parts.append((path, id(module)))
         parts += [(name, id(x), x.device, x.dtype) for name, x in tensors if x is not None]
         settings += [
             (name, *_setting(value, seen))
             for name, value in vars(module).items()
             if not name.startswith("_") and name != "training"
         ]
-    return Marks(parts, settings)
+    return Marks(parts, hooks, settings)
 
 
 _PLAIN = (type(None), bool, int, str)
@@ -144,3 +149,17 @@ def _setting(value: Any, seen: set[int]) -> tuple[Any, ...]:
         one if isinstance(one, _PLAIN) else repr(one) if isinstance(one, float) else type(one)
         for one in value
     )
+
+
+def title_of(network: nn.Module) -> str:
+    """What messages call a network."""
+    return type(network).__name__.lstrip("_")
+
+
+def place_of(error: Exception) -> str:
+    """Where in the network's own code an error arose, as the end of a sentence."""
+    ours = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(ours):
+            return f" ({Path(frame.filename).name}, line {frame.lineno}: {frame.line})"
+    return ""

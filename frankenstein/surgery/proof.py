@@ -5,7 +5,8 @@ other sizes is foreseen if only free sizes differ and every branch that the netw
 would be taken again; where one is not, the steps prove themselves anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -77,13 +78,13 @@ def _prove(record: Record, network: nn.Module, call: Call, tensors: Sequence[Ten
 
 def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[Tensor]) -> None:
     def run() -> list[Any]:
-        with untouched(network):
+        with untouched(network), _only(record.marks.hooks, network):
             mine = call.map(torch.clone)
             return pytree.tree_leaves(principal(network(*mine.args, **mine.kwargs)))
 
     expected = run()
     try:
-        with untouched(network):
+        with untouched(network), _only(record.marks.hooks, network):
             steps = _Sizes(record)
             found = pytree.tree_leaves(steps.run(*(x.clone() for x in tensors)))
     except Exception as error:  # sizes that the network took for fixed meet others, anywhere
@@ -98,6 +99,24 @@ def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[T
             )
     for node, part in steps.others.items():
         record.others.setdefault(node, set()).add(part)
+
+
+@contextmanager
+def _only(recorded: Sequence[int], network: nn.Module) -> Iterator[None]:
+    """Hooks that came since do not notice: they may count, or keep what they see."""
+    kept: list[tuple[Any, dict[int, Any]]] = []
+    try:
+        for module in network.modules():
+            for hooks in (module._forward_pre_hooks, module._forward_hooks):
+                kept.append((hooks, dict(hooks)))
+                for key, hook in kept[-1][1].items():
+                    if id(hook) not in recorded:
+                        del hooks[key]
+        yield
+    finally:
+        for hooks, held in kept:
+            hooks.clear()
+            hooks.update(held)
 
 
 class _Sizes(fx.Interpreter):

@@ -1,9 +1,7 @@
 """The steps of a network, recorded while its own code runs: what cut and capture work on."""
 
 import inspect
-import traceback
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,9 +12,15 @@ from torch.nn.parameter import is_lazy
 from frankenstein.surgery.fakes import Fakes, depends_on_values, pytree
 from frankenstein.surgery.halves import arguments_of
 from frankenstein.surgery.inputs import Call, Inputs, example_of, free_axes, guess, images_of, named
-from frankenstein.surgery.modules import marks_of, paths, unwrapped
+from frankenstein.surgery.modules import (
+    marks_of,
+    paths,
+    place_of,
+    title_of,
+    unwrapped,
+)
 from frankenstein.surgery.recorder import Recorder, principal
-from frankenstein.surgery.refusal import LayerError
+from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.steps import Record
 from frankenstein.surgery.untouched import untouched
 
@@ -50,7 +54,7 @@ def record(network: nn.Module, inputs: Inputs | None = None) -> Record:
     """
     network = _checked(network)
     kept = _kept(network)
-    call = known_call(network) or guess(network) if inputs is None else Call.of(inputs)
+    call = call_of(network, inputs)
     signature = inspect.signature(network.forward)
     try:
         values = named(signature, call)
@@ -61,6 +65,11 @@ def record(network: nn.Module, inputs: Inputs | None = None) -> Record:
         kept.records[key] = _record(network, example_of(call), signature)
     kept.call = kept.records[key].call
     return kept.records[key]
+
+
+def call_of(network: nn.Module, inputs: Inputs | None) -> Call:
+    """The inputs as they are given, else as they are known, else a guess."""
+    return known_call(network) or guess(network) if inputs is None else Call.of(inputs)
 
 
 def known_call(network: nn.Module) -> Call | None:
@@ -78,11 +87,6 @@ def known_call(network: nn.Module) -> Call | None:
     if isinstance(network, nn.Sequential) and len(network):
         return known_call(network[0])
     return None
-
-
-def title_of(network: nn.Module) -> str:
-    """What messages call a network."""
-    return type(network).__name__.lstrip("_")
 
 
 def _checked(network: Any) -> nn.Module:
@@ -147,7 +151,8 @@ def _record(network: nn.Module, call: Call, signature: inspect.Signature) -> Rec
                 flat, made.structure = pytree.tree_flatten(out)
                 made.graph.output(tuple(map(recorder.argument, flat)))
     except Exception as error:  # any code of the network may have met what it cannot handle
-        raise LayerError(_reason(network, call, error)) from error
+        kind = ValuesError if depends_on_values(error) else LayerError
+        raise kind(_reason(network, call, error)) from error
     made.conditions = fakes.conditions()
     for node, fact in made.facts.items():  # some sizes turned out to be fixed
         made.facts[node] = fact._replace(shape=fakes.settled(fact.shape))
@@ -176,7 +181,7 @@ def _inputs(made: Record, recorder: Recorder) -> dict[int, Tensor]:
 
 def _reason(network: nn.Module, call: Call, error: Exception) -> str:
     """Why a network could not be recorded."""
-    title, place = title_of(network), _place(error)
+    title, place = title_of(network), place_of(error)
     why = str(error).strip().partition("\n")[0]
     if depends_on_values(error):
         return (
@@ -191,16 +196,7 @@ def _reason(network: nn.Module, call: Call, error: Exception) -> str:
         shapes = ", ".join(str(tuple(x.shape[1:])) for x in call.tensors())
         why = str(own).strip().partition("\n")[0]
         return (
-            f"{title} does not take input of shape {shapes} ({why}{_place(own)}); "
+            f"{title} does not take input of shape {shapes} ({why}{place_of(own)}); "
             "give input_shape=(C, H, W), or inputs= as it takes them"
         )
     return f"cannot follow {title} to its layers: {why}{place}"
-
-
-def _place(error: Exception) -> str:
-    """Where in the network's own code an error arose, as the end of a sentence."""
-    ours = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith(ours):
-            return f" ({Path(frame.filename).name}, line {frame.lineno}: {frame.line})"
-    return ""

@@ -5,3 +5,7 @@ from frankenstein.errors import UserError
 
 class LayerError(UserError):
     """A layer that is not there, or after which a network cannot be cut; the message says more."""
+
+
+class ValuesError(LayerError):
+    """A network whose steps depend on the values in its input: it has no graph."""
