@@ -5,25 +5,29 @@ In both the channels of maps come first, wherever the network has them (`surgery
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fnmatch import fnmatchcase
 from itertools import chain
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from frankenstein.errors import UserError, did_you_mean
+from frankenstein.surgery.blocks import block_layers
 from frankenstein.surgery.capture import capture
-from frankenstein.surgery.inputs import Inputs
+from frankenstein.surgery.inputs import Call, Inputs
 from frankenstein.surgery.layouts import units_first
-from frankenstein.surgery.refusal import LayerError
-from frankenstein.surgery.sources import NOT_CALLED, Results, Source, hooked, traced
+from frankenstein.surgery.modules import paths, title_of, unwrapped
+from frankenstein.surgery.record import known_call
+from frankenstein.surgery.refusal import LayerError, ValuesError
+from frankenstein.surgery.sources import NOT_CALLED, Results, Source, hooked, recorded
 from frankenstein.surgery.untouched import evaluating
 
-Wanted = str | Sequence[str]  # names, globs, "cut points", "modules"
-Read = Callable[[Tensor], dict[str, Tensor]]
+Wanted = str | Sequence[str]  # names, globs, "cut points", "blocks", "modules"
+Read = Callable[[Any], dict[str, Tensor]]  # of `Inputs`
 
-CUT_POINTS, MODULES = "cut points", "modules"
+CUT_POINTS, BLOCKS, MODULES = "cut points", "blocks", "modules"
 
 
 class Reader(nn.Module):
@@ -62,9 +66,9 @@ class Reader(nn.Module):
         reader.captured = nn.Sequential(*before, reader.captured)
         return reader
 
-    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+    def forward(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """Of every layer, in the order asked for."""
-        captured = self.captured(inputs)
+        captured = self.captured(*args, **kwargs)
         return {name: self.lays.get(name, units_first)(z) for name, z in captured.items()}
 
 
@@ -74,12 +78,13 @@ def reading(
 ) -> Iterator[Read]:
     """Inside, a function from inputs to {layer: representation (N, ...)}, without gradients.
 
+    Inputs are what the network takes: a tensor, a tuple of arguments or a dict of named ones.
     Names are those of the network's graph (`surgery.record`), and of blocks for what they give; a
     module that is called again counts as `relu_1`. Where the network has no graph, because its
-    steps depend on data, or a module is asked for inside of what is one step of it, as in
-    nn.TransformerEncoderLayer, modules are read by hooks until the end. Globs, whose "*" crosses
-    dots, and "modules" take what gives one floating-point tensor with the batch axis first; a layer
-    that is named must.
+    steps depend on data or what was recorded is not what it gives, or a module is asked for inside
+    of what is one step of it, as in nn.TransformerEncoderLayer, modules are read by hooks until the
+    end. Globs, whose "*" crosses dots, "blocks" (`block_layers`) and "modules" take what gives one
+    floating-point tensor with the batch axis first; a layer that is named must.
     The network is in evaluation mode and on `device`, until the end.
 
     Raises:
@@ -93,33 +98,78 @@ def reading(
         torch.no_grad(),
         evaluating(network),
         _visiting(network, device),
-        _source(network, wanted) as source,
+        ExitStack() as stack,
     ):
-        yield _ChosenReader(network, source, _chosen(source, wanted))
+        yield _ChosenReader(network, wanted, stack)
 
 
 class _ChosenReader:
     """Reads chosen layers; the first batch shows which of those that were not named can be."""
 
-    def __init__(self, network: nn.Module, source: Source, chosen: dict[str, bool]) -> None:
-        self.source, self.chosen = source, chosen
+    def __init__(self, network: nn.Module, wanted: list[str], stack: ExitStack) -> None:
+        self.network, self.wanted, self.stack = network, wanted, stack
         self.names: tuple[str, ...] | None = None
         self.home = next(chain(network.parameters(), network.buffers()), None)
+        self.source: Source | None = None
+        self.title = title_of(unwrapped(network))
+        with suppress(_UnknownInputs):  # the first batch tells
+            self._choose(self._source())
 
-    def __call__(self, inputs: Tensor) -> dict[str, Tensor]:
-        if self.home is not None:
-            # Half-precision networks take inputs of theirs, integers (tokens) stay what they are.
-            floats = inputs.is_floating_point() and self.home.is_floating_point()
-            inputs = inputs.to(self.home.device, self.home.dtype if floats else None)
-        results = self.source.read(inputs, self.names or tuple(self.chosen))
+    def __call__(self, inputs: Inputs) -> dict[str, Tensor]:
+        call = Call.of(inputs).map(self._moved)
+        if self.source is None:
+            self._choose(self._source(call))
+        n = len(next(x for x in call.tensors()))
+        results = self._read(call)
         if self.names is None:
-            self.names = self._readable(results, len(inputs))
-        return {name: self._representation(name, results[name], len(inputs)) for name in self.names}
+            self.names = self._readable(results, n)
+        return {name: self._representation(name, results[name], n) for name in self.names}
+
+    def _moved(self, x: Tensor) -> Tensor:
+        if self.home is None:
+            return x
+        # Half-precision networks take inputs of theirs, integers (tokens) stay what they are.
+        floats = x.is_floating_point() and self.home.is_floating_point()
+        return x.to(self.home.device, self.home.dtype if floats else None)
+
+    def _choose(self, source: Source) -> None:
+        self.source, self.chosen = source, _chosen(source, self.wanted, self.network)
+
+    def _source(self, call: Call | None = None) -> Source:
+        """The network's graph; hooks where it has none, or has as one step what is wanted."""
+        inputs = None if call is None else call.kwargs or call.args
+        try:
+            source = recorded(self.network, inputs)
+        except ValuesError:
+            if CUT_POINTS in self.wanted:
+                raise
+        except LayerError as error:
+            if call is None and known_call(self.network) is None:
+                raise _UnknownInputs from error
+            if CUT_POINTS in self.wanted:
+                raise
+        else:
+            modules = [name for name in paths(unwrapped(self.network)) if name]
+            wanted = self.wanted
+            if all(_matching(source.known, s) or not _matching(modules, s) for s in wanted):
+                return source
+        return self.stack.enter_context(hooked(self.network))
+
+    def _read(self, call: Call) -> Results:
+        source = cast(Source, self.source)
+        try:
+            return source.read(call, self.names or tuple(self.chosen))
+        except LayerError:
+            # The graph is not the network, as the first batch shows.
+            if not source.has_graph or self.names or CUT_POINTS in self.wanted:
+                raise
+            self._choose(self.stack.enter_context(hooked(self.network)))
+            return self._read(call)
 
     def _representation(self, name: str, result: Tensor | str, n: int) -> Tensor:
         reason = _reason(result, n)
         if reason or isinstance(result, str):
-            raise LayerError(f"{name!r} of {self.source.title} {reason}")
+            raise LayerError(f"{name!r} of {self.title} {reason}")
         return units_first(result)
 
     def _readable(self, results: Results, n: int) -> tuple[str, ...]:
@@ -128,13 +178,15 @@ class _ChosenReader:
         left_out = [
             f"{s!r} {why}"
             for s, why in reasons.items()
-            if not self.chosen[s] and why != NOT_CALLED and not self.source.has_graph
+            if not self.chosen[s]
+            and why != NOT_CALLED
+            and not (self.source and self.source.has_graph)
         ]
         if left_out:
-            warnings.warn(f"left out of {self.source.title}: {'; '.join(left_out)}", stacklevel=4)
+            warnings.warn(f"left out of {self.title}: {'; '.join(left_out)}", stacklevel=4)
         names = tuple(s for s, named in self.chosen.items() if named or s not in reasons)
         if not names:
-            raise LayerError(f"no layer of {self.source.title} that was asked for is one tensor")
+            raise LayerError(f"no layer of {self.title} that was asked for is one tensor")
         return names
 
 
@@ -149,23 +201,11 @@ def _reason(result: Tensor | str, n: int) -> str | None:
     return None
 
 
-@contextmanager
-def _source(network: nn.Module, wanted: list[str]) -> Iterator[Source]:
-    try:
-        source = traced(network)
-    except LayerError:
-        if CUT_POINTS in wanted:
-            raise
-    else:
-        modules = [name for name, _ in network.named_modules() if name]
-        if all(_matching(source.known, one) or not _matching(modules, one) for one in wanted):
-            yield source
-            return
-    with hooked(network) as source:
-        yield source
+class _UnknownInputs(Exception):  # noqa: N818 - nothing went wrong
+    """Nothing is known of what a network takes, before the first batch."""
 
 
-def _chosen(source: Source, wanted: list[str]) -> dict[str, bool]:
+def _chosen(source: Source, wanted: list[str], network: nn.Module) -> dict[str, bool]:
     """Layers in the order asked for, with whether each was named."""
     chosen: dict[str, bool] = {}
     for one in wanted:
@@ -174,6 +214,8 @@ def _chosen(source: Source, wanted: list[str]) -> dict[str, bool]:
             continue
         if one == CUT_POINTS:
             several = list(source.cut_points)
+        elif one == BLOCKS:
+            several = list(block_layers(network))
         elif one == MODULES:
             several = list(source.modules)
         else:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from frankenstein.surgery.capture import capture
 from frankenstein.surgery.cut import is_several, narrows
+from frankenstein.surgery.inputs import Call, Inputs
+from frankenstein.surgery.modules import paths, title_of, unwrapped
 from frankenstein.surgery.record import record
 
 Results = dict[str, Tensor | str]  # what a layer gives, or why it is no representation
@@ -26,16 +28,16 @@ class Source:
     modules: tuple[str, ...]
     cut_points: tuple[str, ...]
     has_graph: bool
-    read: Callable[[Tensor, Sequence[str]], Results]
+    read: Callable[[Call, Sequence[str]], Results]
 
 
-def traced(network: nn.Module) -> Source:
+def recorded(network: nn.Module, inputs: Inputs | None = None) -> Source:
     """A network's graph: every call is told apart, and no tensor is overwritten.
 
     Raises:
-        LayerError: if its steps depend on data.
+        LayerError: if its steps depend on data, or the network does not take these inputs.
     """
-    graph = record(network)
+    graph = record(network, inputs)
     steps: dict[str, str] = {}  # what a layer is called, and the step that makes it
     several: set[str] = set()
     modules: list[str] = []
@@ -54,11 +56,11 @@ def traced(network: nn.Module) -> Source:
     points = tuple(graph.name(node) for node in narrows(graph))
     readers: dict[tuple[str, ...], nn.Module] = {}
 
-    def read(inputs: Tensor, layers: Sequence[str]) -> Results:
+    def read(call: Call, layers: Sequence[str]) -> Results:
         wanted = tuple(dict.fromkeys(steps[s] for s in layers if steps[s] not in several))
         if wanted and wanted not in readers:
-            readers[wanted] = capture(network, wanted)
-        results = readers[wanted](inputs) if wanted else {}
+            readers[wanted] = capture(network, wanted, inputs)
+        results = readers[wanted](*call.args, **call.kwargs) if wanted else {}
         return {s: _one(results[steps[s]]) if steps[s] in results else _SEVERAL for s in layers}
 
     return Source(graph.title, tuple(steps), tuple(modules), points, True, read)
@@ -70,7 +72,8 @@ def hooked(network: nn.Module) -> Iterator[Source]:
 
     A tensor that the network overwrites later is told by its version, and copied in time.
     """
-    modules = {name: module for name, module in network.named_modules() if name}
+    network = unwrapped(network)
+    modules = {name: module for name, module in paths(network).items() if name}
     calls: dict[str, list[tuple[Tensor | str, int]]] = {}
     copied: set[str] = set()
     handles: dict[str, Any] = {}
@@ -85,14 +88,14 @@ def hooked(network: nn.Module) -> Iterator[Source]:
 
         return keep
 
-    def read(inputs: Tensor, layers: Sequence[str]) -> Results:
+    def read(call: Call, layers: Sequence[str]) -> Results:
         for name in handles.keys() - set(layers):
             handles.pop(name).remove()
         for name in set(layers) - handles.keys():
             handles[name] = modules[name].register_forward_hook(hook(name))
         while True:
             calls.update({name: [] for name in layers})
-            network(inputs)
+            network(*call.args, **call.kwargs)
             late = {
                 name
                 for name, results in calls.items()
@@ -107,8 +110,7 @@ def hooked(network: nn.Module) -> Iterator[Source]:
         return results
 
     try:
-        title = type(network).__name__.lstrip("_")
-        yield Source(title, tuple(modules), tuple(modules), (), False, read)
+        yield Source(title_of(network), tuple(modules), tuple(modules), (), False, read)
     finally:
         for handle in handles.values():
             handle.remove()

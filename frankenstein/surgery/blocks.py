@@ -1,0 +1,68 @@
+"""One layer for each block of a deep network: what its authors repeat."""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from torch import fx, nn
+
+from frankenstein.surgery.cut import cut_points, narrows
+from frankenstein.surgery.inputs import Inputs
+from frankenstein.surgery.key_layers import key_layers
+from frankenstein.surgery.record import record
+from frankenstein.surgery.steps import Record
+
+_FEW = 3  # of fewer blocks a table would say little
+
+
+def block_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple[str, ...]:
+    """One cut point a block, called as the block: `layer1.0`, `blocks.5`, `encoder.layer.3`.
+
+    A block is the smallest module that stands beside others of its kind, behind which the network
+    can be cut and inside of which it cannot everywhere: it holds a skip connection or branches. A
+    module of PyTorch that is itself one, such as nn.TransformerEncoderLayer, counts. A network with
+    fewer than three, such as a plain chain of layers, has its `key_layers` instead.
+
+    >>> network = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> network.input_shape = (4,)
+    >>> block_layers(network)
+    ('0',)
+    """
+    steps = record(network, inputs)
+    allowed = cut_points(network, inputs=inputs)
+    points = [node for node in narrows(steps) if steps.name(node) in allowed]
+    last = dict(steps.blocks) | {name: node for node, name in steps.names.items()}
+    ends = {path: node for path in steps.modules if (node := last.get(path)) in points and node}
+    kinds = Counter(map(partial(_kind, steps), steps.modules))
+    blocks = {
+        _kind(steps, path)
+        for path in ends
+        if kinds[_kind(steps, path)] > 1 and _branches(steps, path, ends[path], points)
+    }
+    found = {path: node for path, node in ends.items() if _kind(steps, path) in blocks}
+    inner = {path for path in found if not any(p.startswith(f"{path}.") for p in found)}
+    several = Counter(map(partial(_kind, steps), inner))
+    output = steps.nodes[-1].all_input_nodes
+    inner -= {path for path in inner if several[_kind(steps, path)] == 1 and found[path] in output}
+    if len(inner) < _FEW:
+        return key_layers(network, inputs)
+    return tuple(sorted(inner, key=lambda path: points.index(found[path])))
+
+
+def _kind(steps: Record, path: str) -> tuple[str, type]:
+    """Modules that stand beside one another, of one class, are of one kind."""
+    return path.rpartition(".")[0], type(steps.modules[path])
+
+
+def _branches(steps: Record, path: str, last: fx.Node, points: Sequence[fx.Node]) -> bool:
+    """Whether a module holds a skip connection or branches."""
+    inside = [node for node, name in steps.names.items() if name.startswith(f"{path}.")]
+    return any(node not in points and node is not last for node in inside) or _is_block(steps, last)
+
+
+def _is_block(steps: Record, node: fx.Node) -> bool:
+    """Whether one step is a block by itself: a module with several matrices."""
+    if node.op != "call_module":
+        return False
+    weights = steps.modules[str(node.target)].parameters()
+    return sum(weight.ndim > 1 for weight in weights) > 1
