@@ -26,13 +26,14 @@ def is_leaf(module: nn.Module) -> bool:
 
 def unwrapped(network: nn.Module) -> nn.Module:
     """The user's network inside of what runs it on several devices, or compiled."""
-    while True:
+    while not isinstance(network, torch.jit.ScriptModule):
         inner = network._modules.get("_orig_mod")  # of torch.compile
         if isinstance(network, _WRAPPERS):
             inner = network.module
         if not isinstance(inner, nn.Module):
-            return network
+            break
         network = inner
+    return network
 
 
 def paths(network: nn.Module) -> dict[str, nn.Module]:

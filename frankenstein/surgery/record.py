@@ -3,13 +3,13 @@
 import inspect
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from frankenstein.surgery.fakes import Fakes, depends_on_values, pytree
+from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, pytree
 from frankenstein.surgery.halves import arguments_of
 from frankenstein.surgery.inputs import Call, Inputs, example_of, free_axes, guess, images_of, named
 from frankenstein.surgery.modules import (
@@ -22,7 +22,7 @@ from frankenstein.surgery.modules import (
 from frankenstein.surgery.recorder import Recorder, principal
 from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.steps import Record
-from frankenstein.surgery.untouched import untouched
+from frankenstein.surgery.untouched import forget, untouched
 
 
 @dataclass
@@ -59,7 +59,10 @@ def record(network: nn.Module, inputs: Inputs | None = None) -> Record:
     try:
         values = named(signature, call)
     except LayerError as error:
-        raise LayerError(f"{title_of(network)} does not take these inputs: {error}") from error
+        raise LayerError(
+            f"{title_of(network)} does not take these inputs: {error}; "
+            "give inputs= as it takes them"
+        ) from error
     key = _key(values)
     if key not in kept.records:
         kept.records[key] = _record(network, example_of(call), signature)
@@ -131,7 +134,13 @@ def _key(values: dict[str, Any]) -> Any:
 def _record(network: nn.Module, call: Call, signature: inspect.Signature) -> Record:
     modules = {path: module for path, module in paths(network).items() if path}
     made = Record(title_of(network), modules, signature, call, marks_of(network))
-    fakes = Fakes()
+    forget(_run(made, network))
+    return made
+
+
+def _run(made: Record, network: nn.Module) -> list[ReferenceType[Tensor]]:
+    """Run the network, and write down its steps; the tensors without data that it made."""
+    fakes, call = Fakes(), made.call
     recorder = Recorder(made, network, fakes)
     made.main_name = str(getattr(network, "main_input_name", ""))
     stand_ins = _inputs(made, recorder)
@@ -157,7 +166,7 @@ def _record(network: nn.Module, call: Call, signature: inspect.Signature) -> Rec
     for node, fact in made.facts.items():  # some sizes turned out to be fixed
         made.facts[node] = fact._replace(shape=fakes.settled(fact.shape))
     made.graph.owning_module = made.module
-    return made
+    return [ref(x) for x in recorder.kept if isinstance(x, FakeTensor)]
 
 
 def _inputs(made: Record, recorder: Recorder) -> dict[int, Tensor]:

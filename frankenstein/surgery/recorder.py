@@ -70,7 +70,7 @@ class Recorder(TorchFunctionMode):
             return self._module(module, args, kwargs)
 
         def applied(function: Any, *args: Any, **kwargs: Any) -> Any:
-            return self._gradient(apply.__func__, function, args, kwargs)
+            return self._gradient(apply.__get__(None, function), function, args, kwargs)
 
         nn.Module.__call__ = call  # type: ignore[method-assign]
         torch.autograd.Function.apply = classmethod(applied)
@@ -105,14 +105,14 @@ class Recorder(TorchFunctionMode):
     def _gradient(self, apply: Any, function: Any, args: Any, kwargs: Any) -> Any:
         """A user's autograd function is one step, or its gradient would be another."""
         if self.resting or function.__module__.startswith("torch."):  # checkpoint: calls modules
-            return apply(function, *args, **kwargs)
+            return apply(*args, **kwargs)
 
         def step(*args: Any, **kwargs: Any) -> Any:
             return function.apply(*args, **kwargs)
 
         step.__name__ = step.__qualname__ = function.__name__
         return self._seen(
-            lambda: self._rest(lambda: apply(function, *args, **kwargs)),
+            lambda: self._rest(lambda: apply(*args, **kwargs)),
             lambda: self.graph.call_function(step, self.argument(args), self.argument(kwargs)),
             lambda: self._new(f"{self.inside[-1]}.{function.__name__}".lstrip(".")),
             (args, kwargs),

@@ -1,11 +1,14 @@
 """A network while it is looked at, which afterwards is as it was."""
 
+import functools
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import ReferenceType
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
@@ -42,6 +45,24 @@ def untouched(network: nn.Module) -> Iterator[None]:
             for buffer, version, content in buffers:
                 if buffer._version != version:
                     buffer.copy_(content)
+
+
+def forget(tensors: list[ReferenceType[Tensor]]) -> None:
+    """Empty what functools.lru_cache keeps of these tensors, if anything does.
+
+    A cached function that a network calls would give a tensor without data from then on.
+    """
+    if any(tensor() is not None for tensor in tensors):
+        gc.collect()
+    left = {id(tensor()) for tensor in tensors} - {id(None)}
+    for cache in (one for one in gc.get_objects() if left and type(one) is _CACHE):
+        held = gc.get_referents(cache)
+        inside = [one for value in held if isinstance(value, tuple | list) for one in value]
+        if not left.isdisjoint(map(id, held + inside)):
+            cache.cache_clear()
+
+
+_CACHE = type(functools.lru_cache(lambda: None))
 
 
 def _saved(value: Any, seen: set[int]) -> Any:
