@@ -61,6 +61,8 @@ def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
     try:
         steps = record(network, inputs)
     except ValuesError as error:
+        if inputs is None and known_call(network) is None:
+            raise  # there is nothing to try it on
         return Cut(*replayed(network, after, inputs, error))
     layer = steps.find(after)
     _check(steps, layer)

@@ -78,13 +78,13 @@ def _prove(record: Record, network: nn.Module, call: Call, tensors: Sequence[Ten
 
 def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[Tensor]) -> None:
     def run() -> list[Any]:
-        with untouched(network), _only(record.marks.hooks, network):
+        with untouched(network), _hooked(record, network):
             mine = call.map(torch.clone)
             return pytree.tree_leaves(principal(network(*mine.args, **mine.kwargs)))
 
     expected = run()
     try:
-        with untouched(network), _only(record.marks.hooks, network):
+        with untouched(network), _hooked(record, network):
             steps = _Sizes(record)
             found = pytree.tree_leaves(steps.run(*(x.clone() for x in tensors)))
     except Exception as error:  # sizes that the network took for fixed meet others, anywhere
@@ -102,15 +102,20 @@ def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[T
 
 
 @contextmanager
-def _only(recorded: Sequence[int], network: nn.Module) -> Iterator[None]:
-    """Hooks that came since do not notice: they may count, or keep what they see."""
+def _hooked(record: Record, network: nn.Module) -> Iterator[None]:
+    """Those hooks alone that were recorded: others, and those of a step, may count or keep.
+
+    A hook of a module that is a step is called with it in the halves as in the network.
+    """
+    targets = [record.modules[str(n.target)] for n in record.nodes if n.op == "call_module"]
+    steps = {inner for module in targets for inner in module.modules()}
     kept: list[tuple[Any, dict[int, Any]]] = []
     try:
         for module in network.modules():
             for hooks in (module._forward_pre_hooks, module._forward_hooks):
                 kept.append((hooks, dict(hooks)))
                 for key, hook in kept[-1][1].items():
-                    if id(hook) not in recorded:
+                    if module in steps or id(hook) not in record.marks.hooks:
                         del hooks[key]
         yield
     finally:

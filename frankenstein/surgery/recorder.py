@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -127,8 +128,11 @@ class Recorder(TorchFunctionMode):
             return run()
         if path and is_leaf(module):
             put(self.record.root, path, module)
-            if isinstance(module, nn.RNNBase):
-                run = lambda: recurrent(module, *args, **kwargs)  # noqa: E731
+            # Without its hooks, which are called when the step is: they may count.
+            forward = (
+                partial(recurrent, module) if isinstance(module, nn.RNNBase) else module.forward
+            )
+            run = lambda: forward(*args, **kwargs)  # noqa: E731
             return self._seen(
                 lambda: self._rest(run),
                 lambda: self.graph.call_module(path, self.argument(args), self.argument(kwargs)),
