@@ -5,6 +5,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
@@ -54,12 +55,21 @@ def printing() -> Iterator[Printed]:
     if isinstance(before[0], Printed):
         yield before[0]
         return
+    told = threading.excepthook
+
+    def tell(error: threading.ExceptHookArgs) -> None:
+        """TensorBoard's thread gives its error, as of a full disk, to the run, which says it."""
+        if not issubclass(error.exc_type, OSError):
+            told(error)
+
     with open(os.devnull, "w") as nowhere:  # where a stream was closed from the start
         out, err = (Printed(stream or nowhere) for stream in before)
         sys.stdout, sys.stderr = out, err
+        threading.excepthook = tell
         try:
             yield out
         finally:
             out.flush()
             err.flush()
             sys.stdout, sys.stderr = before
+            threading.excepthook = told

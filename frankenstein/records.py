@@ -132,7 +132,11 @@ def check_fields(
 
 def shown(value: Any) -> str:
     """A value in a message: no longer than a line."""
-    text = "null" if value is None else repr(value)
+    return "null" if value is None else cut(repr(value))
+
+
+def cut(text: str) -> str:
+    """Somebody's words in a message: no longer than a line."""
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text):,} characters)"
 
 

@@ -16,7 +16,7 @@ import yaml
 from frankenstein.catalog import VERBS
 from frankenstein.errors import FileError, PlanError, UserError, did_you_mean
 from frankenstein.printing import printing
-from frankenstein.records import read_yaml
+from frankenstein.records import cut, read_yaml
 from frankenstein.runs.schema import REQUIRED, checked, options_of, read_words
 from frankenstein.source import names_code
 
@@ -204,7 +204,7 @@ def read_values(kind: type[Plan], path: str | Path, allow_code: bool = False) ->
     options = options_of(kind)
     for key in content:
         if key not in options:
-            raise PlanError(f"unknown key {key} in {path}{did_you_mean(str(key), options)}")
+            raise PlanError(f"unknown key {cut(key)} in {path}{did_you_mean(str(key), options)}")
     values = {
         key: read_words(options[key], value, f"{key} in {path}") for key, value in content.items()
     }

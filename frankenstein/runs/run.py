@@ -20,7 +20,7 @@ from frankenstein.errors import FileError, Interrupted, UserError
 from frankenstein.files import cannot_write, write_whole
 from frankenstein.networks.network import Network, open_network
 from frankenstein.networks.sight import foreign_lines, is_usual, sight_lines
-from frankenstein.records import check_fields, read_json
+from frankenstein.records import check_fields, cut, read_json
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.runs.fields import PARTIAL, RunFields
 from frankenstein.runs.folder import (
@@ -279,7 +279,9 @@ def read_records(folder: Path) -> tuple[dict[str, Any], dict[str, float | None]]
         check_fields({"warnings": text}, {"warnings": str}, str(folder / "run.json"))
     for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int | float | None):
-            raise UserError(f"{folder / 'summary.json'} is damaged: {name} is no number; run again")
+            raise UserError(
+                f"{folder / 'summary.json'} is damaged: {cut(name)} is no number; run again"
+            )
     return record, numbers
 
 

@@ -213,7 +213,7 @@ def _read(hint: Any, word: Any) -> Any:
                     value = number(word)
                 except ValueError:
                     continue
-                if math.isfinite(value):
+                if type(value) is int or math.isfinite(value):
                     return value
     return word
 

@@ -1,11 +1,13 @@
 """Readers of stdout that go away, full disks behind it, and encodings that lack letters."""
 
+import errno
 import io
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from tensorboard.compat.proto.event_pb2 import Event
 
 from frankenstein.cli import main
 from frankenstein.files import load_tensors
@@ -97,3 +99,23 @@ def test_outside_a_run_streams_are_as_they_were():
     with printing() as out, printing() as inner:
         assert inner is out is sys.stdout
     assert (sys.stdout, sys.stderr) == before
+
+
+def test_a_full_disk_under_tensorboard_is_told_by_the_run_alone(tmp_path, capsys):
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    class Full(io.BytesIO):
+        def write(self, content):
+            raise full
+
+    with printing():
+        writer = EventFileWriter(str(tmp_path))
+        writer._async_writer._writer._writer = Full()
+        with pytest.raises(OSError, match="No space left") as caught:
+            for step in range(10):
+                writer.add_event(Event(step=step))
+                writer.flush()
+    assert caught.value is full
+    assert capsys.readouterr().err == ""
