@@ -29,7 +29,7 @@ class Grams:
         if block < 4:
             raise UserError(f"a block holds 4 examples or more, got {block}")
         self.block = block
-        self.n = 0  # examples that entered
+        self.n = self.seen = 0  # examples that entered, and all
         self.cross = torch.zeros(())  # (L, M) Σ over blocks of n (n - 3) HSIC(x, y)
         self.own_x = torch.zeros(())  # (L,) the same with itself
         self.own_y = torch.zeros(())  # (M,)
@@ -49,7 +49,7 @@ class Grams:
     ) -> "Grams":
         """Grams from sums that were made elsewhere."""
         grams = cls()
-        grams.rows, grams.columns, grams.n = rows, columns, n
+        grams.rows, grams.columns, grams.n, grams.seen = rows, columns, n, 1
         grams.cross, grams.own_x, grams.own_y = cross, own_x, own_y
         return grams
 
@@ -66,9 +66,12 @@ class Grams:
         first = sides[0][0]
         for rows in (*sides[0], *sides[1]):
             same_examples(first, rows)
+        self.seen += len(first)
+        if len(first) and not self.n:
+            zeros = torch.zeros(len(xs), len(ys), dtype=torch.float64, device=first.device)
+            self.cross, self.own_x, self.own_y = zeros, zeros[:, 0], zeros[0]
         if len(first) >= 4 and not self._scales:
             self._scales = [[_scale(rows) for rows in side] for side in sides]
-            self.cross = self.own_x = self.own_y = torch.zeros((), device=first.device)
         # Not under autocast, whose products have three digits.
         with torch.autocast(first.device.type, enabled=False):
             for start in range(0, len(first), self.block):
@@ -80,20 +83,20 @@ class Grams:
     def merge(self, other: "Grams") -> "Grams":
         """Add the sums of `other`; returns self."""
         self._same_layers(other.rows, other.columns)
-        self.n += other.n
+        self.n, self.seen = self.n + other.n, self.seen + other.seen
         self.cross = self.cross + other.cross
         self.own_x = self.own_x + other.own_x
         self.own_y = self.own_y + other.own_y
         return self
 
     def unbiased_cka(self) -> Tensor:  # (L, M)
-        """Unbiased CKA of every pair; NaN where a layer does not vary.
+        """Unbiased CKA of every pair; NaN where a layer does not vary, or no block held four.
 
         Raises:
-            UserError: if no block had four examples, or one held NaN or Inf.
+            UserError: if there were no examples, or a block held NaN or Inf.
         """
-        if self.n == 0:
-            raise UserError("no block held four examples or more; give larger batches")
+        if not self.seen:
+            raise UserError("no examples were given; is the data set empty?")
         sides = ((self.own_x, self.rows, "first"), (self.own_y, self.columns, "second"))
         for own, names, side in sides:
             if bad := (~own.isfinite()).nonzero().flatten().tolist():

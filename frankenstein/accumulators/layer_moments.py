@@ -116,7 +116,7 @@ class LayerMoments:
 
     def finite(self, side: str, layer: str) -> bool:
         """Whether a layer of side "x" or "y" has held neither NaN nor Inf."""
-        return bool(self.own[side][layer][-2, -1].isfinite())
+        return bool(self.own[side][layer][:-2, -1].isfinite().all())
 
     def merge(self, other: "LayerMoments") -> "LayerMoments":
         """Add the sums of `other`, moved to this one's shifts; exact. Returns self."""

@@ -80,6 +80,7 @@ class LayerReservoir:
         Raises:
             UserError: for NaN or Inf in a layer, which is named.
         """
+        self.examples.check_some()
         of_x, of_y = map(_spans, self._shapes)
         pair = self.examples.of_units(of_x[row], of_y[column])
         for side, layer, name in (("x", row, "first"), ("y", column, "second")):

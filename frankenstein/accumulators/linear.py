@@ -1,15 +1,30 @@
 """Least squares from covariances: right where units are dead, dependent or of unlike size too."""
 
 import math
+import warnings
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from frankenstein.accumulators.moments import Moments
-from frankenstein.accumulators.small_sample import directions
+from frankenstein.accumulators.moments import Moments, moments_of
+from frankenstein.accumulators.reservoir import Reservoir
+from frankenstein.accumulators.small_sample import (
+    directions,
+    few_rows,
+    reduce_to_span,
+    rotate_to_span,
+    whiten_rows,
+)
+from frankenstein.shapes import per_location
 
+_NAMES = {"x": "first", "y": "second"}
+_UNSURE = 1e-11  # of the largest eigenvalue: known to few digits
 TIED = 1e-9  # of the largest: between rounding, of float32 too, and what data tell apart
+
+
+class NearlyDependentWarning(UserWarning):
+    """Units depend on each other but for so little that sums do not hold it."""
 
 
 def whitener(
@@ -20,24 +35,83 @@ def whitener(
 
     C is brought to unit diagonal first, so a unit of size 1e-8 counts like one of size 1, and
     directions under (D + √n)·2⁻⁵² of the largest eigenvalue are taken for rounding: sums over n
-    rows leave some 0.2·√n·2⁻⁵² where units are linearly dependent.
+    rows leave some 0.2·√n·2⁻⁵² where units are linearly dependent. So a direction in which units
+    differ by a share e of them is known to some 2⁻⁵²/e² of itself: to 1e-5 for e = 1e-5, and a
+    warning names the side where e is under 3e-6. Under some 1e-7 such units are dependent to sums.
     """
     return moments.cached(side, "whitener", lambda: _whitener(moments, side))
 
 
 def _whitener(moments: Moments, side: str) -> Tensor:
-    variance = moments.variance(side)
-    scale = torch.where(variance > 0, variance, torch.inf).rsqrt()
     if _few(moments, side):
+        variance = moments.variance(side)
+        scale = torch.where(variance > 0, variance, torch.inf).rsqrt()
         rows = moments.rows[side] * scale
         among, squares = directions(rows)
         return scale[:, None] * (rows.T @ (among * math.sqrt(moments.n) / squares))
-    covariance = moments.covariance(side + side)
-    eigenvalues, vectors = torch.linalg.eigh(scale[:, None] * covariance * scale)
-    rounding = (len(scale) + math.sqrt(moments.n)) * torch.finfo(covariance.dtype).eps
-    floor = rounding * eigenvalues[-1:].clamp(min=0)
-    kept = eigenvalues > floor
+    scale, eigenvalues, vectors = _spectrum(moments, side)
+    rounding = (len(scale) + math.sqrt(moments.n)) * torch.finfo(eigenvalues.dtype).eps
+    kept = eigenvalues > rounding * eigenvalues[-1:].clamp(min=0)
+    if kept.any() and moments.n > len(scale):
+        least = float((eigenvalues[kept][0] / eigenvalues[-1]).detach())
+        if least < _UNSURE:
+            warnings.warn(
+                f"units of the {_NAMES[side]} representation depend on each other but for "
+                f"{math.sqrt(least):.0e} of them, which float64 holds to few digits in sums: what "
+                "is whitened or solved is not exact; leave such units out, or give two matrices to "
+                "a measure",
+                NearlyDependentWarning,
+                stacklevel=2,
+            )
     return scale[:, None] * (vectors[:, kept] * eigenvalues[kept].rsqrt())
+
+
+def _spectrum(moments: Moments, side: str) -> tuple[Tensor, Tensor, Tensor]:
+    """What units are scaled by, and eigenvalues and vectors of their correlations."""
+
+    def make() -> tuple[Tensor, Tensor, Tensor]:
+        variance = moments.variance(side)
+        scale = torch.where(variance > 0, variance, torch.inf).rsqrt()
+        correlations = scale[:, None] * moments.covariance(side + side) * scale
+        return scale, *torch.linalg.eigh(correlations)
+
+    return moments.cached(side, "spectrum", make)
+
+
+def whitened_moments(
+    x: Tensor | Moments | Reservoir,
+    y: Tensor | None = None,
+    whitened: str = "xy",  # sides of which all that is asked is what no invertible map changes
+) -> Moments:
+    """Moments of both; of a side that is nearly dependent, its whitened rows, if these are at hand.
+
+    Rows tell apart what sums do not: see `directions`.
+    """
+    as_x, as_y = (whiten_rows if side in whitened else rotate_to_span for side in "xy")
+    if few_rows(x, y) is not None:
+        return moments_of(*reduce_to_span(x, y, as_x, as_y))
+    moments = moments_of(x, y)
+    if y is None or isinstance(x, Moments | Reservoir) or moments.n == 0:
+        return moments
+    rows = [per_location(x), per_location(y)]
+    moments = moments.frozen()
+    if rows[0].requires_grad or rows[1].requires_grad or not _vary(moments):
+        return moments
+    unsure = [side in whitened and _nearly_dependent(moments, side) for side in "xy"]
+    if not any(unsure):
+        return moments
+    return moments_of(*(whiten_rows(z) if u else z for z, u in zip(rows, unsure, strict=True)))
+
+
+def _vary(moments: Moments) -> bool:
+    return all(bool((moments.variance(side) > 0).any()) for side in "xy")
+
+
+def _nearly_dependent(moments: Moments, side: str) -> bool:
+    """Whether sums may have lost a direction, or hold one to few digits."""
+    scale, eigenvalues, _ = _spectrum(moments, side)
+    alive = int((scale > 0).sum())
+    return bool((eigenvalues < _UNSURE * eigenvalues[-1]).sum() > len(scale) - alive)
 
 
 def rank_of(moments: Moments, side: str) -> int:
@@ -66,7 +140,8 @@ def least_squares(
 ) -> tuple[Tensor, Tensor]:  # weight (E, D), bias (E,)
     """The affine map of least squared error from x to y; the one of minimum norm if many are.
 
-    Equal to `numpy.linalg.lstsq` on the centred rows, in float64. (torch's own `lstsq` is not
+    Equal to `numpy.linalg.lstsq` on the centred rows, in float64, unless units of x are nearly
+    dependent: see `whitener` for how far, and for the warning. (torch's own `lstsq` is not
     used: its default driver is silently wrong where rows do not determine the answer.)
     Cost: O(D³ + D² E) after the sums; of N < D rows O(N² (D + E) + N D E).
     """

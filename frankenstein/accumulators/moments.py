@@ -5,6 +5,7 @@ offset nor the number of examples costs digits; memory is O(D² + D·E + E²) wh
 """
 
 import copy
+import math
 from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, TypeVar
@@ -13,11 +14,13 @@ import torch
 from torch import Tensor, distributed
 
 from frankenstein.accumulators.reservoir import Reservoir
+from frankenstein.accumulators.sizes import check_size, not_finite
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, per_location, same_examples
 
 T = TypeVar("T")
 
+NO_EXAMPLES = "no examples were given; is the data set empty?"
 _SIDES = ("x", "y")
 _PAIRS = (("x", "x"), ("x", "y"), ("y", "y"))
 _PART = 2**17  # numbers of a representation that are worked on at once
@@ -77,7 +80,13 @@ class Moments:
         return moments._sum_rows()
 
     def of_side(self, side: str) -> "Moments":
-        """The moments of one side with itself."""
+        """The moments of one side with itself.
+
+        Raises:
+            UserError: if there are no examples.
+        """
+        if self.n == 0:
+            raise UserError(NO_EXAMPLES)
         own = self.frozen()
         own.cache = dict.fromkeys(_SIDES, self.cache.get(side, {})) | {"xy": {}}
         own.shift = dict.fromkeys(_SIDES, self.shift[side])
@@ -119,7 +128,7 @@ class Moments:
         else:
             self._start({side: rows[side].detach().mean(0, dtype=torch.float64) for side in _SIDES})
         # Parts that stay in a CPU's cache take half the time of large buffers, mapped anew.
-        part = max(_LEAST, 1 + _PART // max(rows["x"].shape[1], rows["y"].shape[1]))
+        part = max(_LEAST, 1 + _PART // max(rows["x"].shape[1], rows["y"].shape[1], 1))
         part = part if rows["x"].device.type == "cpu" else len(rows["x"])
         batch = Moments()
         batch._start(self.shift)
@@ -131,7 +140,7 @@ class Moments:
     def mean(self, side: str) -> Tensor:  # (D,)
         """Mean row of side "x" or "y"."""
         self._check()
-        return self.shift[side] + self.first[side] / self.n
+        return self.mean_of(side)
 
     def covariance(self, pair: str) -> Tensor:  # (D, E)
         """Covariance (divided by n) of the pair "xx", "xy" or "yy"."""
@@ -162,9 +171,12 @@ class Moments:
 
     def _variance(self, side: str) -> Tensor:
         self._check()
-        variance = (self._squares(side) - self.first[side].square() / self.n) / self.n
+        return self._spread(self._squares(side), side)
+
+    def _spread(self, squares: Tensor, side: str) -> Tensor:
+        variance = (squares - self.first[side].square() / self.n) / self.n
         # The rounding of a constant c leaves up to (1e-16 c)² of variance that is not there.
-        return variance.where(variance > 1e-24 * self.mean(side).square(), 0)
+        return variance.where(variance > 1e-24 * self.mean_of(side).square(), 0)
 
     def merge(self, other: "Moments") -> "Moments":
         """Add the sums of `other`, moved to this one's shift; exact. Returns self."""
@@ -304,8 +316,19 @@ class Moments:
         if (d, e) != known:
             raise ShapeError(f"these are sums over {known} units, got {(d, e)}; start new ones")
 
-    def _finite(self, side: str) -> bool:
-        return bool(self._squares(side).sum().isfinite())
+    def _check_side(self, side: str, called: str) -> bool:
+        if not self.first[side].isfinite().all():
+            raise not_finite(called)
+        squares = self._squares(side)
+        # Of a square that is beyond float64 the root is, too, and of NaN from such.
+        size = squares.sum().nan_to_num(math.inf).sqrt() + self.mean_of(side).norm()
+        spread = self._spread(squares, side).sum().sqrt()
+        check_size(float(size.detach()), float(spread.detach()), called)
+        return True
+
+    def mean_of(self, side: str) -> Tensor:  # (D,)
+        """The mean, of sums that are not looked at."""
+        return self.shift[side] + self.first[side] / self.n
 
     def _squares(self, side: str) -> Tensor:  # (D,)
         if self.rows:
@@ -315,12 +338,9 @@ class Moments:
     def _check(self) -> None:
         """Reading is where the sums are looked at, so that no batch has to wait for a device."""
         if self.n == 0:
-            raise UserError("no examples were given; is the data set empty?")
+            raise UserError(NO_EXAMPLES)
         for side, name in (("x", "first"), ("y", "second")):
-            if not self.cached(side, "finite", partial(self._finite, side)):
-                raise UserError(
-                    f"NaN or Inf in the {name} representation; look at the network that made it"
-                )
+            self.cached(side, "checked", partial(self._check_side, side, f"{name} representation"))
 
 
 class _Products(dict[str, Tensor]):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, distributed
 
 from frankenstein.accumulators.numbered import priorities, process
+from frankenstein.accumulators.sizes import check_rows
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, as_tensor, per_sample, same_examples
 
@@ -63,7 +64,7 @@ class Reservoir:
         Raises:
             UserError: if it was not given.
         """
-        self._some()
+        self.check_some()
         if "inputs" not in self._rows:
             raise UserError("the inputs were not kept; give them: update(x, y, inputs)")
         return self._side("inputs", "inputs")
@@ -175,18 +176,27 @@ class Reservoir:
         return self._rows[a][: self.n_kept]
 
     def finite(self, side: str) -> bool:
-        """Whether the kept rows of side "x" or "y" hold neither NaN nor Inf."""
+        """Whether the kept rows of side "x" or "y" hold neither NaN nor Inf.
+
+        Raises:
+            UserError: if there are none.
+        """
+        self.check_some()
         return bool(self._kept(side).isfinite().all())
 
-    def _some(self) -> None:
+    def check_some(self) -> None:
+        """Refuse a reservoir of no examples.
+
+        Raises:
+            UserError: if there are none.
+        """
         if self.n_kept == 0:
             raise UserError("no examples were given; is the data set empty?")
 
     def _side(self, a: str, called: str) -> Tensor:
         """Reading is where rows are looked at, so that no batch has to wait for a device."""
-        self._some()
-        if not self.finite(a):
-            raise UserError(f"NaN or Inf in the {called}; look at the network that made it")
+        self.check_some()
+        check_rows(self._kept(a), called)
         return self._kept(a)
 
 

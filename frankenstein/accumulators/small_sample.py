@@ -11,7 +11,7 @@ from torch import Tensor, distributed
 
 from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.accumulators.reservoir import Reservoir
-from frankenstein.errors import UserError
+from frankenstein.accumulators.sizes import check_rows
 from frankenstein.shapes import ShapeError, per_location, per_sample, same_examples
 
 WIDE = 512  # units whose sums are cheap
@@ -112,12 +112,25 @@ def whiten_rows(rows: Tensor) -> Tensor:  # (N, rank) float64, from (N, D)
 
 
 def directions(rows: Tensor) -> tuple[Tensor, Tensor]:  # (N, rank), (rank,), float64, from (N, D)
-    """Orthonormal directions among rows in which the units vary, at variance 1; sums of squares."""
-    rows = centred_rows(rows)
+    """Orthonormal directions among rows in which the units vary, at variance 1; sums of squares.
+
+    Of as many rows as units or more by QR, which tells apart what sums cannot: units of float64
+    that equal others but for 1e-13 of them. Of float32, whose rounding leaves 1e-7, directions are
+    those of sums.
+    """
+    precise, rows = rows.dtype == torch.float64, centred_rows(rows)
+    n, d = rows.shape
     sizes = rows.square().mean(0).sqrt()
     rows = rows / torch.where(sizes > 0, sizes, torch.inf)
-    eigenvalues, vectors = torch.linalg.eigh(rows @ rows.T)
-    rounding = (rows.shape[1] + math.sqrt(len(rows))) * torch.finfo(rows.dtype).eps
+    eps = torch.finfo(rows.dtype).eps
+    rounding = (d + math.sqrt(n)) * eps
+    if n < d:
+        eigenvalues, vectors = torch.linalg.eigh(rows @ rows.T)
+    else:
+        basis, small = torch.linalg.qr(rows)
+        turn, values, _ = torch.linalg.svd(small)
+        vectors, eigenvalues = (basis @ turn).flip(1), values.square().flip(0)
+        rounding = (n * eps) ** 2 if precise else rounding
     kept = eigenvalues > rounding * eigenvalues[-1:].clamp(min=0)
     return vectors[:, kept], eigenvalues[kept]
 
@@ -131,16 +144,13 @@ def reduce_to_span(
     """Both in fewer units if they have few rows, else as they are.
 
     Raises:
-        UserError: for NaN or Inf among few rows.
+        UserError: for NaN or Inf among few rows, or numbers whose powers float64 does not hold.
     """
     few = few_rows(x, y)
     if few is None:
         return x, y
     for rows, side in zip(few, ("first", "second"), strict=True):
-        if not rows.isfinite().all():
-            raise UserError(
-                f"NaN or Inf in the {side} representation; look at the network that made it"
-            )
+        check_rows(rows, f"{side} representation")
     return as_x(few[0]), as_y(few[1])
 
 

@@ -5,7 +5,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from frankenstein.accumulators.linear import TIED, rank_of, ridge_whitener, whitener
+from frankenstein.accumulators.linear import (
+    TIED,
+    rank_of,
+    ridge_whitener,
+    whitened_moments,
+    whitener,
+)
 from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.accumulators.small_sample import (
     few_rows,
@@ -14,7 +20,7 @@ from frankenstein.accumulators.small_sample import (
     whiten_rows,
 )
 from frankenstein.errors import UserError
-from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, too_few, undefined
 
 
 def canonical_correlations(
@@ -137,13 +143,14 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, or NaN or Inf among them.
     """
-    moments = moments_of(*reduce_to_span(x, y, whiten_rows, whiten_rows))
+    few = few_rows(x, y) is not None
+    moments = moments_of(*(reduce_to_span(x, y, whiten_rows, whiten_rows) if few else (x, y)))
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), "pwcca", reason)
     white_x, white_y = (whitener(moments, side) for side in "xy")
     if reason := too_few(moments, white_x.shape[1], white_y.shape[1]):
         return undefined(moments.covariance("xy"), "pwcca", reason)
-    if few_rows(x, y) is not None:  # the weights are of the units as they are
+    if few:  # the weights are of the units as they are
         moments = moments_of(x, y)
         white_x, white_y = (whitener(moments, side) for side in "xy")
     whitened = white_x.T @ moments.covariance("xy") @ white_y
@@ -156,7 +163,7 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         for part in accounts.tensor_split(apart.tolist(), 1)
     ]
     weights = torch.cat(parts, 1).abs().sum(0)
-    return (weights * correlations.clamp(max=1)).sum() / weights.sum()
+    return (weights * in_range(correlations, rounding=1e-6)).sum() / weights.sum()
 
 
 def _mean(
@@ -167,11 +174,7 @@ def _mean(
     power: int,
     over: Callable[[int, int], int] = min,  # of both ranks
 ) -> Tensor:
-    moments = (
-        ranked_moments(x, y)
-        if ridge
-        else moments_of(*reduce_to_span(x, y, whiten_rows, whiten_rows))
-    )
+    moments = ranked_moments(x, y) if ridge else whitened_moments(x, y)
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), name, reason)
     if ridge:
@@ -199,4 +202,4 @@ def _whitened(moments: Moments, side: str, share: float) -> Tensor:
 
 def _correlations(white_x: Tensor, moments: Moments, white_y: Tensor) -> Tensor:
     values = torch.linalg.svdvals(white_x.T @ moments.covariance("xy") @ white_y)
-    return values.clamp(max=1)  # rounding can leave 1 + 1e-15
+    return in_range(values, rounding=1e-6)

@@ -18,7 +18,7 @@ from frankenstein.measures.kernels import (
     without_confounder,
 )
 from frankenstein.measures.shape import angle_of
-from frankenstein.measures.undefined import nothing_to_compare, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, undefined
 from frankenstein.shapes import per_sample
 
 
@@ -51,7 +51,7 @@ def _linear_cka(x: Tensor | Moments, y: Tensor | None, name: str) -> Tensor:
     if reason := nothing_to_compare(moments):
         return undefined(cross, name, reason)
     norms = moments.covariance("xx").norm() * moments.covariance("yy").norm()
-    return cross.square().sum() / norms
+    return in_range(cross.square().sum() / norms)
 
 
 def angular_cka_distance(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
@@ -92,7 +92,7 @@ def unbiased_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     if not (xx > _rounding(moments, "xx") and yy > _rounding(moments, "yy")):
         # As for one-hot rows, or a unit that fires once: all pairs of examples are equally alike.
         return undefined(cross, "unbiased_cka", "the unbiased HSIC of one with itself is 0")
-    return cross / (xx * yy).sqrt()
+    return in_range(cross / (xx.sqrt() * yy.sqrt()), -1)
 
 
 def unbiased_hsic(moments: Moments, pair: str = "xy") -> Tensor:  # ()
@@ -142,7 +142,7 @@ def resampled_cka(
         a, b = _weights(len(i), unbiased)
         cross = k @ l.T - a * rows_k @ rows_l.T + b * torch.outer(rows_k.sum(1), rows_l.sum(1))
         norms = [_own_hsic(*side, a, b).sqrt() for side in ((k, rows_k), (l, rows_l))]
-        return cross / torch.outer(*norms)
+        return in_range(cross / torch.outer(*norms), -1 if unbiased else 0, 1, 1e-5)
 
     return value
 

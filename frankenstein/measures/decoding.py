@@ -5,12 +5,17 @@ from functools import partial
 
 from torch import Tensor
 
-from frankenstein.accumulators.linear import rank_of, ridge_whitener, whitener
-from frankenstein.accumulators.moments import Moments, moments_of
-from frankenstein.accumulators.small_sample import ranked_moments, reduce_to_span, whiten_rows
+from frankenstein.accumulators.linear import (
+    rank_of,
+    ridge_whitener,
+    whitened_moments,
+    whitener,
+)
+from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.small_sample import ranked_moments
 from frankenstein.errors import UserError
 from frankenstein.measures.shape import root_of
-from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, too_few, undefined
 
 
 def decoding_agreement(
@@ -37,7 +42,7 @@ def decoding_agreement(
     if reason:
         return undefined(moments.covariance("xy"), "decoding_agreement", reason)
     own_x, own_y, both = _answers(moments, dict.fromkeys("xy", ridge))
-    return both.square() / (own_x * own_y)
+    return in_range(both.square() / (own_x * own_y))
 
 
 def gulp_distance(
@@ -72,11 +77,7 @@ def _ready(
 ) -> tuple[Moments, str | None]:  # and why they cannot be compared
     if ridge < 0:
         raise UserError(f"a ridge is a share of the variance, 0 or more, got {ridge:g}")
-    moments = (
-        ranked_moments(x, y)
-        if ridge
-        else moments_of(*reduce_to_span(x, y, whiten_rows, whiten_rows))
-    )
+    moments = ranked_moments(x, y) if ridge else whitened_moments(x, y)
     reason = nothing_to_compare(moments)
     if not reason and not ridge:
         reason = too_few(moments, *(whitener(moments, side).shape[1] for side in "xy"))

@@ -10,7 +10,7 @@ from frankenstein.accumulators.reservoir import Reservoir, reservoir_of
 from frankenstein.accumulators.small_sample import centred_rows
 from frankenstein.errors import UserError
 from frankenstein.measures.dissimilarities import squared_distances
-from frankenstein.measures.undefined import nothing_to_compare, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, undefined
 
 
 def rbf_cka(
@@ -142,7 +142,7 @@ def _gaussian(bandwidth: float) -> Callable[[Tensor], Tensor]:
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:  # ()
-    return (a * b).sum() / (a.norm() * b.norm())
+    return in_range((a * b).sum() / (a.norm() * b.norm()), -1)
 
 
 def centred_without_diagonal(gram: Tensor) -> Tensor:

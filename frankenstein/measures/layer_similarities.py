@@ -200,7 +200,11 @@ def matrix_of(
     """
     if isinstance(kept, Grams):
         values = MEASURES[measure].from_grams(kept)
-        reasons = {"it does not vary, or by rounding only"}
+        reasons = {
+            "it does not vary, or by rounding only"
+            if kept.n
+            else "no block held the 4 examples that it needs"
+        }
     else:
         values, reasons = every_pair(measure, kept.pair, rows, columns)
     warn_undefined(measure, values, rows, columns, reasons)

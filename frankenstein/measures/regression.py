@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from frankenstein.accumulators.folds import Folds, folds_of
-from frankenstein.accumulators.linear import least_squares, whitener
-from frankenstein.accumulators.moments import Moments, moments_of
+from frankenstein.accumulators.linear import least_squares, whitened_moments, whitener
+from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.accumulators.small_sample import reduce_to_span, rotate_to_span, whiten_rows
-from frankenstein.measures.undefined import nothing_to_compare, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, undefined
 
 
 def r_squared(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
@@ -27,15 +27,12 @@ def r_squared(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, or NaN or Inf among them.
     """
-    return _explained(
-        moments_of(*reduce_to_span(x, y, whiten_rows, rotate_to_span)), "r_squared", by="x", of="y"
-    )
+    return _explained(whitened_moments(x, y, "x"), "r_squared", by="x", of="y")
 
 
 def reverse_r_squared(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
     """Share in [0, 1] of x's variance that y explains: `r_squared` the other way round."""
-    moments = moments_of(*reduce_to_span(x, y, rotate_to_span, whiten_rows))
-    return _explained(moments, "reverse_r_squared", by="y", of="x")
+    return _explained(whitened_moments(x, y, "y"), "reverse_r_squared", by="y", of="x")
 
 
 def cross_validated_r_squared(
@@ -108,4 +105,4 @@ def _explained(moments: Moments, name: str, by: str, of: str) -> Tensor:
     if by == "y":
         cross = cross.T
     explained = torch.linalg.vector_norm(white.T @ cross).square() / moments.variance(of).sum()
-    return explained.clamp(max=1)
+    return in_range(explained, rounding=1e-6)

@@ -12,7 +12,7 @@ from frankenstein.accumulators.reservoir import Reservoir, reservoir_of
 from frankenstein.errors import UserError
 from frankenstein.measures.dissimilarities import cosine_distances, patterns, squared_distances
 from frankenstein.measures.draws import ValueOfDraw
-from frankenstein.measures.undefined import nothing_to_compare, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, undefined
 
 Dissimilarity = Literal["correlation", "cosine", "euclidean", "squared_euclidean"]
 
@@ -113,7 +113,7 @@ _DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
 
 def _product(x: Tensor, y: Tensor) -> Tensor:  # ()
     x, y = x - x.mean(), y - y.mean()
-    return (x @ y / (x.norm() * y.norm())).clamp(-1, 1)
+    return in_range(x @ y / (x.norm() * y.norm()), -1)
 
 
 def _tau(x: Tensor, y: Tensor) -> Tensor:  # ()
@@ -160,7 +160,7 @@ def resampled_rsa(
             torch.stack([_standard(layer.values[cell], ranked) for layer in layers])
             for layers, cell in zip(sides, cells, strict=True)
         )
-        values = (x @ y.T).clamp(-1, 1)
+        values = in_range(x @ y.T, -1)
         # Examples without a pattern in one of two layers are left out of both.
         known = [
             [None if layer.all_known else layer.known[cell] for layer in layers]
@@ -175,7 +175,7 @@ def resampled_rsa(
                         for layers, at, cell in zip(sides, (a, b), cells, strict=True)
                     )
                     enough = int(both.sum()) >= 3
-                    values[a, b] = (one @ other).clamp(-1, 1) if enough else torch.nan
+                    values[a, b] = in_range(one @ other, -1) if enough else torch.nan
         return values
 
     return value

@@ -10,7 +10,7 @@ from frankenstein.accumulators.linear import whitener
 from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.accumulators.small_sample import reduce_to_span
 from frankenstein.errors import UserError
-from frankenstein.measures.undefined import nothing_to_compare, too_few, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, too_few, undefined
 from frankenstein.measures.units import same_units
 
 
@@ -120,7 +120,7 @@ def _cosine(moments: Moments, name: str, alpha: float) -> Tensor:  # ()
         return undefined(cross, name, reason)
     if alpha == 1:
         size = (moments.variance("x").sum() * moments.variance("y").sum()).sqrt()
-        return (torch.linalg.matrix_norm(cross, "nuc") / size).clamp(max=1)
+        return in_range(torch.linalg.matrix_norm(cross, "nuc") / size)
     whites = [whitener(moments, side) for side in "xy"]
     if reason := too_few(moments, *(white.shape[1] for white in whites)):
         return undefined(cross, name, reason)
@@ -131,7 +131,7 @@ def _cosine(moments: Moments, name: str, alpha: float) -> Tensor:  # ()
         for side, white in zip("xy", whites, strict=True)
     )
     aligned = torch.linalg.matrix_norm(whites[0].T @ cross @ whites[1], "nuc")
-    return (aligned / (size_x * size_y).sqrt()).clamp(max=1)
+    return in_range(aligned / (size_x * size_y).sqrt(), rounding=1e-6)
 
 
 def _partial(moments: Moments, side: str, alpha: float) -> Tensor:  # (D, rank)

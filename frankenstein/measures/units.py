@@ -5,7 +5,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from frankenstein.accumulators.moments import Moments, moments_of
-from frankenstein.measures.undefined import nothing_to_compare, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, undefined
 from frankenstein.shapes import ShapeError
 
 
@@ -16,7 +16,7 @@ def correlation_matrix(moments: Moments) -> Tensor:  # (D, E)
         for side in "xy"
     }
     correlation = scale["x"][:, None] * moments.covariance("xy") * scale["y"]
-    return correlation.clamp(-1, 1)
+    return in_range(correlation, -1)
 
 
 def unit_correlation(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()

@@ -80,7 +80,7 @@ class SimilarityMatrix(Packed):
         if self.from_grams:
             new = Grams(self.block).update(xs, ys)
             kept = self._kept()
-            if new.n:
+            if new.seen:
                 self.sums = [pack_grams(kept.merge(new) if kept else new)]
         elif len(next(iter(xs.values()))):
             moments = self._kept() or LayerMoments(FLATTENINGS[self.flattening])

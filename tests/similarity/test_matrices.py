@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from frankenstein.accumulators.grams import Grams
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
-from frankenstein.measures import unbiased_cka
+from frankenstein.measures import UndefinedSimilarityWarning, unbiased_cka
 from frankenstein.shapes import per_sample
 from frankenstein.similarity.matrices import OrderWarning, in_blocks, similarity_matrix
 from frankenstein.surgery import LayerError, capture, cut_points
@@ -189,9 +189,12 @@ def test_an_unknown_measure_is_refused(pair):
         similarity_matrix(*pair, Once(), measure="mean_ccca")
 
 
-def test_too_few_examples_are_refused(pair):
-    with pytest.raises(UserError, match="no block held four examples"):
-        similarity_matrix(*pair, Once(1, size=3))
+def test_too_few_examples_give_nan_and_none_are_refused(pair):
+    with pytest.warns(UndefinedSimilarityWarning, match="no block held the 4 examples"):
+        assert similarity_matrix(*pair, Once(1, size=3)).values.isnan().all()
+    for measure in ("unbiased_cka", "linear_cka", "mutual_knn", "cross_validated_r_squared"):
+        with pytest.raises(UserError, match="no examples were given; is the data set empty"):
+            similarity_matrix(*pair, Once(1, size=0), measure)
 
 
 def test_the_csv_keeps_every_digit(pair, tmp_path):
