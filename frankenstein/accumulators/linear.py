@@ -20,6 +20,7 @@ from frankenstein.shapes import per_location
 
 _NAMES = {"x": "first", "y": "second"}
 _UNSURE = 1e-11  # of the largest eigenvalue: known to few digits
+_BY_ROWS = 1e-8  # where rows are at hand, and six digits are not enough
 TIED = 1e-9  # of the largest: between rounding, of float32 too, and what data tell apart
 
 
@@ -111,7 +112,7 @@ def _nearly_dependent(moments: Moments, side: str) -> bool:
     """Whether sums may have lost a direction, or hold one to few digits."""
     scale, eigenvalues, _ = _spectrum(moments, side)
     alive = int((scale > 0).sum())
-    return bool((eigenvalues < _UNSURE * eigenvalues[-1]).sum() > len(scale) - alive)
+    return bool((eigenvalues < _BY_ROWS * eigenvalues[-1]).sum() > len(scale) - alive)
 
 
 def rank_of(moments: Moments, side: str) -> int:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.data import ImageData
+from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
 from frankenstein.intervals import share_interval
 from frankenstein.labels import label_loss, most_frequent, several
@@ -171,6 +172,7 @@ def evaluate_network(
     With "n", the images, and "accuracy_low" to "accuracy_high", a 95 % interval. The network lies
     on `device`, in evaluation mode.
     """
+    check_batches(batches)
     tally = Tally()
     for images, labels in batches:
         tally.update(logits_of(network(images.to(device))), labels.to(device))

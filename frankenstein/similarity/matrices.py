@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.data import ImageData
+from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
 from frankenstein.measures import LayerSimilarities
 from frankenstein.networks.data import look_of
@@ -162,6 +163,7 @@ def measure_layers(
             )
         return LayerSimilarities(measures, flattening, size, limit)
 
+    check_batches(batches)
     kept = empty()  # first: it says what is wrong
     from_grams = any(kept.kind(measure) == "grams" for measure in kept.flattenings)
     size, inputs_of_all = in_blocks(batches, block if from_grams else 1)

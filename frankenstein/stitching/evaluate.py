@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from frankenstein.accumulators.numbered import parts_of
 from frankenstein.accumulators.small_sample import WIDE
+from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
 from frankenstein.intervals import difference_interval, mean_and_spread, share_interval
 from frankenstein.measures import LayerSimilarities, normalized_disagreement
@@ -59,6 +60,7 @@ def evaluate_stitches(
     senders the row "untrained" has the mean of every score, "<what>_spread/untrained" its standard
     deviation, and its intervals reach from the lowest end of theirs to the highest.
     """
+    check_batches(batches)
     sender, receiver = (Cut(*map(fold, halves)) for halves in (sender, receiver))
     fronts = controls.untrained if controls else {}
     untrained = {name: fold(front) for name, front in fronts.items()}

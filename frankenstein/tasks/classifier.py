@@ -5,6 +5,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from frankenstein.labels import hits, label_loss
+from frankenstein.tasks.loaders import once
 from frankenstein.tasks.means import Accuracy, Mean
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 
@@ -41,6 +42,9 @@ class Classifier(pl.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Loss and accuracy on held-out examples."""
+        batch = once(self, batch, index)
+        if not len(batch[1]):
+            return
         images, labels = batch
         logits = self.network(images)
         self.accuracy.update(logits, labels)

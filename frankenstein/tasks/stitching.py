@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.small_sample import AdaptiveMoments
+from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, per_location
 from frankenstein.stitches import Stitch, start
 from frankenstein.surgery import Joint, join
 from frankenstein.surgery.lighten import lighten
+from frankenstein.tasks.loaders import once
 from frankenstein.tasks.means import Accuracy, Mean
 from frankenstein.tasks.objectives import Objective, Pass, task_loss
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
@@ -107,6 +109,9 @@ class Stitching(pl.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Objective and accuracy on held-out examples."""
+        batch = once(self, batch, index)
+        if not len(batch[1]):
+            return
         now = self._validated = self.one_pass(batch)
         self.accuracy.update(now.logits, now.labels)
         self.log("val/accuracy", self.accuracy)
@@ -163,6 +168,7 @@ def matching_moments(
     device: torch.device | str = "cpu",
 ) -> Moments:
     """Moments of the two representations, place by place, over all batches."""
+    check_batches(batches)
     rows = AdaptiveMoments(per_location)
     for images, _ in batches:
         images = images.to(device)

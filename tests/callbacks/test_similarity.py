@@ -4,6 +4,7 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.grams import Grams
@@ -85,7 +86,7 @@ def test_every_measure_may_be_flattened_otherwise(task, spots, fit, flattening):
 def test_it_keeps_no_more_examples_than_it_is_told(task, spots, fit):
     similarity = RepresentationSimilarity(["rbf_cka", "mutual_knn"], limit=20)
     trainer = fit(task, spots(), only_validate=True, callbacks=[similarity])
-    (kept,) = similarity._similarities._kept.values()
+    (kept,) = similarity._similarities[0]._kept.values()
     assert (kept.examples.n_seen, len(kept)) == (50, 20)
     assert 0 < trainer.callback_metrics["similarity/rbf_cka/per_sample"] <= 1
 
@@ -169,7 +170,7 @@ class WhereTheSumsAre(pl.Callback):
         self.similarity, self.seen = similarity, set()
 
     def on_validation_batch_end(self, *_):
-        sums = self.similarity._similarities.pair("linear_cka", "stitched", "target")
+        sums = self.similarity._similarities[0].pair("linear_cka", "stitched", "target")
         self.seen |= {t.device.type for group in sums._groups() for t in group.values()}
 
 
@@ -199,3 +200,23 @@ def test_on_a_gpu_the_gram_side_stays_there_and_agrees_with_the_cpu():
     assert grams.cross.is_cuda
     expected = Grams().update(xs, ys).unbiased_cka()
     torch.testing.assert_close(grams.unbiased_cka().cpu(), expected, atol=1e-5, rtol=0)
+
+
+def test_several_validation_loaders_have_values_of_their_own(small_network):
+    module = TwoLines()
+    module.validation_step = lambda batch, index, dataloader_idx=0: None
+    sets = [DataLoader(TensorDataset(torch.randn(n, 1, 8, 8)), batch_size=20) for n in (30, 29)]
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        callbacks=[RepresentationSimilarity("linear_cka")],
+    )
+    trainer.validate(module, sets, verbose=False)
+    for index, loader in enumerate(sets):
+        with torch.no_grad():
+            images = loader.dataset.tensors[0]
+            expected = MEASURES["linear_cka"](*module.representations((images,))).item()
+        name = f"similarity/linear_cka/per_location/dataloader_idx_{index}"
+        assert trainer.callback_metrics[name].item() == pytest.approx(expected, rel=1e-5)

@@ -6,6 +6,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torch import distributed
+from torch.utils.data import DataLoader, TensorDataset
 
 from frankenstein.callbacks import RepresentationSimilarity
 from frankenstein.catalog import MEASURES, STITCHES
@@ -19,8 +20,28 @@ MEASURED = [name for name, row in MEASURES.items() if row.needs == "moments"]
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    # It repeats an example, as Lightning says itself, and is not counted twice.
+    pytest.mark.filterwarnings("ignore:Using `DistributedSampler` with the dataloaders"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
 ]
+
+
+def of_a_users_loader(task, data, devices):
+    """The same of a DataLoader, into which Lightning puts a sampler that repeats an example."""
+    images, labels = (torch.cat(part) for part in zip(*data.val_batches(), strict=True))
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        callbacks=[RepresentationSimilarity(MEASURED)],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    loader = DataLoader(TensorDataset(images, labels), batch_size=64)
+    trainer.validate(task, loader, verbose=False)
+    return trainer.callback_metrics.items()
 
 
 def run(devices):
@@ -42,6 +63,7 @@ def run(devices):
     )
     trainer.validate(task, DataModule(data), verbose=False)
     found = dict(trainer.callback_metrics)
+    found |= {f"user/{name}": value for name, value in of_a_users_loader(task, data, devices)}
     moments = matching_moments(task.sender.front, task.receiver.front, data.train_batches())
     for family in STITCHES:
         stitch = STITCHES[family](16, 16, **OPTIONS.get(family, {})).double().solve(moments)

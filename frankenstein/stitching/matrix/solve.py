@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.catalog import MEASURES
+from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
 from frankenstein.labels import decisions, hits
 from frankenstein.shapes import ShapeError
@@ -64,6 +65,8 @@ def stitching_matrix(
         LayerError: for a layer after which a network cannot be cut.
         UserError: if no pair of layers can be stitched.
     """
+    check_batches(solve_batches)
+    check_batches(score_batches)
     ours, theirs = layer_set(sender, sender_layers), layer_set(receiver, receiver_layers)
     ours, theirs = ours.folded(), theirs.folded()
     moments = pair_moments(ours, theirs, solve_batches, device)
