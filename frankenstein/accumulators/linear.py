@@ -20,6 +20,7 @@ from frankenstein.shapes import per_location
 
 _NAMES = {"x": "first", "y": "second"}
 _UNSURE = 1e-11  # of the largest eigenvalue: known to few digits
+_ROUNDED = 1e-12  # what is left where units of float32 depend on each other
 _BY_ROWS = 1e-8  # where rows are at hand, and six digits are not enough
 TIED = 1e-9  # of the largest: between rounding, of float32 too, and what data tell apart
 
@@ -38,7 +39,9 @@ def whitener(
     directions under (D + √n)·2⁻⁵² of the largest eigenvalue are taken for rounding: sums over n
     rows leave some 0.2·√n·2⁻⁵² where units are linearly dependent. So a direction in which units
     differ by a share e of them is known to some 2⁻⁵²/e² of itself: to 1e-5 for e = 1e-5, and a
-    warning names the side where e is under 3e-6. Under some 1e-7 such units are dependent to sums.
+    warning names the side where e is under 3e-6 (of float32, whose own rounding leaves up to 1e-6
+    in dependent units, where it is above that, too). Under some 1e-7 such units are dependent to
+    sums.
     """
     return moments.cached(side, "whitener", lambda: _whitener(moments, side))
 
@@ -55,7 +58,7 @@ def _whitener(moments: Moments, side: str) -> Tensor:
     kept = eigenvalues > rounding * eigenvalues[-1:].clamp(min=0)
     if kept.any() and moments.n > len(scale):
         least = float((eigenvalues[kept][0] / eigenvalues[-1]).detach())
-        if least < _UNSURE:
+        if (0 if moments.precise else _ROUNDED) < least < _UNSURE:
             warnings.warn(
                 f"units of the {_NAMES[side]} representation depend on each other but for "
                 f"{math.sqrt(least):.0e} of them, which float64 holds to few digits in sums: what "

@@ -45,6 +45,7 @@ class Moments:
         """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
         self.flatten = flatten
         self.n = 0  # rows seen
+        self.precise = False  # whether all of them were float64
         self.rows: dict[str, Tensor] = {}  # only of `of_rows`
         self.cache: dict[str, dict[Any, Any]] = {}  # see `cached`
         self._lost: tuple[dict[str, Tensor], ...] = ({}, {}, {}, {})  # by `_take`, of each group
@@ -123,6 +124,8 @@ class Moments:
         if len(rows["x"]) == 0:
             return self
         self._sum_up()
+        precise = all(z.dtype == torch.float64 for z in rows.values())
+        self.precise = precise and (self.precise or not self.n)
         if self.n:
             self._same_units(rows["x"].shape[1], rows["y"].shape[1])
         else:

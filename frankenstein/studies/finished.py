@@ -10,12 +10,13 @@ from typing import Any
 
 from frankenstein.catalog import VERBS
 from frankenstein.errors import UserError
-from frankenstein.intervals import mean_and_margin
+from frankenstein.intervals import mean_and_margin, share_interval
 from frankenstein.runs.fields import PARTIAL
 from frankenstein.runs.run import read_records
 from frankenstein.runs.schema import options_of
 
 _NETWORKS = ("sender", "receiver", "subject")  # fields of plans that name a network
+_SCORED = ("sender", "receiver", "held_out")  # accuracies of whole networks
 _OF_CARDS = {"init_seed", "order_seed", "file", "sha256"}  # what two seeds of one network differ in
 
 
@@ -64,6 +65,21 @@ class FinishedRun:
             both = card["init_seed"], card["order_seed"]
             seeds[role] = "/".join("–" if seed is None else str(seed) for seed in both)
         return seeds
+
+    @property
+    def at_chance(self) -> list[str]:
+        """Its networks that are not clearly above an answer that is always the same, by role."""
+        known = {**self.record, **self.scores}
+        always = known.get("accuracy/most_frequent")
+        images = known.get("n/receiver", known.get("n", known.get("examples")))
+        if always is None or not images:
+            return []
+        accuracies = {role: self.scores.get(f"accuracy/{role}") for role in _SCORED}
+        return [
+            role
+            for role, accuracy in accuracies.items()
+            if accuracy is not None and share_interval(accuracy, int(images))[0] <= always
+        ]
 
     @property
     def networks(self) -> dict[str, str]:
@@ -147,11 +163,26 @@ def read_finished(folders: Iterable[str]) -> tuple[list[FinishedRun], list[Path]
 
 
 def groups(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
-    """Runs that differ in their seeds alone, by a name that says what other groups have not."""
+    """Runs that differ in their seeds alone, by a name that says what other groups have not.
+
+    Networks of the same seeds that are not the same, as snapshots of one training are, are told
+    apart by their files: they are no other seeds.
+    """
+    runs = list(runs)
+    several = _of_one_training(runs)
     together: dict[str, list[FinishedRun]] = {}
+    asked_of: dict[str, dict[str, Any]] = {}
     for run in runs:
-        together.setdefault(json.dumps(run.asked, sort_keys=True), []).append(run)
-    asked = [found[0].asked for found in together.values()]
+        files = {
+            f"{role} file": Path(str(card.get("file"))).name
+            for role, card in run.cards.items()
+            if (role, run.seeds[role]) in several
+        }
+        asked_here = {**run.asked, **files}
+        key = json.dumps(asked_here, sort_keys=True)
+        together.setdefault(key, []).append(run)
+        asked_of[key] = asked_here
+    asked = [asked_of[key] for key in together]
     named: dict[str, list[FinishedRun]] = {}
     for one, found in zip(asked, together.values(), strict=True):
         others = [other for other in asked if other["verb"] == one["verb"]]
@@ -161,6 +192,16 @@ def groups(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
         name = said_of(said)
         named[f"{name} ({len(named) + 1})" if name in named else name] = found
     return named
+
+
+def _of_one_training(runs: Iterable[FinishedRun]) -> set[tuple[str, str]]:
+    """Roles and seeds of which there are several networks, though the rest is the same."""
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for run in runs:
+        asked = json.dumps(run.asked, sort_keys=True)
+        for role, sha in run.networks.items():
+            found.setdefault((role, run.seeds[role], asked), set()).add(sha)
+    return {key[:2] for key, shas in found.items() if len(shas) > 1}
 
 
 def _read(folder: Path) -> FinishedRun:

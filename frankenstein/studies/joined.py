@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ _MAIN = (  # what is shown if nothing else is asked for: a stitch beside its con
     "agreement/after",
     "accuracy/ps_inv",
 )
+_MARK = "†"
 _FEW = 6  # scores that are shown of runs that have none of these
 _DRAWN = 12  # scores that have a figure, at most
 _NAME = 16  # letters of a group's name that the terminal keeps on one line
@@ -52,10 +53,16 @@ _NAME = 16  # letters of a group's name that the terminal keeps on one line
 def run_report(plan: ReportPlan, command: Command) -> Run:
     """Run the plan of `report`."""
     runs, partial = read_finished(plan.runs)
+    chance = [run for run in runs if run.at_chance]
+    if plan.without_chance:
+        runs = [run for run in runs if not run.at_chance]
+        if not runs:
+            raise UserError("every run has a network at chance; leave ‹without_chance› out")
     joined = JoinedRuns(groups(runs), _chosen(runs, plan.scores))
     name = plan.run_name or f"{'-'.join(joined.verbs)}-{len(runs)}-runs"
     notes = [f"Left out, for they are not finished: {', '.join(p.name for p in partial)}"]
     notes = notes if partial else []
+    notes += _at_chance(chance, plan.without_chance)
     known = {score for run in runs for score in run.scores}
     if plan.scores is None and len(joined.scores) < len(known):
         notes.append(
@@ -108,6 +115,24 @@ def _chosen(runs: Sequence[FinishedRun], patterns: Sequence[str] | None) -> list
             raise UserError(f"no run has a score {pattern!r}{near}")
         chosen |= dict.fromkeys(matching)
     return list(chosen)
+
+
+def _at_chance(runs: Sequence[FinishedRun], left_out: bool) -> list[str]:
+    """A line on runs of networks that are no better than an answer that is always the same."""
+    if not runs:
+        return []
+    named = ", ".join(f"{run.folder.name} ({' and '.join(run.at_chance)})" for run in runs)
+    said = "not clearly above the most frequent answer, so nothing was learned that shows"
+    if left_out:
+        return [f"Left out, for a network is {said}: {named}"]
+    return [
+        f"{_MARK} of a network that is {said}: {named}. It is in the means; ‹without_chance› "
+        "leaves it out."
+    ]
+
+
+def _marked(name: str, runs: Iterable[FinishedRun]) -> str:
+    return f"{name} {_MARK}" if any(run.at_chance for run in runs) else name
 
 
 def score_table(joined: JoinedRuns) -> str:
@@ -196,8 +221,8 @@ def run_table(joined: JoinedRuns, folder: Path) -> str:
     seeds = list(dict.fromkeys(name for run in joined.runs for name in run.seeds))
     rows = [
         [
-            _linked(run.folder, folder),
-            group,
+            _marked(_linked(run.folder, folder), [run]),
+            _marked(group, runs),
             *(run.seeds.get(name) for name in seeds),
             *(run.scores.get(score) for score in joined.scores),
         ]
@@ -223,7 +248,11 @@ def csv_of(joined: JoinedRuns) -> str:
 
 def _rows(joined: JoinedRuns, scores: Sequence[str]) -> tuple[list[list[Any]], list[str]]:
     rows = [
-        [group, len(joined.counted(group)), *(_cell(joined, group, score) for score in scores)]
+        [
+            _marked(group, joined.counted(group)),
+            len(joined.counted(group)),
+            *(_cell(joined, group, score) for score in scores),
+        ]
         for group in joined.groups
     ]
     return rows, ["group", "runs", *scores]
@@ -248,6 +277,8 @@ def _said_of(joined: JoinedRuns, groups: Sequence[str]) -> str:
         pairs = {tuple(run.networks.values()) for run in runs}
         networks = [sha for pair in pairs for sha in set(pair)]
         shared |= len(networks) > len(set(networks))
+    if not varying:
+        return "Within a group no seed varies: the interval says nothing of other seeds."
     said = f"Within a group these seeds vary: {', '.join(sorted(varying))}."
     if not varying & {"sender", "receiver", "subject", "init_noise", "gradient_noise"}:
         return f"{said} The networks are the same, so it says nothing of other networks."

@@ -73,3 +73,6 @@ class ReportPlan(RunFields):
         "names in summary.json, such as accuracy/after, or patterns, such as 'accuracy/*'; the "
         "verb's main ones if absent",
     )
+    without_chance: bool = option(
+        False, "leave out runs of a network that is not clearly above the most frequent answer"
+    )

@@ -9,6 +9,7 @@ from torch import nn
 from frankenstein.callbacks import Every, SeededSteps, TrainingBar
 from frankenstein.catalog import DATASETS
 from frankenstein.data import ImageData
+from frankenstein.labels import most_frequent
 from frankenstein.networks.data import check_data, data_for, num_classes_of
 from frankenstein.networks.network import Network
 from frankenstein.runs.plan import Command
@@ -60,6 +61,8 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
         run.record["network"] = network.sha256
         run.record["seeds"] = {"init": card.init_seed, "order": card.order_seed}
         run.record["device"] = str(trainer.strategy.root_device)
+        run.record["examples"] = len(data.val_labels)
+        run.record["accuracy/most_frequent"] = most_frequent(data.val_labels)
         write_train_page(run, plan, network, data)
     run.shown.append(f"network:    {run.folder / _FILE}")
     return run

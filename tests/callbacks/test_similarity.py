@@ -72,8 +72,6 @@ def test_it_logs_every_measure_over_the_whole_held_out_part(task, spots, fit):
 
 
 @pytest.mark.parametrize("flattening", ["per_sample", "pooled"])
-# The start of this stitch has fewer directions than units, but for what float32 rounds.
-@pytest.mark.filterwarnings("ignore:units of the first representation depend on each other")
 def test_every_measure_may_be_flattened_otherwise(task, spots, fit, flattening):
     data = spots(eval_batch_size=16)
     few = ("r_squared", "reverse_r_squared", "cross_validated_r_squared", "eigenspace_overlap")

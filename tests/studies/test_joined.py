@@ -109,6 +109,42 @@ def test_a_run_and_its_replay_are_one(finished, joined):
     assert text.startswith("# Report: stitch-3-runs\n")
 
 
+def test_snapshots_of_one_training_are_no_seeds(finished, joined):
+    folders = []
+    for step in (10, 20):
+        for seed in (0, 1):
+            folder = finished(f"step{step}-{seed}", 0.5 + seed / 10 + step / 100, seeds=(seed, 2))
+            record = Path(folder, "run.json")
+            told = json.loads(record.read_text())
+            told["cards"]["sender"] |= {"file": f"s/step{step}.safetensors", "sha256": folder}
+            record.write_text(json.dumps(told))
+            folders.append(folder)
+    found = groups(read_finished(folders)[0])
+    assert {name: [run.folder.name for run in runs] for name, runs in found.items()} == {
+        "sender file step10.safetensors": ["step10-0", "step10-1"],
+        "sender file step20.safetensors": ["step20-0", "step20-1"],
+    }
+    # Two of one training alone are no group of seeds.
+    assert [len(runs) for runs in groups(read_finished(folders[::2])[0]).values()] == [1, 1]
+
+
+def test_a_network_at_chance_is_marked_in_every_table_and_left_out_if_asked(finished, joined):
+    always = {"accuracy/most_frequent": 0.1, "n/receiver": 100, "accuracy/receiver": 0.9}
+    folders = [
+        finished(name, 0.4 + seed / 10, seeds=(seed, 2), **always, **{"accuracy/sender": sender})
+        for seed, (name, sender) in enumerate({"good": 0.8, "bad": 0.12, "other": 0.7}.items())
+    ]
+    report = (joined(*folders) / "report.md").read_text()
+    assert "† of a network that is not clearly above the most frequent answer" in report
+    assert "bad (sender). It is in the means; ‹without_chance›" in report
+    assert len([line for line in report.splitlines() if line.startswith("|") and "†" in line]) == 4
+    folder = joined(*folders, "--without-chance", "--run-name", "less")
+    report = (folder / "report.md").read_text()
+    assert "Left out, for a network is not clearly above" in report
+    assert not any("†" in line for line in report.splitlines() if line.startswith("|"))
+    assert json.loads((folder / "summary.json").read_text())["accuracy/after/stitch"] == 0.5
+
+
 def test_runs_of_several_verbs_stand_side_by_side(finished, joined):
     folder = joined(finished("a", 0.9), finished("net", 0.8, "-m lenet", verb="train"))
     found = summary(folder)

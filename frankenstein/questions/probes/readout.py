@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from frankenstein.errors import UserError
-from frankenstein.shapes import same_examples
+from frankenstein.shapes import ShapeError, same_examples
 
 _STEPS = 100  # of L-BFGS: a linear probe is done after some 30, a hidden layer stops early
 
@@ -64,13 +64,20 @@ def probe_layers(
     the sample is in memory.
 
     Raises:
-        ShapeError: if a layer and the labels have different numbers of examples.
-        UserError: if labels are a quantity, or all the same.
+        ShapeError: if a layer and the labels have different numbers of examples, or for maps.
+        UserError: if labels are a quantity, or all the same; for NaN or Inf in a layer.
     """
     targets = _targets(train_labels), _targets(held_out_labels)
     for rows, wanted in ((train, train_labels), (held_out, held_out_labels)):
-        for z in rows.values():
+        for layer, z in rows.items():
             same_examples(z, wanted)
+            if z.ndim != 2:
+                raise ShapeError(
+                    f"a probe reads units (N, C), got {tuple(z.shape)} in {layer!r}; take means "
+                    "over places first, frankenstein.shapes.pooled"
+                )
+            if not z.isfinite().all():
+                raise UserError(f"NaN or Inf in {layer!r}; look at the network that made it")
     readouts = {layer: Readout([], [], []) for layer in train}
     for seed in seeds:
         draw = np.random.default_rng(seed)
