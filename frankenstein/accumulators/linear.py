@@ -79,7 +79,7 @@ def _spectrum(moments: Moments, side: str) -> tuple[Tensor, Tensor, Tensor]:
         correlations = scale[:, None] * moments.covariance(side + side) * scale
         return scale, *torch.linalg.eigh(correlations)
 
-    return moments.cached(side, "spectrum", make)
+    return moments.cached(side, "spectrum of correlations", make)
 
 
 def whitened_moments(

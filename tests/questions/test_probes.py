@@ -84,3 +84,16 @@ def test_what_is_no_label_is_refused():
         probe_layers({"a": x}, 0 * labels, {"a": x}, labels)
     with pytest.raises(ShapeError, match="must hold the same examples"):
         probe_layers({"a": x}, labels[:5], {"a": x}, labels)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (torch.zeros(20, 3, 2, 2), r"a probe reads units \(N, C\), got \(20, 3, 2, 2\) in 'a'"),
+        (torch.full((20, 3), torch.nan), "NaN or Inf in 'a'; look at the network that made it"),
+    ],
+)
+def test_maps_and_nan_are_refused_with_the_layer_that_holds_them(rows, told):
+    labels = torch.arange(20) % 2
+    with pytest.raises(UserError, match=told):
+        probe_layers({"a": rows}, labels, {"a": rows}, labels)
