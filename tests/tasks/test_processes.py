@@ -28,7 +28,7 @@ pytestmark = [
 
 def of_a_users_loader(task, data, devices):
     """The same of a DataLoader, into which Lightning puts a sampler that repeats an example."""
-    images, labels = (torch.cat(part) for part in zip(*data.val_batches(), strict=True))
+    images, labels = data.prepare(data.val_images), data.val_labels
     trainer = pl.Trainer(
         accelerator="cpu",
         devices=devices,
