@@ -134,7 +134,7 @@ GUARDS = [
     Guard("processes count examples exactly", "tasks/means.py", "self.examples + examples",
           "self.examples + examples // 2 * 2", "tasks/test_processes.py"),
     Guard("NaN and Inf are refused", "accumulators/moments.py",
-          'if not self.cached(side, "finite", partial(self._finite, side)):', "if False:",
+          "if not self.first[side].isfinite().all():", "if False:",
           "stitches/test_stitches_hard_cases.py", "not_finite"),
     Guard("a signal saves", "callbacks/checkpoints.py",
           "            self._save(trainer)\n            self._perhaps_stop",
