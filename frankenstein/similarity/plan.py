@@ -40,10 +40,11 @@ class MeasuredFields(Plan):
 
     sender: str = option(about="first network, or folder of a stitching run", source=True)
     receiver: str | None = option(None, "second network; none behind a run", source=True)
-    sender_layer: str | None = option(None, "layers of the first network; all cut points if absent")
-    receiver_layer: str | None = option(
-        None, "layers of the second network; all cut points if absent"
+    sender_layer: str | None = option(
+        None,
+        "layers of the first network; if absent all cut points, or of more than 30 one a block",
     )
+    receiver_layer: str | None = option(None, "layers of the second network; likewise")
     measures: list[MeasureWord | str] = option([], "measures of the layers")
     stitch: StitchKind | None = option(None, "which stitch of a run; after if absent")
     layer: str | None = option(
@@ -173,4 +174,8 @@ def _split(words: str | None) -> list[str] | None:
 
 def _is_single(layers: list[str] | None) -> bool:
     names = layers or []
-    return len(names) == 1 and not set(names[0]) & set("*?[ ") and names[0] != "modules"
+    return (
+        len(names) == 1
+        and not set(names[0]) & set("*?[ ")
+        and names[0] not in ("modules", "blocks")
+    )

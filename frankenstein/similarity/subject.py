@@ -18,6 +18,7 @@ from frankenstein.similarity.matrices import behind
 from frankenstein.similarity.plan import ComparePlan, measure_of
 from frankenstein.stitches import load_stitch
 from frankenstein.surgery import join, seeing
+from frankenstein.surgery.blocks import telling_layers
 from frankenstein.surgery.read import Read, Reader, reading
 
 Looks = tuple[nn.Module | None, nn.Module | None]  # of `look_of`
@@ -61,7 +62,10 @@ def _of_networks(plan: ComparePlan, device: torch.device) -> Subject:
 
     @contextmanager
     def readers(looks: Looks) -> Iterator[tuple[Read, Read]]:
-        ours, theirs = plan.layers
+        ours, theirs = (
+            named or telling_layers(network.module)
+            for named, network in zip(plan.layers, (sender, receiver), strict=True)
+        )
         with (
             reading(sender.module, ours, device) as read_sender,
             reading(receiver.module, theirs, device) as read_receiver,

@@ -16,7 +16,7 @@ from frankenstein.runs.fields import KINDS, StitchKind
 from frankenstein.runs.stitch_run import check_made_for, read_stitch_run
 from frankenstein.stitches import Stitch, load_stitch
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.surgery import Joint, cut_points, join
+from frankenstein.surgery import Joint, join, shape_after
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ def open_stitching_pair(plan: StitchPlan) -> StitchingPair:
     check_same_answers(sender, receiver)
     modules, layers = (sender.module, receiver.module), plan.layers
     joint = join(*modules, *layers, plan.flatten)
-    shapes = [cut_points(one)[layer] for one, layer in zip(modules, layers, strict=True)]
+    shapes = [shape_after(one, layer) for one, layer in zip(modules, layers, strict=True)]
     if plan.flatten and all(len(shape) == 1 for shape in shapes):
         raise UserError(
             f"‹flatten› goes from place to place, and {layers[0]} and {layers[1]} have none; "

@@ -1,7 +1,7 @@
 """Cut networks in two, join halves of different ones; nothing here writes into a network."""
 
 from frankenstein.surgery.capture import capture
-from frankenstein.surgery.cut import Cut, cut, cut_points
+from frankenstein.surgery.cut import Cut, cut, cut_points, shape_after
 from frankenstein.surgery.join import Joint, graft, join, seeing
 from frankenstein.surgery.layouts import Layout, layout_of
 from frankenstein.surgery.permute import permute
@@ -23,4 +23,5 @@ __all__ = [
     "layout_of",
     "permute",
     "seeing",
+    "shape_after",
 ]

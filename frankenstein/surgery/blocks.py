@@ -13,6 +13,7 @@ from frankenstein.surgery.record import record
 from frankenstein.surgery.steps import Record
 
 _FEW = 3  # of fewer blocks a table would say little
+_MANY = 30  # cut points that are more than a table shows
 
 
 def block_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple[str, ...]:
@@ -47,6 +48,15 @@ def block_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple[str,
     if len(inner) < _FEW:
         return key_layers(network, inputs)
     return tuple(sorted(inner, key=lambda path: points.index(found[path])))
+
+
+def telling_layers(network: nn.Module) -> list[str] | None:
+    """What is compared of a network if nothing is named: its blocks, or None for its cut points.
+
+    Blocks where it has more than 30 cut points, as deep networks do: most would be near-copies.
+    """
+    # By name: a network may have a layer that is called "blocks".
+    return [*block_layers(network)] if len(cut_points(network)) > _MANY else None
 
 
 def _kind(steps: Record, path: str) -> tuple[str, type]:

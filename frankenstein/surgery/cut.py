@@ -140,6 +140,25 @@ def cut_points(
     }
 
 
+def shape_after(network: nn.Module, layer: str, inputs: Inputs | None = None) -> tuple[int, ...]:
+    """The shape of one example behind a layer or a block, as `cut_points` has it.
+
+    Raises:
+        LayerError: if its first axis is not the batch.
+    """
+    points = cut_points(network, inputs=inputs)
+    if layer not in points:
+        steps = record(network, inputs)
+        shape = points.get(steps.names.get(steps.find(layer), ""))
+        if shape is None:
+            raise LayerError(
+                f"cannot stitch {steps.title} after {layer!r}: its first axis is not the batch; "
+                "`cut_points` lists the layers where it is"
+            )
+        return shape
+    return points[layer]
+
+
 @once
 def carriers(steps: Record) -> dict[fx.Node, list[fx.Node]]:
     """The steps that hold activations, with the steps that use them, in order of execution.

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from frankenstein.surgery.cut import Cut, cut, cut_points
+from frankenstein.surgery.cut import Cut, cut, shape_after
 from frankenstein.surgery.layouts import Layout, alignment, flattened, laid
-from frankenstein.surgery.refusal import LayerError
 
 
 class Joint(NamedTuple):
@@ -58,12 +57,7 @@ def join(
 def _laid(network: nn.Module, layer: str, flatten: bool) -> tuple[Cut, Layout]:
     """The halves of one network, its map's channels first, and how its representation lies."""
     halves = cut(network, after=layer)  # before its shape is asked for: it says why it cannot be
-    shape = cut_points(network).get(layer)
-    if shape is None:
-        raise LayerError(
-            f"cannot stitch {type(network).__name__} after {layer!r}: its first axis is not the "
-            "batch; `cut_points` lists the layers where it is"
-        )
+    shape = shape_after(network, layer)
     halves, layout = laid(halves, shape)
     return flattened(halves, layout) if flatten else (halves, layout)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from frankenstein.surgery.cut import Cut, cut, cut_points
+from frankenstein.surgery.cut import Cut, cut, shape_after
 from frankenstein.surgery.inputs import Inputs
 from frankenstein.surgery.join import seeing
 from frankenstein.surgery.key_layers import key_layers
@@ -54,7 +54,7 @@ def layer_set(
     network.requires_grad_(False).eval()
     names = tuple(dict.fromkeys(names or key_layers(network, inputs)))
     halves = {name: cut(network, name, inputs) for name in names}  # first: it says what is wrong
-    shapes = cut_points(network, inputs=inputs)
+    shapes = {name: shape_after(network, name, inputs) for name in names}
     lays: dict[str, nn.Module] = {}
     ends: dict[str, nn.Module] = {}
     layouts: dict[str, Layout] = {}

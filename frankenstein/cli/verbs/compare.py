@@ -40,8 +40,9 @@ def _sort(values: dict[str, Any]) -> dict[str, Any]:
 WORDS = Words(
     about="""
         One pass over the data serves all pairs of layers and all measures; unbiased linear CKA if
-        none is named. Layers are a name, names with commas between, a glob ("bn*"), or "modules"
-        for all modules. Measures of two single layers come as one table, of more as a matrix each.
+        none is named. Layers are a name, names with commas between, a glob ("bn*"), "modules" for
+        all modules, or "blocks" for one a block. Measures of two single layers come as one table,
+        of more as a matrix each.
         In place of SENDER, the folder of a run of stitch.py compares its stitched representation
         with the receiver's own.
 

@@ -60,7 +60,7 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
     from frankenstein.surgery.layouts import laid
     from frankenstein.zoo import build_network
 
-    source = parse_source(plan.name)
+    source, inputs = parse_source(plan.name), None
     made = source.kind != "file" and source.weights is None and source.seed is None
     if made and source.kind in ("zoo", "torchvision"):
         network = build_network(
@@ -68,18 +68,19 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
         )
     else:  # layers are there without trained weights
         source = replace(source, seed=0) if made else source
-        network = open_network(
+        opened = open_network(
             str(source), model=plan.model, size=plan.image_size, channels=plan.in_channels
-        ).module
+        )
+        network, inputs = opened.module, dict(opened.inputs) or None
     table = Table(title=f"cut points of {plan.name}")
     table.add_column("layer")
     table.add_column("units", justify="right")
     table.add_column("height x width", justify="right")
-    for layer, shape in cut_points(network).items():
+    for layer, shape in cut_points(network, inputs=inputs).items():
         # What has more axes than a map has no axis of units.
         units, places = "", " x ".join(map(str, shape))
         if len(shape) <= 3:
-            _, layout = laid(cut(network, after=layer), shape)
+            _, layout = laid(cut(network, layer, inputs), shape)
             units, places = str(layout.units), layout.places
         table.add_row(layer, units, places)
     Console().print(table)

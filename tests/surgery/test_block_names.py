@@ -1,0 +1,25 @@
+"""Blocks are layers wherever one is named, and what a deep network is compared at by default."""
+
+import torch
+
+from frankenstein.surgery import cut, cut_points, join, shape_after
+from frankenstein.surgery.blocks import telling_layers
+from frankenstein.surgery.layer_set import layer_set
+from frankenstein.zoo import build_network
+
+
+def test_a_block_is_stitched_as_its_last_layer():
+    network = build_network("resnet20_w1", 10, 1, init_seed=0).eval()
+    (last,) = [name for name in cut_points(network) if name.startswith("layer2.0.")][-1:]
+    assert shape_after(network, "layer2.0") == shape_after(network, last) == (32, 16, 16)
+    x = torch.randn(2, *network.input_shape)
+    front = join(network, network, "layer2.0", "layer1.0").sender.front
+    assert torch.equal(front(x), cut(network, after=last).front(x))
+    assert torch.equal(layer_set(network, ["layer2.0"]).read(x)["layer2.0"], front(x))
+
+
+def test_a_network_of_many_cut_points_is_compared_at_its_blocks():
+    assert telling_layers(build_network("tiny10")) is None
+    deep = telling_layers(build_network("torchvision/resnet34", 10, 3, image_size=32))
+    sizes = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}
+    assert deep == [f"{stage}.{i}" for stage, size in sizes.items() for i in range(size)]
