@@ -141,12 +141,15 @@ def foreseen(
                 rest.append((size, symbols.setdefault(size, int(length))))
             rest.append((size, int(length)))
     values = {symbol: Integer(length) for symbol, length in symbols.items()}
-    for size, length in rest:
-        if (size if isinstance(size, int) else size.xreplace(values)) != length:
-            return None
-    held = all(
-        one.xreplace(values) is true for one in conditions if one.free_symbols <= symbols.keys()
-    )
+    try:
+        for size, length in rest:
+            if (size if isinstance(size, int) else size.xreplace(values)) != length:
+                return None
+        held = all(
+            one.xreplace(values) is true for one in conditions if one.free_symbols <= symbols.keys()
+        )
+    except ZeroDivisionError:  # an empty batch in parts
+        return None
     return symbols if held else None
 
 

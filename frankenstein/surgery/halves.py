@@ -90,19 +90,11 @@ class Arguments(CodeGen):
                 f"the end of {self.record.title} behind {layer!r} also "
                 f"needs {', '.join(missing)}: call end(z, **batch)"
             )
+        check_flags(self.record.title, self.record.values, values)
 
     def _check_all(self, values: dict[str, Any]) -> None:
-        for name in {**self.record.values, **values}:
-            one, other = self.record.values.get(name), values.get(name)
-            tensors = isinstance(one, Tensor), isinstance(other, Tensor)
-            if tensors == (True, True) or one is other:
-                continue
-            if any(tensors) or type(one) is not type(other) or one != other:
-                said = ["a tensor" if isinstance(x, Tensor) else repr(x) for x in (one, other)]
-                raise LayerError(
-                    f"{self.record.title} was recorded with {name}={said[0]}, not {said[1]}; "
-                    "give such a call as inputs="
-                )
+        absent = dict.fromkeys(self.record.values)  # what is not given is None
+        check_flags(self.record.title, self.record.values, absent | values)
 
     def example(self) -> Call:
         """What the half could be called with."""
@@ -144,6 +136,29 @@ class Arguments(CodeGen):
     def additional_globals(self) -> list[tuple[str, Any]]:
         """What the function knows."""
         return [(_SELF, self)]
+
+
+def check_flags(title: str, recorded: dict[str, Any], given: dict[str, Any]) -> None:
+    """Refuse other flags than a network was recorded with: its steps may be others then."""
+    for name, other in given.items():
+        one = recorded.get(name)
+        tensors = isinstance(one, Tensor), isinstance(other, Tensor)
+        if tensors == (True, True) or one is other:
+            continue
+        if any(tensors) or not _alike(one, other):
+            said = ["a tensor" if isinstance(x, Tensor) else repr(x) for x in (one, other)]
+            raise LayerError(
+                f"{title} was recorded with {name}={said[0]}, not {said[1]}; "
+                "give such a call as inputs="
+            )
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two flags are equal; of arrays and of a user's objects nobody can say."""
+    try:
+        return type(one) is type(other) and bool(one == other)
+    except Exception:  # any code of the user's class
+        return False
 
 
 def arguments_of(part: nn.Module) -> Arguments | None:

@@ -120,36 +120,35 @@ def marks_of(network: nn.Module) -> Marks:
         parts.append((path, id(module)))
         parts += [(name, id(x), x.device, x.dtype) for name, x in tensors if x is not None]
         settings += [
-            (name, *_setting(value, seen))
+            (name, _setting(value, seen))
             for name, value in vars(module).items()
-            if not name.startswith("_") and name != "training"
+            if name not in _MODULE
         ]
     return Marks(parts, hooks, settings)
 
 
 _PLAIN = (type(None), bool, int, str)
+_MODULE = frozenset(vars(nn.Module()))  # what PyTorch keeps in every module, told above
 
 
-def _setting(value: Any, seen: set[int]) -> tuple[Any, ...]:
+def _setting(value: Any, seen: set[int]) -> Any:
+    """A setting and those inside of it, as what can be compared; tensors and modules aside."""
     if isinstance(value, _PLAIN):
-        return (value,)
+        return value
     if isinstance(value, float):
-        return (repr(value),)
+        return repr(value)
     if callable(value) and not isinstance(value, type):
-        return (id(value),)
+        return id(value)
+    if id(value) in seen or isinstance(value, Tensor | nn.Module | type):
+        return type(value)
     if isinstance(value, dict):
-        value = value.values()
-    elif hasattr(value, "__dict__") and not isinstance(value, Tensor):  # a configuration
-        if id(value) in seen:
-            return ()
-        seen.add(id(value))
-        value = vars(value).values()
-    elif not isinstance(value, list | tuple | set):
-        return ()
-    return tuple(
-        one if isinstance(one, _PLAIN) else repr(one) if isinstance(one, float) else type(one)
-        for one in value
-    )
+        inside: Any = value.items()
+    elif isinstance(value, list | tuple | set):
+        inside = enumerate(value)
+    else:  # a configuration
+        inside = getattr(value, "__dict__", {}).items()
+    seen.add(id(value))
+    return tuple((str(name), _setting(one, seen)) for name, one in inside)
 
 
 def title_of(network: nn.Module) -> str:

@@ -5,10 +5,12 @@ other sizes is foreseen if only free sizes differ and every branch that the netw
 would be taken again; where one is not, the steps prove themselves anew.
 """
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
@@ -20,6 +22,7 @@ from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.steps import Record
 from frankenstein.surgery.untouched import untouched
 
+_OTHER_SEED = 1_000_003
 _SLACK = 4  # by chance two runs of the steps may differ more than two of the network
 
 
@@ -29,13 +32,13 @@ def ready(record: Record, network: nn.Module | None, call: Call, tensors: Sequen
     Raises:
         LayerError: if they are not.
     """
-    kinds = (*(x.dtype for x in tensors), *_precision(tensors[0]))
+    kinds = (*((x.dtype, _layout(x)) for x in tensors), *_precision(tensors[0]))
     mark = (*kinds, *(x.shape for x in tensors))
     if mark in record.seen:
         return
     recorded = [record.facts[node].shape for node in record.inputs]
     shapes = list(zip(recorded, (x.shape for x in tensors), strict=True))
-    if kinds not in record.proved or foreseen(shapes, record.conditions) is None:
+    if kinds not in record.proved or _surprises(foreseen(shapes, record.conditions)):
         if network is not None:
             _prove(record, network, call, tensors)
         record.proved.add(kinds)
@@ -60,11 +63,21 @@ def ready_behind(record: Record, network: nn.Module | None, entrance: fx.Node, z
             f"{_by(one if isinstance(one, int) else 'N' for one in shape)}, got {_by(z.shape)}; "
             "give a batch of that size as inputs="
         )
-    surprises = sizes and foreseen([(shape, z.shape)], record.conditions) is None
+    surprises = sizes and _surprises(foreseen([(shape, z.shape)], record.conditions))
     if not record.proved or surprises:
         call = record.example(sizes or {})
         ready(record, network, call, record.tensors(call))
     record.seen.add(mark)
+
+
+def _surprises(sizes: dict[Any, int] | None) -> bool:
+    """Whether a batch of these sizes may take other branches; PyTorch takes none to be 0 or 1."""
+    return sizes is None or any(size < 2 for size in sizes.values())
+
+
+def _layout(x: Tensor) -> tuple[int, ...]:
+    """How a tensor lies in memory, if not in the usual way: code may ask for its strides."""
+    return () if x.is_contiguous() else x.stride()
 
 
 def _prove(record: Record, network: nn.Module, call: Call, tensors: Sequence[Tensor]) -> None:
@@ -77,12 +90,21 @@ def _prove(record: Record, network: nn.Module, call: Call, tensors: Sequence[Ten
 
 
 def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[Tensor]) -> None:
-    def run() -> list[Any]:
+    def run(seed: int | None = None) -> tuple[list[Any], bool]:
+        """What the network gives, and whether it has drawn random numbers for it."""
         with untouched(network), _hooked(record, network):
-            mine = call.map(torch.clone)
-            return pytree.tree_leaves(principal(network(*mine.args, **mine.kwargs)))
+            if seed is not None:
+                torch.manual_seed(seed)
+            mine, before = call.map(Tensor.clone), _random_state(tensors[0])
+            out = pytree.tree_leaves(principal(network(*mine.args, **mine.kwargs)))
+            return out, before != _random_state(tensors[0])
 
-    expected = run()
+    expected, drew = run()
+    if drew and not all(map(_equal, expected, run(seed=_OTHER_SEED)[0])):
+        raise LayerError(
+            f"{record.title} gives something else each time, for it draws random numbers at "
+            "evaluation; switch that off, or give them as an input"
+        )
     try:
         with untouched(network), _hooked(record, network):
             steps = _Sizes(record)
@@ -91,7 +113,7 @@ def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[T
         reason = str(error).strip().partition("\n")[0]
         raise LayerError(f"{_refused(record, tensors)} ({reason})") from error
     if not all(map(_equal, expected, found)):
-        spread = max(map(_distance, expected, run()), default=0.0)
+        spread = max(map(_distance, expected, run()[0]), default=0.0)
         difference = max(map(_distance, expected, found), default=0.0)
         if not difference <= _SLACK * spread:
             raise LayerError(
@@ -150,6 +172,15 @@ def _refused(record: Record, tensors: Sequence[Tensor]) -> str:
         f"the steps of {record.title} were recorded for inputs of {', '.join(recorded)} and are "
         f"others for {', '.join(now)}; give such a batch as inputs="
     )
+
+
+def _random_state(x: Tensor) -> tuple[Any, ...]:
+    """Of all generators that a network may draw from without naming one."""
+    words: Any = np.random.get_state()
+    device = torch.cuda.get_rng_state(x.device) if x.is_cuda else torch.empty(0)
+    tensors = torch.get_rng_state(), device
+    numbers = (words[1].tobytes(), *words[2:])
+    return random.getstate(), numbers, *(one.numpy().tobytes() for one in tensors)
 
 
 def _precision(x: Tensor) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, pytree
+from frankenstein.surgery.halves import check_flags
 from frankenstein.surgery.inputs import Call, Inputs, example_of, named, resized
 from frankenstein.surgery.modules import paths, place_of, title_of, unwrapped
 from frankenstein.surgery.record import call_of
@@ -82,7 +83,8 @@ class ReplayedEnd(_Replay):
 
         def put(out: Any) -> Any:
             one = _one(out, self.network, self.layer)
-            return pytree.tree_map(lambda x: z if x is one else x, out)
+            mine = z.clone()  # the network may write into it
+            return pytree.tree_map(lambda x: mine if x is one else x, out)
 
         call = self._call(len(z), Call(args, kwargs))
         try:
@@ -118,6 +120,7 @@ class ReplayedEnd(_Replay):
                 f"the end of {title_of(self.network)} behind {self.layer!r} also needs "
                 f"{', '.join(missing)}: call end(z, **batch)"
             )
+        check_flags(title_of(self.network), values, context)
         fakes = Fakes()
 
         def filled(x: Tensor) -> Tensor:

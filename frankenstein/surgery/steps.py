@@ -78,7 +78,13 @@ class Record:
     @cached_property
     def batch(self) -> Any:
         """The symbol of the batch size."""
-        return self.facts[self.main].shape[0]
+        shape = self.facts[self.main].shape
+        if not shape:
+            raise LayerError(
+                f"{self.title} takes one number first, so it is not known where its examples lie; "
+                "name the input that activations start from as network.main_input_name"
+            )
+        return shape[0]
 
     def sizes(self) -> dict[Any, int]:
         """The symbols as they are in the example."""

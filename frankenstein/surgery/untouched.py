@@ -2,8 +2,10 @@
 
 import functools
 import gc
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 from weakref import ReferenceType
 
@@ -34,6 +36,7 @@ def untouched(network: nn.Module) -> Iterator[None]:
     seen: set[int] = set()
     attributes = [(vars(module), _saved(vars(module), seen)) for module in network.modules()]
     buffers = [(buffer, buffer._version, buffer.clone()) for buffer in network.buffers()]
+    weights = [(weight, weight.data) for weight in network.parameters()]
     devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
     try:
         with torch.random.fork_rng(devices), evaluating(network):
@@ -41,6 +44,9 @@ def untouched(network: nn.Module) -> Iterator[None]:
     finally:
         for value, saved in attributes:
             _restore(value, saved)
+        for weight, data in weights:  # some networks put another tensor in the place of their own
+            if weight.device != data.device or weight.data_ptr() != data.data_ptr():
+                weight.data = data
         with torch.no_grad():
             for buffer, version, content in buffers:
                 if buffer._version != version:
@@ -48,43 +54,71 @@ def untouched(network: nn.Module) -> Iterator[None]:
 
 
 def forget(tensors: list[ReferenceType[Tensor]]) -> None:
-    """Empty what functools.lru_cache keeps of these tensors, if anything does.
+    """Take these tensors out of what keeps them outside of a network, if anything does.
 
-    A cached function that a network calls would give a tensor without data from then on.
+    What functools.lru_cache, a class or a file of code remembers would give a tensor without data
+    from then on; it is made anew when it is asked for.
     """
-    if any(tensor() is not None for tensor in tensors):
-        gc.collect()
-    left = {id(tensor()) for tensor in tensors} - {id(None)}
-    for cache in (one for one in gc.get_objects() if left and type(one) is _CACHE):
-        held = gc.get_referents(cache)
-        inside = [one for value in held if isinstance(value, tuple | list) for one in value]
-        if not left.isdisjoint(map(id, held + inside)):
-            cache.cache_clear()
+    if all(tensor() is None for tensor in tensors):
+        return
+    gc.collect()
+    left = {id(tensor()) for tensor in tensors if tensor() is not None}
+    for owner in gc.get_objects() if left else ():
+        if type(owner) is _CACHE:
+            held = gc.get_referents(owner)
+            inside = [one for value in held if isinstance(value, tuple | list) for one in value]
+            if not left.isdisjoint(map(id, held + inside)):
+                owner.cache_clear()
+        elif type(owner) is dict:
+            for key in [key for key, one in owner.items() if id(one) in left]:
+                del owner[key]
 
 
 _CACHE = type(functools.lru_cache(lambda: None))
 
 
 def _saved(value: Any, seen: set[int]) -> Any:
-    """What a dict, list or set holds, with what its own hold; None for all else."""
-    if type(value) not in (dict, list, set) or id(value) in seen:
+    """What a container or an object holds, with what its own hold; None for all else."""
+    held = None if id(value) in seen else _held(value)
+    if held is None:
         return None
     seen.add(id(value))
-    if type(value) is set:
-        return set(value)
-    items = value.items() if type(value) is dict else enumerate(value)
-    return [(key, one, _saved(one, seen)) for key, one in items]
+    return [(key, one, _saved(one, seen)) for key, one in held]
+
+
+def _held(value: Any) -> list[tuple[Any, Any]] | None:
+    if isinstance(value, dict):
+        return list(value.items())
+    if isinstance(value, list | tuple | deque):
+        return list(enumerate(value))
+    if isinstance(value, set):
+        return [(None, one) for one in value]
+    alone = Tensor, nn.Module, type, FunctionType, MethodType, ModuleType
+    if isinstance(value, alone) or not hasattr(value, "__dict__"):
+        return None
+    return list(vars(value).items())
 
 
 def _restore(value: Any, saved: Any) -> None:
-    if type(value) is set and saved is not None:
+    if saved is None:
+        return
+    for _, one, held in saved:
+        _restore(one, held)
+    now = _held(value) or []
+    if len(now) == len(saved) and all(
+        a == b and x is y for (a, x), (b, y, _) in zip(now, saved, strict=True)
+    ):
+        return
+    values = [one for _, one, _ in saved]
+    if isinstance(value, dict):
         value.clear()
-        value.update(saved)
-    elif saved is not None:
-        for _, one, held in saved:
-            _restore(one, held)
-        if type(value) is list:
-            value[:] = [one for _, one, _ in saved]
-        elif len(value) != len(saved) or any(value.get(k, saved) is not v for k, v, _ in saved):
-            value.clear()
-            value.update((key, one) for key, one, _ in saved)
+        value.update((key, one) for key, one, _ in saved)
+    elif isinstance(value, list | deque):
+        value.clear()
+        value.extend(values)
+    elif isinstance(value, set):
+        value.clear()
+        value.update(values)
+    elif not isinstance(value, tuple):
+        vars(value).clear()
+        vars(value).update((key, one) for key, one, _ in saved)
