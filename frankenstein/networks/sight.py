@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
-from frankenstein.data import ImageData
+from frankenstein.data import ImageData, Preprocessing
 from frankenstein.networks.network import Network
 
 
 def sight_lines(networks: Sequence[Network], data: ImageData) -> dict[str, str]:
     """By role: what a network sees, and who says so."""
     return {
-        network.role: f"{data.eyes_for(network.input_shape[-1], network.eyes)} ({_why(network)})"
+        network.role: f"{shown} ({_why(network, shown)})"
         for network in networks
+        for shown in [data.eyes_for(network.input_shape[-1], network.eyes)]
     }
 
 
@@ -28,9 +29,11 @@ def foreign_lines(networks: Sequence[Network], dataset: str | None) -> list[str]
     ]
 
 
-def _why(network: Network) -> str:
+def _why(network: Network, shown: Preprocessing) -> str:
     if "normalize" in network.told:
         return "as you say"
+    if network.sees and network.sees.mean != shown.mean:  # of images with other channels
+        return "the data set's own, for its source says how it sees other channels"
     if network.sees:
         return "as its source says"
     if network.card.weights:
