@@ -151,11 +151,13 @@ def _turned(halves: Cut, axes: tuple[int, int]) -> Cut:
 
 def _turns_first(end: nn.Module) -> bool:
     """Whether all that an end half does with its input is to exchange its two axes."""
-    if not isinstance(end, fx.GraphModule):
+    graph = getattr(end, "graph", None)
+    if not isinstance(graph, fx.Graph):
         return False
-    entrance = next(node for node in end.graph.nodes if node.op == "placeholder")
-    does = [(str(node.target), tuple(node.args[1:])) for node in entrance.users]
-    return does in ([("permute", (0, 2, 1))], [("transpose", (1, 2))])
+    entrance = next(node for node in graph.nodes if node.op == "placeholder")
+    users = [node for node in entrance.users if node.target != "size"]  # how many examples
+    does = [(str(node.target), tuple(node.args[1:])) for node in users]
+    return does in ([("permute", (0, 2, 1))], [("transpose", (1, 2))], [("transpose", (2, 1))])
 
 
 class _Move(nn.Module):

@@ -66,7 +66,7 @@ def test_intervals_and_nulls_stand_beside_every_value(run, pair):
     assert "✓: the family p is 0.05 or less" in report
     assert (folder / "figures" / "unbiased_cka-calibrated.png").is_file()
     assert "over 19 shuffles" in report
-    assert re.search(r"\| relu1 +\| \d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\] null -?0\.\d{3}", report)
+    assert re.search(r"\| relu1 +\| \d\.\d{3} \\\[\d\.\d{3}, \d\.\d{3}\\\] null -?0\.\d{3}", report)
     assert (folder / "figures" / "unbiased_cka-null.png").is_file()
     again = run("compare", "--config", folder / "config.yaml")
     assert (again / "certainty.csv").read_text() == (folder / "certainty.csv").read_text()

@@ -46,6 +46,8 @@ def shortened(step):
 
 # A penalty meant for trained networks leaves nothing of a stitch between two that know nothing yet.
 @pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
+# Units of networks that have hardly learned are nearly dependent.
+@pytest.mark.filterwarnings("ignore::frankenstein.accumulators.linear.NearlyDependentWarning")
 @pytest.mark.parametrize(
     "path",
     # tests/studies/test_demo.py runs the steps of the demo.

@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import pytest
@@ -152,7 +153,8 @@ def test_files_may_be_called_anything(file, saved, nasty, few_digits):
     assert f"distance_before/sender-{role}/fc1" in weights.numbers
     for question, answer in ((Activations(), activations), (Weights(), weights)):
         text = "\n".join(block for block in question.show(answer).blocks if isinstance(block, str))
-        named = [line.split("|")[2].strip() for line in text.splitlines() if line.count("|") > 8]
+        rows = [line for line in text.splitlines() if line.count("|") > 8]
+        named = [re.sub(r"\\(.)", r"\1", row.split("|")[2].strip()) for row in rows]  # Markdown's
         assert named.count(role) == {"Activations": 1, "Weights": 3}[question.title]
         assert named.count("untrained") == {"Activations": 0, "Weights": 3}[question.title]
     assert f"groups/{role}/tanh1-tanh2" in Circuits().ask(subject).numbers
