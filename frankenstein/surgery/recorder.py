@@ -270,7 +270,7 @@ class Recorder(TorchFunctionMode):
             self.sizes[symbol] = self.graph.call_method("size", self.record.symbols[symbol])
             self.sizes[symbol].meta["size"] = symbol
         if expression not in self.sizes:
-            last = next(reversed(self.graph.nodes))
+            last = next(iter(reversed(self.graph.nodes)))
             self.sizes[expression] = size_steps(self.graph, expression, self.sizes)
             while (last := last.next).op != "root":
                 last.meta["size"] = expression
