@@ -89,7 +89,7 @@ def answer(out):
 
 
 def check_exact(network, batch, others):
-    """First, middle and last cut point: both halves on other batches, and a gradient."""
+    """First, middle and last cut point: both halves on other batches."""
     points = list(cut_points(network, inputs=batch))
     assert block_layers(network, batch)
     for layer in (points[0], points[len(points) // 2], points[-1]):
@@ -100,9 +100,6 @@ def check_exact(network, batch, others):
                 z = front(**other)
                 assert torch.equal(end(z, **other), expected), layer
         assert (expected[0] != expected[1]).any()
-        z.requires_grad_()
-        (gradient,) = torch.autograd.grad(end(z, **other).square().sum(), z)
-        assert gradient.any(), layer
 
 
 @pytest.mark.parametrize("name", TIMM)
