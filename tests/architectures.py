@@ -1,6 +1,7 @@
 """Networks of timm and transformers, small and with random weights: recorded, and cut exactly.
 
-benchmarks/architectures.py does the same for many more, at every cut point.
+Not among the tests of the suite, for those that fork a process do not work behind it:
+`pytest tests/architectures.py`.
 """
 
 import pytest
