@@ -162,7 +162,7 @@ def test_two_untrained_networks_are_told_from_others_one_time_in_twenty(spots, s
     def network(seed):
         return Network(count_statistics(make(seed), images), card, "", build=make)
 
-    times = 8
+    times = 20
     for k in range(times):
         subject = Subject([network(2 * k), network(2 * k + 1)], data, pairs, seed=k)
         for question in (Units(), Activations()):
@@ -176,5 +176,5 @@ def test_two_untrained_networks_are_told_from_others_one_time_in_twenty(spots, s
                 found.setdefault(column, []).append(p < 0.05)
     assert len(found) > 8
     told = {column: sum(each) for column, each in found.items() if len(each) == times}
-    assert max(told.values()) <= 3  # more come up once in 2,000 times
-    assert sum(told.values()) / (times * len(told)) < 0.1
+    assert max(told.values()) <= 4  # more come up once in 400 times
+    assert sum(told.values()) / (times * len(told)) < 0.07
