@@ -11,7 +11,7 @@ from frankenstein.surgery.inputs import Inputs, images_of
 from frankenstein.surgery.record import known_call, record
 from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.replay import replayed
-from frankenstein.surgery.steps import Record, once
+from frankenstein.surgery.steps import Record, detached, once
 
 _LEAKS_NAMED = 3
 _IMAGENET = (3, 224, 224)
@@ -66,7 +66,7 @@ def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
         return Cut(*replayed(network, after, inputs, error))
     layer = steps.find(after)
     _check(steps, layer)
-    nodes = steps.nodes
+    layer, nodes = detached(layer), steps.nodes
     place = nodes.index(layer)
     # Constants, such as a class token, and context, such as a mask, belong to both halves.
     moving = carriers(steps)

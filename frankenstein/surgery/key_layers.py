@@ -8,7 +8,7 @@ from torch import fx, nn
 from frankenstein.surgery.cut import cut_points, narrows
 from frankenstein.surgery.inputs import Inputs
 from frankenstein.surgery.record import record
-from frankenstein.surgery.steps import Record, called
+from frankenstein.surgery.steps import Record, called, detached
 
 
 def key_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def activation_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple
     chosen = []
     for layer in key_layers(network, inputs):
         after = steps.find(following[layer]) if layer in following else None
-        behind = after is not None and after.all_input_nodes == [steps.find(layer)]
+        behind = after is not None and after.all_input_nodes == [detached(steps.find(layer))]
         nonlinear = behind and after is not None and _acts_unit_by_unit(steps, after)
         chosen.append(following[layer] if nonlinear else layer)
     return tuple(chosen)

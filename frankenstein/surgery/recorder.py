@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
 from typing import Any
@@ -30,7 +30,7 @@ from frankenstein.surgery.modules import (
     unwrapped,
 )
 from frankenstein.surgery.refusal import LayerError
-from frankenstein.surgery.steps import IN_PLACE, Fact, Record, plain
+from frankenstein.surgery.steps import IN_PLACE, Fact, Record, attached, detach, plain
 
 # Methods are told by identity: some go by another name, Tensor.__pow__ by `pow`.
 _METHODS = {
@@ -147,7 +147,7 @@ class Recorder(TorchFunctionMode):
         if path:
             one = principal(out)
             node = self.known.get(id(one)) if isinstance(one, Tensor) else None
-            self.record.blocks[self._new(path, path)] = node
+            self.record.blocks[self._new(path, path)] = attached(node) if node else None
         return out
 
     def _rest(self, run: Callable[[], Any]) -> Any:
@@ -168,8 +168,9 @@ class Recorder(TorchFunctionMode):
         with DisableTorchFunction():
             given = tensors_in(arguments)
             versions = [x._version for x in given]
-        out = run()
-        with DisableTorchFunction():
+        with _counting():
+            out = run()
+        with DisableTorchFunction(), _counting():
             pairs = zip(given, versions, strict=True)
             changed = {id(x) for x, version in pairs if x._version != version}
             if not isinstance(out, Tensor) and _tells_a_size(out):
@@ -190,8 +191,9 @@ class Recorder(TorchFunctionMode):
         """What a step gave, each tensor of it known as a step."""
         if isinstance(out, Tensor):
             out = alias(out) if id(out) in same else out
-            # The network's own torch.no_grad: a half must not let gradients through, either.
-            self.meet(out, self.graph.call_method("detach", (node,)) if detached else node)
+            self.meet(out, node)
+            if detached:  # by the network's own torch.no_grad: so do its halves
+                self.meet(out, detach(self.graph, node))
             return out
 
         def part(value: Any, key: Any) -> Any:
@@ -282,6 +284,16 @@ class Recorder(TorchFunctionMode):
             self.place = self.graph.call_function(getattr, (self.record.main, "device"))
             self.place.meta["device"] = True
         return self.place
+
+
+@contextmanager
+def _counting() -> Iterator[None]:
+    """Inside, tensors tell when they are written into, as they do not in inference mode."""
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.no_grad())
+        yield
 
 
 def principal(out: Any) -> Any:

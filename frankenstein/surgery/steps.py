@@ -117,7 +117,8 @@ class Record:
 
     def name(self, node: fx.Node) -> str:
         """What messages call a step."""
-        return self.names.get(node, "the output" if node.op == "output" else node.name)
+        default = "the output" if node.op == "output" else node.name
+        return self.names.get(attached(node), default)
 
     def has_weights(self, node: fx.Node) -> bool:
         """Whether parameters take part in a step."""
@@ -160,6 +161,23 @@ class Record:
             return ": it is not called at evaluation"
         listed = "; `frankenstein layers NETWORK` lists those where it may be cut"
         return did_you_mean(layer, [*self.names.values(), *self.blocks]) or listed
+
+
+def detach(graph: fx.Graph, node: fx.Node) -> fx.Node:
+    """A step that keeps gradients from another one, as the network's torch.no_grad does."""
+    step = graph.call_method("detach", (node,))
+    step.meta["detaches"] = True
+    return step
+
+
+def attached(node: fx.Node) -> fx.Node:
+    """The step that a `detach` keeps gradients from; any other step itself."""
+    return node.all_input_nodes[0] if "detaches" in node.meta else node
+
+
+def detached(node: fx.Node) -> fx.Node:
+    """What later steps see of a step: without gradients if it ran under torch.no_grad."""
+    return next((user for user in node.users if "detaches" in user.meta), node)
 
 
 def once(function: Callable[[Record], T]) -> Callable[[Record], T]:

@@ -71,9 +71,9 @@ _EACH = (
 )
 # fmt: off
 _EACH_NAMES = frozenset({
-    "adaptive_avg_pool2d", "avg_pool2d", "clone", "contiguous", "dropout", "elu", "gelu",
-    "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "max_pool2d", "mish", "relu", "relu_",
-    "relu6", "sigmoid", "silu", "stochastic_depth", "tanh",
+    "adaptive_avg_pool2d", "avg_pool2d", "clone", "contiguous", "detach", "dropout", "elu", "gelu",
+    "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "max_pool2d", "mish",
+    "relu", "relu_", "relu6", "sigmoid", "silu", "stochastic_depth", "tanh",
 })
 _TIES = frozenset({"add", "add_", "iadd", "imul", "isub", "mul", "mul_", "sub", "sub_"})
 # fmt: on
