@@ -4,15 +4,15 @@ A front takes what its network takes. An end takes a representation, and by name
 needs of what the network takes: `end(z)`, `end(z, **batch)`.
 """
 
-import inspect
 from typing import Any
 from weakref import ref
 
 import torch
 from torch import Tensor, fx, nn
 
-from frankenstein.surgery.fakes import CodeGen, FakeTensor, numbers, pytree
+from frankenstein.surgery.fakes import CodeGen, FakeTensor, numbers
 from frankenstein.surgery.inputs import Call, named
+from frankenstein.surgery.pieces import unflatten
 from frankenstein.surgery.proof import ready, ready_behind
 from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.steps import Record
@@ -37,7 +37,7 @@ class Arguments(CodeGen):
         super().__init__()
         self.record, self.needs, self.entrance = record, needs, entrance
         self.structure = structure
-        self.signature = inspect.signature(network.forward)
+        self.signature = record.signature
         # Held until the first batch has shown that the steps are right.
         self.network: nn.Module | None = network
         self.known = ref(network)
@@ -88,9 +88,14 @@ class Arguments(CodeGen):
         if missing:
             raise LayerError(
                 f"the end of {self.record.title} behind {layer!r} also "
-                f"needs {', '.join(missing)}: call end(z, **batch)"
+                f"needs {', '.join(missing)}: call end(z, {self._batch()})"
             )
         check_flags(self.record.title, self.record.values, values)
+
+    def _batch(self) -> str:
+        """How a batch is given to what takes these arguments."""
+        first = next(iter(self.signature.parameters.values()))
+        return "*batch" if first.kind is first.VAR_POSITIONAL else "**batch"
 
     def _check_all(self, values: dict[str, Any]) -> None:
         absent = dict.fromkeys(self.record.values)  # what is not given is None
@@ -131,7 +136,7 @@ class Arguments(CodeGen):
         """What the steps give as the network gives it."""
         if self.structure is None:
             return outputs
-        return pytree.tree_unflatten(list(outputs), self.structure)
+        return unflatten(list(outputs), self.structure)
 
     def additional_globals(self) -> list[tuple[str, Any]]:
         """What the function knows."""

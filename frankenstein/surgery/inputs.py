@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from frankenstein.surgery.fakes import pytree
+from frankenstein.surgery.pieces import changed, pieces, placed
 from frankenstein.surgery.refusal import LayerError
 
 Inputs = Tensor | tuple[Any, ...] | list[Any] | Mapping[str, Any]
@@ -31,13 +31,26 @@ class Call(NamedTuple):
 
     def map(self, change: Any) -> "Call":
         """The same with other tensors: `change(tensor)` instead of each."""
-        return Call(
-            *pytree.tree_map(lambda x: change(x) if isinstance(x, Tensor) else x, tuple(self))
-        )
+        return Call(*changed(tuple(self), change))
 
     def tensors(self) -> list[Tensor]:
         """All tensors among the arguments."""
-        return [x for x in pytree.tree_leaves(tuple(self)) if isinstance(x, Tensor)]
+        return [x for x in pieces(tuple(self)) if isinstance(x, Tensor)]
+
+
+def signature_of(network: nn.Module) -> inspect.Signature:
+    """What a network's forward takes, also where a decorator of the user's hides its names."""
+    found = inspect.signature(network.forward)
+    forward = getattr(network.forward, "__func__", network.forward)
+    cells = [cell.cell_contents for cell in getattr(forward, "__closure__", None) or ()]
+    inner = [one for one in cells if inspect.isfunction(one)]
+    kinds = [one.kind for one in found.parameters.values()]
+    if (
+        kinds == [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]
+        and len(inner) == 1
+    ):
+        return inspect.signature(inner[0].__get__(network))
+    return found
 
 
 def named(
@@ -61,7 +74,7 @@ def named(
     for name, value in bound.arguments.items():
         kind = signature.parameters[name].kind
         spread = kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-        for path, one in pytree.tree_flatten_with_path(value)[0]:
+        for path, one in placed(value):
             words = [re.sub(r"\W+", "", str(key)) for key in path]
             own = [] if spread and kind == inspect.Parameter.VAR_KEYWORD else [name]
             values["_".join(own + words)] = one

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from frankenstein.surgery.fakes import fixed, foreseen, pytree
+from frankenstein.surgery.fakes import fixed, foreseen
 from frankenstein.surgery.inputs import Call
 from frankenstein.surgery.modules import marks_of
+from frankenstein.surgery.pieces import pieces
 from frankenstein.surgery.recorder import principal
 from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.steps import Record
@@ -96,7 +97,7 @@ def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[T
             if seed is not None:
                 torch.manual_seed(seed)
             mine, before = call.map(Tensor.clone), _random_state(tensors[0])
-            out = pytree.tree_leaves(principal(network(*mine.args, **mine.kwargs)))
+            out = pieces(principal(network(*mine.args, **mine.kwargs)))
             return out, before != _random_state(tensors[0])
 
     expected, drew = run()
@@ -108,7 +109,7 @@ def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[T
     try:
         with untouched(network), _hooked(record, network):
             steps = _Sizes(record)
-            found = pytree.tree_leaves(steps.run(*(x.clone() for x in tensors)))
+            found = pieces(steps.run(*(x.clone() for x in tensors)))
     except Exception as error:  # sizes that the network took for fixed meet others, anywhere
         reason = str(error).strip().partition("\n")[0]
         raise LayerError(f"{_refused(record, tensors)} ({reason})") from error

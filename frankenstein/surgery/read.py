@@ -63,7 +63,8 @@ class Reader(nn.Module):
             *first, end = end
             before += first
         reader = cls(end, layers)
-        reader.captured = nn.Sequential(*before, reader.captured)
+        if before:  # what it takes beside the representation cannot be given through it
+            reader.captured = nn.Sequential(*before, reader.captured)
         return reader
 
     def forward(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:

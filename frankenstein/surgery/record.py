@@ -9,9 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, pytree
+from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values
 from frankenstein.surgery.halves import arguments_of
-from frankenstein.surgery.inputs import Call, Inputs, example_of, free_axes, guess, images_of, named
+from frankenstein.surgery.inputs import (
+    Call,
+    Inputs,
+    example_of,
+    free_axes,
+    guess,
+    images_of,
+    named,
+    signature_of,
+)
 from frankenstein.surgery.modules import (
     marks_of,
     paths,
@@ -19,6 +28,7 @@ from frankenstein.surgery.modules import (
     title_of,
     unwrapped,
 )
+from frankenstein.surgery.pieces import flatten
 from frankenstein.surgery.recorder import Recorder, principal
 from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.steps import Record
@@ -55,7 +65,7 @@ def record(network: nn.Module, inputs: Inputs | None = None) -> Record:
     network = _checked(network)
     kept = _kept(network)
     call = call_of(network, inputs)
-    signature = inspect.signature(network.forward)
+    signature = signature_of(network)
     try:
         values = named(signature, call)
     except LayerError as error:
@@ -157,7 +167,7 @@ def _run(made: Record, network: nn.Module) -> list[ReferenceType[Tensor]]:
             if isinstance(out, Tensor):
                 made.graph.output(recorder.argument(out))
             else:
-                flat, made.structure = pytree.tree_flatten(out)
+                flat, made.structure = flatten(out)
                 made.graph.output(tuple(map(recorder.argument, flat)))
     except Exception as error:  # any code of the network may have met what it cannot handle
         kind = ValuesError if depends_on_values(error) else LayerError

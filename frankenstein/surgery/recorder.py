@@ -18,7 +18,6 @@ from frankenstein.surgery.fakes import (
     GetSetDescriptor,
     TorchFunctionMode,
     alias,
-    pytree,
     size_steps,
 )
 from frankenstein.surgery.modules import (
@@ -29,6 +28,7 @@ from frankenstein.surgery.modules import (
     tensor_paths,
     unwrapped,
 )
+from frankenstein.surgery.pieces import pieces
 from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.steps import IN_PLACE, Fact, Record, attached, detach, plain
 
@@ -312,7 +312,7 @@ def tensors_in(value: Any) -> list[Tensor]:
         return [value]
     if value is None or type(value) in _PLAIN:
         return []
-    return [x for x in pytree.tree_leaves(value) if isinstance(x, Tensor)]
+    return [x for x in pieces(value) if isinstance(x, Tensor)]
 
 
 def _tells_a_size(out: Any) -> bool:

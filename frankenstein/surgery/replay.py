@@ -5,7 +5,6 @@ without data until that module, whose result is then the representation. What is
 behind it went around the cut.
 """
 
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, pytree
+from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values
 from frankenstein.surgery.halves import check_flags
-from frankenstein.surgery.inputs import Call, Inputs, example_of, named, resized
+from frankenstein.surgery.inputs import Call, Inputs, example_of, named, resized, signature_of
 from frankenstein.surgery.modules import paths, place_of, title_of, unwrapped
+from frankenstein.surgery.pieces import changed
 from frankenstein.surgery.record import call_of
 from frankenstein.surgery.recorder import principal, tensors_in
 from frankenstein.surgery.refusal import LayerError
@@ -84,7 +84,7 @@ class ReplayedEnd(_Replay):
         def put(out: Any) -> Any:
             one = _one(out, self.network, self.layer)
             mine = z.clone()  # the network may write into it
-            return pytree.tree_map(lambda x: mine if x is one else x, out)
+            return changed(out, lambda x: mine if x is one else x)
 
         call = self._call(len(z), Call(args, kwargs))
         try:
@@ -144,7 +144,7 @@ def replayed(
     if not layer or layer not in paths(network):
         raise LayerError(f"{error} (so it can be cut behind modules only, which {layer!r} is not)")
     network = unwrapped(network)
-    signature = inspect.signature(network.forward)
+    signature = signature_of(network)
     example = example_of(call_of(network, inputs))
     front = ReplayedFront(network, layer)
     end = ReplayedEnd(network, layer, example, signature)

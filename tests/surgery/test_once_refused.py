@@ -1,12 +1,15 @@
 """Networks as people write them: each of these could be cut, and once was refused."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
-from frankenstein.surgery import cut, cut_points
+from frankenstein.surgery import LayerError, cut, cut_points
 from frankenstein.surgery.key_layers import activation_layers
-from frankenstein.surgery.read import reading
+from frankenstein.surgery.read import Reader, reading
 
 
 class Net(nn.Module):
@@ -82,3 +85,81 @@ def test_behind_a_frozen_encoder_a_stitch_gets_gradients_and_inside_of_it_none()
     (given,) = torch.autograd.grad(inner.sum(), network.c.bias)
     assert given.eq(4).all()
     assert not cut(network, "a").front(x).requires_grad
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    y: torch.Tensor
+    past: object
+    note: str = "a dataclass"
+
+
+class Told(Net):
+    """Gives an object that holds tensors, one of them deeper inside."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x):
+        h = self.a(x).relu()
+        return {"found": [self.kind(y=self.c(self.b(h)), past=self.kind(y=h, past=None))]}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", [Answer, SimpleNamespace])
+def test_an_end_gives_objects_as_the_network_gives_them_and_what_is_in_them_leaks(kind):
+    network, x = Told(kind).eval(), torch.randn(4, 6)
+    assert list(cut_points(network)) == ["a", "relu"]
+    front, end = cut(network, "a")
+    (found,), (expected,) = end(front(x))["found"], network(x)["found"]
+    assert type(found) is type(found.past) is kind
+    assert torch.equal(found.y, expected.y)
+    assert torch.equal(found.past.y, expected.past.y)
+    assert vars(found).keys() == vars(expected).keys()
+
+
+class Given(Net):
+    def forward(self, batch):
+        return self.c(self.b(self.a(batch.y)) * batch.past)
+
+
+def test_an_object_may_be_what_a_network_takes():
+    network = Given().eval()
+    batches = [SimpleNamespace(y=torch.randn(n, 6), past=torch.rand(n, 1)) for n in (4, 2)]
+    assert check_halves(network, *batches) == ["a", "b", "mul", "c"]
+
+
+def plainly(forward):
+    def inner(*args, **kwargs):
+        return forward(*args, **kwargs)
+
+    return inner
+
+
+class Decorated(Net):
+    @plainly
+    def forward(self, x, gate):
+        return self.c(self.b(self.a(x)) * gate)
+
+
+class Spread(Net):
+    def forward(self, *inputs):
+        x, gate = inputs
+        return self.c(self.b(self.a(x)) * gate)
+
+
+@torch.no_grad()
+def test_context_is_called_as_forward_calls_it():
+    batch = {"x": torch.randn(4, 6), "gate": torch.rand(4, 1)}
+    network = Decorated().eval()
+    front, end = cut(network, "a", inputs=tuple(batch.values()))
+    z, expected = front(**batch), network(**batch)
+    assert torch.equal(end(z, **batch), expected)
+    assert torch.equal(end(z, gate=batch["gate"]), expected)
+    assert torch.equal(Reader.of_end(end, ["c"])(z, gate=batch["gate"])["c"], expected)
+    with pytest.raises(LayerError, match=r"also needs gate: call end\(z, \*\*batch\)"):
+        end(z)
+    front, end = cut(Spread().eval(), "a", inputs=tuple(batch.values()))
+    with pytest.raises(LayerError, match=r"also needs inputs_1: call end\(z, \*batch\)"):
+        end(front(*batch.values()))
