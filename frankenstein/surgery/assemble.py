@@ -151,7 +151,7 @@ def written(node: fx.Node) -> list[fx.Node]:
     """The steps whose tensors this one overwrites; mostly none."""
     if not _writes(node):
         return []
-    if "writes" in node.meta and node.op != "call_module":
+    if "writes" in node.meta:
         return [node.all_input_nodes[i] for i in node.meta["writes"]]
     target = node.kwargs.get("out") or (node.args[0] if node.args else None)
     return [target] if isinstance(target, fx.Node) else node.all_input_nodes
@@ -198,7 +198,7 @@ def _passed_on(node: fx.Node) -> list[fx.Node]:
 
 def _writes(node: fx.Node) -> bool:
     if node.op == "call_module":
-        return _writes_input(_module(node))
+        return "writes" in node.meta or _writes_input(_module(node))
     name = called(node)
     return (
         "writes" in node.meta  # seen when it was recorded

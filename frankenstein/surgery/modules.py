@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from frankenstein.surgery.fakes import FakeTensor
 from frankenstein.surgery.refusal import LayerError
 
 _CONTAINERS = (
@@ -61,6 +62,27 @@ def tensor_paths(modules: dict[str, nn.Module]) -> dict[int, str]:
             if tensor is not None:
                 found.setdefault(id(tensor), f"{path}.{name}".lstrip("."))
     return found
+
+
+def tensors_of(module: nn.Module) -> list[int]:
+    """The ids of a module's weights and buffers, and of its parts'."""
+    return [
+        id(x)
+        for part in module.modules()
+        for x in (*part._parameters.values(), *part._buffers.values())
+    ]
+
+
+def has_code(module: nn.Module) -> bool:
+    """Whether code of the user's runs inside of a module of torch, or a fake tensor is its own."""
+    return any(
+        part._forward_pre_hooks
+        or part._forward_hooks
+        or "forward" in vars(part)
+        or not type(part).__module__.startswith("torch.")
+        or any(isinstance(x, FakeTensor) for x in vars(part).values())
+        for part in module.modules()
+    )
 
 
 def put(root: nn.Module, path: str, value: Any) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 
 from frankenstein.surgery.fakes import fixed, foreseen
 from frankenstein.surgery.inputs import Call
-from frankenstein.surgery.modules import marks_of
+from frankenstein.surgery.modules import is_leaf, marks_of
 from frankenstein.surgery.pieces import pieces
 from frankenstein.surgery.recorder import principal
 from frankenstein.surgery.refusal import LayerError
@@ -128,9 +128,12 @@ def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[T
 def _hooked(record: Record, network: nn.Module) -> Iterator[None]:
     """Those hooks alone that were recorded: others, and those of a step, may count or keep.
 
-    A hook of a module that is a step is called with it in the halves as in the network.
+    A hook of a module that is a step is called with it in the halves as in the network, and runs
+    here only where some other hook uses what it may keep.
     """
     targets = [record.modules[str(n.target)] for n in record.nodes if n.op == "call_module"]
+    if any(is_leaf(record.modules[path]) for path in record.blocks.keys() & record.modules):
+        targets = []
     steps = {inner for module in targets for inner in module.modules()}
     kept: list[tuple[Any, dict[int, Any]]] = []
     try:

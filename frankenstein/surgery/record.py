@@ -29,7 +29,7 @@ from frankenstein.surgery.modules import (
     unwrapped,
 )
 from frankenstein.surgery.pieces import flatten
-from frankenstein.surgery.recorder import Recorder, principal
+from frankenstein.surgery.recorder import Opens, Recorder, principal
 from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.steps import Record
 from frankenstein.surgery.untouched import forget, untouched
@@ -143,15 +143,21 @@ def _key(values: dict[str, Any]) -> Any:
 
 def _record(network: nn.Module, call: Call, signature: inspect.Signature) -> Record:
     modules = {path: module for path, module in paths(network).items() if path}
-    made = Record(title_of(network), modules, signature, call, marks_of(network))
-    forget(_run(made, network))
-    return made
+    opened: set[str] = set()
+    while True:
+        made = Record(title_of(network), modules, signature, call, marks_of(network))
+        try:
+            forget(_run(made, network, opened))
+        except Opens as found:
+            opened.add(found.path)
+        else:
+            return made
 
 
-def _run(made: Record, network: nn.Module) -> list[ReferenceType[Tensor]]:
+def _run(made: Record, network: nn.Module, opened: set[str]) -> list[ReferenceType[Tensor]]:
     """Run the network, and write down its steps; the tensors without data that it made."""
     fakes, call = Fakes(), made.call
-    recorder = Recorder(made, network, fakes)
+    recorder = Recorder(made, network, fakes, opened)
     made.main_name = str(getattr(network, "main_input_name", ""))
     stand_ins = _inputs(made, recorder)
     fake = call.map(lambda x: stand_ins[id(x)])

@@ -1,7 +1,7 @@
 """The run in which a network is recorded: every call of torch and of a module becomes a step."""
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.autograd.graph import increment_version
 
 from frankenstein.surgery.fakes import (
     SIZES,
@@ -21,11 +22,13 @@ from frankenstein.surgery.fakes import (
     size_steps,
 )
 from frankenstein.surgery.modules import (
+    has_code,
     is_leaf,
     paths,
     put,
     recurrent,
     tensor_paths,
+    tensors_of,
     unwrapped,
 )
 from frankenstein.surgery.pieces import pieces
@@ -44,19 +47,37 @@ _PLAIN = (
 )
 
 
-class Recorder(TorchFunctionMode):
-    """Writes down what is called while it is on; the network's own code runs, on fake tensors."""
+class Opens(BaseException):  # no Exception, which a network might catch
+    """A module cannot be one step: more goes into it than its arguments and its own weights."""
 
-    def __init__(self, record: Record, network: nn.Module, fakes: Fakes) -> None:
+    def __init__(self, path: str) -> None:
         super().__init__()
+        self.path = path
+
+
+class Recorder(TorchFunctionMode):
+    """Writes down what is called while it is on; the network's own code runs, on fake tensors.
+
+    Modules of the paths that are `opened` are no steps: what they call is.
+    """
+
+    def __init__(
+        self, record: Record, network: nn.Module, fakes: Fakes, opened: Collection[str] = ()
+    ) -> None:
+        super().__init__()
+        self.opened = opened
         self.record, self.graph, self.fakes = record, record.graph, fakes
         modules = paths(network)
         self.attributes = tensor_paths(modules)
         self.paths = {module: path for path, module in modules.items()}
+        self.own = {module: tensors_of(module) for module in modules.values()}
         self.known: dict[int, fx.Node] = {}  # by id of the tensor that a step gave
         self.kept: list[Any] = []  # keeps ids from being given twice
         self.inside = [""]  # the modules whose code runs
         self.resting = False  # inside of what is one step
+        self.step: tuple[str, set[int]] | None = None  # its path, and the tensors that are its own
+        self.born: dict[int, str] = {}  # the step inside of which a tensor was made
+        self.blind = False  # whether a hook asked for values, so that it is not known what it does
         self.called: set[str] = set()
         self.sizes: dict[Any, fx.Node] = {}
         self.device: torch.device | None = None  # that of the example
@@ -86,7 +107,8 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if self.resting:
-            return func(*args, **(kwargs or {}))
+            self._inside((args, kwargs))
+            return self._inside(func(*args, **(kwargs or {})), made=True)
         return self._seen(
             lambda: func(*args, **(kwargs or {})),
             lambda: self._call(func, args, kwargs or {}),
@@ -106,7 +128,8 @@ class Recorder(TorchFunctionMode):
     def _gradient(self, apply: Any, function: Any, args: Any, kwargs: Any) -> Any:
         """A user's autograd function is one step, or its gradient would be another."""
         if self.resting or function.__module__.startswith("torch."):  # checkpoint: calls modules
-            return apply(*args, **kwargs)
+            self._inside((args, kwargs))
+            return self._inside(apply(*args, **kwargs), made=True)
 
         def step(*args: Any, **kwargs: Any) -> Any:
             return function.apply(*args, **kwargs)
@@ -126,15 +149,10 @@ class Recorder(TorchFunctionMode):
         run: Callable[[], Any] = lambda: module._call_impl(*args, **kwargs)  # noqa: E731
         if self.resting or path is None:
             return run()
-        if path and is_leaf(module):
+        if path and is_leaf(module) and path not in self.opened:
             put(self.record.root, path, module)
-            # Without its hooks, which are called when the step is: they may count.
-            forward = (
-                partial(recurrent, module) if isinstance(module, nn.RNNBase) else module.forward
-            )
-            run = lambda: forward(*args, **kwargs)  # noqa: E731
             return self._seen(
-                lambda: self._rest(run),
+                lambda: self._rest(lambda: self._step(module, path, args, kwargs)),
                 lambda: self.graph.call_module(path, self.argument(args), self.argument(kwargs)),
                 lambda: self._new(path, path),
                 (args, kwargs),
@@ -149,6 +167,50 @@ class Recorder(TorchFunctionMode):
             node = self.known.get(id(one)) if isinstance(one, Tensor) else None
             self.record.blocks[self._new(path, path)] = attached(node) if node else None
         return out
+
+    def _step(self, module: nn.Module, path: str, args: Any, kwargs: Any) -> Any:
+        """What a module gives that is one step.
+
+        Raises:
+            Opens: if it is not, for a hook or another module brings in what was computed before.
+        """
+        patched = vars(module).get("forward")
+        alone = patched is None and isinstance(module, nn.RNNBase)
+        forward = partial(recurrent, module) if alone else module.forward
+        if self.own[module] != tensors_of(module):  # torch.func.functional_call gave it others
+            raise Opens(path)
+        if not has_code(module):
+            return forward(*args, **kwargs)
+        given = tensors_in((args, kwargs))
+        self.step = path, {id(x) for x in given}
+        vars(module)["forward"] = forward
+        try:
+            return self._inside(module._call_impl(*args, **kwargs))
+        except RuntimeError:  # a hook asks for values: it may be a check, or write into anything
+            self.blind = True
+            increment_version(given)
+            return forward(*args, **kwargs)
+        finally:
+            self.step = None
+            del module.forward
+            if patched is not None:
+                module.forward = patched
+
+    def _inside(self, value: Any, made: bool = False) -> Any:
+        """A value that is used or made inside of a step: only what is the step's own may be."""
+        if self.step is None:
+            return value
+        path, own = self.step
+        for x in tensors_in(value):
+            if made:
+                own.add(id(x))
+                self.born[id(x)] = path
+                self.kept.append(x)
+            elif id(x) in own or id(x) in self.attributes:
+                continue
+            elif isinstance(x, FakeTensor) or self.blind:
+                raise Opens(path)
+        return value
 
     def _rest(self, run: Callable[[], Any]) -> Any:
         self.resting = True
@@ -250,6 +312,8 @@ class Recorder(TorchFunctionMode):
     def _constant(self, value: Any) -> fx.Node:
         path = self.attributes.get(id(value))
         if path is None:
+            if id(value) in self.born:  # a hook has kept it
+                raise Opens(self.born[id(value)])
             if isinstance(value, FakeTensor):
                 raise LayerError(f"a tensor of shape {_shape(value)} comes from no call of torch")
             path = f"_constant{len(self.kept)}"
@@ -284,16 +348,6 @@ class Recorder(TorchFunctionMode):
             self.place = self.graph.call_function(getattr, (self.record.main, "device"))
             self.place.meta["device"] = True
         return self.place
-
-
-@contextmanager
-def _counting() -> Iterator[None]:
-    """Inside, tensors tell when they are written into, as they do not in inference mode."""
-    with ExitStack() as stack:
-        if torch.is_inference_mode_enabled():
-            stack.enter_context(torch.inference_mode(False))
-            stack.enter_context(torch.no_grad())
-        yield
 
 
 def principal(out: Any) -> Any:

@@ -45,12 +45,12 @@ class _Replay(nn.Module):
             called.append(self.layer)
             return change(out)
 
-        handle = paths(self.network)[self.layer].register_forward_hook(hook)
-        try:
-            with untouched(self.network):
+        with untouched(self.network):
+            handle = paths(self.network)[self.layer].register_forward_hook(hook)
+            try:
                 yield called
-        finally:
-            handle.remove()
+            finally:
+                handle.remove()
 
 
 class ReplayedFront(_Replay):

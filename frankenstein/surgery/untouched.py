@@ -5,7 +5,7 @@ import gc
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FunctionType, MethodType, ModuleType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 from weakref import ReferenceType
 
@@ -74,11 +74,12 @@ def forget(tensors: list[ReferenceType[Tensor]]) -> None:
                 del owner[key]
 
 
+_EMPTY = CellType()
 _CACHE = type(functools.lru_cache(lambda: None))
 
 
 def _saved(value: Any, seen: set[int]) -> Any:
-    """What a container or an object holds, with what its own hold; None for all else."""
+    """What a container, an object or a hook holds, with what its own hold; None for all else."""
     held = None if id(value) in seen else _held(value)
     if held is None:
         return None
@@ -93,7 +94,14 @@ def _held(value: Any) -> list[tuple[Any, Any]] | None:
         return list(enumerate(value))
     if isinstance(value, set):
         return [(None, one) for one in value]
-    alone = Tensor, nn.Module, type, FunctionType, MethodType, ModuleType
+    if isinstance(value, FunctionType):  # a hook: what is around it
+        cells = enumerate(value.__closure__ or ())
+        return [(i, cell.cell_contents) for i, cell in cells if cell != _EMPTY]
+    if isinstance(value, MethodType):
+        return [(None, value.__self__)]
+    if isinstance(value, functools.partial):
+        return list(enumerate(value.args)) + list(value.keywords.items())
+    alone = Tensor, nn.Module, type, ModuleType
     if isinstance(value, alone) or not hasattr(value, "__dict__"):
         return None
     return list(vars(value).items())
@@ -119,6 +127,9 @@ def _restore(value: Any, saved: Any) -> None:
     elif isinstance(value, set):
         value.clear()
         value.update(values)
-    elif not isinstance(value, tuple):
+    elif isinstance(value, FunctionType):
+        for i, one, _ in saved:
+            value.__closure__[i].cell_contents = one  # type: ignore[index]
+    elif not isinstance(value, tuple | MethodType | functools.partial):
         vars(value).clear()
         vars(value).update((key, one) for key, one, _ in saved)
