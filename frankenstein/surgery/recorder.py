@@ -175,8 +175,9 @@ class Recorder(TorchFunctionMode):
             Opens: if it is not, for a hook or another module brings in what was computed before.
         """
         patched = vars(module).get("forward")
-        alone = patched is None and isinstance(module, nn.RNNBase)
-        forward = partial(recurrent, module) if alone else module.forward
+        forward = module.forward
+        if isinstance(module, nn.RNNBase) and patched is None:
+            forward = partial(recurrent, module)
         if self.own[module] != tensors_of(module):  # torch.func.functional_call gave it others
             raise Opens(path)
         if not has_code(module):
@@ -348,6 +349,16 @@ class Recorder(TorchFunctionMode):
             self.place = self.graph.call_function(getattr, (self.record.main, "device"))
             self.place.meta["device"] = True
         return self.place
+
+
+@contextmanager
+def _counting() -> Iterator[None]:
+    """Inside, tensors tell when they are written into, as they do not in inference mode."""
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.no_grad())
+        yield
 
 
 def principal(out: Any) -> Any:
