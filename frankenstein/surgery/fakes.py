@@ -6,8 +6,10 @@ move one. The suite runs on the oldest and on the newest torch that is supported
 """
 
 import logging
+import math
+import operator
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +21,11 @@ from torch._C import DisableTorchFunction
 from torch._dispatch.python import enable_python_dispatcher
 from torch._guards import GuardSource, Source
 from torch._subclasses import FakeTensor, FakeTensorMode
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    unset_fake_temporarily,
+)
 from torch.fx.experimental.symbolic_shapes import (
     DimDynamic,
     GuardOnDataDependentSymNode,
@@ -32,6 +38,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._sympy.interp import sympy_interp
 from torch.utils._sympy.reference import PythonReferenceAnalysis
+from torch.utils._sympy.symbol import SymT, symbol_is_type
 
 __all__ = [
     "CodeGen",
@@ -43,6 +50,7 @@ __all__ = [
     "alias",
     "pytree",
     "size_steps",
+    "without_fakes",
 ]
 
 Shape = tuple[Any, ...]  # sizes: numbers, and expressions of symbols for those that are free
@@ -52,6 +60,7 @@ _LOG = logging.getLogger("torch._subclasses.fake_tensor")
 _ASKED_FOR_A_VALUE = (
     *(DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode),
 )
+_READ = (SymT.UNBACKED_INT, SymT.UNBACKED_FLOAT)
 SIZES = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
@@ -110,6 +119,12 @@ class Fakes:
         if isinstance(size, torch.SymBool):
             return bool(expression)
         return int(expression) if expression.is_integer else float(expression)
+
+    def of_values(self, value: Any) -> Any:
+        """The symbol of a number that was read out of a tensor, if it is one."""
+        expression = value.node.expr if isinstance(value, SIZES) else None
+        symbols: Iterable[Any] = getattr(expression, "free_symbols", ())
+        return next((one for one in symbols if symbol_is_type(one, _READ)), None)
 
     def shape(self, x: Tensor) -> Shape:
         """Of a fake, with an expression for each size that is free."""
@@ -173,7 +188,38 @@ def size_steps(graph: fx.Graph, expression: Any, symbols: Mapping[Any, fx.Node])
     """Steps that compute an expression of sizes from steps that give its symbols."""
     tracer = GraphAppendingTracer(graph)
     proxies = {s: fx.Proxy(symbols[s], tracer) for s in expression.free_symbols}
-    return sympy_interp(PythonReferenceAnalysis, proxies, expression).node
+    return sympy_interp(_Steps, proxies, expression).node
+
+
+class _Steps(PythonReferenceAnalysis):
+    """Arithmetic that is written down, to be done with plain numbers."""
+
+
+def _written(function: Callable[..., Any], count: int) -> Any:
+    def step(*values: Any) -> Any:
+        values = values[:count]  # a type may follow
+        proxy = next((one for one in values if isinstance(one, fx.Proxy)), None)
+        if proxy is None:
+            return function(*values)
+        return proxy.tracer.create_proxy("call_function", function, values, {})
+
+    return staticmethod(step)
+
+
+for _name, _function, _count in (
+    *(("ceil_to_int", math.ceil, 1), ("floor_to_int", math.floor, 1), ("to_dtype", float, 1)),
+    *(("round_to_int", round, 1), ("trunc_to_int", math.trunc, 1), ("sqrt", math.sqrt, 1)),
+    *(("int_truediv", operator.truediv, 2), ("log2", math.log2, 1)),
+    *(("maximum", max, 2), ("minimum", min, 2)),
+):
+    setattr(_Steps, _name, _written(_function, _count))
+
+
+@contextmanager
+def without_fakes() -> Iterator[None]:
+    """Inside, tensors have data and calls are not seen, although a network is being recorded."""
+    with unset_fake_temporarily(), DisableTorchFunction():
+        yield
 
 
 def alias(x: Tensor) -> Tensor:

@@ -108,7 +108,7 @@ def put(root: nn.Module, path: str, value: Any) -> None:
 def recurrent(rnn: nn.RNNBase, x: Tensor, states: Any = None) -> Any:
     """What an RNN gives, in shape: PyTorch's own rule for it would go through the sequence."""
     if not isinstance(x, Tensor):
-        raise LayerError(f"a {type(x).__name__} goes into a {type(rnn).__name__}")
+        raise LayerError(f"what goes into a {type(rnn).__name__} is a {type(x).__name__}")
     ways = 2 if rnn.bidirectional else 1
     batch = () if x.ndim == 2 else (x.shape[0 if rnn.batch_first else 1],)
     out = x.new_empty(*x.shape[:-1], (rnn.proj_size or rnn.hidden_size) * ways)

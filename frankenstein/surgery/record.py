@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from frankenstein.surgery.constants import hold
 from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values
 from frankenstein.surgery.halves import arguments_of
 from frankenstein.surgery.inputs import (
@@ -74,7 +75,7 @@ def record(network: nn.Module, inputs: Inputs | None = None) -> Record:
             "give inputs= as it takes them"
         ) from error
     key = _key(values)
-    if key not in kept.records:
+    if key not in kept.records or not hold(kept.records[key]):
         kept.records[key] = _record(network, example_of(call), signature)
     kept.call = kept.records[key].call
     return kept.records[key]
@@ -176,8 +177,7 @@ def _run(made: Record, network: nn.Module, opened: set[str]) -> list[ReferenceTy
                 flat, made.structure = flatten(out)
                 made.graph.output(tuple(map(recorder.argument, flat)))
     except Exception as error:  # any code of the network may have met what it cannot handle
-        kind = ValuesError if depends_on_values(error) else LayerError
-        raise kind(_reason(network, call, error)) from error
+        raise _refusal(network, call, error) from error
     made.conditions = fakes.conditions()
     for node, fact in made.facts.items():  # some sizes turned out to be fixed
         made.facts[node] = fact._replace(shape=fakes.settled(fact.shape))
@@ -204,12 +204,12 @@ def _inputs(made: Record, recorder: Recorder) -> dict[int, Tensor]:
     return stand_ins
 
 
-def _reason(network: nn.Module, call: Call, error: Exception) -> str:
-    """Why a network could not be recorded."""
+def _refusal(network: nn.Module, call: Call, error: Exception) -> LayerError:
+    """What is said of a network that could not be recorded, and whether it runs at all."""
     title, place = title_of(network), place_of(error)
     why = str(error).strip().partition("\n")[0]
     if depends_on_values(error):
-        return (
+        return ValuesError(
             f"cannot follow {title} to its layers: its control flow depends on data{place}; "
             "its steps must not depend on the values in its input"
         )
@@ -220,8 +220,8 @@ def _reason(network: nn.Module, call: Call, error: Exception) -> str:
     except Exception as own:  # the network does not run on these inputs, either
         shapes = ", ".join(str(tuple(x.shape[1:])) for x in call.tensors())
         why = str(own).strip().partition("\n")[0]
-        return (
+        return LayerError(
             f"{title} does not take input of shape {shapes} ({why}{place_of(own)}); "
             "give input_shape=(C, H, W), or inputs= as it takes them"
         )
-    return f"cannot follow {title} to its layers: {why}{place}"
+    return ValuesError(f"cannot follow {title} to its layers: {why}{place}")

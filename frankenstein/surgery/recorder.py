@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.autograd.graph import increment_version
 
+from frankenstein.surgery.constants import READS, read
 from frankenstein.surgery.fakes import (
     SIZES,
     DisableTorchFunction,
@@ -109,6 +110,12 @@ class Recorder(TorchFunctionMode):
         if self.resting:
             self._inside((args, kwargs))
             return self._inside(func(*args, **(kwargs or {})), made=True)
+        if _METHODS.get(id(func)) in READS and id(args[0]) in self.known.keys() | self.attributes:
+            found = read(
+                self.record, self.argument(args[0]), _METHODS[id(func)], args[1:], kwargs or {}
+            )
+            if found is not None:
+                return found
         return self._seen(
             lambda: func(*args, **(kwargs or {})),
             lambda: self._call(func, args, kwargs or {}),
@@ -238,6 +245,9 @@ class Recorder(TorchFunctionMode):
             changed = {id(x) for x, version in pairs if x._version != version}
             if not isinstance(out, Tensor) and _tells_a_size(out):
                 self.record.reads_sizes = True
+            number = self.fakes.of_values(out)
+            if number is not None and number not in self.sizes:
+                self.sizes[number] = make()
             if not changed and not tensors_in(out):
                 return out  # a shape, a type, a check
             targets = [self.argument(x) for x in given if id(x) in changed]
@@ -340,7 +350,8 @@ class Recorder(TorchFunctionMode):
             last = next(iter(reversed(self.graph.nodes)))
             self.sizes[expression] = size_steps(self.graph, expression, self.sizes)
             while (last := last.next).op != "root":
-                last.meta["size"] = expression
+                if expression.free_symbols <= self.record.symbols.keys():
+                    last.meta["size"] = expression
         return self.sizes[expression]
 
     def _device(self) -> fx.Node:

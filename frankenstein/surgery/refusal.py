@@ -8,4 +8,4 @@ class LayerError(UserError):
 
 
 class ValuesError(LayerError):
-    """A network whose steps depend on the values in its input: it has no graph."""
+    """A network that runs and has no graph: mostly its steps depend on the values in its input."""

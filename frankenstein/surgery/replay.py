@@ -91,7 +91,7 @@ class ReplayedEnd(_Replay):
             with self._behind(put) as called:
                 out = principal(self.network(*call.args, **call.kwargs))
         except Exception as error:
-            if not depends_on_values(error):
+            if called and not depends_on_values(error):
                 raise
             where = "behind" if called else "before"
             raise LayerError(

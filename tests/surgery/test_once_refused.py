@@ -1,6 +1,7 @@
 """Networks as people write them: each of these could be cut, and once was refused."""
 
 import dataclasses
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -163,3 +164,90 @@ def test_context_is_called_as_forward_calls_it():
     front, end = cut(Spread().eval(), "a", inputs=tuple(batch.values()))
     with pytest.raises(LayerError, match=r"also needs inputs_1: call end\(z, \*batch\)"):
         end(front(*batch.values()))
+
+
+class Between(Net):
+    """Does something of a test's between two layers."""
+
+    def __init__(self, between):
+        super().__init__()
+        self.between = between
+        self.temperature = nn.Parameter(torch.tensor(0.7))
+        self.register_buffer("ready", torch.tensor(True))
+
+    def forward(self, x):
+        return self.c(self.b(self.between(self, self.a(x))))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        lambda n: 1 / n,
+        lambda n: n**-0.5,
+        lambda n: math.ceil(n / 2),
+        lambda n: (n + 1) / 3,
+    ],
+)
+def test_numbers_made_of_sizes_are_those_of_every_batch(number):
+    network = Between(lambda self, h: h * number(h.shape[0]))
+    batches = [torch.randn(n, 6) for n in (4, 2, 7, 1)]
+    assert check_halves(network, *batches) == ["a", "mul", "b", "c"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "number",
+    [
+        lambda self: self.temperature.item(),
+        lambda self: float(self.temperature) if self.ready else 3.0,
+        lambda self: sum(self.a.bias.tolist()),
+        lambda self: float(self.a.weight.detach().norm().numpy()),
+    ],
+)
+def test_numbers_that_code_reads_out_of_weights_are_known_and_may_not_change(number):
+    network, x = Between(lambda self, h: h * number(self)), torch.randn(4, 6)
+    assert check_halves(network, x, torch.randn(1, 6)) == ["a", "mul", "b", "c"]
+    front, end = cut(network, "a", inputs=x)
+    z = front(x)
+    for weight in (network.temperature, network.a.weight, network.a.bias):
+        weight.data.mul_(2)
+    with pytest.raises(LayerError, match=r"reads numbers out of its weights, .* are .*cut it"):
+        end(z)
+    check_halves(network, x)
+
+
+@torch.no_grad()
+def test_a_number_that_is_read_out_of_activations_is_a_step():
+    network, x = Between(lambda self, h: h * h.mean().item()), torch.randn(4, 6)
+    assert check_halves(network, x, torch.randn(2, 6)) == ["a", "mul", "b", "c"]
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore:.*nested tensors:UserWarning")
+def test_what_has_no_graph_for_any_reason_is_cut_by_replay():
+    class Padded(Net):
+        def __init__(self):
+            super().__init__()
+            layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+            self.b = nn.TransformerEncoder(layer, 1)
+
+        def forward(self, x, pad):
+            return self.c(self.b(self.a(x), src_key_padding_mask=pad))
+
+    class Packed(Net):
+        def __init__(self):
+            super().__init__()
+            self.b = nn.GRU(8, 8, batch_first=True)
+
+        def forward(self, x, pad):
+            h, lengths = self.a(x), (~pad).sum(1)
+            packed = nn.utils.rnn.pack_padded_sequence(h, lengths, True, enforce_sorted=False)
+            return self.c(self.b(packed)[1][-1])
+
+    pad = torch.arange(5) >= torch.tensor([[5], [3], [4]])
+    for network in (Padded().eval(), Packed().eval()):
+        batch = (torch.randn(3, 5, 6), pad)
+        front, end = cut(network, "a", inputs=batch)
+        assert torch.equal(end(front(*batch), pad=pad), network(*batch))
+        with pytest.raises(LayerError, match=r"nested_tensor|PackedSequence"):
+            cut_points(network, inputs=batch)
