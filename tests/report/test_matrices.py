@@ -20,6 +20,12 @@ def words(figure):
     )
 
 
+def numbers(figure):
+    """What is written into the cells, row by row."""
+    (outlines,) = figure.axes[0].collections
+    return outlines.get_label().split()
+
+
 def image(figure):
     return figure.axes[0].images[0]
 
@@ -30,8 +36,9 @@ def test_a_heatmap_shows_names_title_limits_and_numbers():
     assert words(figure) == (LAYERS, LAYERS)
     assert (axes.get_title(), axes.get_ylabel(), axes.get_xlabel()) == ("CKA", "sender", "receiver")
     assert image(figure).get_clim() == (0, 1)
-    assert len(axes.texts) == 26 * 26
-    assert axes.texts[0].get_text() == "1.00"
+    assert len(numbers(figure)) == 26 * 26
+    assert numbers(figure)[0] == "1.00"
+    assert np.ptp([one.vertices.mean(0)[0] for one in axes.collections[0].get_paths()]) < 1
     assert len(figure.axes) == 2  # the second is the colour bar
 
 
@@ -61,7 +68,7 @@ def test_numbers_are_left_out_where_they_would_not_fit_and_names_are_thinned():
 
 def test_cells_that_are_not_finite_are_grey_and_say_so():
     figure = heatmap([[0.5, float("nan")], [float("inf"), 1.0]], ["a", "b"], ["c", "d"])
-    assert [text.get_text() for text in figure.axes[0].texts] == ["0.50", "n/a", "n/a", "1.00"]
+    assert numbers(figure) == ["0.50", "n/a", "n/a", "1.00"]
     assert image(figure).get_array().mask.tolist() == [[False, True], [True, False]]
     assert image(figure).cmap.get_bad().tolist() == [0.75, 0.75, 0.75, 1.0]
     assert png(heatmap([[float("nan")]], ["a"], ["b"], limits=None))
