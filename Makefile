@@ -21,11 +21,9 @@ demo: setup
 	$(BIN)/frankenstein demo --dataset $(DATA) --data-root $(DATA_ROOT)
 
 # A process for every core, with one thread each; a file's tests share a process, and so its networks.
-# First those that fork a process to kill it: PyTorch's autograd fails in a fork of one that has used it.
-FORKS := tests/cli/test_interruption.py tests/cli/test_interruption_processes.py tests/studies/test_study.py tests/tasks/test_processes.py tests/test_signals.py
+# The files keep the order that tests/conftest.py gives them.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile $(FORKS)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile $(FORKS:%=--ignore=%)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff check .

@@ -9,7 +9,10 @@ from frankenstein.errors import Interrupted
 from frankenstein.signals import SIGNALS, Noted, signals_held, signals_raise
 
 # Said by Python 3.12 and newer; a child here is one thread, which ends by os._exit.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+pytestmark = [
+    pytest.mark.forks,
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
 
 
 @pytest.fixture(autouse=True)

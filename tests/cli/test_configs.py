@@ -38,7 +38,8 @@ def shortened(step):
     """A step of a study, of one layer in place of all, once it is sure that it is one as it is."""
     check_step(step)
     verb = step.split()[0]
-    layers = {"stitch": "bn3 bn3", "compare": "bn3 bn3", "analyze": "relu3 --units"}.get(verb, "")
+    layers = {"stitch": "bn3 bn3 --untrained 1", "compare": "bn3 bn3", "analyze": "relu3 --units"}
+    layers = layers.get(verb, "")
     return re.sub(r"--all|-n \d+", "", re.sub(r"-e \d+", "-e 1", step)) + (
         f" {layers}" if "bn3" not in step else ""
     )
@@ -54,14 +55,19 @@ def shortened(step):
     [path for path in FILES if path.stem != "demo"],
     ids=lambda path: str(path.relative_to(CONFIGS)),
 )
-def test_a_config_runs_through_the_real_command_line(run, saved, fashion, path):
+def test_a_config_runs_through_the_real_command_line(run, saved, fashion, blank_figures, path):
     verb, config = verb_of(path), yaml.safe_load(path.read_text())
     words = [] if verb in ("train", "study") else [saved("tiny10", 0), saved("tiny10", 1)]
+    if verb == "analyze" and "sender_layer" not in config:
+        words += ["relu3,relu6"]
     trains = config.get("family") not in ("identity", "permutation")
     if trains and config.get("epochs", 30) and verb in ("train", "stitch"):
         words += ["-e", "1"]
-    if verb == "analyze" and "examples" not in config:
+    if verb in ("stitch", "analyze"):
+        words += ["--untrained", "1"]
+    if verb == "analyze":
         words += ["-n", "60"]
+        words += ["--steps", "20"] if "autoencoder" in config else []
     if verb == "study":
         words = [shortened(step) for step in config["steps"]]
     folder = run(verb, *words, "--config", path, "--data-root", fashion)

@@ -20,6 +20,7 @@ from frankenstein.stitches import Affine
 from frankenstein.zoo import build_network, load_network
 
 pytestmark = [
+    pytest.mark.forks,
     # Said by Python 3.12 and newer; a child here is one thread, which a kill or os._exit ends.
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
     pytest.mark.usefixtures("blank_figures"),

@@ -20,7 +20,10 @@ TWO = ("-e", "2", "-b", "64", "--quiet", "--accelerator", "cpu", "--devices", "2
 TWO = (*TWO, "--strategy", "ddp")
 TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", *TWO)
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+pytestmark = [
+    pytest.mark.forks,
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
 
 
 @pytest.fixture

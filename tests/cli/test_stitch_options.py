@@ -11,7 +11,7 @@ from frankenstein.stitches import Identity, LowRank, Matched, Orthogonal, load_s
 from frankenstein.tasks import TARGET_TYPES
 
 KINDS = ("before", "after", "ps_inv")
-FEW = ("--measures", "unbiased_cka")
+FEW = ("--measures", "unbiased_cka", "--untrained", "1")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def moved(folder):
 def test_a_mask_keeps_its_partners_while_it_is_trained(quick, mlps):
     rule = "match"
     folder = quick("stitch", *mlps, "fc2", "fc2", "-m", rule, "-e", "1", *FEW)
-    assert folder.name.endswith(f"-matched-{rule}-e1")
+    assert folder.name.endswith(f"-matched-{rule}-e1-untrained1")
     made = stitches(folder)
     before, after = made["before"], made["after"]
     assert isinstance(after, Matched)
@@ -92,7 +92,7 @@ def test_every_teacher_and_temperature_leads_elsewhere_from_the_same_start(quick
     ]
     kinds += [(), ("--target-type", "soft_2"), ("--direct", "mse")]
     folders = [quick("stitch", *mlps, *words, *more) for more in kinds]
-    assert folders[0].name.endswith("-random-soft_1-t2.0-e1-lr0.01-seed1")
+    assert folders[0].name.endswith("-random-soft_1-t2.0-e1-lr0.01-seed1-untrained1")
     found = [weights(folder) for folder in folders]
     for i, (before, after, _) in enumerate(found):
         assert torch.equal(before, found[0][0])
@@ -113,7 +113,7 @@ def test_direct_matching_by_gradient_comes_nearer_to_the_target(quick, mlps):
 
 def test_flattened_maps_are_stitched_from_place_to_place(quick, pair):
     folder = quick("stitch", *pair, "pool2", "fc2", "-f", "-e", "1", "--debug", *FEW)
-    assert folder.name.endswith("-flat-e1-debug")
+    assert folder.name.endswith("-flat-e1-untrained1-debug")
     assert all(weight.shape == (84, 400) for weight in weights(folder))
 
 

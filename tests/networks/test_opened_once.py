@@ -40,8 +40,9 @@ def opened(monkeypatch):
 def test_the_file_of_a_network_is_opened_once(run, saved, opened, words):
     pair = saved("lenet", 0), saved("lenet", 1)
     verb, *rest = words
+    few = () if verb == "compare" else ("--untrained", "1")
     opened.clear()
-    run(verb, *pair, *rest)
+    run(verb, *pair, *rest, *few)
     assert {path: count for path, count in opened.items() if path in pair} == dict.fromkeys(pair, 1)
 
 

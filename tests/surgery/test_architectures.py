@@ -1,8 +1,4 @@
-"""Networks of timm and transformers, small and with random weights: recorded, and cut exactly.
-
-Not among the tests of the suite, for those that fork a process do not work behind it:
-`pytest tests/architectures.py`.
-"""
+"""Networks of timm and transformers, small and with random weights: recorded, and cut exactly."""
 
 import pytest
 import timm

@@ -18,6 +18,7 @@ OPTIONS = {"low_rank": {"rank": 2}, "sparse": {"l1": 0.1}, "matched": {"rule": "
 MEASURED = [name for name, row in MEASURES.items() if row.needs == "moments"]
 
 pytestmark = [
+    pytest.mark.forks,
     pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     # It repeats an example, as Lightning says itself, and is not counted twice.
