@@ -49,6 +49,15 @@ class AlreadyDone(Exception):  # noqa: N818 - nothing went wrong
         self.folder = folder
 
 
+def counted(count: int, noun: str, several: str | None = None) -> str:
+    """A number and what is counted, in its singular or plural.
+
+    >>> counted(1, "channel"), counted(2000, "class", "classes")
+    ('1 channel', '2,000 classes')
+    """
+    return f"{count:,} {noun if count == 1 else several or noun + 's'}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known ones, or nothing.
 

@@ -218,7 +218,7 @@ layers resnet20_w1 -c 3
 layers lenet
 layers mlp --num-classes 3
 layers inceptionv1 -c 3
-layers torchvision/resnet18 -c 3 --image-size 64
+layers torchvision/resnet18 --size 64
 layers torchvision/vit_b_16 -c 3
 layers tiny:digits/0
 layers old/one.pt -m tiny10

@@ -33,6 +33,7 @@ LEVELS = [
     {"similarity", "stitching", "questions"},
     {"studies"},
     {"cli"},
+    {"__main__"},
 ]
 GROUND = LEVELS[0]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -9,7 +9,7 @@ from frankenstein import __version__
 from frankenstein.buffers import keep_buffers
 from frankenstein.catalog import VERBS
 from frankenstein.cli.commands import command_of, print_result
-from frankenstein.cli.errors import Outcome, UsageError, one_line, say
+from frankenstein.cli.errors import Outcome, UsageError, one_line, plain_warnings, say
 from frankenstein.cli.help import help_text, table
 from frankenstein.cli.parser import parse
 from frankenstein.cli.words import Spoken, spoken
@@ -23,7 +23,7 @@ __all__ = ["main"]
 def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
     """Run `frankenstein VERB ...`, or the one verb of a script; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    with printing() as out:
+    with printing() as out, plain_warnings():
         name, outcome = _main(words, verb)
         out.flush()
         # Who reads the beginning of --help only, as `| head` does, knows that there is more.

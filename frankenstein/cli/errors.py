@@ -6,15 +6,18 @@ import re
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from frankenstein.errors import Interrupted, PlanError, UserError
 from frankenstein.records import shown
 
 MISTAKE = 2  # as argparse
+_PACKAGE, _FOLDER = __name__.partition(".")[0], Path(__file__).parents[1]
 # Of the system: what a user's paths and disks do not allow.
 _REFUSED = {
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC),
@@ -75,6 +78,29 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
         outcome.code = INTERRUPTED + getattr(error, "signum", signal.SIGINT)
         if not getattr(error, "speaks", True):
             outcome.code = 0  # by any other, Lightning kills the process that has still to tell it
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Warnings of this package are one line on stderr, without places in its code."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def tell(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if category.__module__.startswith(f"{_PACKAGE}.") or _FOLDER in Path(filename).parents:
+                say(f"warning: {message}")
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = tell
+        yield
 
 
 def _half_installed(error: BaseException) -> str | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # imported when first asked for
         Preprocessing,
         preprocessing_from,
         preprocessing_of,
+        resampling_of,
     )
     from frankenstein.data.synthetic import Synthetic
     from frankenstein.errors import DataError

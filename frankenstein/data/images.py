@@ -7,13 +7,14 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from frankenstein.data.augment import centre_crop, random_crop_and_flip
 from frankenstein.data.batches import Batches, Images, in_order, mixed, shuffled
 from frankenstein.data.files import ImageFiles, Show
 from frankenstein.data.preprocessing import IMAGENET, Preprocessing
-from frankenstein.errors import DataError
+from frankenstein.errors import DataError, counted
 
 
 class ImageData:
@@ -46,11 +47,12 @@ class ImageData:
         data_root: str | Path | None = None,  # None: $FRANKENSTEIN_DATA, or else "data"
         eval_batch_size: int = 250,
         preprocessing: Preprocessing | None = None,  # what trained weights want; None: as stated
+        channels: int | None = None,  # of what is seen: 1 or 3; None: as stated
     ) -> None:
-        self.preprocessing, self._own = preprocessing, (self.mean, self.std)
-        if preprocessing is not None and len(preprocessing.mean) == self.in_channels:
-            self.mean, self.std = preprocessing.mean, preprocessing.std
+        self.preprocessing, self._own = preprocessing, (tuple(self.mean), tuple(self.std))
+        self.channels = self.in_channels if channels is None else channels
         self.image_size = self.native_size if image_size is None else image_size
+        self.mean, self.std = self.eyes.mean, self.eyes.std
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.order_seed = order_seed
         data_root = data_root or os.environ.get("FRANKENSTEIN_DATA") or "data"
@@ -79,34 +81,46 @@ class ImageData:
         images: Tensor,  # (N, C, H, W), between 0 and 255
     ) -> Tensor:  # (N, C, H, W), float
         """What a network sees: every channel with about zero mean and unit variance."""
-        return normalised(images, self.mean, self.std)
+        return normalised(recoloured(images, self.channels), self.mean, self.std)
 
-    def eyes_for(self, image_size: int, preprocessing: Preprocessing | None) -> Preprocessing:
-        """What its images become, in full, for a network of that size and preprocessing."""
-        mean, std = self._own
-        if preprocessing is not None and len(preprocessing.mean) == self.in_channels:
-            mean, std = preprocessing.mean, preprocessing.std
-        return Preprocessing(image_size, image_size, tuple(mean), tuple(std))
+    def eyes_for(
+        self, image_size: int, preprocessing: Preprocessing | None, channels: int | None = None
+    ) -> Preprocessing:
+        """What its images become, in full, for a network that takes such images.
+
+        Raises:
+            DataError: if they cannot become images of that many channels.
+        """
+        mean, std = (recoloured_numbers(one, channels or self.in_channels) for one in self._own)
+        how = Image.Resampling.BILINEAR
+        if preprocessing is not None:
+            if len(preprocessing.mean) == len(mean):
+                mean, std = preprocessing.mean, preprocessing.std
+            how = preprocessing.resampling
+        return Preprocessing(image_size, image_size, mean, std, how)
 
     @property
     def eyes(self) -> Preprocessing:
         """What its images become, in full."""
-        return self.eyes_for(self.image_size, self.preprocessing)
+        return self.eyes_for(self.image_size, self.preprocessing, self.channels)
 
     @property
     def seen_shape(self) -> tuple[int, ...]:
         """Of one example in the batches of a pass."""
-        return self.in_channels, self.image_size, self.image_size
+        return self.channels, self.image_size, self.image_size
 
-    def look(self, image_size: int, preprocessing: Preprocessing | None) -> nn.Module | None:
-        """From batches of a pass to what a network of that size and preprocessing takes.
+    def look(
+        self, image_size: int, preprocessing: Preprocessing | None, channels: int | None = None
+    ) -> nn.Module | None:
+        """From batches of a pass to what a network that takes such images takes.
 
         None if that is what batches are.
 
         Raises:
             DataError: if they are prepared for other eyes.
         """
-        wanted = self.eyes_for(image_size, preprocessing or self.preprocessing)
+        how = preprocessing or self.preprocessing
+        wanted = self.eyes_for(image_size, how, channels or self.channels)
         if wanted == self.eyes:
             return None
         raise DataError(
@@ -200,7 +214,7 @@ class ImageData:
                     f"{expected}, got {images.dtype} of shape {tuple(images.shape)}; "
                     "do images and labels belong together?"
                 )
-            images = resized(images, self.image_size)
+            images = resized(images, self.image_size, self.eyes.resampling)
         check = _check_several if self.multilabel else _check_classes
         check(where, labels, self.num_classes)
         return images, labels
@@ -235,22 +249,85 @@ def _check_several(where: str, labels: Tensor, num_labels: int) -> None:
         )
 
 
+_MODES = {
+    Image.Resampling.NEAREST: "nearest-exact",
+    Image.Resampling.BILINEAR: "bilinear",
+    Image.Resampling.BICUBIC: "bicubic",
+}
+
+
 def resized(
     images: Tensor,  # (N, C, H, H); whole numbers stay such
     size: int,
+    resampling: Image.Resampling = Image.Resampling.BILINEAR,
 ) -> Tensor:  # (N, C, size, size)
-    """Bilinear as PIL and torchvision resize: shrinking, the filter widens."""
+    """As PIL and torchvision resize: shrinking, the filter widens; rounded to whole numbers.
+
+    Raises:
+        DataError: for a filter that only image files can be resized by.
+    """
     if images.shape[-1] == size:
         return images
+    if resampling not in _MODES:
+        raise DataError(
+            f"images in memory are resized by {', '.join(one.name.lower() for one in _MODES)}, not "
+            f"{resampling.name.lower()}; say another ‹resampling›, or take image files"
+        )
     if images.device.type != "cpu" and not images.is_floating_point():
-        return resized(images.cpu(), size).to(images.device)  # whole numbers are resized there only
+        # Whole numbers are resized there only.
+        return resized(images.cpu(), size, resampling).to(images.device)
+    mode = _MODES[resampling]
     return torch.cat(
         [
-            F.interpolate(chunk, size=(size, size), mode="bilinear", antialias=True)
+            F.interpolate(chunk, size=(size, size), mode=mode, antialias=mode[:2] == "bi")
             for chunk in images.split(
                 4096
             )  # where uint8 is resized as float, four times the memory
         ]
+    )
+
+
+_LUMA = (19595, 38470, 7471)  # of red, green and blue, in 65536: ITU-R 601-2, as PIL has it
+
+
+def recoloured(
+    images: Tensor,  # (N, C, H, W), between 0 and 255; whole numbers stay such
+    channels: int,
+) -> Tensor:  # (N, channels, H, W)
+    """Grey images in colour, all channels alike, or colours as grey, as PIL's `convert("L")`.
+
+    Images that have as many channels are given back as they are.
+    """
+    if images.shape[1] == channels:
+        return images
+    if channels != 1:
+        return images.repeat(1, channels, 1, 1)
+    luma = torch.tensor(_LUMA, device=images.device)[:, None, None]
+    if images.is_floating_point():
+        return (images * (luma / 65536).to(images)).sum(1, keepdim=True)
+    return ((images * luma).sum(1, keepdim=True) + 32768 >> 16).to(images.dtype)
+
+
+def recoloured_numbers(numbers: Sequence[float], channels: int) -> tuple[float, ...]:
+    """The means of channels, or their standard deviations, once images are `recoloured`.
+
+    The mean is exact. So is a deviation where all channels vary alike, as they nearly do.
+
+    Raises:
+        DataError: if images of so many channels cannot be made of others.
+
+    >>> recoloured_numbers((0.25,), 3)
+    (0.25, 0.25, 0.25)
+    """
+    if len(numbers) == channels:
+        return tuple(numbers)
+    if (len(numbers), channels) == (1, 3):
+        return tuple(numbers) * 3
+    if (len(numbers), channels) == (3, 1):
+        return (sum(share * one for share, one in zip(_LUMA, numbers, strict=True)) / 65536,)
+    raise DataError(
+        f"images of {counted(len(numbers), 'channel')} cannot become images of {channels}: only "
+        "grey (1) and colour (3) are made of each other"
     )
 
 
@@ -281,11 +358,13 @@ class Photographs(ImageData):
         """Pixels of the squares that files are read as: 256 for images of 224."""
         return (self.preprocessing or IMAGENET).resize_for(self.image_size)
 
-    def eyes_for(self, image_size: int, preprocessing: Preprocessing | None) -> Preprocessing:
-        """What its images become, in full, for a network of that size and preprocessing."""
+    def eyes_for(
+        self, image_size: int, preprocessing: Preprocessing | None, channels: int | None = None
+    ) -> Preprocessing:
+        """What its images become, in full, for a network that takes such images."""
         how = preprocessing or IMAGENET
         return replace(
-            super().eyes_for(image_size, preprocessing),
+            super().eyes_for(image_size, preprocessing, channels),
             resize=how.resize_for(image_size),
             resampling=how.resampling,
             squash=how.squash,

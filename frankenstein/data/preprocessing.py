@@ -14,12 +14,13 @@ from frankenstein.errors import DataError
 class Preprocessing:
     """Resize the shorter side, crop the centre, normalise.
 
-    Of a data set that holds squares the whole image is resized to the crop's size.
+    Of a data set that holds squares the whole image is resized to the crop's size. Pixels are
+    resized in 8 bits and rounded to whole numbers, as images are by PIL, torchvision and timm.
     """
 
     resize: int  # pixels of the shorter side
     crop: int  # pixels, height and width
-    mean: tuple[float, ...]  # per channel, of images between 0 and 1
+    mean: tuple[float, ...]  # per channel, of images between 0 and 1; (): as the data set has it
     std: tuple[float, ...]
     resampling: Image.Resampling = Image.Resampling.BILINEAR
     squash: bool = False  # both sides are resized, whatever their ratio was
@@ -38,7 +39,9 @@ class Preprocessing:
         224 x 224 pixels, mean 0.485, 0.456, 0.406, std 0.229, 0.224, 0.225
         """
         mean, std = (", ".join(f"{one:.4g}" for one in many) for many in (self.mean, self.std))
-        return f"{self.crop} x {self.crop} pixels, mean {mean}, std {std}"
+        usual = self.resampling is Image.Resampling.BILINEAR
+        how = "" if usual else f", {self.resampling.name.lower()}"
+        return f"{self.crop} x {self.crop} pixels{how}, mean {mean}, std {std}"
 
 
 IMAGENET = Preprocessing(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -68,6 +71,18 @@ def preprocessing_of(
     return Preprocessing(resize, crop, mean, std, resampling)
 
 
+def resampling_of(name: str) -> Image.Resampling:
+    """How images are resized, by its name in PIL and torchvision.
+
+    Raises:
+        DataError: if there is no such way.
+    """
+    known = {one.name.lower(): one for one in Image.Resampling}
+    if name.lower() not in known:
+        raise DataError(f"unknown resampling {name!r}; known: {', '.join(known)}")
+    return known[name.lower()]
+
+
 def preprocessing_from(facts: Any, of: str) -> Preprocessing:
     """The preprocessing that somebody writes down as a dict, such as beside a network's code.
 
@@ -95,9 +110,9 @@ def preprocessing_from(facts: Any, of: str) -> Preprocessing:
             tuple(float(one) for one in (many if isinstance(many, list | tuple) else [many]))
             for many in (facts["mean"], facts["std"])
         )
-        resampling = Image.Resampling[str(facts.get("resampling", "bilinear")).upper()]
+        resampling = resampling_of(str(facts.get("resampling", "bilinear")))
         eyes = Preprocessing(int(facts.get("resize", size)), size, mean, std, resampling)
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise DataError(f"{of} is a dict of {wanted}; got {dict(facts)} ({error})") from None
     if len(mean) != len(std) or not mean or size < 1 or eyes.resize < size:
         raise DataError(f"{of} has as many means as stds and a size of pixels; got {dict(facts)}")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from frankenstein.data.augment import centre_crop
 from frankenstein.data.files import SeveralViews
-from frankenstein.data.images import ImageData, Photographs, normalised, resized
+from frankenstein.data.images import ImageData, Photographs, normalised, recoloured, resized
 from frankenstein.data.preprocessing import Preprocessing
 from frankenstein.errors import DataError
 
@@ -48,9 +48,9 @@ class SharedImages(ImageData):
         ways = {_way(one.eyes): one for one in parts}
         self._views = list(ways.values()) if self._in_files else parts[:1]
         self.augments = len(self._views) == 1
-        sizes = {one.image_size for one in parts}
+        sizes = {(one.image_size, one.eyes.resampling) for one in parts}
         # Images in memory come in their own size, unless all networks want the same one.
-        self._side = sizes.pop() if len(sizes) == 1 else max(one.native_size for one in parts)
+        self._side = first.image_size if len(sizes) == 1 else max(one.native_size for one in parts)
 
     def setup(self) -> None:
         """Load both parts, once."""
@@ -100,15 +100,15 @@ class SharedImages(ImageData):
         shape = (self.in_channels, sides[0], sides[0])
         return shape if self.augments else (sum(self.in_channels * side**2 for side in sides),)
 
-    def look(self, image_size: int, preprocessing: Preprocessing | None) -> nn.Module | None:
-        """From raw batches to what a network of that size and preprocessing takes.
+    def look(
+        self, image_size: int, preprocessing: Preprocessing | None, channels: int | None = None
+    ) -> nn.Module | None:
+        """From raw batches to what a network that takes such images takes.
 
         Raises:
             DataError: if it is not shared by such a network.
         """
-        asked = image_size, preprocessing
-        part = next((p for p in self.parts if (p.image_size, p.preprocessing) == asked), None)
-        eyes = self.eyes_for(*asked) if part is None else part.eyes
+        eyes = self.eyes_for(image_size, preprocessing, channels)
         if eyes not in [one.eyes for one in self.parts]:
             raise DataError(f"{self.name} is not shared by a network that sees {eyes}")
         start, columns = 0, None
@@ -150,8 +150,9 @@ class Look(nn.Module):
             shape = (self.channels, eyes.resize, eyes.resize)
             images = images[:, self.columns].unflatten(1, shape)
         if self.resizes:
-            images = resized(images, eyes.crop)
-        return normalised(centre_crop(images, eyes.crop), eyes.mean, eyes.std)
+            images = resized(images, eyes.crop, eyes.resampling)
+        images = recoloured(centre_crop(images, eyes.crop), len(eyes.mean))
+        return normalised(images, eyes.mean, eyes.std)
 
 
 def _way(eyes: Preprocessing) -> tuple[Any, ...]:

@@ -32,6 +32,7 @@ class Synthetic(ImageData):
         data_root: str | Path | None = None,  # as for every data set; not read
         eval_batch_size: int = 250,
         preprocessing: Preprocessing | None = None,
+        channels: int | None = None,
         *,
         num_classes: int = 10,
         in_channels: int = 3,
@@ -44,7 +45,13 @@ class Synthetic(ImageData):
         self.mean, self.std = (0.5,) * in_channels, (0.17,) * in_channels
         self.sizes = {"train": train_size, "test": test_size}
         super().__init__(
-            image_size, batch_size, order_seed, data_root, eval_batch_size, preprocessing
+            image_size,
+            batch_size,
+            order_seed,
+            data_root,
+            eval_batch_size,
+            preprocessing,
+            channels,
         )
 
     def load(self, split: str) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from frankenstein.errors import UserError
+from frankenstein.errors import UserError, counted
 from frankenstein.shapes import ShapeError, num_units, per_location
 
 
@@ -62,7 +62,8 @@ class Dictionary(nn.Module):
         """How active each feature is at each place."""
         if num_units(z.shape) != self.units:
             raise ShapeError(
-                f"this dictionary is of {self.units} units, got a representation of shape "
+                f"this dictionary is of {counted(self.units, 'unit')}, got a representation of "
+                "shape "
                 f"{tuple(z.shape)}; cut at the layer that it was made for"
             )
         x = (_units_last(z) - self.mean) / self.scale

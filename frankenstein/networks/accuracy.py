@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +13,16 @@ from frankenstein.errors import UserError
 from frankenstein.intervals import share_interval
 from frankenstein.labels import label_loss, most_frequent, several
 from frankenstein.measures import agreement, cross_entropy_between, hits_table, jensen_shannon
+from frankenstein.networks.answer import logits_of
 from frankenstein.networks.data import answers_to, look_of
 from frankenstein.networks.network import Network
-from frankenstein.networks.sources import logits_of
 from frankenstein.report.progress import progress
 from frankenstein.report.tables import format_value
 
 _TRAIN = "train it for more epochs, with another learning rate, or by adam"
+_SEES = (
+    "say how it sees images, by `normalize` and `size` or by `preprocessing` beside its code, or "
+)
 # Of a network against a reference network, in the order of `hits_table`.
 HITS = ("both_wrong", "only_receiver_right", "only_it_right", "both_right")
 
@@ -60,7 +64,12 @@ def network_accuracy(
     return {f"accuracy/{role}": value for role, value in accuracies.items()}
 
 
-def accuracy_line(scores: Mapping[str, float], examples: int, dataset: str | None) -> str:
+def accuracy_line(
+    scores: Mapping[str, float],
+    examples: int,
+    dataset: str | None,
+    networks: Mapping[str, Mapping[str, Any]] = {},
+) -> str:
     """What the terminal shows of them, and a warning for each network that learned nothing.
 
     >>> accuracy_line({"accuracy/sender": 0.5, "cka": 0.1}, 60, "digits")
@@ -74,7 +83,7 @@ def accuracy_line(scores: Mapping[str, float], examples: int, dataset: str | Non
     measured = f"measured on {examples} held-out images of {dataset}"
     line = f"accuracy, {measured}: {', '.join(accuracies) or 'n/a, for its classes are others'}"
     return "\n".join(
-        [line, *(f"warning: {text}" for text in below_chance_warnings(scores, examples))]
+        [line, *(f"warning: {text}" for text in below_chance_warnings(scores, examples, networks))]
     )
 
 
@@ -95,20 +104,29 @@ def below_chance_warning(
     ]
 
 
-def below_chance_warnings(numbers: Mapping[str, float], images: int) -> list[str]:
+def chance_advice(network: Mapping[str, Any]) -> str:
+    """What to do about a network at chance, by its record: one from outside may see wrongly."""
+    outside = "dataset" in network and network["dataset"] is None
+    return f"{_SEES if outside else ''}take the data set that it was trained on, or {_TRAIN}"
+
+
+def below_chance_warnings(
+    numbers: Mapping[str, float], images: int, networks: Mapping[str, Mapping[str, Any]] = {}
+) -> list[str]:
     """A line for a sender and for a receiver that learned nothing.
 
     `numbers` have "accuracy/sender" and so on, and "accuracy/most_frequent" of the best answer that
-    is always the same; nothing is said of what is not there.
+    is always the same; nothing is said of what is not there. `networks` are the records of those
+    that are known, by role.
     """
     if "accuracy/most_frequent" not in numbers:
         return []
     chance = numbers["accuracy/most_frequent"]
     there = [role for role in ("sender", "receiver") if f"accuracy/{role}" in numbers]
-    advice = f"take the data set that it was trained on, or {_TRAIN}"
     return [
         line
         for role in there
+        for advice in [chance_advice(networks.get(role, {}))]
         for line in below_chance_warning(numbers[f"accuracy/{role}"], chance, images, role, advice)
     ]
 

@@ -8,7 +8,7 @@ from torch import nn
 from frankenstein.catalog import DATASETS
 from frankenstein.data import ImageData, Preprocessing
 from frankenstein.data.shared import SharedImages
-from frankenstein.errors import UserError
+from frankenstein.errors import UserError, counted
 from frankenstein.networks.network import Network, open_network
 from frankenstein.report.progress import progress
 from frankenstein.source import parse_source
@@ -28,9 +28,12 @@ def data_for(
     A network that comes with a preprocessing of its own sees that. Where all see alike, batches are
     prepared for all; where not, they are raw, and each looks at them for itself (`look_of`).
 
+    A network of grey images sees colours as grey, and one of colours sees grey in all of them.
+
     Raises:
-        UserError: if a network sees images with another number of channels, no data set is named,
-            neither by the user nor in the network's file, or the labels do not fit the answers.
+        DataError: if a network sees images with another number of channels.
+        UserError: if no data set is named, neither by the user nor in the network's file, or the
+            labels do not fit the answers.
     """
     networks = [networks] if isinstance(networks, Network) else list(networks)
     dataset = dataset or networks[:2][-1].dataset
@@ -38,14 +41,6 @@ def data_for(
         raise UserError(
             "the network's file does not say what data it was trained on; choose ‹dataset›"
         )
-    for network in networks:
-        channels = network.input_shape[0]
-        if DATASETS[dataset].in_channels != channels:
-            raise UserError(
-                f"{dataset} has images of {DATASETS[dataset].in_channels} channels, and the "
-                f"network takes {channels}; choose ‹dataset› among "
-                + ", ".join(name for name, row in DATASETS.items() if row.in_channels == channels)
-            )
     check_labels(dataset, data_root, answering)
     parts: dict[Preprocessing, ImageData] = {}
     for network in networks:
@@ -56,6 +51,7 @@ def data_for(
             data_root=data_root,
             eval_batch_size=eval_batch_size,
             preprocessing=network.eyes,
+            channels=network.input_shape[0],
         )
         parts.setdefault(part.eyes, part)
     data = SharedImages([*parts.values()]) if len(parts) > 1 else next(iter(parts.values()))
@@ -69,7 +65,7 @@ def look_of(network: Network, data: ImageData) -> nn.Module | None:
     Raises:
         DataError: if the data are prepared for networks that see in another way.
     """
-    return data.look(network.input_shape[-1], network.eyes)
+    return data.look(network.input_shape[-1], network.eyes, network.input_shape[0])
 
 
 def check_data(data: ImageData, quiet: bool) -> None:
@@ -114,7 +110,8 @@ def check_labels(dataset: str, data_root: str | None, networks: Sequence[Network
         num_classes = num_classes_of(dataset, data_root)
         if network.card.num_classes != num_classes:
             raise UserError(
-                f"{dataset} has {num_classes} classes, and the {network.role} tells "
+                f"{dataset} has {counted(num_classes, 'class', 'classes')}, and the {network.role} "
+                "tells "
                 f"{network.card.num_classes} apart; choose the ‹dataset› that it was trained on"
             )
 
@@ -148,6 +145,7 @@ def open_pair(
     dataset: str | None = None,
     size: int | None = None,
     normalize: Sequence[float] | None = None,
+    resampling: str | None = None,
 ) -> tuple[Network, Network]:
     """Two networks, by their sources; the options are those of `open_network`.
 
@@ -161,6 +159,7 @@ def open_pair(
         dataset=dataset,
         size=size,
         normalize=normalize,
+        resampling=resampling,
     )
     return one, other
 
@@ -172,6 +171,7 @@ def open_all(
     dataset: str | None = None,
     size: int | None = None,
     normalize: Sequence[float] | None = None,
+    resampling: str | None = None,
 ) -> list[Network]:
     """Networks by their sources; the options are those of `open_network`, for all of them.
 
@@ -181,7 +181,7 @@ def open_all(
     Raises:
         UserError: as `open_pair`.
     """
-    options: dict[str, Any] = {"size": size, "normalize": normalize}
+    options: dict[str, Any] = {"size": size, "normalize": normalize, "resampling": resampling}
     made: dict[str, Network] = {}
     # Last what would have to be told the data set: another's file may say it.
     for role in sorted(sources, key=lambda role: parse_source(sources[role]).kind != "file"):
@@ -213,7 +213,8 @@ def check_same_answers(sender: Network, receiver: Network) -> None:
         )
     if sender.card.num_classes != receiver.card.num_classes:
         raise UserError(
-            f"the sender tells {sender.card.num_classes} classes apart and the receiver "
+            f"the sender tells {counted(sender.card.num_classes, 'class', 'classes')} apart and "
+            "the receiver "
             f"{receiver.card.num_classes}; take networks of one data set"
         )
 

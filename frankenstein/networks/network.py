@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein import zoo
-from frankenstein.data import Preprocessing, preprocessing_of
-from frankenstein.errors import UserError
+from frankenstein.data import Preprocessing, preprocessing_of, resampling_of
+from frankenstein.errors import UserError, counted
 from frankenstein.networks.sources import Wish, opened
 from frankenstein.networks.statistics import count_statistics
 from frankenstein.source import parse_source
@@ -135,6 +135,7 @@ def open_network(
     size: int | None = None,
     channels: int | None = None,
     normalize: Sequence[float] | None = None,
+    resampling: str | None = None,
 ) -> Network:
     """The network of a source, opened once: a file, the folder of a run of train, or one of
 
@@ -147,9 +148,11 @@ def open_network(
 
     `model` says what a file of tensors alone holds; its shapes tell if absent. Random weights are
     for the classes and channels of `dataset`, if it is named. Where a source does not say how it
-    sees, `size` is that of its images, in pixels, `channels` are theirs, and `normalize` their mean
-    and standard deviation, of pixels between 0 and 1, or those of every channel. Your own code is
-    run; nothing else is.
+    sees, `size` is that of its images, in pixels, `channels` are theirs, `normalize` their mean
+    and standard deviation, of pixels between 0 and 1, or those of every channel, and `resampling`
+    how they are resized: nearest, bilinear or bicubic. What timm, torchvision or transformers say
+    is of their own weights: of yours, or random ones, it is what holds if you say nothing. Your
+    own code is run; nothing else is.
 
     Raises:
         FileError: if a file does not hold the network.
@@ -158,11 +161,20 @@ def open_network(
     named = parse_source(source)
     made = opened(named, Wish(model, dataset, size, channels))
     module, card, sees = made.module.requires_grad_(False).eval(), made.card, made.sees
-    shape = getattr(module, "input_shape", ())
+    shape: tuple[int, ...] = tuple(getattr(module, "input_shape", ()))  # type: ignore[arg-type]
     told = {"size"} if named.kind != "file" and shape[-1:] == (size,) else set()
-    if normalize is not None and sees is None and card.dataset is None and not made.example:
-        sees = _normalizing(normalize, shape)
-        told |= {"normalize"}
+    if sees is not None and len(sees.mean) != shape[0]:  # of the same kind with other channels
+        sees = replace(sees, mean=(), std=())
+    own = named.kind == "code" or named.weights is named.seed is None
+    if card.dataset is None and not made.example and not (sees and sees.mean and own):
+        if normalize is not None or resampling is not None:
+            sees = sees or Preprocessing(shape[-1], shape[-1], (), ())
+        if sees is not None and normalize is not None:
+            sees = _normalized(sees, normalize, shape[0])
+            told |= {"normalize"}
+        if sees is not None and resampling is not None:
+            sees = replace(sees, resampling=resampling_of(resampling))
+            told |= {"resampling"}
     return Network(
         module,
         card,
@@ -175,17 +187,18 @@ def open_network(
     )
 
 
-def _normalizing(numbers: Sequence[float], shape: tuple[int, ...]) -> Preprocessing:
-    """What is said of a network in numbers: a mean and a deviation, or those of each channel."""
-    channels, half = shape[0], len(numbers) // 2
+def _normalized(sees: Preprocessing, numbers: Sequence[float], channels: int) -> Preprocessing:
+    """With a mean and a deviation in numbers, or those of each channel."""
+    half = len(numbers) // 2
     if len(numbers) not in (2, 2 * channels) or not all(std > 0 for std in numbers[half:]):
         raise UserError(
-            f"‹normalize› takes a mean and a standard deviation above 0, or {channels} means and "
+            "‹normalize› takes a mean and a standard deviation above 0, or "
+            f"{counted(channels, 'mean')} and "
             f"as many deviations, got {', '.join(map(str, numbers))}"
         )
     times = channels if len(numbers) == 2 else 1
     mean, std = tuple(numbers[:half]) * times, tuple(numbers[half:]) * times
-    return Preprocessing(shape[-1], shape[-1], mean, std)
+    return replace(sees, mean=mean, std=std)
 
 
 def roles_of(files: Iterable[str]) -> list[str]:

@@ -2,22 +2,26 @@
 
 from collections.abc import Sequence
 
-from frankenstein.data import ImageData, Preprocessing
+from frankenstein.data import ImageData
 from frankenstein.networks.network import Network
 
 
 def sight_lines(networks: Sequence[Network], data: ImageData) -> dict[str, str]:
     """By role: what a network sees, and who says so."""
     return {
-        network.role: f"{shown} ({_why(network, shown)})"
+        network.role: f"{shown}{_recoloured(network, data)} ({_why(network)})"
         for network in networks
-        for shown in [data.eyes_for(network.input_shape[-1], network.eyes)]
+        for channels, *_, size in [network.input_shape]
+        for shown in [data.eyes_for(size, network.eyes, channels)]
     }
 
 
-def is_usual(networks: Sequence[Network]) -> bool:
+def is_usual(networks: Sequence[Network], data: ImageData) -> bool:
     """Whether all networks see as the data sets have it that their own files name."""
-    return all(network.dataset and not network.sees for network in networks)
+    return all(
+        network.dataset and not network.sees and not _recoloured(network, data)
+        for network in networks
+    )
 
 
 def foreign_lines(networks: Sequence[Network], dataset: str | None) -> list[str]:
@@ -29,13 +33,19 @@ def foreign_lines(networks: Sequence[Network], dataset: str | None) -> list[str]
     ]
 
 
-def _why(network: Network, shown: Preprocessing) -> str:
+def _recoloured(network: Network, data: ImageData) -> str:
+    if network.input_shape[0] == data.in_channels:
+        return ""
+    return ", colours as grey (luma)" if network.input_shape[0] == 1 else ", grey in all channels"
+
+
+def _why(network: Network) -> str:
     if "normalize" in network.told:
         return "as you say"
-    if network.sees and network.sees.mean != shown.mean:  # of images with other channels
-        return "the data set's own, for its source says how it sees other channels"
-    if network.sees:
+    if network.sees and network.sees.mean:
         return "as its source says"
+    if network.sees:
+        return "normalised as the data set has it, for its source does not say how"
     if network.card.weights:
         return "as its first weights want"
     return "the data set's own" + ("" if network.dataset else ", for its source does not say")

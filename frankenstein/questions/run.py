@@ -26,12 +26,10 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         plan.sender_layer,
         plan.receiver_layer,
         more=plan.more,
-        dataset=plan.dataset,
         data_root=plan.data_root,
         batch_size=plan.batch_size,
         model=plan.model,
-        size=plan.size,
-        normalize=plan.normalize,
+        **plan.told,
         of_layers="layers" in needs,
         device=device_of(plan.accelerator),
         seed=plan.seed,
@@ -61,7 +59,7 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
                 subject.networks, subject.data, subject.device, plan.quiet, examples
             )
             run.numbers |= accuracies
-            run.shown.append(accuracy_line(accuracies, examples, dataset))
+            run.shown.append(accuracy_line(accuracies, examples, dataset, run.networks))
         run.record |= {"device": str(subject.device), "questions": list(questions)}
         run.record["networks"] = {one.role: one.sha256 for one in subject.networks}
         run.record["layers"] = [list(pair) for pair in pairs]

@@ -261,6 +261,7 @@ def open_subject(
     model: str | None = None,
     size: int | None = None,
     normalize: Sequence[float] | None = None,
+    resampling: str | None = None,
     of_layers: bool = True,
     **options: Any,
 ) -> Subject:
@@ -278,7 +279,8 @@ def open_subject(
         "receiver": receiver,
         **dict(zip(roles_of(more), more, strict=True)),
     }
-    networks = open_all(sources, model, dataset=dataset, size=size, normalize=normalize)
+    told: dict[str, Any] = {"size": size, "normalize": normalize, "resampling": resampling}
+    networks = open_all(sources, model, dataset=dataset, **told)
     one, other = networks[:2]
     pairs = None
     if of_layers and sender_layer is not None:

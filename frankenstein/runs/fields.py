@@ -109,10 +109,17 @@ class NetworkFields(ModelFields):
         "channel, where a network's source does not say; the data set's own if absent",
     )
 
+    resampling: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None = (
+        option(
+            None,
+            "how its images are resized, where a network's source does not say; bilinear if absent",
+        )
+    )
+
     @property
     def told(self) -> dict[str, Any]:
         """What `open_all` is told besides the sources."""
-        names = ("dataset", "size", "normalize")
+        names = ("dataset", "size", "normalize", "resampling")
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
 

@@ -89,7 +89,7 @@ def _asked(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
             images = f"{run.record['examples']} held-out images of {run.record['dataset']}"
         blocks.append(f"The networks' own accuracy was measured by this run, on {images}.")
     if "examples" in run.record:
-        warnings = below_chance_warnings(run.numbers, run.record["examples"])
+        warnings = below_chance_warnings(run.numbers, run.record["examples"], networks)
         blocks += [f"**Warning:** {line}." for line in warnings]
     return blocks
 

@@ -81,7 +81,7 @@ class Run:
     def tell_sight(self, networks: Sequence[Network], data: ImageData, dataset: str | None) -> None:
         """Keep what each network is shown; say it where files do not, and warn of other data."""
         self.record["eyes"] = sight_lines(networks, data)
-        if not is_usual(networks):
+        if not is_usual(networks, data):
             self.shown += [f"{role} sees {line}" for role, line in self.record["eyes"].items()]
         for line in foreign_lines(networks, dataset):
             self.shown.append(f"warning: {line}")

@@ -55,7 +55,7 @@ def run_compare(plan: ComparePlan, command: Command) -> Run:
                 "flattening": " or ".join(dict.fromkeys(flattenings.values())),
                 "flattenings": flattenings,
             }
-            run.shown.append(accuracy_line(run.numbers, images, subject.dataset))
+            run.shown.append(accuracy_line(run.numbers, images, subject.dataset, run.networks))
             write_compare_page(run, plan, compared)
     return run
 

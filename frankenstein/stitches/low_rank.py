@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from frankenstein.accumulators.linear import completed, least_squares, pointed, predicted_directions
 from frankenstein.accumulators.moments import Moments
-from frankenstein.errors import UserError
+from frankenstein.errors import UserError, counted
 from frankenstein.stitches.stitch import Stitch
 
 
@@ -19,7 +19,8 @@ class LowRank(Stitch):
         super().__init__(in_channels, out_channels)
         if not 1 <= rank <= min(in_channels, out_channels):
             raise UserError(
-                f"a stitch from {in_channels} to {out_channels} units has a rank of 1 to "
+                f"a stitch from {in_channels} to {counted(out_channels, 'unit')} has a rank of 1 "
+                "to "
                 f"{min(in_channels, out_channels)}, got {rank}"
             )
         self.rank = rank

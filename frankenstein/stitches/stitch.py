@@ -8,7 +8,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from frankenstein.accumulators.moments import Moments
-from frankenstein.errors import UserError, did_you_mean
+from frankenstein.errors import UserError, counted, did_you_mean
 from frankenstein.shapes import ShapeError, num_units
 
 STARTS = ("random", "eye", "perm", "ones-zeros", "solved")
@@ -70,7 +70,8 @@ class Stitch(nn.Module):
         """Refuse a representation with another number of units."""
         if num_units(source.shape) != self.in_channels:
             raise ShapeError(
-                f"this stitch takes {self.in_channels} units, got a representation of shape "
+                f"this stitch takes {counted(self.in_channels, 'unit')}, got a representation of "
+                "shape "
                 f"{tuple(source.shape)}; cut at the layer that it was made for"
             )
 
@@ -79,7 +80,8 @@ class Stitch(nn.Module):
         shape = len(moments.mean("x")), len(moments.mean("y"))
         if shape != (self.in_channels, self.out_channels):
             raise ShapeError(
-                f"this stitch goes from {self.in_channels} to {self.out_channels} units, got "
+                f"this stitch goes from {self.in_channels} to "
+                f"{counted(self.out_channels, 'unit')}, got "
                 f"moments of {shape[0]} and {shape[1]}"
             )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from frankenstein.data import ImageData
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
-from frankenstein.networks.accuracy import below_chance_warning, evaluate_network
+from frankenstein.networks.accuracy import below_chance_warning, chance_advice, evaluate_network
 from frankenstein.networks.data import data_for, open_all
 from frankenstein.networks.network import Network, networks_name
 from frankenstein.report.columns import markdown_columns, rich_columns
@@ -67,7 +67,9 @@ def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
         run.record |= {"dataset": dataset, "examples": len(data.val_labels)}
         table = columns_with([]), {f"{key}/{run.name}": one for key, one in numbers.items()}
         chance = most_frequent(data.val_labels)
-        warnings = below_chance_warning(numbers["accuracy"], chance, len(data.val_labels))
+        advice = chance_advice(network.record())
+        images = len(data.val_labels)
+        warnings = below_chance_warning(numbers["accuracy"], chance, images, advice=advice)
         blocks = [
             f"`{file}` on the {len(data.val_labels)} held-out images of {dataset}. The interval "
             "is Wilson's, in %; the loss is cross entropy in nats.",
@@ -123,7 +125,7 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
             *score_blocks(run.numbers, of_run, controls, plan.percentile),
         ]
         write_page(run, f"Evaluation of {run.name}", blocks)
-        run.shown += shown_scores(run.numbers, of_run, run.name)
+        run.shown += shown_scores(run.numbers, of_run, run.name, run.networks)
     return run
 
 

@@ -80,7 +80,7 @@ def write_stitch_page(
     }
     lines = {role: numbers[f"accuracy/{role}"] for role in run.networks}
     starts = "its family's closed form (init: ps_inv)" if plan.init == "ps_inv" else plan.init
-    run.shown += shown_scores(numbers, plan, run.name)
+    run.shown += shown_scores(numbers, plan, run.name, run.networks)
     write_page(
         run,
         f"Stitch {run.name}",

@@ -82,6 +82,7 @@ def stitch_name(plan: StitchPlan, networks: Sequence[Network], dataset: str | No
             words.append(f"{short}{value:g}" if isinstance(value, float) else f"{short}{value}")
     words += [f"size{plan.size}"] if plan.size else []
     words += ["norm" + "-".join(f"{one:g}" for one in plan.normalize)] if plan.normalize else []
+    words += [plan.resampling] if plan.resampling else []
     words += ["debug"] if plan.debug else []
     return "-".join(words)
 

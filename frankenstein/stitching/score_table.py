@@ -1,6 +1,7 @@
 """The numbers of `evaluate_stitches`: each said once, for reports, the terminal and studies."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import RenderableType
 
@@ -230,7 +231,12 @@ def is_share(number: str) -> bool:
     return what in _SHARES
 
 
-def shown_scores(numbers: Numbers, plan: StitchPlan, title: str) -> list[RenderableType]:
+def shown_scores(
+    numbers: Numbers,
+    plan: StitchPlan,
+    title: str,
+    networks: Mapping[str, Mapping[str, Any]],  # their records, by role
+) -> list[RenderableType]:
     """What the terminal shows of the stitches of a run, its warnings last."""
     columns, (rows, *sampled) = columns_with(plan.measures), tables_of(numbers)
     titles = {
@@ -243,7 +249,7 @@ def shown_scores(numbers: Numbers, plan: StitchPlan, title: str) -> list[Rendera
         for table, whole in titles.items()
         for some, heading in [(rows, whole), *((few, _sample(numbers)) for few in sampled)]
     ]
-    warnings = below_chance_warnings(numbers, int(numbers["n/receiver"]))
+    warnings = below_chance_warnings(numbers, int(numbers["n/receiver"]), networks)
     warnings += stitch_warnings(numbers, plan)
     few = few_directions(numbers, plan.measures)
     return [first, *few, *others, *differences(numbers), *(f"warning: {line}" for line in warnings)]

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from frankenstein.catalog import VERBS
-from frankenstein.errors import AlreadyDone, PlanError, did_you_mean
+from frankenstein.errors import AlreadyDone, PlanError, counted, did_you_mean
 from frankenstein.report.tables import code, markdown_table, plain
 from frankenstein.runs.fields import RunFields
 from frankenstein.runs.page import write_page
@@ -113,7 +113,9 @@ def _placed(value: Any, folder: str) -> Any:
 
 
 def _page(study: Run, steps: Sequence[Any], done: Sequence[Run]) -> list[str]:
-    blocks = [f"{len(done)} steps, each with a report of its own; *{_FOLDER}* is this folder."]
+    blocks = [
+        f"{counted(len(done), 'step')}, each with a report of its own; *{_FOLDER}* is this folder."
+    ]
     for step, run in zip(steps, done, strict=True):
         place = run.folder.relative_to(study.folder).as_posix()
         line = f"frankenstein {step}" if isinstance(step, str) else run.command.line

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from frankenstein.errors import counted
 from frankenstein.files import FileError, read_safetensors
 from frankenstein.pickles import check_pickled, check_stored
 
@@ -92,7 +93,8 @@ def load_weights(
     network.load_state_dict(named)
     if rest:
         warnings.warn(
-            f"{path} holds {len(rest)} tensors beside the network's, which are left aside: "
+            f"{path} holds {counted(len(rest), 'tensor')} beside the network's, which are left "
+            "aside: "
             f"{few(rest)}",
             WeightsFileWarning,
             stacklevel=2,
@@ -134,12 +136,13 @@ def check_fit(
     """
     missing = [key for key in own if key not in tensors]
     unknown = [key for key in tensors if key not in own]
+    told = {
+        f"lacks {len(missing)} of its {len(own)} tensors": missing,
+        f"holds {counted(len(unknown), 'tensor')} that it has not": unknown,
+    }
     if missing or unknown:
-        told = [f"{len(missing)} of its {len(own)} tensors are missing ({few(missing)})"]
-        told = (told if missing else []) + (
-            [f"{len(unknown)} are unknown to it ({few(unknown)})"] if unknown else []
-        )
-        raise FileError(f"{path} does not fit {title}: {' and '.join(told)}")
+        found = " and ".join(f"{text} ({few(keys)})" for text, keys in told.items() if keys)
+        raise FileError(f"{path} does not fit {title}: it {found}")
     wrong = [key for key, tensor in own.items() if tensor.shape != tensors[key].shape]
     if wrong and is_head(own, wrong):
         theirs, ours = len(tensors[wrong[0]]), len(own[wrong[0]])
@@ -150,7 +153,8 @@ def check_fit(
     if wrong:
         shapes = [f"{key} {tuple(tensors[key].shape)} not {tuple(own[key].shape)}" for key in wrong]
         raise FileError(
-            f"{path} does not fit {title}: {len(wrong)} tensors have other sizes ({few(shapes)})"
+            f"{path} does not fit {title}: {counted(len(wrong), 'tensor')} of other "
+            f"sizes ({few(shapes)})"
         )
     for what, odd in {
         "complex numbers": [key for key in own if tensors[key].is_complex()],
@@ -162,7 +166,9 @@ def check_fit(
         ],
     }.items():
         if odd:
-            raise FileError(f"{path} has {what} in {len(odd)} tensors ({few(odd)}), not weights")
+            raise FileError(
+                f"{path} has {what} in {counted(len(odd), 'tensor')} ({few(odd)}), not weights"
+            )
 
 
 def is_head(own: Mapping[str, Tensor], wrong: list[str]) -> bool:
@@ -189,7 +195,8 @@ def check_finite(
     ]
     if broken:
         raise FileError(
-            f"{path} has NaN or Inf in {len(broken)} tensors ({few(broken)}): its training went "
+            f"{path} has NaN or Inf in {counted(len(broken), 'tensor')} ({few(broken)}): its "
+            "training went "
             "astray, or it is damaged; take an earlier checkpoint"
         )
 

@@ -388,12 +388,23 @@ def test_layers_prints_the_cut_points_of_a_network_in_order_with_their_shapes(ca
 
 
 def test_layers_prints_what_stitches_see_of_tokens(capsys):
-    words = ("torchvision/vit_b_16", "--in-channels", "3", "--image-size", "32")
+    words = ("torchvision/vit_b_16", "--size", "32")
     assert main(["layers", *words]) == 0
     page = capsys.readouterr().out
     assert re.search(r"reshape .* 768 .* 2 x 2 ", page)  # (768, 4), turned where it is cut
     assert re.search(r"permute .* 768 .* 2 x 2 ", page)
     assert re.search(r"cat .* 768 .* 2 x 2 and a class token ", page)
+
+
+def test_layers_takes_the_data_set_that_it_tells_to_choose(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n\n\ndef one():\n    return nn.Flatten()\n"
+    )
+    said = mistake(capsys, "layers", "nets.py:one")
+    assert "does not say what it takes; choose --dataset, or write input_shape = (chan" in said
+    assert main(["layers", "nets.py:one", "-d", "digits"]) == 0
+    assert re.search(r"flatten .* 64 ", capsys.readouterr().out)
 
 
 def test_layers_of_an_unknown_network_names_the_known_ones(capsys):

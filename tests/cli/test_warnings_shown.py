@@ -1,8 +1,12 @@
+import runpy
+import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 from frankenstein.cli import main
+from frankenstein.zoo import load_network
 
 
 def test_a_run_whose_training_did_not_get_there_warns(run, capsys, monkeypatch):
@@ -57,6 +61,25 @@ def test_networks_that_learned_nothing_are_told_of_wherever_their_accuracy_is(
     for whose in ("sender", "receiver"):
         assert said.count(f"warning: the {whose} (") == 1
         assert report.count(f"**Warning:** the {whose} (") == 1
+
+
+def test_a_warning_of_ours_is_one_line_without_a_place_in_our_code(saved, few_digits, capsys):
+    tensors = load_network(saved("lenet")).state_dict()
+    tensors = {f"net.{name}": one for name, one in tensors.items()} | {"loss.w": torch.ones(2)}
+    torch.save(tensors, "x.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["layers", "lenet@x.pt"]) == 0
+    assert capsys.readouterr().err == (
+        "warning: x.pt holds 1 tensor beside the network's, which are left aside: loss.w\n"
+    )
+
+
+def test_python_m_is_the_command_line(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["frankenstein", "--version"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("frankenstein", run_name="__main__")
+    assert capsys.readouterr().out.startswith("frankenstein ")
 
 
 def test_an_evaluated_network_that_learned_nothing_is_told_of(saved, few_digits, capsys):

@@ -6,6 +6,7 @@ from torch import nn
 from torchvision import models
 
 from frankenstein.data import DataError, Folder, preprocessing_of
+from frankenstein.networks.sources.timm import preprocessing_of_config
 from frankenstein.tasks import Classifier
 
 
@@ -65,6 +66,27 @@ def test_trained_weights_see_what_they_prescribe_to_the_pixel(root, weights):
     how = preprocessing_of(transforms)
     data = Folder(image_size=how.crop, data_root=root, eval_batch_size=3, preprocessing=how)
     source = torchvision.datasets.ImageFolder(str(root / "val"), transforms)
+    ours, _ = next(iter(data.val_batches()))
+    expected = torch.stack([source[i][0] for i in range(3)])
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("size", "changed"),
+    [
+        (48, {"interpolation": "bicubic", "crop_pct": 0.875}),
+        (48, {"interpolation": "bilinear", "crop_pct": 0.9}),
+        (37, {"interpolation": "bicubic", "crop_pct": 0.95, "crop_mode": "squash"}),
+        (32, {"interpolation": "nearest", "crop_pct": 1.0}),
+    ],
+)
+def test_networks_of_timm_see_what_its_own_transform_makes_to_the_pixel(root, size, changed):
+    from timm.data import create_transform, resolve_data_config
+
+    config = resolve_data_config(pretrained_cfg=changed | {"input_size": (3, size, size)})
+    how = preprocessing_of_config(config, size)
+    data = Folder(image_size=size, data_root=root, eval_batch_size=3, preprocessing=how)
+    source = torchvision.datasets.ImageFolder(str(root / "val"), create_transform(**config))
     ours, _ = next(iter(data.val_batches()))
     expected = torch.stack([source[i][0] for i in range(3)])
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)

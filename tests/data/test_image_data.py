@@ -1,14 +1,18 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 from PIL import Image
 from torch import nn
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2.functional import resize
 
 from frankenstein.catalog import DATASETS
 from frankenstein.data import DataError, Digits, ImageData, Preprocessing
 from frankenstein.data.augment import random_flip_and_crop
+from frankenstein.data.images import recoloured, recoloured_numbers
 from frankenstein.tasks import DataModule
 
 
@@ -231,6 +235,48 @@ def test_what_trained_weights_want_replaces_mean_and_std():
 def test_grey_images_keep_their_own_mean_and_std():
     colour = Preprocessing(10, 8, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     assert Digits(preprocessing=colour).mean == Digits.mean
+
+
+def test_colours_as_grey_are_those_of_pil_and_grey_is_the_same_in_all_channels():
+    images = torch.randint(256, (5, 3, 7, 7), dtype=torch.uint8)
+    grey = [Image.fromarray(one.permute(1, 2, 0).numpy()).convert("L") for one in images]
+    expected = torch.stack([torch.from_numpy(np.array(one))[None] for one in grey])
+    assert torch.equal(recoloured(images, 1), expected)
+    torch.testing.assert_close(recoloured(images.float(), 1), expected.float(), atol=0.51, rtol=0)
+    assert torch.equal(recoloured(expected, 3), expected.expand(-1, 3, -1, -1))
+    mean, std = (recoloured_numbers(one, 1) for one in (Noise.mean, Noise.std))
+    data = Noise(channels=1)
+    assert (data.mean, data.std, data.seen_shape[0]) == (mean, std, 1)
+    assert data.prepare(images).shape == (5, 1, 7, 7)
+    assert mean[0] == pytest.approx(0.299 * 0.5 + 0.587 * 0.25, abs=1e-4)
+    with pytest.raises(
+        DataError, match="images of 3 channels cannot become images of 4: only grey"
+    ):
+        Noise(channels=4)
+
+
+@pytest.mark.parametrize("name", ["NEAREST", "BILINEAR", "BICUBIC"])
+@pytest.mark.parametrize("size", [5, 12])
+def test_images_in_memory_are_resized_as_torchvision_does_and_as_pil_but_for_a_rounding(name, size):
+    how = Image.Resampling[name]
+    data = Digits(image_size=size, preprocessing=Preprocessing(size, size, (), (), how))
+    data.setup()
+    raw = Digits()
+    raw.setup()
+    mode = InterpolationMode[name if name != "NEAREST" else "NEAREST_EXACT"]
+    expected = resize(raw.val_images, [size, size], interpolation=mode, antialias=True)
+    assert torch.equal(data.val_images, expected)
+    pil = np.array(Image.fromarray(raw.val_images[0, 0].numpy()).resize((size, size), how))
+    if name != "NEAREST":  # of two that are as near PIL takes the other one
+        assert np.abs(data.val_images[0, 0].numpy().astype(int) - pil).max() <= 1
+
+
+def test_a_filter_that_tensors_have_not_is_refused_by_name():
+    how = Preprocessing(5, 5, (), (), Image.Resampling.LANCZOS)
+    with pytest.raises(
+        DataError, match="by nearest, bilinear, bicubic, not lanczos; say another re"
+    ):
+        Digits(image_size=5, preprocessing=how).setup()
 
 
 class Several(Noise):

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from frankenstein.accumulators.moments import Moments
+from frankenstein.catalog import DATASETS
 from frankenstein.data import Digits, Preprocessing, preprocessing_from
 from frankenstein.data.folder import Folder
 from frankenstein.data.preprocessing import processor_preprocessing
@@ -15,6 +16,7 @@ from frankenstein.data.shared import SharedImages
 from frankenstein.errors import DataError, UserError
 from frankenstein.measures import linear_cka
 from frankenstein.networks import data_for, open_network
+from frankenstein.networks.data import look_of
 from frankenstein.questions import open_subject
 from frankenstein.similarity.matrices import input_of, similarity_matrix
 from frankenstein.surgery import capture
@@ -125,6 +127,23 @@ def test_every_verb_takes_networks_of_other_sizes_and_each_is_as_good_as_by_itse
     assert accuracies(run("evaluate", stitched)) == expected
     assert run("compare", stitched, "linear_cka").is_dir()
     run("stitch", *pair, "--sender-layers", "fc1", "--receiver-layers", "fc1", "fc2", "-e", "1")
+
+
+def test_a_network_of_grey_and_one_of_colours_see_the_same_images(run, saved):
+    pair = saved("lenet", 0), saved("lenet", 1, in_channels=3, dataset="cifar10")
+    words = "compare", *pair, "relu1", "relu1", "linear_cka", "-d", "digits"
+    record = json.loads((run(*words) / "run.json").read_text())
+    sender, receiver = record["eyes"]["sender"], record["eyes"]["receiver"]
+    assert sender == "32 x 32 pixels, mean 0.3054, std 0.376 (the data set's own)"
+    assert receiver.endswith("std 0.376, 0.376, 0.376, grey in all channels (the data set's own)")
+    networks = [open_network(path, role) for path, role in zip(pair, ("a", "b"), strict=True)]
+    data = data_for(networks, "digits")
+    grey, _ = next(iter(DATASETS["digits"](image_size=32).val_batches(20)))
+    raw, _ = next(iter(data.val_batches(20)))
+    looks = [look_of(network, data)(raw) for network in networks]
+    assert torch.equal(looks[0], grey)
+    assert torch.equal(looks[1], grey.expand(-1, 3, -1, -1))
+    run("stitch", *pair, "relu1", "relu1", "-d", "digits", "-e", "0", "--untrained", "1")
 
 
 def test_a_subject_of_files_reads_each_network_as_it_sees(saved):

@@ -85,6 +85,25 @@ def test_a_file_is_that_file_whatever_it_is_called(mine):
     assert parse_source("tiny10").kind == "zoo"
 
 
+def test_one_number_of_a_preprocessing_is_every_channels_and_the_network_says_how_many(mine):
+    network = "nn.Sequential(nn.Flatten(), nn.Linear(192, 10))"
+    for facts, expected in {
+        '{"mean": 0.5, "std": 0.25, "size": 8}': (0.5,) * 3,
+        '{"mean": [0.1, 0.2], "std": [1, 1], "size": 8}': "has 2 means, and its network takes 3 c",
+    }.items():
+        name = f"nets{len(facts)}"
+        text = f"from torch import nn\npreprocessing = {facts}\ndef make(): return {network}\n"
+        (mine / f"{name}.py").write_text(text)
+        if isinstance(expected, str):
+            with pytest.raises(UserError, match=expected):
+                open_network(f"{name}.py:make#0", dataset="digits")
+        else:
+            # Of grey digits, too: the network takes colours, and says so by what it takes.
+            network_of_colours = open_network(f"{name}.py:make#0", dataset="digits")
+            assert network_of_colours.eyes.mean == expected
+            assert network_of_colours.input_shape == (3, 8, 8)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -165,9 +184,7 @@ def test_options_say_how_a_network_sees_that_does_not_say_it_itself(mine):
         UserError, match=r"plain\.py:small does not say what it takes; choose datas"
     ):
         open_network("plain.py:small#0")
-    with pytest.raises(
-        UserError, match="takes a mean and a standard deviation above 0, or 1 means"
-    ):
+    with pytest.raises(UserError, match="takes a mean and a standard deviation above 0, or 1 mean"):
         open_network("plain.py:small#0", dataset="digits", normalize=[0.5])
 
 
@@ -209,7 +226,7 @@ def test_weights_of_lightning_leave_aside_what_is_not_the_networks(tmp_path):
     network = build_network("mlp", 10, 1, init_seed=3)
     path = tmp_path / "last.ckpt"
     torch.save(lightning(network.state_dict()), path)
-    with pytest.warns(WeightsFileWarning, match="holds 1 tensors beside the network's, .*: loss.w"):
+    with pytest.warns(WeightsFileWarning, match="holds 1 tensor beside the network's, .*: loss.w"):
         assert open_network(f"mlp@{path}").sha256 == network_sha256(network)
 
 
@@ -225,12 +242,12 @@ def test_safetensors_of_others_and_half_weights_are_taken(tmp_path):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (lambda s: {k: v for k, v in s.items() if "fc2" not in k}, "2 of its 6 tensors are missi"),
-        (lambda s: s | {"fc9.bias": torch.ones(1)}, r"1 are unknown to it \(fc9\.bias\)"),
-        (lambda s: s | {"fc1.bias": torch.ones(5)}, r"other sizes \(fc1\.bias \(5,\) not \(32,"),
-        (lambda s: s | {"fc2.bias": torch.ones(16) * 1j}, r"has complex numbers in 1 tensors \("),
-        (lambda s: s | {"fc2.bias": torch.ones(16).int()}, "has quantized numbers in 1 tensors"),
-        (lambda s: s | {"fc2.bias": torch.full((16,), torch.nan)}, r"has NaN or Inf in 1 tensors"),
+        (lambda s: {k: v for k, v in s.items() if "fc2" not in k}, "it lacks 2 of its 6 tens"),
+        (lambda s: s | {"fc9.bias": torch.ones(1)}, r"it holds 1 tensor that it has not \("),
+        (lambda s: s | {"fc1.bias": torch.ones(5)}, r"1 tensor of other sizes \(fc1\.b"),
+        (lambda s: s | {"fc2.bias": torch.ones(16) * 1j}, r"has complex numbers in 1 tensor \("),
+        (lambda s: s | {"fc2.bias": torch.ones(16).int()}, "has quantized numbers in 1 tensor"),
+        (lambda s: s | {"fc2.bias": torch.full((16,), torch.nan)}, r"has NaN or Inf in 1 tensor"),
         (
             lambda s: s | {"fc3.weight": torch.ones(7, 16), "fc3.bias": torch.ones(7)},
             r"head is of another size, fc3\.weight gives 7 answers and the network's 10",
@@ -339,6 +356,16 @@ def test_timm_makes_networks_and_takes_checkpoints_of_any_head(tmp_path):
     assert opened.sha256 == network_sha256(trained)
     assert (opened.card.num_classes, opened.input_shape[0]) == (7, 1)
     assert opened.untrained(5, opened.example).sha256 != opened.sha256
+    # What timm says is of colours, and says nothing of how grey images are normalised.
+    assert (opened.eyes.mean, opened.eyes.resampling.name) == ((), "BICUBIC")
+    source, said = f"timm/test_vit@{tmp_path}/model_best.pth.tar", {"normalize": [0.5, 0.25]}
+    told = open_network(source, resampling="nearest", **said)
+    assert (told.eyes.mean, told.eyes.std, told.eyes.resampling.name) == (
+        (0.5,),
+        (0.25,),
+        "NEAREST",
+    )
+    assert open_network("timm/test_vit#0", **said).eyes.mean == (0.5,) * 3
 
 
 def test_random_weights_are_for_the_classes_and_channels_of_the_data():

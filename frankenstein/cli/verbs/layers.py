@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from frankenstein.catalog import find_network
+from frankenstein.catalog import DATASETS, find_network
 from frankenstein.cli.words import Words
-from frankenstein.runs.fields import ModelFields
+from frankenstein.runs.fields import DatasetName, ModelFields
 from frankenstein.runs.plan import Command
 from frankenstein.runs.schema import option
 from frankenstein.source import GRAMMAR, parse_source
@@ -15,10 +15,10 @@ WORDS = Words(
     about="",
     examples="""
         frankenstein layers tiny10
-        frankenstein layers torchvision/resnet18 --in-channels 3 --image-size 64
+        frankenstein layers torchvision/resnet18 --size 64
         frankenstein layers model_weights/tiny10/digits/in0-gn0.safetensors
         frankenstein layers timm/vit_tiny_patch16_224
-        frankenstein layers my_nets.py:small
+        frankenstein layers my_nets.py:small -d digits
         """,
     positionals=("name",),
     flags={"in_channels": "-c", "model": "-m"},
@@ -32,13 +32,16 @@ class LayersPlan(ModelFields):
     verb: ClassVar[str] = "layers"
 
     name: str = option(about=f"network: {GRAMMAR}", source=True)
+    dataset: DatasetName | None = option(
+        None, "data set whose images it takes, where the network does not say which it takes"
+    )
     in_channels: int | None = option(
         None,
         "channels of its images, where the network does not say; of the zoo 1 if absent",
         least=1,
     )
     num_classes: int = option(10, "classes it tells apart, for a network of the zoo", least=1)
-    image_size: int | None = option(
+    size: int | None = option(
         None, "pixels of its images, for a network that sees several sizes or does not say", least=1
     )
 
@@ -63,13 +66,17 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
     source, inputs = parse_source(plan.name), None
     made = source.kind != "file" and source.weights is None and source.seed is None
     if made and source.kind in ("zoo", "torchvision"):
-        network = build_network(
-            plan.name, plan.num_classes, plan.in_channels or 1, image_size=plan.image_size
-        )
+        shown = DATASETS[plan.dataset].in_channels if plan.dataset else None
+        channels = plan.in_channels or shown or (1 if source.kind == "zoo" else 3)
+        network = build_network(plan.name, plan.num_classes, channels, image_size=plan.size)
     else:  # layers are there without trained weights
         source = replace(source, seed=0) if made else source
         opened = open_network(
-            str(source), model=plan.model, size=plan.image_size, channels=plan.in_channels
+            str(source),
+            model=plan.model,
+            dataset=plan.dataset,
+            size=plan.size,
+            channels=plan.in_channels,
         )
         network, inputs = opened.module, dict(opened.inputs) or None
     table = Table(title=f"cut points of {plan.name}")

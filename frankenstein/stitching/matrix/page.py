@@ -1,6 +1,7 @@
 """What a matrix of stitches shows: heatmaps, tables, one CSV, TensorBoard's page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -29,13 +30,14 @@ def write_matrix_page(run: Run, plan: StitchPlan, results: Results) -> None:
     """The run's numbers, `matrix.csv`, its page, the same figures for TensorBoard, the terminal."""
     run.numbers |= results.summary()
     write_whole(run.folder / "matrix.csv", results.to_csv())
+    warned = warnings_of(plan, results, run.networks)
     blocks: list[str | Picture] = [
         f"Every stitch from a layer of `{plan.sender}` (rows) to a layer of `{plan.receiver}` "
         f"(columns). By themselves they are right in {results.networks['sender']:.2%} and "
         f"{results.networks['receiver']:.2%} of the held-out images. Stitches are solved and "
         f"trained on training images and scored on the {results.images:,} held-out ones.",
         *(["The run was interrupted: n/a is not made yet."] if run.unfinished else []),
-        *_remarks(plan, results),
+        *_remarks(plan, results, warned),
     ]
     pictures = {}
     for kind, what in results.tables():
@@ -46,7 +48,8 @@ def write_matrix_page(run: Run, plan: StitchPlan, results: Results) -> None:
     title = f"{run.name} (unfinished)" if run.unfinished else run.name
     write_page(run, f"All stitches: {title}", blocks)
     log_page(run, pictures)
-    run.shown += _shown(plan, results)
+    run.shown += _shown(results)
+    run.shown += [f"warning: {line}" for line in warned]
 
 
 def left_out(plan: StitchPlan) -> list[str]:
@@ -60,11 +63,15 @@ def left_out(plan: StitchPlan) -> list[str]:
     ]
 
 
-def warnings_of(plan: StitchPlan, results: Results) -> list[str]:
+def warnings_of(
+    plan: StitchPlan,
+    results: Results,
+    networks: Mapping[str, Mapping[str, Any]] = {},  # their records, by role
+) -> list[str]:
     """Lines on networks that learned nothing, and on training that ended below what is solved."""
     whole = {f"accuracy/{role}": accuracy for role, accuracy in results.networks.items()}
     whole["accuracy/most_frequent"] = results.most_frequent
-    lines = below_chance_warnings(whole, results.images)
+    lines = below_chance_warnings(whole, results.images, networks)
     if not (short := results.clearly_below("trained", "solved")):
         return lines
     pair, count = short[0][0].pair, len(results.all_of("trained"))
@@ -94,7 +101,7 @@ def _beside_control(results: Results) -> list[str]:
     ]
 
 
-def _shown(plan: StitchPlan, results: Results) -> Iterator[object]:
+def _shown(results: Results) -> Iterator[object]:
     for kind in ("solved", "trained"):
         if numbers := results.all_of(kind):
             yield (
@@ -103,7 +110,6 @@ def _shown(plan: StitchPlan, results: Results) -> Iterator[object]:
             )
             yield terminal_matrix(results.table(kind, "accuracy"), results.rows, results.columns)
     yield from _beside_control(results)
-    yield from (f"warning: {line}" for line in warnings_of(plan, results))
 
 
 def _figure(results: Results, kind: str, what: str) -> Figure:
@@ -127,7 +133,7 @@ def _cell(number: Number) -> str:
     return mean if beside is None else f"{mean} ± {scale * beside:.{digits}f}"
 
 
-def _remarks(plan: StitchPlan, results: Results) -> Iterator[str]:
+def _remarks(plan: StitchPlan, results: Results, warned: list[str]) -> Iterator[str]:
     if plan.seeds > 1 and plan.mask != "random-permutation":
         yield "Solved stitches have nothing random in them: they are not repeated."
     if plan.seeds > 1:
@@ -139,7 +145,7 @@ def _remarks(plan: StitchPlan, results: Results) -> Iterator[str]:
     if plan.untrained > 1:
         yield f"± of *untrained* is the standard deviation over {plan.untrained} untrained senders."
     yield from left_out(plan)
-    yield from (f"**Warning:** {line}." for line in warnings_of(plan, results))
+    yield from (f"**Warning:** {line}." for line in warned)
     if solved := [number.interval for number in results.all_of("solved")]:
         width = max(high - low for low, high in solved)
         yield (

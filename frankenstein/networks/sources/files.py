@@ -1,0 +1,20 @@
+"""A network out of a file of ours, or of tensors that tell which network of the zoo they are."""
+
+from pathlib import Path
+
+from frankenstein.files import FileError
+from frankenstein.networks.sources.wish import Opened, Wish
+from frankenstein.source import Source
+from frankenstein.zoo.files import open_saved, untrained
+
+
+def from_file(source: Source, wish: Wish) -> Opened:
+    """The file itself, or that in the folder of a run of train."""
+    path = Path(source.name)
+    if path.is_dir():
+        inside = path / "network.safetensors"  # of a run of train
+        if not inside.is_file() and (path / "config.json").is_file():
+            raise FileError(f"{path} is a folder of transformers; say hf/{path}")
+        path = inside if inside.is_file() else path
+    module, card = open_saved(path, wish.model)
+    return Opened(module, card, build=lambda seed: untrained(card, seed))
