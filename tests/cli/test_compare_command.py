@@ -90,7 +90,6 @@ def test_the_matrix_is_printed_and_what_a_person_wants_comes_last(few_digits, pa
         ("--block 3", "--block must be at least 4, got 3"),
         ("rel2", "LeNet has no layer 'rel2'; did you mean relu2"),
         ("relu2 rleu2", "LeNet has no layer 'rleu2'; did you mean relu2"),
-        ("-d cifar10", "cifar10 has images of 3 channels, and the network takes 1; choose"),
         ("a b c", "'c' is no measure; layers go before measures"),
         ("relu1 relu2 cifar10 cka", "'cifar10' is no measure; say -d cifar10"),
         ("cka relu1", "'relu1' is no measure; layers go before measures"),

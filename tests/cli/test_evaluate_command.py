@@ -188,7 +188,6 @@ def test_an_old_state_dict_that_is_damaged_once_it_was_stitched_is_refused(few_d
         ("NETWORK --model tiny10", "--model tiny10 says what a .pt file holds, and"),
         ("NETWORK --percentile 101", "--percentile lies between 0 and 100, got 101; see"),
         ("NETWORK -b 0", "-b must be at least 1, got 0"),
-        ("NETWORK -d cifar10", "cifar10 has images of 3 channels, and the network takes 1"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(mistake, saved, words, expected):

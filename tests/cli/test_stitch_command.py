@@ -107,7 +107,6 @@ def test_what_is_printed_last_is_what_a_person_wants(few_digits, pair, capsys):
         ("relu2 rleu2", "LeNet has no layer 'rleu2'; did you mean relu2"),
         ("relu2 xyz", "LeNet has no layer 'xyz'; `frankenstein layers NETWORK` lists those where"),
         ("fc1 relu2", "the source is a vector and the target has places (10, 10)"),
-        ("relu2 relu2 -d cifar10", "cifar10 has images of 3 channels, and the network takes 1"),
         ("fc1 fc2 --family identity", "as many target units as source units, got 120 and 84"),
         ("fc1 fc2 --family orthogonal", "as many target units as source units, got 120 and 84"),
         ("fc2 fc1 --family permutation", "got 84 for 120; swap sender and receiver or use affine"),
@@ -134,8 +133,8 @@ def test_networks_that_do_not_fit_together_are_one_line(mistake, saved):
     lenet, layers = saved("lenet"), ("fc1", "fc1")
     said = mistake("stitch", lenet, saved("lenet", num_classes=7), *layers)
     assert "the sender tells 10 classes apart and the receiver 7; take networks of one" in said
-    said = mistake("stitch", lenet, saved("lenet", in_channels=3, dataset="cifar10"), *layers)
-    assert "cifar10 has images of 3 channels, and the network takes 1; choose --dataset" in said
+    said = mistake("stitch", lenet, saved("lenet", in_channels=4), *layers)
+    assert "images of 1 channel cannot become images of 4: only grey (1) and colour (3)" in said
 
 
 def test_files_that_hold_no_network_are_one_line(mistake, pair, tmp_path):

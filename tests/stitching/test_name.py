@@ -40,6 +40,7 @@ OTHER = {  # another value of each field, and what it needs beside it
     "untrained": {"untrained": 2},
     "size": {"size": 28},
     "normalize": {"normalize": [0.5, 0.25]},
+    "resampling": {"resampling": "bicubic"},
     "debug": {"debug": True},
 }
 
