@@ -39,7 +39,7 @@ def write_train_page(run: Run, plan: TrainPlan, network: Network, data: ImageDat
         f"step, and scored on {images} held-out images after the last epoch.",
         markdown_table(rows, ["", "accuracy", "loss"], percent=["accuracy"]),
         *(f"**Warning:** {line}." for line in warnings),
-        *_curves(run.folder / "metrics.csv", chance),
+        *_curves(run.folder, chance),
         f"The network is in `{file}`; `frankenstein layers {file}` lists where it may be cut.",
     ]
     run.shown.append(rich_table([*run.numbers.items()], ["", "value"], title=run.name))
@@ -52,18 +52,27 @@ def write_train_page(run: Run, plan: TrainPlan, network: Network, data: ImageDat
     )
 
 
-def _curves(metrics: Path, chance: float) -> list[Picture]:
+def _curves(folder: Path, chance: float) -> list[Picture]:
     """Loss and accuracy over steps, from what the logger wrote; nothing if it wrote nothing."""
-    rows = list(csv.DictReader(metrics.read_text().splitlines())) if metrics.is_file() else []
+    rows = _logged(folder)
     panels: dict[str, dict[str, Any]] = {}
     for what in ("loss", "accuracy"):
         for part, said in (("train", "training"), ("val", "held-out")):
             key = f"{part}/{what}"
-            points = [(int(row["step"]), float(row[key])) for row in rows if row.get(key)]
+            # Steps that a resumed run has done once more stand as they were done last.
+            points = {int(row["step"]): float(row[key]) for row in rows if row.get(key)}
             if points:
-                panels.setdefault(what, {})[said] = tuple(zip(*points, strict=True))
+                steps = sorted(points)
+                panels.setdefault(what, {})[said] = steps, [points[step] for step in steps]
     if "accuracy" in panels:
         steps = [step for xs, _ in panels["accuracy"].values() for step in xs]
         panels["accuracy"]["most frequent"] = (min(steps), max(steps)), (chance, chance)
     figure = line_panels(panels, "step", controls=("most frequent",)) if panels else None
     return [Picture("training", figure, _CAPTION)] if figure else []
+
+
+def _logged(folder: Path) -> list[dict[str, str]]:
+    """Every row of the logger's, those from before each resumption first."""
+    before = sorted(folder.glob("metrics-*.csv"), key=lambda path: int(path.stem.split("-")[1]))
+    files = [path for path in (*before, folder / "metrics.csv") if path.is_file()]
+    return [row for path in files for row in csv.DictReader(path.read_text().splitlines())]

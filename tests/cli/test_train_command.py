@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 
 import pytest
 import torch
@@ -138,3 +140,15 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(mistake, tmp_path):
     said = mistake(*TRAIN, "-o", "taken")
     assert "cannot write results to taken/train" in said
     assert "choose --out-dir" in said
+
+
+def test_the_curves_of_a_resumed_run_begin_where_it_began(run, at, capsys):
+    words = ("train", "-m", "mlp", "-d", "digits", "-e", "3", "-b", "32", "--run-name")
+    whole = run(*words, "whole")
+    at("step", 21, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert main([*words, "cut", "--quiet", "--accelerator", "cpu"]) == 143
+    capsys.readouterr()
+    cut = run(*words, "cut", "--resume")
+    assert len(list(cut.glob("metrics*.csv"))) == 2
+    pictures = [folder / "figures" / "training.png" for folder in (whole, cut)]
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
