@@ -16,7 +16,7 @@ torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items):
-    # PyTorch's autograd fails in a fork of a process that has used it: these come before all others.
+    # PyTorch's autograd fails in a fork of a process that has used it: these come first.
     items.sort(key=lambda item: "forks" not in item.keywords)
     if not torch.cuda.is_available():
         for item in items:

@@ -20,6 +20,7 @@ LEVELS = [
         "records",
         "pickles",
         "printing",
+        "shipped",
         "source",
     }
     | {"signals", "buffers", "memory"},

@@ -161,7 +161,7 @@ def open_network(
     named = parse_source(source)
     made = opened(named, Wish(model, dataset, size, channels))
     module, card, sees = made.module.requires_grad_(False).eval(), made.card, made.sees
-    shape: tuple[int, ...] = tuple(getattr(module, "input_shape", ()))  # type: ignore[arg-type]
+    shape: tuple[int, ...] = tuple(getattr(module, "input_shape", ()))
     told = {"size"} if named.kind != "file" and shape[-1:] == (size,) else set()
     if sees is not None and len(sees.mean) != shape[0]:  # of the same kind with other channels
         sees = replace(sees, mean=(), std=())

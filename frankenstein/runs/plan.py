@@ -18,6 +18,7 @@ from frankenstein.errors import FileError, PlanError, UserError, did_you_mean
 from frankenstein.printing import printing
 from frankenstein.records import cut, read_yaml
 from frankenstein.runs.schema import REQUIRED, checked, options_of, read_words
+from frankenstein.shipped import shipped
 from frankenstein.source import names_code
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def read_values(kind: type[Plan], path: str | Path, allow_code: bool = False) ->
             names code, and `allow_code` does not say that this may be run.
     """
     try:
-        content = read_yaml(Path(path))
+        content = read_yaml(shipped(path))
     except FileError as error:
         raise PlanError(f"‹config› {error}") from None
     if content is None:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 from frankenstein.catalog import DATASETS, STITCHES
@@ -14,13 +13,14 @@ from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.shapes import num_units
+from frankenstein.shipped import shipped
 from frankenstein.studies.plan import DemoPlan
 from frankenstein.studies.run import begin, run_step
 from frankenstein.surgery import cut_points
 from frankenstein.zoo import build_network
 
 KINDS = ("identity", "permutation", "pseudo_inverse", "low_rank", "sparse", "cka_regularized")
-_STUDY = Path(__file__).parents[2] / "configs" / "studies" / "demo.yaml"
+_STUDY = "configs/studies/demo.yaml"
 _EPOCHS = {"digits": 20, "fashion": 4}  # of a network: 95 % of held-out digits, 90 % of clothes
 _STITCH_EPOCHS = {"digits": 10, "fashion": 1}  # of a stitch that is trained
 _COLUMNS = ("relative_accuracy", "agreement", "unbiased_cka", "mean_cca")
@@ -47,9 +47,7 @@ def run_demo(plan: DemoPlan, command: Command) -> Run:
 
 def _steps(plan: DemoPlan) -> list[dict[str, dict[str, Any]]]:
     """The steps of the study, of this network, data set and layer."""
-    if not _STUDY.exists():
-        raise UserError(f"the demo reads {_STUDY.name} of configs/studies, which a clone has")
-    steps = deepcopy(read_yaml(_STUDY)["steps"])
+    steps = deepcopy(read_yaml(shipped(_STUDY))["steps"])
     for step in steps:
         for verb, values in step.items():
             values["dataset"] = plan.dataset

@@ -1,16 +1,15 @@
 """A network out of a file of ours, or of tensors that tell which network of the zoo they are."""
 
-from pathlib import Path
-
 from frankenstein.files import FileError
 from frankenstein.networks.sources.wish import Opened, Wish
+from frankenstein.shipped import shipped
 from frankenstein.source import Source
 from frankenstein.zoo.files import open_saved, untrained
 
 
 def from_file(source: Source, wish: Wish) -> Opened:
     """The file itself, or that in the folder of a run of train."""
-    path = Path(source.name)
+    path = shipped(source.name)
     if path.is_dir():
         inside = path / "network.safetensors"  # of a run of train
         if not inside.is_file() and (path / "config.json").is_file():
