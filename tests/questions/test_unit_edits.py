@@ -1,7 +1,10 @@
+import math
+
 import pytest
 import torch
 
 from frankenstein.accumulators.moments import Moments
+from frankenstein.questions.circuits.answer import Effects, Silenced
 from frankenstein.questions.circuits.edit import ablate, score_edits, transplant
 from frankenstein.surgery import Cut, cut
 
@@ -82,3 +85,16 @@ def test_halves_run_once_a_batch_and_the_end_once_an_edit(small_network, calls):
     edits = {str(i): ablate(torch.tensor([i]), torch.zeros(4)) for i in range(2)}
     score_edits(receiver, edits, batches(network))
     assert (happened.count("front"), happened.count("end")) == (3, 9)
+
+
+def test_where_all_other_units_are_the_only_draw_there_is_no_spread_and_no_p():
+    groups = [Silenced(-0.4, (-0.2,), 6), Silenced(-0.1, (-0.1, 0.0, -0.2), 2)]
+    effects = Effects({"sender": groups})
+    numbers = effects.numbers("relu1")
+    assert numbers["ablated_random/sender/relu1/1"] == -0.2
+    assert math.isnan(numbers["ablated_random_spread/sender/relu1/1"])
+    assert math.isnan(numbers["ablated_p/sender/relu1/1"])
+    assert numbers["ablated_p/sender/relu1/2"] == pytest.approx(0.5)  # of a family of one
+    means = effects.means("relu1")
+    assert means["mean_ablated_random/sender/relu1"] == pytest.approx(-0.15)
+    assert means["mean_ablated_random_spread/sender/relu1"] == pytest.approx(0.05)

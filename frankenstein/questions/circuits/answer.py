@@ -85,7 +85,7 @@ class Effects:
         for name in ("silenced", "grafted"):
             values = [graft.scores[name]["agreement"] for graft in self.grafts]
             means[f"mean_{name}_agreement/{label}"] = _mean(values)
-        random = [[one["agreement"] for one in graft.random] for graft in self.grafts]
+        random = [tuple(one["agreement"] for one in graft.random) for graft in self.grafts]
         mean, spread = mean_and_spread(_by_draw(random))
         means[f"mean_grafted_random_agreement/{label}"] = mean
         means[f"mean_grafted_random_agreement_spread/{label}"] = spread
@@ -208,9 +208,11 @@ class CircuitsAnswer:
         return numbers
 
 
-def _by_draw(random: Sequence[Sequence[float]]) -> list[float]:
-    """Means over a layer's groups, one for each draw."""
-    return [_mean(draw) for draw in zip(*(one for one in random if one), strict=True)]
+def _by_draw(random: Sequence[tuple[float, ...]]) -> list[float]:
+    """Means over a layer's groups, one for each draw; of the same units where all are drawn."""
+    most = max(map(len, random), default=0)
+    draws = [one * most if len(one) == 1 else one for one in random if one]
+    return [_mean(draw) for draw in zip(*draws, strict=True)]
 
 
 def _mean(values: Sequence[float]) -> float:

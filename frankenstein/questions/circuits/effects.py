@@ -137,9 +137,8 @@ def _silenced(circuits: CircuitGroups, living: int, scores: Scores) -> list[Sile
 
 
 def _drawn(scores: Mapping[str, T], name: str) -> list[T]:
-    """What there is of each draw; where one is all that there can be, it is every draw's."""
-    found = [scores[key] for k in range(DRAWS) if (key := f"{name} {k}") in scores]
-    return found * DRAWS if len(found) == 1 else found
+    """What there is of each draw; one where there are no other units to draw."""
+    return [scores[key] for k in range(DRAWS) if (key := f"{name} {k}") in scores]
 
 
 def _graft(s: int, r: int, scores: Scores, explained: Mapping[str, float]) -> Graft:

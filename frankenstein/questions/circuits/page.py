@@ -254,9 +254,9 @@ def _about(answer: CircuitsAnswer) -> str:
         "together (Holm 1979).\n\n"
         "*Silenced* is the change in accuracy when all units of a group stay at their mean, "
         f"beside as many random living units of the layer that are not in it ({draws} draws, mean "
-        "± standard deviation; of fewer units where there are no more). Its *p* is how often one "
-        "more draw would cost as much, of all groups of a layer together. Edited networks are "
-        "scored on at most 1000 held-out images, for the eight largest groups."
+        "± standard deviation; where there are no more, once all of them, which is no spread). Its "
+        "*p* is how often one more draw would cost as much, of all groups of a layer together. "
+        "Edited networks are scored on at most 1000 held-out images, for the eight largest groups."
     )
 
 
