@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.moments import Moments
-from frankenstein.accumulators.numbered import parts_of, process
+from frankenstein.accumulators.numbered import numbers_of, parts_of
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.errors import UserError
 from frankenstein.shapes import Layers, as_tensor, per_location, same_examples
+
+T = TypeVar("T")
 
 _FOLDS = 5
 
@@ -38,6 +40,7 @@ class Folds:
         self.seed, self.n_seen = seed, 0  # examples
         # By side and parts left out: see `Moments.cached`.
         self.cache: dict[str, dict[tuple[int, ...], dict]] = {}
+        self.made: dict[str, Any] = {}  # see `once`
 
     def update(
         self,
@@ -55,6 +58,7 @@ class Folds:
         for part, some in zip(self.parts, drawn, strict=True):
             part.update(source[some.to(source.device)], target[some.to(target.device)])
         self.n_seen += len(source)
+        self.made = {}
         return self
 
     def merge(self, other: "Folds") -> "Folds":
@@ -62,13 +66,21 @@ class Folds:
         for mine, theirs in zip(self.parts, other.parts, strict=True):
             mine.merge(theirs)
         self.n_seen += other.n_seen
+        self.made = {}
         return self
 
     def all_reduce(self) -> "Folds":
         """Become the folds of all processes together, on each of them; returns self."""
         for part in self.parts:
             part.all_reduce()
+        self.made = {}
         return self
+
+    def once(self, what: str, make: Callable[[], T]) -> T:
+        """What several measures need of both sides, made once for as long as nothing is added."""
+        if what not in self.made:
+            self.made[what] = make()
+        return self.made[what]
 
     def without(self, *left_out: int) -> Moments:
         """Means and covariances of all examples but those of some parts, given in their order.
@@ -123,7 +135,7 @@ class LayerFolds:
     def __init__(self, flatten: Callable[[Tensor], Tensor]) -> None:
         self.parts = [LayerMoments(flatten) for _ in range(_FOLDS)]
         self.n_seen = 0
-        self._cache: dict[str, dict[str, dict]] = {"x": {}, "y": {}}  # see Moments.cached
+        self._forget()
 
     def update(self, xs: Layers, ys: Layers) -> None:
         """Add a batch of all layers; the part of an example is that of `Folds`."""
@@ -131,7 +143,7 @@ class LayerFolds:
         for part, some in zip(self.parts, _drawn(self.n_seen, n, _FOLDS), strict=True):
             part.update(*({s: z[some.to(z.device)] for s, z in side.items()} for side in (xs, ys)))
         self.n_seen += n
-        self._cache = {"x": {}, "y": {}}
+        self._forget()
 
     def pair(self, row: str, column: str) -> Folds:
         """The folds of one layer with another."""
@@ -141,12 +153,17 @@ class LayerFolds:
         folds.parts[: len(seen)] = seen
         folds.cache = {"x": self._cache["x"].setdefault(row, {})}
         folds.cache["y"] = self._cache["y"].setdefault(column, {})
+        folds.made = self._made.setdefault((row, column), {})
         return folds
+
+    def _forget(self) -> None:
+        self._cache: dict[str, dict[str, dict]] = {"x": {}, "y": {}}  # see Moments.cached
+        self._made: dict[tuple[str, str], dict[str, Any]] = {}
 
 
 def _drawn(first: int, n: int, count: int, seed: int = 0) -> list[Tensor]:
-    """Places in a batch of the examples of each part, if the batch begins with number `first`."""
-    parts = parts_of(torch.arange(first, first + n), count, seed, process())
+    """Places in a batch of the examples of each part, if this process saw `first` before it."""
+    parts = parts_of(numbers_of(first, n), count, seed)
     return [(parts == i).nonzero()[:, 0] for i in range(count)]
 
 

@@ -1,8 +1,8 @@
 """Randomness that an example's number decides: samples and parts that need no state and no pass.
 
-A number is the example's place in the stream. So batches of any size give the same, and what an
-order has to do with labels does not matter: the law of what is drawn is the same for every order
-that was fixed before the draw.
+A number is the example's place among all examples. So batches of any size give the same, as do
+processes that examples are dealt out to, and what an order has to do with labels does not matter:
+the law of what is drawn is the same for every order that was fixed before the draw.
 """
 
 import torch
@@ -11,12 +11,12 @@ from torch import Tensor, distributed
 _STEP = 0x9E3779B97F4A7C15
 
 
-def priorities(numbers: Tensor, seed: int = 0, stream: int = 0) -> Tensor:  # (...) int64
+def priorities(numbers: Tensor, seed: int = 0) -> Tensor:  # (...) int64
     """A random number for every number: splitmix64, which needs no state.
 
     Source: Steele, Lea & Flood 2014, https://doi.org/10.1145/2714064.2660195.
     """
-    start = ((seed << 16) + stream + 1) * _STEP
+    start = ((seed << 16) + 1) * _STEP
     z = (numbers + 1) * _signed(_STEP) + _signed(start * 0xBF58476D1CE4E5B9)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
         z = (z ^ ((z >> shift) & ((1 << (64 - shift)) - 1))) * _signed(factor)
@@ -27,7 +27,6 @@ def parts_of(
     numbers: Tensor,  # (N,) int64
     count: int,
     seed: int = 0,
-    stream: int = 0,
 ) -> Tensor:  # (N,) int64, from 0 to count - 1
     """A random part for every example; of `count` successive ones each is in another part.
 
@@ -39,16 +38,21 @@ def parts_of(
     tensor([0, 2, 1, 4, 3, 0, 3, 2, 1, 4])
     """
     block = (numbers // count * count)[:, None] + torch.arange(count)
-    drawn = priorities(block, ~seed, stream)  # not those that a sample goes by
+    drawn = priorities(block, ~seed)  # not those that a sample goes by
     own = drawn.gather(1, (numbers % count)[:, None])
     return (drawn < own).sum(1)
 
 
-def process() -> int:
-    """The stream of this process: processes count their own examples and draw their own parts."""
+def numbers_of(first: int, n: int) -> Tensor:  # (n,) int64
+    """Numbers of a process's next n examples, after its `first` ones.
+
+    Examples are dealt out to processes one by one, as samplers do it: this one's are every K-th of
+    all, K processes in number. Where they are not, no number comes twice all the same.
+    """
+    numbers = torch.arange(first, first + n)
     if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank()
-    return 0
+        return numbers * distributed.get_world_size() + distributed.get_rank()
+    return numbers
 
 
 def _signed(word: int) -> int:

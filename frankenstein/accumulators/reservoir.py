@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, distributed
 
-from frankenstein.accumulators.numbered import priorities, process
+from frankenstein.accumulators.numbered import numbers_of, priorities
 from frankenstein.accumulators.sizes import check_rows
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, as_tensor, per_sample, same_examples
@@ -31,8 +31,7 @@ class Reservoir:
     ) -> None:
         """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows.
 
-        Processes draw priorities of their own; accumulators that are to be merged need a `seed`
-        of their own each.
+        Accumulators of one process that are to be merged need a `seed` of their own each.
         """
         if limit < 1:
             raise UserError(f"the limit is how many examples are kept, got {limit}; give 1 or more")
@@ -94,8 +93,7 @@ class Reservoir:
         for rows in new.values():
             same_examples(new["x"], rows)
         if n:
-            places = torch.arange(self.n_seen, self.n_seen + n)
-            self._add(priorities(places, self.seed, process()), new)
+            self._add(priorities(numbers_of(self.n_seen, n), self.seed), new)
             self.n_seen += n
         return self
 

@@ -29,8 +29,8 @@ class Batches:
     Images that are not in memory are read one batch ahead, in another thread.
 
     A plain iterable, because torch's DataLoader draws from the global generator whenever it is
-    iterated: a validation loop would then change the training that follows. Under several
-    processes every batch is split, so that together they see what one process would see.
+    iterated: a validation loop would then change the training that follows. Several processes see
+    together what one would see: each has every K-th of all examples, and its part of every batch.
 
     Raises:
         DataError: while iterating, if a batch has fewer examples than there are processes.
@@ -87,13 +87,17 @@ class Batches:
 
     def _read(self, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         rank, world_size = _rank_and_world_size()
-        for rows in self.order(self.epoch)[first:]:
+        order = self.order(self.epoch)
+        start = sum(map(len, order[:first]))
+        for rows in order[first:]:
             if len(rows) < world_size:
                 raise DataError(
                     f"a batch of {len(rows)} images cannot be split over {world_size} processes; "
                     "choose a larger batch size or fewer processes"
                 )
-            rows, images = rows[rank::world_size], self.images
+            mine = slice((rank - start) % world_size, None, world_size)
+            start += len(rows)
+            rows, images = rows[mine], self.images
             chosen = images.index_select(0, rows) if isinstance(images, Tensor) else images[rows]
             yield chosen, self.labels.index_select(0, rows)
 

@@ -61,6 +61,8 @@ def test_processes_share_each_batch_without_repeating_an_example(monkeypatch, or
         shares.append(labels(row_batches(order)))
     for whole, *parts in zip(alone, *shares, strict=True):
         assert sorted(joined(parts)) == sorted(whole)
+    # Of all examples each has every third: numbers that a process counts are those of one process.
+    assert [joined(share) for share in shares] == [joined(alone)[rank::3] for rank in range(3)]
 
 
 def test_length_is_the_number_of_batches():

@@ -15,7 +15,7 @@ from frankenstein.tasks import DataModule, Stitching, matching_moments
 from frankenstein.zoo import build_network
 
 OPTIONS = {"low_rank": {"rank": 2}, "sparse": {"l1": 0.1}, "matched": {"rule": "match"}}
-MEASURED = [name for name, row in MEASURES.items() if row.needs == "moments"]
+MEASURED = [name for name, row in MEASURES.items() if row.needs in ("moments", "folds")]
 
 pytestmark = [
     pytest.mark.forks,
