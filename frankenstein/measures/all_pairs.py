@@ -9,7 +9,7 @@ from frankenstein.measures.cka import gram_stack, resampled_cka
 from frankenstein.measures.dissimilarities import squared_distances
 from frankenstein.measures.draws import ValueOfDraw, of_matrices
 from frankenstein.measures.kernels import centred, kernel_cka
-from frankenstein.measures.undefined import nothing_to_compare, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, undefined
 
 
 def distance_correlation(x: Tensor | Reservoir, y: Tensor | None = None) -> Tensor:  # ()
@@ -27,7 +27,7 @@ def distance_correlation(x: Tensor | Reservoir, y: Tensor | None = None) -> Tens
         UserError: if there are no examples, NaN or Inf among them, or only sums of them.
     """
     squared = kernel_cka(reservoir_of(x, y), "distance_correlation", _nearness, centred)
-    return squared.clamp(0, 1).sqrt()
+    return in_range(squared).sqrt()
 
 
 def rsm_norm_distance(x: Tensor | Reservoir, y: Tensor | None = None) -> Tensor:  # ()
@@ -51,7 +51,7 @@ def resampled_distance_correlation(
     """`distance_correlation` of all pairs of layers, from distances that are made once."""
     x, y = (gram_stack([_nearness(rows) for rows in side]) for side in (xs, ys))
     squared = resampled_cka(x, y, unbiased=False)
-    return lambda i, j: squared(i, j).clamp(0, 1).sqrt()
+    return lambda i, j: in_range(squared(i, j), rounding=1e-5).sqrt()
 
 
 def _distances(rows: Tensor) -> Tensor:  # (N, N) float64

@@ -63,7 +63,7 @@ def angular_cka_distance(x: Tensor | Moments, y: Tensor | None = None) -> Tensor
     Source: Williams et al. 2021, https://arxiv.org/abs/2110.14739; Lange et al. 2023,
     https://arxiv.org/abs/2206.10999.
     """
-    return angle_of(_linear_cka(x, y, "angular_cka_distance").clamp(0, 1))
+    return angle_of(_linear_cka(x, y, "angular_cka_distance"))
 
 
 def unbiased_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
@@ -206,13 +206,14 @@ def _weights(n: int, unbiased: bool) -> tuple[float, float]:
 def _of_rows(
     kernel: Callable[[Tensor, Tensor | None], Tensor],  # of a layer's rows, and of the inputs
     unbiased: bool,
+    dtype: torch.dtype = torch.float32,
 ) -> Callable[..., ValueOfDraw]:
     """A function of all layers' rows, one list a side, and of the inputs."""
 
     def resampled(
         xs: Iterable[Tensor], ys: Iterable[Tensor], inputs: Tensor | None = None
     ) -> ValueOfDraw:
-        x, y = (gram_stack([kernel(rows, inputs) for rows in side]) for side in (xs, ys))
+        x, y = (gram_stack([kernel(rows, inputs) for rows in side], dtype) for side in (xs, ys))
         return resampled_cka(x, y, unbiased)
 
     return resampled
@@ -234,6 +235,6 @@ resampled_deconfounded_cka = _of_rows(_deconfounded, unbiased=False)
 def resampled_angular_cka(
     xs: Iterable[Tensor], ys: Iterable[Tensor], inputs: Tensor | None = None
 ) -> ValueOfDraw:
-    """`angular_cka_distance` of all pairs of layers."""
-    cosine = resampled_linear_cka(xs, ys, inputs)
-    return lambda i, j: cosine(i, j).clamp(0, 1).arccos()
+    """`angular_cka_distance` of all pairs of layers; in float64, for arccos doubles lost digits."""
+    cosine = _of_rows(lambda rows, _: linear_gram(rows), False, torch.float64)(xs, ys, inputs)
+    return lambda i, j: angle_of(cosine(i, j))

@@ -13,7 +13,7 @@ from torch import Tensor
 from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.errors import UserError
 from frankenstein.measures.shape import root_of
-from frankenstein.measures.undefined import nothing_to_compare, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, undefined
 from frankenstein.measures.units import correlation_matrix
 
 _COPIES = 512  # of each side's units, up to which an assignment of them is the faster way
@@ -173,4 +173,4 @@ def _correlation(x: Tensor | Moments, y: Tensor | None, name: str, share: float)
         return undefined(moments.covariance("xy"), name, reason)
     weights = soft_matching(moments, share=share).weights
     matched = torch.where(weights > 0, weights * correlation_matrix(moments), 0)
-    return (matched.sum() / share).clamp(-1, 1)
+    return in_range(matched.sum() / share, -1)

@@ -8,6 +8,7 @@ from torch import Tensor
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.measures.draws import of_matrices
 from frankenstein.measures.neighbours import Neighbours, angles, compared, neighbours
+from frankenstein.measures.undefined import in_range
 
 
 def jaccard_similarity(x: Tensor | Reservoir, y: Tensor | None = None, k: int = 10) -> Tensor:  # ()
@@ -74,7 +75,7 @@ def cycle_knn(x: Tensor | Reservoir, y: Tensor | None = None, k: int = 10) -> Te
 
 def _jaccard(x: Neighbours, y: Neighbours) -> Tensor:
     both = torch.minimum(x.near, y.near).sum(1)
-    return (both / (2 * x.k - both)).mean()
+    return in_range((both / (2 * x.k - both)).mean())
 
 
 def _ranked_alike(x: Neighbours, y: Neighbours) -> Tensor:
@@ -82,7 +83,7 @@ def _ranked_alike(x: Neighbours, y: Neighbours) -> Tensor:
     both = (r <= x.k) & (s <= x.k)
     score = torch.where(both, 2 / ((1 + (r - s).abs()) * (r + s)), 0).sum(1)
     most = torch.arange(1, x.k + 1, device=r.device).double().reciprocal().cumsum(0)
-    return (score / most[both.sum(1).clamp(min=1) - 1])[~(tied_x | tied_y)].mean()
+    return in_range((score / most[both.sum(1).clamp(min=1) - 1])[~(tied_x | tied_y)].mean())
 
 
 def _ranks(side: Neighbours) -> tuple[Tensor, Tensor]:  # (N, N) from 1 on, (N,) bool
@@ -98,7 +99,7 @@ def _second_order(x: Neighbours, y: Neighbours) -> Tensor:
     sizes = [(weight * z.square()).sum(1) for z in (a, b)]
     known = (sizes[0] > 1e-24) & (sizes[1] > 1e-24)
     cosines = (weight * a * b).sum(1) / (sizes[0] * sizes[1]).sqrt()
-    return cosines[known].clamp(-1, 1).mean()
+    return in_range(cosines[known], -1).mean()
 
 
 def _aligned(x: Neighbours, y: Neighbours) -> Tensor:
@@ -107,11 +108,11 @@ def _aligned(x: Neighbours, y: Neighbours) -> Tensor:
         torch.where(own > 1e-12 * z.distances.norm(), own, torch.nan)
         for z, own in ((x, (x.near.sqrt() * a).norm()), (y, (y.near.sqrt() * b).norm()))
     )
-    return ((torch.minimum(x.near, y.near) * a * b).sum() / own_x / own_y).clamp(-1, 1)
+    return in_range((torch.minimum(x.near, y.near) * a * b).sum() / own_x / own_y, -1)
 
 
 def _back_again(x: Neighbours, y: Neighbours) -> Tensor:
-    return torch.minimum(y.near, x.near.T).amax(1).mean()
+    return in_range(torch.minimum(y.near, x.near.T).amax(1).mean())
 
 
 _ten = partial(neighbours, 10)

@@ -10,7 +10,7 @@ from frankenstein.accumulators.reservoir import Reservoir, reservoir_of
 from frankenstein.errors import UserError
 from frankenstein.measures.dissimilarities import cosine_distances
 from frankenstein.measures.draws import ValueOfDraw
-from frankenstein.measures.undefined import nothing_to_compare, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, undefined
 
 
 def mutual_knn(
@@ -94,7 +94,7 @@ def neighbours(k: int, distances: Tensor) -> Neighbours | None:
 
 def _mutual(x: Neighbours, y: Neighbours) -> Tensor:  # ()
     """Share of the k nearest that are so in both; a mean over examples."""
-    return torch.minimum(x.near, y.near).sum(1).mean() / x.k
+    return in_range(torch.minimum(x.near, y.near).sum(1).mean() / x.k)
 
 
 def nearest(
@@ -135,7 +135,7 @@ def resampled_knn(
                 near.append([z[cells].flatten() for z in known])
             else:
                 near.append([_near(z[cells], k).flatten() for z in distances])
-        return _shared(*near) / (len(i) * k)
+        return in_range(_shared(*near) / (len(i) * k), rounding=1e-5)
 
     return value
 

@@ -70,12 +70,10 @@ def cross_validated_r_squared(
         rest = folds.without(i)
         weight, bias = least_squares(rest)
         off = part.mean("y") - weight @ part.mean("x") - bias
-        left = (
-            part.variance("y").sum()
-            - 2 * (weight.T * part.covariance("xy")).sum()
-            + (weight @ part.covariance("xx") * weight).sum()
-        )
-        wrong = wrong + part.n * (left.clamp(min=0) + off.square().sum())
+        size = part.variance("y").sum() + (weight @ part.covariance("xx") * weight).sum()
+        left = size - 2 * (weight.T * part.covariance("xy")).sum()
+        left = in_range(left, 0, torch.inf, 1e-9 * size)
+        wrong = wrong + part.n * (left + off.square().sum())
         shift = part.mean("y") - rest.mean("y")
         total = total + part.n * (part.variance("y").sum() + shift.square().sum())
     return 1 - wrong / total

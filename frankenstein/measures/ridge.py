@@ -12,7 +12,7 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.accumulators.small_sample import reduce_to_span, rotate_to_span
 from frankenstein.errors import UserError
-from frankenstein.measures.undefined import nothing_to_compare, undefined
+from frankenstein.measures.undefined import in_range, nothing_to_compare, undefined
 
 # Of the whole variance of x. The least is least squares of minimum norm for all but directions that
 # hold less than it, of which rounding would decide otherwise.
@@ -76,10 +76,10 @@ def ridge_correlation(
 
 
 class _Fit(NamedTuple):
-    """Ridge regressions of every penalty, in the principal directions of x."""
+    """Ridge regressions of every penalty, in the principal directions of x at a variance of 1."""
 
-    vectors: Tensor  # (D, D)
-    inverse: Tensor  # (penalties, D): 1 / (variance + penalty)
+    vectors: Tensor  # (D, D), over the root of the whole variance of x
+    inverse: Tensor  # (penalties, D): 1 / (share of the variance + penalty)
     answers: Tensor  # (D, E): covariance of the directions with y
     mean: dict[str, Tensor]
 
@@ -106,25 +106,31 @@ def _ready(
 
 def _chosen(folds: Folds) -> list[tuple[Moments, _Fit, int]]:
     """Every part, what is fitted to all others, and the penalty that they choose among them."""
+    penalties = folds.once("penalties", lambda: _penalties(folds))
+    return [
+        (part.frozen(), _fit(folds.without(i)), penalty)
+        for i, (part, penalty) in enumerate(zip(folds.parts, penalties, strict=True))
+    ]
+
+
+def _penalties(folds: Folds) -> list[int]:
     parts = [part.frozen() for part in folds.parts]  # which are read again and again
     errors = {}  # of a part, predicted without another one
     for i, j in combinations(range(len(parts)), 2):
         fit = _fit(folds.without(i, j))
         for left, other in ((i, j), (j, i)):
             errors[left, other] = parts[left].n * _errors(fit, parts[left])[0]
-    chosen = []
-    for i, part in enumerate(parts):
-        whole = torch.stack([errors[j, i] for j in range(len(parts)) if j != i]).sum(0)
-        chosen.append((part, _fit(folds.without(i)), int(whole.argmin())))
-    return chosen
+    n = range(len(parts))
+    return [int(torch.stack([errors[j, i] for j in n if j != i]).sum(0).argmin()) for i in n]
 
 
 def _fit(moments: Moments) -> _Fit:
     spectrum = moments.cached("x", "spectrum", lambda: torch.linalg.eigh(moments.covariance("xx")))
-    variances, vectors = spectrum[0].clamp(min=0), spectrum[1]
-    total = variances.sum()
-    penalties = total * variances.new_tensor(PENALTIES)[:, None]
-    inverse = torch.where(total > 0, 1 / (variances + penalties), 0)
+    variances = spectrum[0].clamp(min=0)
+    total = torch.where(variances.any(), variances.sum(), torch.inf)
+    # Shares of the whole, so that fourth powers of large or small units are no matter.
+    inverse = 1 / (variances / total + variances.new_tensor(PENALTIES)[:, None])
+    vectors = spectrum[1] / total.sqrt()
     mean = {side: moments.mean(side) for side in "xy"}
     return _Fit(vectors, inverse, vectors.T @ moments.covariance("xy"), mean)
 
@@ -138,7 +144,8 @@ def _errors(fit: _Fit, part: Moments) -> tuple[Tensor, Tensor]:  # (penalties,),
     total = part.variance("y").sum() + y.square().sum()
     explained = fit.inverse @ (fit.answers * cross).sum(1)
     spread = (fit.inverse @ (fit.answers @ fit.answers.T * own) * fit.inverse).sum(1)
-    return (total - 2 * explained + spread).clamp(min=0), total
+    size = total + spread
+    return in_range(size - 2 * explained, 0, torch.inf, 1e-9 * size), total
 
 
 def _correlations(fit: _Fit, part: Moments, penalty: int) -> Tensor:  # (E,)
@@ -147,5 +154,5 @@ def _correlations(fit: _Fit, part: Moments, penalty: int) -> Tensor:  # (E,)
     predicted = (weight * (part.covariance("xx") @ weight)).sum(0).clamp(min=0).sqrt()
     spread = part.variance("y").sqrt()
     cross = (weight * part.covariance("xy")).sum(0) / spread
-    correlation = torch.where(predicted > 0, cross / predicted, 0).clamp(-1, 1)
+    correlation = in_range(torch.where(predicted > 0, cross / predicted, 0), -1, rounding=1e-6)
     return torch.where(spread > 0, correlation, torch.nan)

@@ -118,7 +118,7 @@ def _product(x: Tensor, y: Tensor) -> Tensor:  # ()
 
 def _tau(x: Tensor, y: Tensor) -> Tensor:  # ()
     tau = kendalltau(x.cpu().numpy(), y.cpu().numpy(), method="asymptotic").statistic
-    return torch.tensor(tau, dtype=torch.float64, device=x.device).clamp(-1, 1)
+    return in_range(torch.tensor(tau, dtype=torch.float64, device=x.device), -1)
 
 
 def _ranks(values: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ def permutation_shape_distance(x: Tensor | Moments, y: Tensor | None = None) -> 
     pairs = linear_sum_assignment(cross.detach().cpu().numpy(), maximize=True)
     rows, columns = (torch.as_tensor(side, device=cross.device) for side in pairs)
     size = (moments.variance("x").sum() * moments.variance("y").sum()).sqrt()
-    return angle_of((cross[rows, columns].sum() / size).clamp(-1, 1))
+    return angle_of(in_range(cross[rows, columns].sum() / size, -1))
 
 
 def angle_of(cosine: Tensor) -> Tensor:
@@ -156,9 +156,6 @@ def mean_squared_distance(x: Tensor | Moments, y: Tensor | None = None) -> Tenso
     """
     moments = moments_of(x, y)
     same_units(moments)
-    spread = (
-        moments.variance("x").sum()
-        - 2 * moments.covariance("xy").trace()
-        + moments.variance("y").sum()
-    )
-    return spread.clamp(min=0) + (moments.mean("x") - moments.mean("y")).square().sum()
+    size = moments.variance("x").sum() + moments.variance("y").sum()
+    spread = in_range(size - 2 * moments.covariance("xy").trace(), 0, torch.inf, 1e-9 * size)
+    return spread + (moments.mean("x") - moments.mean("y")).square().sum()

@@ -25,7 +25,12 @@ def undefined(like: Tensor, measure: str, reason: str) -> Tensor:  # ()
     return like.new_full((), float("nan"))
 
 
-def in_range(value: Tensor, low: float = 0.0, high: float = 1.0, rounding: float = 1e-9) -> Tensor:
+def in_range(
+    value: Tensor,
+    low: float = 0.0,
+    high: float = 1.0,
+    rounding: float | Tensor = 1e-9,
+) -> Tensor:
     """Values that rounding took out of their range at its end; what is further out stays."""
     over = (value > high) & (value <= high + rounding)
     under = (value < low) & (value >= low - rounding)

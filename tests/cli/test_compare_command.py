@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from torch import nn
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.cli import main
@@ -62,6 +63,15 @@ def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair, few_digi
     cell = matrix(run("compare", *pair, "relu2", "pool1"))
     assert list(cell) == [("relu2", "pool1")]
     assert cell["relu2", "pool1"] == pytest.approx(everything["relu2", "pool1"], abs=1e-9)
+
+
+def test_what_chance_gives_takes_no_pass_through_a_network(run, pair, at):
+    passes, counts = at(nn.Conv2d), []
+    for words in ((), ("--permutations", "19")):
+        folder = run("compare", *pair, "relu1", "relu*", *words)
+        counts.append(len(passes) - sum(counts))
+    assert counts[0] == counts[1] > 0
+    assert summary(folder)["unbiased_cka_family_p/relu1/relu2"] > 0
 
 
 def test_a_run_is_replayed_by_its_config(run, pair):

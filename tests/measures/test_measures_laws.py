@@ -63,6 +63,7 @@ SECOND = {
     "cross_validated_r_squared": {*MOVES} - {"mix"},
     "ridge_correlation": {"scale", "shift", "permute"},
 }
+SCALE_FREE = [name for name, row in MEASURES.items() if "scale" in row.invariant_to]
 # Measures that a distance of theirs is a metric of.
 METRICS = [name for name, row in MEASURES.items() if "a metric" in row.about]
 
@@ -106,6 +107,14 @@ def test_the_second_representation_is_felt_like_the_first_or_as_its_measure_says
     x, y = pair
     changed = abs(value(name, x, MOVES[move](y)) - value(name, x, y))
     check_move(changed, move, SECOND.get(name, MEASURES[name].invariant_to))
+
+
+@pytest.mark.parametrize("name", SCALE_FREE)
+def test_what_does_not_feel_the_scale_does_not_at_any_that_float64_holds(name, pair, value):
+    x, y = (z[:60] for z in pair)
+    expected = value(name, x, y)
+    for one, other in ((1e60, 1e60), (1e-60, 1e-60), (1e60, 1e-60)):
+        assert abs(value(name, one * x, other * y) - expected) < 1e-9
 
 
 @pytest.mark.parametrize("name", MEASURES)

@@ -39,7 +39,15 @@ def test_a_layer_is_whitened_once_for_all_pairs_that_it_is_in(measure, eigh_call
             assert found[i, j].item() == pytest.approx(alone.item(), rel=1e-12)
 
 
-@pytest.mark.parametrize("measure", [*WHITENED, "cross_validated_r_squared"])
+def test_what_ridges_choose_is_chosen_once_for_both(eigh_calls):
+    folds = Folds().update(torch.randn(60, 4), torch.randn(60, 3))
+    MEASURES["ridge_r_squared"](folds)
+    assert len(eigh_calls) == 15  # 10 without two parts, which choose, and 5 without one
+    MEASURES["ridge_correlation"](folds)
+    assert len(eigh_calls) == 20
+
+
+@pytest.mark.parametrize("measure", [*WHITENED, "cross_validated_r_squared", "ridge_r_squared"])
 def test_what_is_known_of_a_layer_is_forgotten_when_examples_come(measure):
     first, second = layers(), layers(50)
     kept = LayerSimilarities([measure]).update(*first)

@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from frankenstein.catalog import MEASURES
-from frankenstein.measures.cka import gram_stack, resampled_cka, scaled_gram
+from frankenstein.measures import rank_similarity
+from frankenstein.measures.cka import (
+    gram_stack,
+    resampled_angular_cka,
+    resampled_cka,
+    scaled_gram,
+)
 from frankenstein.measures.undefined import in_range
 
 
@@ -23,6 +29,23 @@ def test_no_measure_of_a_representation_with_itself_leaves_its_range(name):
             inputs = [z.cos()] if MEASURES[name].needs == "inputs" else []
             value = MEASURES[name](z, other, *inputs)
             assert value.isnan() or low <= value <= high
+            assert value.isnan() or high > 1 or value.arccos().isfinite()
+
+
+def test_equal_ranks_add_up_to_1_and_no_more():
+    for seed in (17, 109, 121):  # whose sums in another order are 1 + 2e-16
+        draw = torch.Generator().manual_seed(seed)
+        z = torch.randn(40, 2, generator=draw, dtype=torch.float64).relu()
+        assert rank_similarity(z, z) == 1
+
+
+def test_a_representation_is_at_no_angle_from_itself_in_any_draw():
+    draw = torch.Generator().manual_seed(0)
+    for d in (3, 10, 50):
+        z = torch.randn(100, d, generator=draw)
+        half = torch.randperm(100, generator=draw)[:50]
+        for rows in (torch.arange(100), half):
+            assert resampled_angular_cka([z], [z])(rows, rows) == 0
 
 
 def test_no_draw_of_a_representation_with_itself_leaves_its_range():
