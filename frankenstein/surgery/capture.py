@@ -1,6 +1,7 @@
 """Read representations out of a network, without hooks."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from torch import fx, nn
 
@@ -9,6 +10,7 @@ from frankenstein.surgery.cut import is_several
 from frankenstein.surgery.inputs import Inputs
 from frankenstein.surgery.record import record
 from frankenstein.surgery.refusal import LayerError
+from frankenstein.surgery.sized import for_all_sizes
 from frankenstein.surgery.steps import Record
 
 
@@ -32,6 +34,10 @@ def capture(network: nn.Module, layers: Iterable[str], inputs: Inputs | None = N
     if not layers:
         raise LayerError("capture needs at least one layer; cut_points(network) lists some")
     steps = record(network, inputs)
+    return for_all_sizes(steps, network, partial(_captured, layers=layers))
+
+
+def _captured(steps: Record, network: nn.Module, layers: list[str]) -> nn.Module:
     wanted = {layer: _single(steps, layer) for layer in layers}
     nodes = steps.nodes
     nodes = nodes[: max(nodes.index(node) for node in wanted.values()) + 1]

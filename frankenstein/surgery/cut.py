@@ -1,6 +1,7 @@
 """Where a network can be cut, and the cut itself: train -> record -> cut -> stitch."""
 
 import operator
+from functools import partial
 from typing import NamedTuple
 
 from torch import fx, nn
@@ -11,6 +12,7 @@ from frankenstein.surgery.inputs import Inputs, images_of
 from frankenstein.surgery.record import known_call, record
 from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.replay import replayed
+from frankenstein.surgery.sized import for_all_sizes
 from frankenstein.surgery.steps import Record, detached, once
 
 _LEAKS_NAMED = 3
@@ -64,17 +66,25 @@ def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
         if inputs is None and known_call(network) is None:
             raise  # there is nothing to try it on
         return Cut(*replayed(network, after, inputs, error))
-    layer = steps.find(after)
-    _check(steps, layer)
-    layer, nodes = detached(layer), steps.nodes
+    _check(steps, steps.find(after))
+    return Cut(
+        front=for_all_sizes(steps, network, partial(_front, after=after)),
+        end=for_all_sizes(steps, network, partial(_end, after=after), behind=True),
+    )
+
+
+def _front(steps: Record, network: nn.Module, after: str) -> nn.Module:
+    layer, nodes = detached(steps.find(after)), steps.nodes
+    return Part(lambda: assemble(steps, network, nodes[: nodes.index(layer) + 1], layer))
+
+
+def _end(steps: Record, network: nn.Module, after: str) -> nn.Module:
+    layer, nodes = detached(steps.find(after)), steps.nodes
     place = nodes.index(layer)
     # Constants, such as a class token, and context, such as a mask, belong to both halves.
     moving = carriers(steps)
     behind = [node for node in nodes[:place] if node not in moving] + nodes[place + 1 : -1]
-    return Cut(
-        front=Part(lambda: assemble(steps, network, nodes[: place + 1], layer)),
-        end=Part(lambda: assemble(steps, network, behind, nodes[-1].args[0], entrance=layer)),
-    )
+    return Part(lambda: assemble(steps, network, behind, nodes[-1].args[0], entrance=layer))
 
 
 def _check(steps: Record, layer: fx.Node) -> None:

@@ -24,6 +24,7 @@ from torch._subclasses import FakeTensor, FakeTensorMode
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
+    UnsupportedOperatorException,  # mostly one that looks at values
     unset_fake_temporarily,
 )
 from torch.fx.experimental.symbolic_shapes import (
@@ -59,6 +60,7 @@ GetSetDescriptor = types.GetSetDescriptorType
 _LOG = logging.getLogger("torch._subclasses.fake_tensor")
 _ASKED_FOR_A_VALUE = (
     *(DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode),
+    UnsupportedOperatorException,
 )
 _READ = (SymT.UNBACKED_INT, SymT.UNBACKED_FLOAT)
 SIZES = (torch.SymInt, torch.SymFloat, torch.SymBool)

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ class Call(NamedTuple):
     @classmethod
     def of(cls, inputs: Inputs) -> "Call":
         """A tensor is the only argument, a tuple all of them, a dict those of these names."""
+        if isinstance(inputs, Call):
+            return inputs
         if isinstance(inputs, Mapping):
             return cls((), dict(inputs))
         return cls(tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,), {})
@@ -81,37 +83,71 @@ def named(
     return values
 
 
-def free_axes(values: Iterable[Tensor]) -> dict[int, tuple[int, ...]]:  # by id of the tensor
+def free_axes(
+    values: Iterable[Tensor], square: Iterable[Tensor] = ()
+) -> dict[int, tuple[int, ...]]:  # by id of the tensor
     """The axes of inputs that may have another length in another batch.
 
-    The first one; of ids and masks all; and those as long as one of these, such as of a mask of
-    floating-point numbers.
+    The first one; of ids and masks all; those as long as one of these, such as of a mask of
+    floating-point numbers; and the second one of those that are `square`.
     """
     values = list(values)
     whole = [x for x in values if not x.is_floating_point()]
     lengths = {size for x in whole for size in x.shape[1:]}
+    ends = {id(x): 2 for x in square}
     return {
         id(x): tuple(
             axis
             for axis, size in enumerate(x.shape)
-            if axis == 0 or not x.is_floating_point() or size in lengths
+            if axis < ends.get(id(x), 1) or not x.is_floating_point() or size in lengths
         )
         for x in values
     }
 
 
-def example_of(call: Call) -> Call:
+class Example(NamedTuple):
+    """A batch that a network is recorded with, and which sizes of it are symbols."""
+
+    call: Call
+    free: dict[int, tuple[int, ...]]  # axes, by id of the tensor
+
+
+def examples_of(call: Call) -> Iterator[Example]:
+    """Batches to record a network with, the one that serves most other batches first.
+
+    A small one; that, with inputs of N x N as small both ways, such as what joins the nodes of a
+    graph; the batch itself; and the batch itself with all of its sizes fixed.
+    """
+    small = example_of(call)
+    yield Example(small, free_axes(small.tensors()))
+    tensors = call.tensors()
+    both = tensors[0].shape[:1] * 2
+    places = [i for i, x in enumerate(tensors) if i and both and x.shape[:2] == both]
+    if places:
+        small = example_of(call, places)
+        tensors = small.tensors()
+        yield Example(small, free_axes(tensors, [tensors[i] for i in places]))
+    same = call.map(lambda x: x.detach().clone())
+    yield Example(same, free_axes(same.tensors()))
+    yield Example(same, {id(x): () for x in same.tensors()})
+
+
+def example_of(call: Call, square: Sequence[int] = ()) -> Call:
     """A small batch like this one, as long as nothing else is long, so that it is told apart.
 
-    Not one example: PyTorch takes a length of 1 for fixed.
+    Not one example: PyTorch takes a length of 1 for fixed. Tensors at the places `square` have two
+    axes of that length.
     """
     tensors = call.tensors()
     batch = next((x.shape[0] for x in tensors if x.ndim), None)
-    others = {size for x in tensors for size in x.shape[1:]}
+    others = {size for x in tensors for i, size in enumerate(x.shape) if i or size != batch}
     size = next((n for n in _SIZES if n not in others), _SIZES[-1])
 
+    both = {id(tensors[i]) for i in square}
+
     def small(x: Tensor) -> Tensor:
-        x = resized(x, {0: size}) if x.ndim and x.shape[0] == batch else x
+        axes = (0, 1) if id(x) in both else (0,)
+        x = resized(x, dict.fromkeys(axes, size)) if x.ndim and x.shape[0] == batch else x
         if not x.is_floating_point():
             x = resized(x, {axis: 2 for axis in range(1, x.ndim) if x.shape[axis] == 1})
         return x.detach().clone()

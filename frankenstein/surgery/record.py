@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from frankenstein.surgery.constants import hold
-from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values
+from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, foreseen
 from frankenstein.surgery.halves import arguments_of
 from frankenstein.surgery.inputs import (
     Call,
+    Example,
     Inputs,
-    example_of,
+    examples_of,
     free_axes,
     guess,
     images_of,
@@ -41,7 +42,7 @@ class _Kept:
     """What was recorded of a network as it is."""
 
     marks: Any = None
-    records: dict[Any, Record] = field(default_factory=dict)
+    records: dict[Any, dict[Any, Record]] = field(default_factory=dict)  # by kind and sizes
     call: Call | None = None  # the last one
 
 
@@ -74,11 +75,13 @@ def record(network: nn.Module, inputs: Inputs | None = None) -> Record:
             f"{title_of(network)} does not take these inputs: {error}; "
             "give inputs= as it takes them"
         ) from error
-    key = _key(values)
-    if key not in kept.records or not hold(kept.records[key]):
-        kept.records[key] = _record(network, example_of(call), signature)
-    kept.call = kept.records[key].call
-    return kept.records[key]
+    kind, sizes = _key(values), tuple(x.shape for x in call.tensors())
+    known = kept.records.setdefault(kind, {})
+    if sizes not in known or not hold(known[sizes]):
+        served = (one for one in known.values() if _serves(one, call) and hold(one))
+        known[sizes] = next(served, None) or _recorded(network, call, signature)
+    kept.call = known[sizes].call
+    return known[sizes]
 
 
 def call_of(network: nn.Module, inputs: Inputs | None) -> Call:
@@ -142,25 +145,70 @@ def _key(values: dict[str, Any]) -> Any:
     return tuple((name, mark(x)) for name, x in values.items())
 
 
-def _record(network: nn.Module, call: Call, signature: inspect.Signature) -> Record:
+def _serves(steps: Record, call: Call) -> bool:
+    """Whether the branches that a network took on sizes are those for this batch."""
+    recorded = [steps.facts[node].shape for node in steps.inputs]
+    sizes = [x.shape for x in steps.tensors(call)]
+    return foreseen(zip(recorded, sizes, strict=True), steps.conditions) is not None
+
+
+def _is_fixed(steps: Record) -> bool:
+    """Whether a size that could be another one in another batch can be no other."""
+    tensors = dict(zip(steps.inputs, steps.tensors(steps.call), strict=True))
+    batch = steps.values[str(steps.main.target)].shape[:1]
+    free = free_axes(tensors.values())
+    return any(
+        isinstance(steps.facts[node].shape[axis], int)
+        for node, x in tensors.items()
+        for axis in free[id(x)]
+        if axis or x.shape[:1] == batch
+    )
+
+
+def _recorded(network: nn.Module, call: Call, signature: inspect.Signature) -> Record:
+    """The record of a network that serves this batch, and as many others as can be.
+
+    Raises:
+        LayerError: if there is none.
+    """
+    refusal: LayerError | None = None
+    by_size = False
+    for example in examples_of(call):
+        try:
+            steps = _record(network, example, signature)
+        except LayerError as error:
+            refusal = error
+            if error.__cause__ is not None and depends_on_values(error.__cause__):
+                break
+        else:
+            if _serves(steps, call):
+                steps.by_size = by_size or _is_fixed(steps)
+                return steps
+            by_size = True
+    raise refusal or LayerError(f"{title_of(network)} takes other steps each time")
+
+
+def _record(network: nn.Module, example: Example, signature: inspect.Signature) -> Record:
     modules = {path: module for path, module in paths(network).items() if path}
     opened: set[str] = set()
     while True:
-        made = Record(title_of(network), modules, signature, call, marks_of(network))
+        made = Record(title_of(network), modules, signature, example.call, marks_of(network))
         try:
-            forget(_run(made, network, opened))
+            forget(_run(made, network, opened, example.free))
         except Opens as found:
             opened.add(found.path)
         else:
             return made
 
 
-def _run(made: Record, network: nn.Module, opened: set[str]) -> list[ReferenceType[Tensor]]:
+def _run(
+    made: Record, network: nn.Module, opened: set[str], free: dict[int, tuple[int, ...]]
+) -> list[ReferenceType[Tensor]]:
     """Run the network, and write down its steps; the tensors without data that it made."""
     fakes, call = Fakes(), made.call
     recorder = Recorder(made, network, fakes, opened)
     made.main_name = str(getattr(network, "main_input_name", ""))
-    stand_ins = _inputs(made, recorder)
+    stand_ins = _inputs(made, recorder, free)
     fake = call.map(lambda x: stand_ins[id(x)])
     try:
         with (
@@ -185,17 +233,18 @@ def _run(made: Record, network: nn.Module, opened: set[str]) -> list[ReferenceTy
     return [ref(x) for x in recorder.kept if isinstance(x, FakeTensor)]
 
 
-def _inputs(made: Record, recorder: Recorder) -> dict[int, Tensor]:
+def _inputs(
+    made: Record, recorder: Recorder, free: dict[int, tuple[int, ...]]
+) -> dict[int, Tensor]:
     """Fakes for the tensors of the example, by their id, each with a step of its own."""
     tensors = {name: x for name, x in made.values.items() if isinstance(x, Tensor)}
     if not tensors:
         raise LayerError(f"{made.title} is given no tensor; inputs are tensors, or hold some")
-    axes = free_axes(tensors.values())
     stand_ins: dict[int, Tensor] = {}
     for name, x in tensors.items():
         node = made.graph.placeholder(name)
         made.names[node] = name
-        fake = stand_ins[id(x)] = recorder.fakes.of(x, name, axes[id(x)])
+        fake = stand_ins[id(x)] = recorder.fakes.of(x, name, free[id(x)])
         recorder.meet(fake, node)
         for axis, size in enumerate(made.facts[node].shape):
             if not isinstance(size, int):

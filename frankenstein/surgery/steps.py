@@ -51,6 +51,7 @@ class Record:
     facts: dict[fx.Node, Fact] = field(default_factory=dict)
     symbols: dict[Any, tuple[fx.Node, int]] = field(default_factory=dict)  # an input and its axis
     conditions: list[Any] = field(default_factory=list)  # what must hold of the symbols
+    by_size: bool = False  # whether it was seen that other sizes have other steps
     reads_sizes: bool = False  # whether the network's code has seen a size that is no symbol
     structure: Any = None  # of the output, as a pytree
     main_name: str = ""  # of the input that activations start from

@@ -1,14 +1,16 @@
 """Networks as people write them: each of these could be cut, and once was refused."""
 
+import copy
 import dataclasses
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from frankenstein.surgery import LayerError, cut, cut_points
+from frankenstein.surgery import LayerError, capture, cut, cut_points
 from frankenstein.surgery.key_layers import activation_layers
 from frankenstein.surgery.read import Reader, reading
 
@@ -249,5 +251,67 @@ def test_what_has_no_graph_for_any_reason_is_cut_by_replay():
         batch = (torch.randn(3, 5, 6), pad)
         front, end = cut(network, "a", inputs=batch)
         assert torch.equal(end(front(*batch), pad=pad), network(*batch))
-        with pytest.raises(LayerError, match=r"nested_tensor|PackedSequence"):
+        with pytest.raises(LayerError, match=r"depends on data|PackedSequence"):
             cut_points(network, inputs=batch)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        lambda n: math.sqrt(n),
+        lambda n: float(n),
+        lambda n: int(n) // 2,
+        lambda n: np.sqrt(n),
+        lambda n: torch.tensor(n),
+        lambda n: max(n, 3),
+        lambda n: 3 if n > 4 else -1,
+    ],
+)
+def test_where_every_size_has_other_steps_there_are_halves_for_each(number):
+    network = Between(lambda self, h: h * number(h.shape[0]))
+    batches = [torch.randn(n, 6) for n in (5, 2, 7, 1)]
+    assert check_halves(network, *batches) == ["a", "mul", "b", "c"]
+    with torch.no_grad():
+        found = capture(network, ["mul"], batches[0])
+        for x in batches:
+            assert torch.equal(found(x)["mul"], network.a(x) * number(len(x)))
+
+
+def test_halves_for_each_size_are_copied_and_trained_as_others_are():
+    network = Between(lambda self, h: h / math.sqrt(h.shape[0])).eval()
+    front, end = cut(network, "a", inputs=torch.randn(5, 6))
+    z = front(torch.randn(5, 6)).detach()
+    other = copy.deepcopy(end)
+    other(z).sum().backward()
+    assert network.c.bias.grad is None
+    end(z).sum().backward()
+    assert network.c.bias.grad.eq(5).all()
+    before = end(z)
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.zero_()
+    assert not other(z).any()
+    assert not other(front(torch.randn(3, 6))).any()
+    assert torch.equal(end(z), before)
+
+
+class Graph(Net):
+    """Features of nodes, and what joins them: a matrix, or a list of edges."""
+
+    def forward(self, x, joins):
+        if joins.is_floating_point():
+            return self.c(joins @ self.b(joins @ self.a(x).relu()))
+        start, stop = joins
+        h = self.a(x)
+        return self.c(torch.zeros_like(h).index_add(0, stop, h[start]))
+
+
+@pytest.mark.parametrize("nodes", [7, 6])
+def test_a_graph_of_any_size_is_taken_with_its_matrix(nodes):
+    graphs = [(torch.randn(n, 6), torch.rand(n, n)) for n in (nodes, 4, 1)]
+    assert check_halves(Graph(), *graphs) == ["a", "relu", "matmul", "b", "matmul_1", "c"]
+
+
+def test_a_graph_of_any_size_is_taken_with_its_edges():
+    graphs = [(torch.randn(n, 6), torch.randint(0, n, (2, 2 * n))) for n in (7, 4)]
+    assert check_halves(Graph(), *graphs) == ["a", "index_add", "c"]
