@@ -34,10 +34,11 @@ class Interrupted(BaseException):
     (And no KeyboardInterrupt, which Lightning answers by leaving the process with code 1.)
     """
 
-    def __init__(self, signum: int, speaks: bool = True) -> None:
+    def __init__(self, signum: int, speaks: bool = True, of_another: bool = False) -> None:
         super().__init__(signal.Signals(signum).name)
         self.signum = signum
         self.speaks = speaks  # False: of several processes that stop together, another one tells it
+        self.of_another = of_another  # another process was killed, so that this one cannot go on
         self.kept: Path | None = None  # the folder of a run that can be resumed
 
 

@@ -1,5 +1,6 @@
 """Files that are whole or absent: written beside their target, synced, then renamed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from frankenstein.errors import FileError
 from frankenstein.records import check_fields, json_record
 
 UNFINISHED = ".unfinished"  # ends the names of files that a kill left behind
+_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 _LONGEST = 4_000_000  # bytes of what a safetensors file says of its tensors: of 30,000 of them
 
 
@@ -48,8 +50,9 @@ def write_whole(path: str | Path, content: bytes | str) -> Path:
 
 def cannot_write(path: str | Path, error: OSError) -> FileError:
     """The error of a full or read-only disk, in one line that names what could not be written."""
+    mend = "allow writing" if error.errno in _FORBIDDEN else "make room"
     return FileError(
-        f"cannot write {path}: {error.strerror or error}; make room there or choose another folder"
+        f"cannot write {path}: {error.strerror or error}; {mend} there or choose another folder"
     )
 
 

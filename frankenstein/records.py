@@ -130,14 +130,14 @@ def check_fields(
             raise FileError(f"{where}: {name} must be {_in_words(kind)}, got {shown(value)}")
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, most: int = 80) -> str:
     """A value in a message: no longer than a line."""
-    return "null" if value is None else cut(repr(value))
+    return "null" if value is None else cut(repr(value), most)
 
 
-def cut(text: str) -> str:
+def cut(text: str, most: int = 80) -> str:
     """Somebody's words in a message: no longer than a line."""
-    return text if len(text) <= 80 else f"{text[:60]}... ({len(text):,} characters)"
+    return text if len(text) <= most else f"{text[: most - 20]}... ({len(text):,} characters)"
 
 
 class _Plain:

@@ -68,17 +68,20 @@ def _verb(word: str) -> str | None:
 def _run(said: Spoken, words: list[str], program: str, outcome: Outcome) -> None:
     if "resume" in said.options:
         words_again = [word for word in words if word != "--resume"]
-        outcome.again = f"{program} {shlex.join(words_again)} --resume"
-    if said.words.goes_on:
-        outcome.again = f"{program} {shlex.join(words)}"
+        outcome.again = lambda kept: f"{program} {shlex.join(words_again)} --resume"
     if "-h" in words or "--help" in words:
         sys.stdout.write(help_text(said, program))
         return
     plan = said.plan(**said.words.sort(parse(said, words)))
+    command = command_of(plan)
+    if said.words.goes_on:  # with the plan that it has kept, whose line may be long
+        outcome.again = lambda kept: command.replay.format(
+            config=shlex.quote(str(kept / "config.yaml"))
+        )
     keep_buffers()
     quiet = getattr(plan, "quiet", False)
     try:
-        run = plan.run(command_of(plan))
+        run = plan.run(command)
     except AlreadyDone as done:
         folder, shown = done.folder, [str(done)]
     else:

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,12 @@ from frankenstein.cli.errors import UsageError
 from frankenstein.cli.parser import parse
 from frankenstein.cli.words import spoken
 from frankenstein.errors import PlanError, did_you_mean
+from frankenstein.records import cut
 from frankenstein.runs.plan import Command, Plan, check_code
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from frankenstein.runs.run import Run
 
 _STUDY = "{study}"  # in a step: the folder of its study
@@ -50,17 +54,12 @@ def command_of(plan: Plan) -> Command:
 
 def print_result(folder: Path, quiet: bool, shown: Iterable[Any]) -> None:
     """What a verb prints last: tables, the report, TensorBoard's line; or only the folder."""
-    # Only here, because rich takes longer to import than all of --help.
-    from rich.console import Console
-
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return  # one process of several speaks for all
-    console = Console()
     if quiet:
-        console.out(folder, highlight=False)
+        sys.stdout.write(f"{folder}\n")
         return
-    for one in shown:
-        console.print(one, soft_wrap=isinstance(one, str))  # a line stays one line
+    console = _print(shown)
     if (folder / "report.md").exists():
         console.out(f"report:     {folder / 'report.md'}", highlight=False)
     if any(folder.rglob("events.out.tfevents.*")):
@@ -68,7 +67,18 @@ def print_result(folder: Path, quiet: bool, shown: Iterable[Any]) -> None:
 
 
 def _show(run: "Run") -> None:
-    print_result(run.folder, False, run.shown)
+    """Of a step; the report that leads to it, and TensorBoard's line, are the study's."""
+    _print(run.shown)
+
+
+def _print(shown: Iterable[Any]) -> "Console":
+    # Only here, because rich takes longer to import than all of --help.
+    from rich.console import Console
+
+    console = Console()
+    for one in shown:
+        console.print(one, soft_wrap=isinstance(one, str))  # a line stays one line
+    return console
 
 
 def read_step(line: str, study: str) -> Plan:
@@ -91,20 +101,25 @@ def check_step(line: str) -> tuple[str, list[str]]:
     try:
         verb, *words = shlex.split(line) or [""]
     except ValueError as error:
-        raise UsageError(f"step {line!r} is no command line: {error}") from None
+        raise UsageError(f"step {_named(line)} is no command line: {error}") from None
     known = [name for name, row in VERBS.items() if row.is_step]
     if verb not in known:
         raise UsageError(
-            f"step {line!r} begins with no verb that makes runs; known: {', '.join(known)}"
+            f"step {_named(line)} begins with no verb that makes runs; known: {', '.join(known)}"
             + did_you_mean(verb, known)
         )
     if {"-h", "--help"} & {*words}:
-        raise UsageError(f"step {line!r} asks for help, and makes no run; leave {words[-1]} out")
+        raise UsageError(f"step {_named(line)} asks for help, and makes no run; leave that out")
     said = spoken(verb)
     try:
         values = parse(said, words)
     except (UsageError, PlanError) as error:
-        raise UsageError(f"step {line!r}: {error.spelled(said.spelling)}") from None
+        raise UsageError(f"step {_named(line)}: {error.spelled(said.spelling)}") from None
     if values["out_dir"] != said.options["out_dir"].default:
-        raise UsageError(f"step {line!r} writes into the study's folder; leave out --out-dir")
+        raise UsageError(f"step {_named(line)} writes into the study's folder; leave out --out-dir")
     return verb, words
+
+
+def _named(step: str) -> str:
+    """A step in a message: most are told apart by far fewer letters."""
+    return cut(repr(step), 300)

@@ -24,6 +24,7 @@ _REFUSED = {
     *(errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
 }
 _NO_MEMORY = re.compile("can't allocate memory|out of memory", re.IGNORECASE)  # of torch
+_NOTHING = "; there was nothing to keep yet"
 INTERRUPTED = 128  # as a shell: plus the signal's number
 
 
@@ -36,7 +37,8 @@ class Outcome:
     """The exit code of what ran inside `one_line`."""
 
     code: int = 0
-    again: str | None = None  # the command line that goes on with an interrupted run
+    # The command line that goes on with an interrupted run, which has kept this folder.
+    again: Callable[[Path], str] | None = None
     folder: Path | None = None  # of the run that was made
     spelling: Callable[[str], str] = str  # how messages name a plan's fields
 
@@ -53,8 +55,9 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
         outcome.code = MISTAKE
     except UserError as error:
         traceback.clear_frames(error.__traceback__)
-        go_on = outcome.again and error.kept
-        more = f"; then go on with: {outcome.again}" if go_on else ""
+        more = ""
+        if outcome.again and error.kept:
+            more = f"; then go on with: {outcome.again(error.kept)}"
         say(f"{name}: {error.spelled(outcome.spelling)}{more}")
         outcome.code = MISTAKE
     except (ImportError, OSError, MemoryError, RuntimeError) as error:
@@ -73,8 +76,10 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
         hint = ""
         if outcome.again:
             kept = getattr(error, "kept", None)
-            hint = f"; go on with: {outcome.again}" if kept else "; there was nothing to keep yet"
-        say(f"{name}: interrupted{hint}")
+            hint = f"; go on with: {outcome.again(kept)}" if kept else _NOTHING
+        alone = getattr(error, "of_another", False)
+        told = f"another process of this run was ended by {error}" if alone else "interrupted"
+        say(f"{name}: {told}{hint}", alone)
         outcome.code = INTERRUPTED + getattr(error, "signum", signal.SIGINT)
         if not getattr(error, "speaks", True):
             outcome.code = 0  # by any other, Lightning kills the process that has still to tell it
@@ -123,8 +128,8 @@ def _of_the_machine(error: BaseException) -> str | None:
     return None
 
 
-def say(text: str) -> None:
-    """One line on stderr, of the first of several processes."""
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+def say(text: str, alone: bool = False) -> None:
+    """One line on stderr, of the first of several processes, or of the one that is left."""
+    if os.environ.get("LOCAL_RANK", "0") != "0" and not alone:
         return  # one process of several speaks for all
     sys.stderr.write(" ".join(text.split()) + "\n")

@@ -205,6 +205,35 @@ def lock_folder(path: Path) -> int:
     return -1
 
 
+def check_there(path: Path, lock: int) -> None:
+    """Refuse to end a run whose folder, or what says what it is, was taken away meanwhile.
+
+    Raises:
+        UserError: if it was; `kept` if it can be put back.
+    """
+    if error := taken_away(path, lock):
+        raise error
+    for name in ("config.yaml", ORIGIN):
+        if not (path / name).is_file():
+            raise UserError(
+                f"files of {path} were deleted while the run was under way: there is no {name}; "
+                "look at what is left, and run again"
+            )
+
+
+def taken_away(path: Path, lock: int) -> UserError | None:
+    """What to say if a folder that is held was moved or deleted since; None if it is there."""
+    held = os.fstat(lock)
+    with suppress(OSError):
+        if os.path.samestat(held, os.stat(path)):
+            return None
+    if not held.st_nlink:  # no name is left of it
+        return UserError(f"{path} was deleted while the run was under way; run again")
+    error = UserError(f"{path} was moved while the run was under way; put it back")
+    error.kept = path
+    return error
+
+
 def unlock(lock: int) -> None:
     """Let others have the folder."""
     if lock >= 0:

@@ -16,7 +16,7 @@ import yaml
 from frankenstein.catalog import VERBS
 from frankenstein.errors import FileError, PlanError, UserError, did_you_mean
 from frankenstein.printing import printing
-from frankenstein.records import cut, read_yaml
+from frankenstein.records import cut, read_yaml, shown
 from frankenstein.runs.schema import REQUIRED, checked, options_of, read_words
 from frankenstein.shipped import shipped
 from frankenstein.source import names_code
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def _no_words(line: str, study: str) -> "Plan":
     raise PlanError(
-        f"in Python a step is {{verb: {{field: value}}}}, got the command line {line!r}"
+        f"in Python a step is {{verb: {{field: value}}}}, got the command line {shown(line)}"
     )
 
 

@@ -29,10 +29,12 @@ from frankenstein.runs.folder import (
     SHARED,
     check_launcher,
     check_room,
+    check_there,
     claim_partial,
     find_unfinished,
     give_name,
     remove,
+    taken_away,
     unlock,
     write_origin,
 )
@@ -115,12 +117,18 @@ class Run:
 
         Raises:
             UserError: if the folder cannot be made, there is nothing to resume, or it is of a run
-                with other options or networks; if another launcher has started several processes.
+                with other options or networks; if it is moved or deleted meanwhile; if another
+                launcher has started several processes.
         """
         records = {network.role: network.record() for network in networks}
         check_launcher()
         if os.environ.get("LOCAL_RANK", "0") != "0":
-            yield cls(Path(os.environ[SHARED]), plan, records, command=command, leads=False)
+            path = Path(os.environ[SHARED])
+            try:
+                yield cls(path, plan, records, command=command, leads=False)
+            except Interrupted as error:
+                error.kept = path if any(path.glob(goes_on_from)) else None
+                raise
             return
         origin = {role: record["sha256"] for role, record in records.items()}
         parent = Path(plan.out_dir) / plan.verb
@@ -133,9 +141,12 @@ class Run:
             write_origin(path, plan, origin)
             with noted(run.warnings):
                 yield run
+            check_there(path, lock)
             run._finish(parent, name, time.monotonic() - began)
             remove(run.folder / goes_on_from)  # only now: until its name is final, it may go on
         except BaseException as error:
+            if run.folder == path and (gone := taken_away(path, lock)):
+                raise gone from error
             kept = path if any(path.glob(goes_on_from)) else None
             if kept is None:
                 shutil.rmtree(path, ignore_errors=True)
@@ -144,7 +155,8 @@ class Run:
             if unwritten or isinstance(error, Interrupted):
                 error.kept = kept  # type: ignore[attr-defined]
             if isinstance(error, OSError) and error.errno in _NO_WRITING:
-                told = cannot_write(error.filename or path, error)
+                where = error.filename if isinstance(error.filename, str | bytes) else path
+                told = cannot_write(os.fsdecode(where), error)  # TensorBoard's are bytes
                 told.kept = kept
                 raise told from error
             raise

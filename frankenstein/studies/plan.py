@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from frankenstein.errors import PlanError
+from frankenstein.records import shown
 from frankenstein.runs.fields import CodeFields, DeviceFields, RunFields
 from frankenstein.runs.schema import option
 
@@ -40,7 +41,7 @@ class StudyPlan(DeviceFields, RunFields, CodeFields):
         for step in self.steps:
             if not isinstance(step, str | dict):
                 raise PlanError(
-                    f"a step is a command line or {{verb: {{field: value}}}}, got {step!r}"
+                    f"a step is a command line or {{verb: {{field: value}}}}, got {shown(step)}"
                 )
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from frankenstein.catalog import VERBS
 from frankenstein.errors import AlreadyDone, PlanError, counted, did_you_mean
+from frankenstein.records import cut, shown
 from frankenstein.report.tables import code, markdown_table, plain
 from frankenstein.runs.fields import RunFields
 from frankenstein.runs.page import write_page
@@ -61,7 +62,12 @@ def run_step(step: str | Mapping[str, Any], study: Run, shared: StudyPlan | Demo
         except AlreadyDone as done:
             run = replace(Run.read(done.folder), command=command)
     if command.show and not shared.quiet:
-        command.show(run)
+        # What is shown is read once the study has its name.
+        said = [
+            one.replace(str(study.folder), str(study.final)) if isinstance(one, str) else one
+            for one in run.shown
+        ]
+        command.show(replace(run, shown=said))
     return run
 
 
@@ -84,20 +90,21 @@ def _values(step: Mapping[str, Any], folder: str) -> tuple[str, dict[str, Any]]:
         PlanError: if the verb makes no runs, has no such field, or the step names a folder.
     """
     if len(step) > 1:
-        raise PlanError(f"a step has one verb, got {', '.join(map(str, step))}")
+        raise PlanError(f"a step has one verb, got {cut(', '.join(map(str, step)))}")
     verb = str(next(iter(step), ""))
     known = [name for name, row in VERBS.items() if row.is_step]
     if verb not in known:
         near = did_you_mean(verb, known)
         raise PlanError(
-            f"step {verb!r} is no verb that makes runs; known: {', '.join(known)}{near}"
+            f"step {shown(verb)} is no verb that makes runs; known: {', '.join(known)}{near}"
         )
     options, given = options_of(VERBS[verb].target), step[verb] or {}
     if not isinstance(given, Mapping):
-        raise PlanError(f"step {verb} takes {{field: value}}, got {given!r}")
+        raise PlanError(f"step {verb} takes {{field: value}}, got {shown(given)}")
     for name in given:
         if name not in options:
-            raise PlanError(f"step {verb} has no field {name}{did_you_mean(str(name), options)}")
+            near = did_you_mean(str(name), options)
+            raise PlanError(f"step {verb} has no field {cut(str(name))}{near}")
     if "out_dir" in given:
         raise PlanError(f"step {verb} writes into the study's folder; leave out_dir out")
     return verb, {

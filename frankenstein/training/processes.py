@@ -5,9 +5,11 @@ signal, and a process that a signal ends has the first one killed, which can the
 """
 
 import os
+import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +23,9 @@ from frankenstein.callbacks import Resumable
 from frankenstein.errors import Interrupted, UserError
 from frankenstein.signals import SIGNALS, Noted, signals_held
 
-_MEETING = "FRANKENSTEIN_MEETING"
+_MEETING = "FRANKENSTEIN_MEETING"  # variables that tell further processes: where to meet,
+_FIRST = "FRANKENSTEIN_FIRST"  # and the number of the first
+_PATIENCE = 5  # seconds that a process has to end by itself, as Lightning's observer gives
 
 
 @contextmanager
@@ -44,6 +48,10 @@ def all_processes(trainer: pl.Trainer) -> Iterator[None]:
 
 @contextmanager
 def _further_processes(launcher: Any) -> Iterator[None]:
+    if first := os.environ.get(_FIRST):  # this is one of them
+        with _ending_with(int(first)):
+            yield
+        return
     if not isinstance(launcher, _SubprocessScriptLauncher) or (
         launcher.cluster_environment.creates_processes_externally
     ):
@@ -54,20 +62,63 @@ def _further_processes(launcher: Any) -> Iterator[None]:
         # If one of them dies, the others may wait for it for ever: this kills them, and us.
         _launch_process_observer(launcher.procs)
         yield
-    except BaseException:
+    except BaseException as error:
+        killed = isinstance(error, Exception) and _killed(launcher.procs)
         _end(launcher)
+        if killed:
+            raise Interrupted(killed, of_another=True) from error
         raise
     launcher.procs.clear()  # the observer's list, too: how they leave is no matter
 
 
+@contextmanager
+def _ending_with(first: int) -> Iterator[None]:
+    """In the block a further process ends soon after the first one is gone, which it tells."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            if os.getppid() != first and not done.wait(_PATIENCE):
+                os._exit(128 + signal.SIGKILL)  # it waits in C++ for what will never come
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    except Exception as error:
+        if _soon(lambda: os.getppid() != first):
+            raise Interrupted(signal.SIGKILL, of_another=True) from error
+        raise
+    finally:
+        done.set()
+
+
+def _killed(processes: Sequence[subprocess.Popen[bytes]]) -> int | None:
+    """The signal that has just ended one of them."""
+    codes: list[int] = []
+
+    def ended() -> bool:
+        codes[:] = [code for process in processes if (code := process.poll()) and code < 0]
+        return bool(codes)
+
+    return -codes[0] if _soon(ended) else None
+
+
+def _soon(claim: Callable[[], bool]) -> bool:
+    """Whether it holds within a second: of a process that is killed, its end is heard of first."""
+    until = time.monotonic() + 1
+    while not (holds := claim()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return holds
+
+
 def _start(launcher: _SubprocessScriptLauncher) -> None:
     with TemporaryDirectory() as meeting:
-        os.environ[_MEETING] = meeting
+        os.environ |= {_MEETING: meeting, _FIRST: str(os.getpid())}
         try:
             with Noted().listening(), signals_held():  # none that is not in `procs` yet is left
                 launcher._call_children_scripts()
         finally:
-            del os.environ[_MEETING]
+            del os.environ[_MEETING], os.environ[_FIRST]
         while len(os.listdir(meeting)) < len(launcher.procs):
             _check_alive(launcher.procs)
             time.sleep(0.05)

@@ -119,6 +119,29 @@ def test_a_disk_that_fills_up_in_training_leaves_what_goes_on(earlier, capsys, a
     assert main([*TRAIN, *QUIET, "--run-name", "a", "--resume"]) == 0
 
 
+@pytest.mark.parametrize("how", ["moved", "deleted"])
+def test_a_folder_that_is_taken_away_in_training_is_one_line(earlier, capsys, at, how):
+    folder, away = Path("results/train/a.partial"), Path("results/elsewhere")
+    at("step", 3, lambda: folder.rename(away) if how == "moved" else shutil.rmtree(folder))
+    assert main([*TRAIN, *QUIET, "--run-name", "a"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"frankenstein train: {folder} was {how} while the run was under way; ")
+    assert said.count("\n") == 1
+    assert list(folder.parent.iterdir()) == [earlier]
+    if how == "moved":
+        assert "put it back; then go on with: frankenstein train -m lenet" in said
+        away.rename(folder)
+        assert main([*TRAIN, *QUIET, "--run-name", "a", "--resume"]) == 0
+
+
+def test_a_run_some_of_whose_files_were_deleted_is_not_finished(earlier, capsys, at):
+    folder = Path("results/train/a.partial")
+    at("step", 3, (folder / "config.yaml").unlink)
+    assert main([*TRAIN, *QUIET, "--run-name", "a"]) == 2
+    assert "there is no config.yaml; look at what is left" in capsys.readouterr().err
+    assert sorted(folder.parent.iterdir()) == [folder, earlier]
+
+
 def test_where_the_line_itself_cannot_be_written_the_exit_code_says_it():
     with suppress(OSError), open("/dev/full", "w") as full, redirect_stderr(full):
         code = main(["train", "-m", "tiny1"])

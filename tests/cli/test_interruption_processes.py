@@ -7,14 +7,22 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
 from pytorch_lightning import LightningModule
+from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
+from frankenstein.callbacks import Resumable
 from frankenstein.cli import main
+from frankenstein.cli.errors import one_line
+from frankenstein.errors import Interrupted
 from frankenstein.files import read_sealed
-from frankenstein.runs.run import CHECKPOINT
+from frankenstein.runs.run import CHECKPOINT, Run
+from frankenstein.training.plan import TrainPlan
+from frankenstein.training.processes import all_processes
 
 TWO = ("-e", "2", "-b", "64", "--quiet", "--accelerator", "cpu", "--devices", "2")
 TWO = (*TWO, "--strategy", "ddp")
@@ -189,6 +197,69 @@ def test_a_signal_while_the_second_process_starts_ends_both_and_leaves_nothing(
     assert capfd.readouterr().err == (
         "frankenstein train: interrupted; there was nothing to keep yet\n"
     )
+
+
+READY = """
+import os, pathlib, time
+pathlib.Path(os.environ["FRANKENSTEIN_MEETING"], os.environ["LOCAL_RANK"]).touch()
+time.sleep(60)
+"""
+
+
+def trainer(launcher):
+    return SimpleNamespace(
+        callbacks=[Resumable("last.ckpt")], strategy=SimpleNamespace(launcher=launcher)
+    )
+
+
+def test_a_second_process_that_is_killed_ends_the_first_in_one_line(monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f"#!{sys.executable}\n{READY}")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, "0")  # so that they are as before in the end
+        monkeypatch.delenv(name)
+    launcher = _SubprocessScriptLauncher(LightningEnvironment(), num_processes=2, num_nodes=1)
+
+    def lose_the_second():
+        with all_processes(trainer(launcher)):
+            launcher.procs[0].kill()
+            raise RuntimeError("Connection closed by peer")  # as gloo says
+
+    with pytest.raises(Interrupted) as told:
+        lose_the_second()
+    assert (told.value.signum, told.value.of_another) == (signal.SIGKILL, True)
+    assert launcher.procs == []
+
+
+@pytest.fixture
+def further(monkeypatch, tmp_path):
+    """This process is a further one of a run that has a checkpoint, and hears of no other."""
+
+    def fail(first):
+        monkeypatch.setenv("FRANKENSTEIN_FIRST", str(first))
+        with one_line("train", "") as outcome:
+            outcome.again = "go on in {}".format
+            with Run.write(TrainPlan(dataset="digits"), "a"), all_processes(trainer(None)):
+                raise RuntimeError("Connection closed by peer")
+        return outcome.code
+
+    monkeypatch.setenv("FRANKENSTEIN_RUN_FOLDER", str(tmp_path))
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    (tmp_path / CHECKPOINT).touch()
+    return fail
+
+
+def test_a_further_process_whose_first_one_is_gone_tells_it(further, capsys, tmp_path):
+    assert further(first=0) == 128 + signal.SIGKILL
+    told = f"ended by SIGKILL; go on with: go on in {tmp_path}\n"
+    assert capsys.readouterr().err == f"train: another process of this run was {told}"
+
+
+def test_what_fails_beside_a_first_process_that_is_there_is_its_own_fault(further):
+    with pytest.raises(RuntimeError, match="closed by peer"):
+        further(first=os.getppid())
 
 
 def test_a_second_process_that_cannot_start_is_told_in_one_line(starts, capfd):

@@ -1,6 +1,7 @@
 """Networks that see in other ways look at the same images, each as it does by itself."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -164,6 +165,15 @@ def test_networks_and_their_data_make_a_matrix_in_which_each_sees_as_it_does(sav
     for (images, _), (others, _) in zip(ours, theirs, strict=True):
         moments.update(read[0](images)["fc1"], read[1](others)["fc1"])
     assert of_both["fc1", "fc1"] == pytest.approx(float(linear_cka(moments)), abs=1e-6)
+
+
+def test_data_are_shared_by_networks_that_see_in_other_ways(saved):
+    one = open_network(saved("lenet", 0), "sender")
+    other = replace(one, sees=OTHER)
+    data = data_for([one, other], "digits")
+    expected, _ = next(iter(data_for(other, "digits").val_batches(20)))
+    raw, _ = next(iter(data.val_batches(20)))
+    assert torch.equal(look_of(other, data)(raw), expected)
 
 
 def test_padding_is_no_place_of_an_example():

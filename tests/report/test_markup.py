@@ -12,7 +12,7 @@ from frankenstein.report.page import html_of
 
 NASTY = [
     "<script>alert(1)</script>", "![x](http://evil/x.png)", "[x](http://evil)", "`code`", "a`b``c",
-    "*bold* **b** _i_", "a | b", "&lt;b&gt;", "<http://evil>", "# title", "\\", "$\\frac$ $",
+    "*bold* **b** _i_", "a | b", "&lt;b&gt;", "<http://evil>", "# title", "\\", "$\\frac$",
     "[a](b) [c](http://d)", "`a` <b> `c`",
 ]  # fmt: skip
 

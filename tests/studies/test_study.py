@@ -117,7 +117,8 @@ def test_what_was_done_before_a_step_that_fails_stays_and_is_gone_on_with(few_di
     assert main(["study", *steps, "--quiet", "--accelerator", "cpu"]) == 2
     said = capsys.readouterr().err
     assert "no file results/study/study.partial/train/two/network.safetensors" in said
-    assert "; then go on with: frankenstein study 'train -m mlp " in said
+    again = "frankenstein study --config results/study/study.partial/config.yaml\n"
+    assert said.endswith(f"; then go on with: {again}")
     trained = Path("results/study/study.partial/train/one/network.safetensors")
     before = trained.stat().st_mtime_ns
     (trained.parents[1] / "two").mkdir()
