@@ -84,7 +84,8 @@ def test_yaml_that_multiplies_recurs_or_names_types_is_told_quickly(written, tex
         ("epochs: " + "9" * 5000, r"takes a whole number, got '9{59}\.\.\. \(5,002 characters\)"),
         ("run_name: 2001-99-99", None),
         ("lr: .inf", r"lr in .* takes a number, got '\.inf'"),
-        ("data_root: \"a\\0b\"", r"data_root in .* is text in UTF-8, got 'a\\x00b'"),
+        ("data_root: \"a\\0b\"", r"data_root in .* is text in UTF-8, of one line, got 'a\\x00b'"),
+        ("out_dir: \"a\\nb\"", r"out_dir in .* is text in UTF-8, of one line, got 'a\\nb'"),
     ],
 )  # fmt: skip
 def test_a_value_of_another_kind_is_told_by_its_field(written, text, expected):

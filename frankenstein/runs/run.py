@@ -47,6 +47,13 @@ from frankenstein.zoo.files import Card, check_card
 
 CHECKPOINT = "last.ckpt"
 _NO_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO}
+# Of what a record may hold besides, that which is read again.
+_MAY_HOLD: Mapping[str, Any] = {
+    "commit": str | None,
+    "dataset": str | None,
+    "examples": int | None,
+    "accuracy/most_frequent": int | float | None,
+}
 _WRITTEN = {"verb", "options", "cards", "warnings"}  # what `Run` holds in fields of its own
 
 
@@ -281,6 +288,7 @@ def read_records(folder: Path) -> tuple[dict[str, Any], dict[str, float | None]]
     kinds = {"verb": str, "options": dict, "cards": dict, "warnings": list}
     if not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
         raise UserError(f"{folder} was written by another version of frankenstein; run it again")
+    check_fields(record, _MAY_HOLD, str(folder / RECORD))
     for role, card in record["cards"].items():
         where = f"{folder / 'run.json'}, {role}"
         check_fields({"card": card}, {"card": dict}, where)
@@ -290,11 +298,19 @@ def read_records(folder: Path) -> tuple[dict[str, Any], dict[str, float | None]]
     for text in record["warnings"]:
         check_fields({"warnings": text}, {"warnings": str}, str(folder / "run.json"))
     for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | float | None):
-            raise UserError(
-                f"{folder / 'summary.json'} is damaged: {cut(name)} is no number; run again"
-            )
+        if not (value is None or _is_number(value)):
+            raise _damaged(folder, f"{cut(name)} is no number")
+        if value is not None and name.startswith("accuracy/") and not 0 <= value <= 1:
+            raise _damaged(folder, f"{cut(name)} is {value:g}, and no share")
     return record, numbers
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _damaged(folder: Path, what: str) -> UserError:
+    return UserError(f"{folder / 'summary.json'} is damaged: {what}; run again")
 
 
 def _read_record(folder: Path, name: str) -> dict[str, Any]:

@@ -25,7 +25,8 @@ REQUIRED = MISSING
 
 _MOST = 2**63  # what torch takes for a seed
 
-_NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # Python's stand-ins for bytes that are no UTF-8
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # the last are Python's for bytes that are no UTF-8
+_NO_LINE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 _WORDS = {
     Any: "values",
@@ -168,9 +169,10 @@ def checked(option: Option, value: Any, name: str | None = None) -> Any:
         raise PlanError(f"{name} takes {kind}{wanted(option.hint)}, got {shown}{near}")
     if isinstance(value, float) and not math.isfinite(value):
         raise PlanError(f"{name} must be a finite number, got {value}")
+    no_text = _NO_TEXT if option.hint == list[Any] else _NO_LINE  # a step may have several lines
     for text in value if isinstance(value, list) else [value]:
-        if isinstance(text, str) and _NO_TEXT.search(text):
-            raise PlanError(f"{name} is text in UTF-8, got {_shown(text)}; rename it")
+        if isinstance(text, str) and no_text.search(text):
+            raise PlanError(f"{name} is text in UTF-8, of one line, got {_shown(text)}; rename it")
     if type(value) is int and not -_MOST <= value < _MOST:
         raise PlanError(f"{name} must be a number of 64 bits, got {value}")
     if option.least is not None and value is not None and not value >= option.least:

@@ -72,7 +72,7 @@ class FinishedRun:
         known = {**self.record, **self.scores}
         always = known.get("accuracy/most_frequent")
         images = known.get("n/receiver", known.get("n", known.get("examples")))
-        if always is None or not images:
+        if always is None or not images or images < 1:
             return []
         accuracies = {role: self.scores.get(f"accuracy/{role}") for role in _SCORED}
         return [

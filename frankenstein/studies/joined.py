@@ -176,7 +176,7 @@ def remarks(joined: JoinedRuns) -> Iterator[str]:
         yield f"Run again from the same seeds, and so not counted as further runs: {names}."
     commits = {run.record.get("commit") for run in joined.runs}
     if len(commits) > 1:
-        said = ", ".join(f"`{_short(str(commit))}`" for commit in sorted(map(str, commits)))
+        said = ", ".join(code(_short(commit)) for commit in sorted(map(str, commits)))
         yield f"The runs were made by different versions of the code: {said}."
     warned = [
         f"- {code(run.folder.name)}: {plain(w)}"

@@ -85,12 +85,20 @@ def test_a_network_that_has_changed_since_is_refused(begun, saved, tmp_path):
         ("run.json", '{"verb": "train", "options": [], "cards": {}}', "was written by another"),
         ("run.json", "{}", "was written by another version of frankenstein"),
         ("summary.json", None, "is no folder of a run: there is no "),
+        ("summary.json", '{"loss": NaN}', "summary.json is damaged: loss is no number; run again"),
+        ("summary.json", '{"loss": 1e999}', "is damaged: loss is no number; run again"),
+        ("summary.json", '{"accuracy/x": 7}', "is damaged: accuracy/x is 7, and no share"),
+        ("run.json", {"commit": [1]}, r"run.json: commit must be text or null, got \[1\]"),
+        ("run.json", {"examples": "x"}, "run.json: examples must be a whole number or null"),
+        ("run.json", {"accuracy/most_frequent": {}}, "accuracy/most_frequent must be a"),
     ],
 )
 def test_what_is_no_whole_run_is_refused_by_what_it_is(begun, file, text, expected):
     with begun() as run:
         pass
     path = run.folder / file
+    if isinstance(text, dict):
+        text = json.dumps(json.loads(path.read_text()) | text)
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(UserError, match=expected):
         Run.read(run.folder)

@@ -235,7 +235,7 @@ def test_an_option_that_is_not_used_is_not_named(finished, joined):
 
 def test_a_sweep_over_layers_is_a_curve_in_the_order_of_the_network(finished, joined):
     runs = [
-        finished(f"{layer}-{rank}-{seed}", x + seed / 100, f"{layer} -r {rank} --seed {seed}")
+        finished(f"{layer}-{rank}-{seed}", x / 4 + seed / 10, f"{layer} -r {rank} --seed {seed}")
         for x, layer in enumerate(("relu2 relu2", "conv1 relu1", "relu1 pool1"))
         for rank in (2, 4)
         for seed in (0, 1)
