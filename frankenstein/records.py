@@ -92,13 +92,15 @@ def json_record(content: bytes, where: str) -> dict[str, Any]:
     return record
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, streams: bool = False) -> Any:
     """The plain values in a YAML file; a word is a number, a switch or null only if it says so.
+
+    `streams` is as of `read_file`.
 
     Raises:
         FileError: as `read_file`, or if it is no YAML of plain values.
     """
-    content = read_file(path, _LARGEST_YAML, streams=True)
+    content = read_file(path, _LARGEST_YAML, streams)
     try:
         node = yaml.compose(content.decode(), yaml.BaseLoader)
         return None if node is None else _Plain().value(node, _DEEPEST)

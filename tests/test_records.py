@@ -120,7 +120,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
     with pytest.raises(FileError, match="is a folder, and a file is wanted"):
         read_json(tmp_path)
     with pytest.raises(FileError, match="is longer than"):
-        read_yaml(tmp_path / "zeros")
+        read_yaml(tmp_path / "zeros", streams=True)
     with pytest.raises(FileError, match="none cannot be read: No such file"):
         read_json(tmp_path / "none")
 

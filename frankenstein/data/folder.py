@@ -100,14 +100,23 @@ def _images(folder: Path, seen: set[str]) -> list[str]:
         seen.update(real.values())
         images = []
         for name in names:
-            if not name.lower().endswith(IMG_EXTENSIONS):
+            if not _is_named_image(name):
                 continue
             path = os.path.join(place, name)
             if os.path.islink(path):
                 target = os.path.realpath(path)
-                if target in links or target.startswith(own):
+                if target in links or (target.startswith(own) and _is_image(target)):
                     continue
                 links.add(target)
             images.append(name)
         found.append((place, sorted(images)))
     return [os.path.join(place, name) for place, names in sorted(found) for name in names]
+
+
+def _is_named_image(path: str) -> bool:
+    return path.lower().endswith(IMG_EXTENSIONS)
+
+
+def _is_image(path: str) -> bool:
+    """Whether a file is listed by its own name; what is not there is no image."""
+    return _is_named_image(path) and os.path.isfile(path)

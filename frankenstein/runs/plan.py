@@ -193,7 +193,7 @@ def read_values(kind: type[Plan], path: str | Path, allow_code: bool = False) ->
             names code, and `allow_code` does not say that this may be run.
     """
     try:
-        content = read_yaml(shipped(path))
+        content = read_yaml(shipped(path), streams=True)  # as of <(echo ...)
     except FileError as error:
         raise PlanError(f"‹config› {error}") from None
     if content is None:

@@ -240,6 +240,18 @@ def test_links_that_lead_in_circles_or_to_the_same_image_give_each_image_once(ro
     assert new == {"apple/elsewhere/x.png", "apple/x1.png"}
 
 
+def test_a_link_to_what_is_not_there_is_told_and_one_to_an_image_of_another_name_is_followed(root):
+    apple = root / "train" / "apple"
+    Image.new("RGB", (9, 9)).save(apple / "x.png")
+    (apple / "x.png").rename(apple / "blob")
+    (apple / "blob.png").symlink_to("blob")
+    (apple / "lost.png").symlink_to("gone.png")
+    data = Folder(data_root=root)
+    with pytest.raises(DataError, match=r"1 of 20 images cannot be read: .*apple/lost\.png"):
+        data.check()
+    assert "apple/blob.png" in data.train_images.names
+
+
 @pytest.mark.parametrize("name", ["two\nlines", b"no-utf8-\xff".decode(errors="surrogateescape")])
 def test_a_class_whose_name_cannot_be_printed_is_refused(root, name):
     (root / "train" / name).mkdir()

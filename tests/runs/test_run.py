@@ -1,5 +1,6 @@
 import json
 import math
+import os
 import shutil
 
 import pytest
@@ -279,13 +280,18 @@ def test_what_a_kill_left_before_it_wrote_anything_is_swept(tmp_path, begun, lef
     assert names(run.folder) == ["config.yaml", "run.json", "summary.json"]
 
 
-@pytest.mark.parametrize("content", ["[]", "\xff", "{", "folder", "[" * 5000, '{"a": 1e999}'])
+@pytest.mark.parametrize(
+    "content", ["[]", "\xff", "{", "folder", "pipe", "[" * 5000, '{"a": 1e999}']
+)
 @pytest.mark.parametrize("name", ["origin.json", "config.yaml"])
 def test_whatever_a_record_of_an_unfinished_run_holds_is_told(tmp_path, begun, name, content):
     interrupted(begun)
     path = tmp_path / "train" / "a.partial" / name
     path.unlink()
-    path.mkdir() if content == "folder" else path.write_text(content, encoding="latin-1")
+    if content in ("folder", "pipe"):
+        path.mkdir() if content == "folder" else os.mkfifo(path)
+    else:
+        path.write_text(content, encoding="latin-1")
     told = r"the unfinished run in .*a\.partial has "
     with pytest.raises(UserError, match=told), begun(resume=True):
         pass
