@@ -12,6 +12,8 @@ from torch import Tensor, fx, nn
 
 from frankenstein.surgery.fakes import CodeGen, FakeTensor, numbers
 from frankenstein.surgery.inputs import Call, named
+from frankenstein.surgery.marks import replaced
+from frankenstein.surgery.modules import unwrapped
 from frankenstein.surgery.pieces import unflatten
 from frankenstein.surgery.proof import ready, ready_behind
 from frankenstein.surgery.refusal import LayerError
@@ -71,6 +73,8 @@ class Arguments(CodeGen):
         if any(isinstance(x, FakeTensor) for x in given):
             return given  # it is being recorded itself
         network = self.known()
+        for name in replaced(unwrapped(network), self.record.places) if network else ():
+            raise LayerError(f"{title} has another {name!r} than when it was cut; cut it again")
         if self.entrance is not None:
             ready_behind(self.record, network, self.entrance, z[0])
         else:

@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -116,61 +116,6 @@ def recurrent(rnn: nn.RNNBase, x: Tensor, states: Any = None) -> Any:
     if rnn.mode != "LSTM":
         return out, hidden
     return out, (hidden, x.new_empty(rnn.num_layers * ways, *batch, rnn.hidden_size))
-
-
-class Marks(NamedTuple):
-    """What is another one after a network was edited."""
-
-    parts: list[Any]  # its modules, parameters and buffers
-    hooks: list[int]  # of its modules
-    settings: list[Any]  # flags, numbers, words and functions that it holds
-
-
-def marks_of(network: nn.Module) -> Marks:
-    """The marks of a network as it is now.
-
-    Tensors that are neither parameters nor buffers are none: many networks keep their last ones.
-    """
-    parts: list[Any] = []
-    hooks: list[int] = []
-    settings: list[Any] = []
-    seen: set[int] = set()
-    for path, module in paths(network).items():
-        tensors = (*module._parameters.items(), *module._buffers.items())
-        hooks += map(id, module._forward_pre_hooks.values())
-        hooks += map(id, module._forward_hooks.values())
-        parts.append((path, id(module)))
-        parts += [(name, id(x), x.device, x.dtype) for name, x in tensors if x is not None]
-        settings += [
-            (name, _setting(value, seen))
-            for name, value in vars(module).items()
-            if name not in _MODULE
-        ]
-    return Marks(parts, hooks, settings)
-
-
-_PLAIN = (type(None), bool, int, str)
-_MODULE = frozenset(vars(nn.Module()))  # what PyTorch keeps in every module, told above
-
-
-def _setting(value: Any, seen: set[int]) -> Any:
-    """A setting and those inside of it, as what can be compared; tensors and modules aside."""
-    if isinstance(value, _PLAIN):
-        return value
-    if isinstance(value, float):
-        return repr(value)
-    if callable(value) and not isinstance(value, type):
-        return id(value)
-    if id(value) in seen or isinstance(value, Tensor | nn.Module | type):
-        return type(value)
-    if isinstance(value, dict):
-        inside: Any = value.items()
-    elif isinstance(value, list | tuple | set):
-        inside = enumerate(value)
-    else:  # a configuration
-        inside = getattr(value, "__dict__", {}).items()
-    seen.add(id(value))
-    return tuple((str(name), _setting(one, seen)) for name, one in inside)
 
 
 def title_of(network: nn.Module) -> str:

@@ -16,7 +16,8 @@ from torch import Tensor, fx, nn
 
 from frankenstein.surgery.fakes import fixed, foreseen
 from frankenstein.surgery.inputs import Call
-from frankenstein.surgery.modules import is_leaf, marks_of
+from frankenstein.surgery.marks import marks_of
+from frankenstein.surgery.modules import is_leaf
 from frankenstein.surgery.pieces import pieces
 from frankenstein.surgery.recorder import principal
 from frankenstein.surgery.refusal import LayerError
@@ -52,10 +53,10 @@ def ready_behind(record: Record, network: nn.Module | None, entrance: fx.Node, z
     Raises:
         LayerError: if the steps are not the network's, or no batch had such a representation.
     """
-    mark = entrance, z.shape
+    mark = entrance, z.shape, z.dtype, _precision(z)
     if mark in record.seen:
         return
-    shape = record.facts[entrance].shape
+    shape, dtype = record.facts[entrance]
     sizes = foreseen([(shape, z.shape)])
     known = fixed(shape, z.shape) in record.others.get(entrance, ())
     if sizes is None and record.reads_sizes and not known:
@@ -65,8 +66,12 @@ def ready_behind(record: Record, network: nn.Module | None, entrance: fx.Node, z
             "give a batch of that size as inputs="
         )
     surprises = sizes and _surprises(foreseen([(shape, z.shape)], record.conditions))
-    if not record.proved or surprises:
+    cast = torch.is_autocast_enabled(z.device.type)
+    proved = {kinds[len(record.inputs) :] for kinds in record.proved}
+    if surprises or _precision(z) not in proved or (z.dtype != dtype and not cast):
         call = record.example(sizes or {})
+        if z.dtype != dtype and not cast:  # the network may be of another precision now
+            call = call.map(lambda x: x.to(z.dtype) if x.is_floating_point() else x)
         ready(record, network, call, record.tensors(call))
     record.seen.add(mark)
 
@@ -86,7 +91,7 @@ def _prove(record: Record, network: nn.Module, call: Call, tensors: Sequence[Ten
         with torch.inference_mode(False), torch.no_grad():
             _compare(record, network, call, tensors)
     except Exception:
-        if record.marks.parts == marks_of(network).parts:
+        if record.marks.modules == marks_of(network).modules:
             raise
 
 
@@ -140,8 +145,8 @@ def _hooked(record: Record, network: nn.Module) -> Iterator[None]:
         for module in network.modules():
             for hooks in (module._forward_pre_hooks, module._forward_hooks):
                 kept.append((hooks, dict(hooks)))
-                for key, hook in kept[-1][1].items():
-                    if module in steps or id(hook) not in record.marks.hooks:
+                for key in kept[-1][1]:
+                    if module in steps or key not in record.marks.hooks:
                         del hooks[key]
         yield
     finally:

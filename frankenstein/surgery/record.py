@@ -23,8 +23,8 @@ from frankenstein.surgery.inputs import (
     named,
     signature_of,
 )
+from frankenstein.surgery.marks import marks_of, places_of, replaced
 from frankenstein.surgery.modules import (
-    marks_of,
     paths,
     place_of,
     title_of,
@@ -33,7 +33,7 @@ from frankenstein.surgery.modules import (
 from frankenstein.surgery.pieces import flatten
 from frankenstein.surgery.recorder import Opens, Recorder, principal
 from frankenstein.surgery.refusal import LayerError, ValuesError
-from frankenstein.surgery.steps import Record
+from frankenstein.surgery.steps import Record, attribute
 from frankenstein.surgery.untouched import forget, untouched
 
 
@@ -129,6 +129,9 @@ def _kept(network: nn.Module) -> _Kept:
     marks = marks_of(network)
     if kept.marks != marks:
         kept.marks, kept.records = marks, {}
+    for key, made in list(kept.records.items()):
+        if replaced(network, made.places):
+            del kept.records[key]
     return kept
 
 
@@ -198,6 +201,8 @@ def _record(network: nn.Module, example: Example, signature: inspect.Signature) 
         except Opens as found:
             opened.add(found.path)
         else:
+            constants = [attribute(made.root, one) for one in made.nodes if one.op == "get_attr"]
+            made.places = places_of(network, [x for x in constants if isinstance(x, Tensor)])
             return made
 
 

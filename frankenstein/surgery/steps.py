@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from frankenstein.errors import did_you_mean
 from frankenstein.surgery.inputs import Call, named, resized
-from frankenstein.surgery.modules import Marks
+from frankenstein.surgery.marks import Marks, Place
 from frankenstein.surgery.refusal import LayerError
 
 T = TypeVar("T")
@@ -54,6 +54,9 @@ class Record:
     by_size: bool = False  # whether it was seen that other sizes have other steps
     reads_sizes: bool = False  # whether the network's code has seen a size that is no symbol
     structure: Any = None  # of the output, as a pytree
+    places: dict[Place, Tensor] = field(
+        default_factory=dict
+    )  # the tensors of steps, in the network
     main_name: str = ""  # of the input that activations start from
     derived: dict[str, Any] = field(default_factory=dict)  # what functions found of it, by name
     # What has been shown on real batches (`surgery.proof`).

@@ -1,0 +1,135 @@
+"""A network that is edited after it was cut: halves follow, or say so; a new cut is of what is."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from frankenstein.surgery import LayerError, cut
+
+X = torch.linspace(-1, 1, 12).reshape(3, 4)
+TABLE = torch.ones(4)
+TABLES = {"deep": [torch.ones(4)]}
+SCALE = 1.0
+
+
+class Net(nn.Module):
+    """Reads a tensor from somewhere."""
+
+    of_the_class = torch.ones(4)
+    factor = 1.0
+
+    def __init__(self, read=None):
+        super().__init__()
+        self.a, self.d = nn.Linear(4, 4), nn.Linear(4, 3)
+        self.plain, self.settings = torch.ones(4), SimpleNamespace(table=torch.ones(4))
+        self.weight = nn.Parameter(torch.ones(4))
+        self.register_buffer("buffer", torch.ones(4))
+        self.read = read
+
+    def between(self, h):
+        return self.read(self, h) if self.read else h
+
+    def forward(self, x):
+        return self.d(self.between(self.a(x)).tanh())
+
+
+def equal(halves, network, x=X):
+    return torch.equal(halves.end(halves.front(x)), network(x))
+
+
+PLACES = {
+    "plain": lambda self, h: h * self.plain,
+    "settings.table": lambda self, h: h * self.settings.table,
+    "Net.of_the_class": lambda self, h: h * self.of_the_class,
+    "read.TABLE": lambda self, h: h * TABLE,
+    "read.TABLES.deep.0": lambda self, h: h * TABLES["deep"][0],
+    "weight": lambda self, h: h * self.weight,
+    "buffer": lambda self, h: h * self.buffer,
+}
+
+
+def replace(place, network, patch):
+    *owner, name = place.split(".")
+    holders = {"": network, "settings": network.settings, "Net": Net}
+    new = torch.full((4,), 3.0)
+    if place == "read.TABLES.deep.0":
+        patch.setitem(TABLES, "deep", [new])
+    elif place == "read.TABLE":
+        patch.setitem(globals(), "TABLE", new)
+    elif place == "weight":
+        network.weight = nn.Parameter(new)
+    else:
+        patch.setattr(holders["".join(owner)], name, new)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("place", PLACES)
+def test_a_tensor_that_was_replaced_is_named_and_a_new_cut_has_it(place, monkeypatch):
+    network = Net(PLACES[place]).eval()
+    halves = cut(network, after="a", inputs=X)
+    assert equal(halves, network)
+    replace(place, network, monkeypatch)
+    with pytest.raises(LayerError, match=f"another '{place}' than when it was cut; cut it again"):
+        equal(halves, network)
+    with pytest.raises(LayerError, match="cut it again"):
+        halves.end(network.a(X))
+    assert equal(cut(network, after="a", inputs=X), network)
+
+
+@torch.no_grad()
+def test_a_tensor_that_is_written_into_is_followed():
+    network = Net(PLACES["plain"]).eval()
+    halves = cut(network, after="a", inputs=X)
+    assert equal(halves, network)
+    network.plain.mul_(3)
+    assert equal(halves, network)
+
+
+@torch.no_grad()
+def test_settings_of_a_class_a_file_and_a_closure_are_noticed_by_the_next_cut(monkeypatch):
+    factor = 1.0
+
+    def read(self, h):
+        return h * SCALE * self.factor * factor
+
+    network = Net(read).eval()
+    assert equal(cut(network, after="a", inputs=X), network)
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    assert equal(cut(network, after="a", inputs=X), network)
+    monkeypatch.setattr(Net, "factor", 3.0)
+    assert equal(cut(network, after="a", inputs=X), network)
+    factor = 4.0
+    assert equal(cut(network, after="a", inputs=X), network)
+    monkeypatch.setattr(Net, "between", lambda self, h: -h)
+    assert equal(cut(network, after="a", inputs=X), network)
+
+
+@torch.no_grad()
+def test_another_precision_is_followed_or_refused():
+    network, x = Net().eval(), X.double()
+    halves = cut(network, after="a", inputs=X)
+    assert equal(halves, network)
+    network.double()
+    assert equal(halves, network, x)
+    fixed = Net(lambda self, h: h + torch.full((4,), 0.1, dtype=h.dtype)).eval()
+    for alone in (False, True):
+        front, end = cut(fixed.float(), after="a", inputs=X)
+        assert torch.equal(end(front(X)), fixed(X))
+        fixed.double()
+        with pytest.raises(LayerError, match="recorded steps of Net do not give what it gives"):
+            end(fixed.a(x) if alone else front(x))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("first", ["end", "halves"])
+def test_a_branch_on_autocast_is_noticed_by_the_end_alone(first):
+    network = Net(lambda self, h: h * 2 if torch.is_autocast_enabled("cpu") else h).eval()
+    halves = cut(network, after="a", inputs=X)
+    assert first == "end" or equal(halves, network)
+    with (
+        torch.autocast("cpu", torch.bfloat16),
+        pytest.raises(LayerError, match="recorded steps of Net do not give what it gives"),
+    ):
+        halves.end(network.a(X))
