@@ -8,7 +8,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from functools import partial
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
+from types import (
+    CellType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,9 +68,10 @@ def replaced(network: nn.Module, places: Mapping[Place, Tensor]) -> list[str]:
     for (path, *keys), x in places.items():
         now: Any = unwrapped(network.get_submodule(path))
         for key in keys:
-            now = dict(_parts(now)).get(key)
+            now = vars(key) if isinstance(key, type) else dict(_parts(now)).get(key)
         if now is not x and not _same(now, x):
-            names.append(".".join(str(key) for key in (path, *keys) if key != ""))
+            words = (getattr(key, "__name__", str(key)) for key in (path, *keys))
+            names.append(".".join(filter(None, words)))
     return names
 
 
@@ -80,8 +89,8 @@ def _held(network: nn.Module) -> Iterator[tuple[Place, Any]]:
     seen: set[int] = set()
 
     def visit(place: Place, value: Any) -> Iterator[tuple[Place, Any]]:
-        again = id(value) in seen
-        parts = [] if again or isinstance(value, nn.Module) else list(_parts(value))
+        single = isinstance(value, _SINGLE) or id(value) in seen
+        parts = [] if single else list(_parts(value))
         if not parts or isinstance(value, FunctionType):
             yield place, value
         if parts:
@@ -93,10 +102,20 @@ def _held(network: nn.Module) -> Iterator[tuple[Place, Any]]:
         for key, one in _parts(module):
             if key not in module._parameters and key not in module._buffers:
                 yield from visit((path, key), one)
+        for kind in _kinds(module):
+            for name, one in vars(kind).items() if id(kind) not in seen else ():
+                yield from visit((path, kind, name), one)
+            seen.add(id(kind))
+
+
+def _kinds(module: nn.Module) -> list[type]:
+    """The classes of a module that are a user's, or of a library of networks."""
+    kinds = type(module).__mro__
+    return [kind for kind in kinds if kind.__module__.partition(".")[0] not in _LIBRARIES]
 
 
 def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
-    """What a container, an object, a function or the code of a module holds or reads, by name."""
+    """What a container, an object, a function or a module holds or reads, by name."""
     match value:
         case Tensor() | np.ndarray() | np.generic() | type() | ModuleType() | Enum():
             return
@@ -105,10 +124,6 @@ def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from ((name, one) for name, one in vars(value).items() if name not in _MODULE)
             yield from value._forward_pre_hooks.items()
             yield from value._forward_hooks.items()
-            for kind in type(value).__mro__:
-                if kind.__module__.partition(".")[0] not in _LIBRARIES:
-                    for name, one in vars(kind).items():
-                        yield f"{kind.__name__}.{name}", getattr(one, "__func__", one)
         case FunctionType():
             cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
             yield from ((name, cell.cell_contents) for name, cell in cells if cell != _EMPTY)
@@ -123,7 +138,9 @@ def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from value.keywords.items()
         case property():
             yield "get", value.fget
-        case dict():
+        case staticmethod() | classmethod():
+            yield "function", value.__func__
+        case dict() | MappingProxyType():
             yield from ((key if isinstance(key, str) else str(key), x) for key, x in value.items())
         case list() | tuple() | deque() | set() | frozenset():
             yield from enumerate(value)
@@ -164,6 +181,7 @@ def _mark(value: Any) -> Any:
             return id(value) if callable(value) else type(value)
 
 
+_SINGLE = (type(None), bool, int, float, str, Tensor, nn.Module, type)
 _PLAIN = bool | int | float | complex | str | bytes | np.generic
 _MODULE = frozenset(vars(nn.Module()))  # what PyTorch keeps in every module
 _LIBRARIES = frozenset({"torch", "builtins", "abc", "typing", "pytorch_lightning", "lightning"})

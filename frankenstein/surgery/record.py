@@ -129,9 +129,10 @@ def _kept(network: nn.Module) -> _Kept:
     marks = marks_of(network)
     if kept.marks != marks:
         kept.marks, kept.records = marks, {}
-    for key, made in list(kept.records.items()):
-        if replaced(network, made.places):
-            del kept.records[key]
+    for known in kept.records.values():
+        for sizes, made in list(known.items()):
+            if replaced(network, made.places):
+                del known[sizes]
     return kept
 
 
