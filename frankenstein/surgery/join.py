@@ -7,6 +7,7 @@ from torch import nn
 
 from frankenstein.surgery.cut import Cut, cut, shape_after
 from frankenstein.surgery.layouts import Layout, alignment, flattened, laid
+from frankenstein.surgery.units import unit_axis
 
 
 class Joint(NamedTuple):
@@ -58,7 +59,7 @@ def _laid(network: nn.Module, layer: str, flatten: bool) -> tuple[Cut, Layout]:
     """The halves of one network, its map's channels first, and how its representation lies."""
     halves = cut(network, after=layer)  # before its shape is asked for: it says why it cannot be
     shape = shape_after(network, layer)
-    halves, layout = laid(halves, shape)
+    halves, layout = laid(halves, shape, unit_axis(network, layer))
     return flattened(halves, layout) if flatten else (halves, layout)
 
 

@@ -12,6 +12,7 @@ from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layouts import Layout, flattened, laid
 from frankenstein.surgery.lighten import fold
 from frankenstein.surgery.read import Reader
+from frankenstein.surgery.units import unit_axis
 
 
 class LayerSet(NamedTuple):
@@ -59,7 +60,8 @@ def layer_set(
     ends: dict[str, nn.Module] = {}
     layouts: dict[str, Layout] = {}
     for name in names:
-        end, layouts[name] = laid(Cut(nn.Identity(), halves[name].end), shapes[name])
+        axis = unit_axis(network, name, inputs)
+        end, layouts[name] = laid(Cut(nn.Identity(), halves[name].end), shapes[name], axis)
         if flatten:
             end, layouts[name] = flattened(end, layouts[name])
         lays[name], ends[name] = end

@@ -1,10 +1,11 @@
 """How a representation lies (map, tokens, vector), and what lays one like another."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from frankenstein.shapes import ShapeError
@@ -29,11 +30,12 @@ class Layout(NamedTuple):
         return " x ".join(map(str, self.grid)) + (" and a class token" if self.extra else "")
 
 
-def layout_of(shape: tuple[int, ...]) -> Layout:
-    """The layout of one example of this shape; a map's channels come first or, as in Swin, last.
+def layout_of(shape: tuple[int, ...], axis: int | None = None) -> Layout:
+    """The layout of one example of this shape, whose units lie on an axis (counted with the batch).
 
-    A map is taken for channels-last if its first two axes are equal and its last two are not.
-    Tokens are patches of a square, or those and a class token before them; failing both, a line.
+    If that is not known, a map is taken for channels-last, as in Swin, if its first two axes are
+    equal and its last two are not, and tokens for units-last. Tokens are patches of a square, or
+    those and a class token before them; failing both, a line.
 
     Raises:
         ShapeError: if it has more than three axes, or none.
@@ -41,15 +43,15 @@ def layout_of(shape: tuple[int, ...]) -> Layout:
     >>> layout_of((32, 13, 13)).units, layout_of((7, 7, 96)).units, layout_of((197, 768)).grid
     (32, 96, (14, 14))
     """
+    axis = _guess(shape) if axis is None else axis
+    if not 1 <= len(shape) <= 3:
+        raise ShapeError(f"a representation is a map, tokens or a vector, got shape {shape}")
+    units, places = shape[axis - 1], shape[: axis - 1] + shape[axis:]
     if len(shape) == 1:
-        return Layout("vector", shape[0], ())
+        return Layout("vector", units, ())
     if len(shape) == 2:
-        return Layout("tokens", shape[1], *_patches(shape[0]))
-    if len(shape) == 3:
-        if is_channels_last(shape):
-            return Layout("map", shape[2], shape[:2])
-        return Layout("map", shape[0], shape[1:])
-    raise ShapeError(f"a representation is a map, tokens or a vector, got shape {shape}")
+        return Layout("tokens", units, *_patches(*places))
+    return Layout("map", units, places)
 
 
 def is_channels_last(shape: tuple[int, ...]) -> bool:
@@ -57,22 +59,29 @@ def is_channels_last(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and shape[0] == shape[1] != shape[2]
 
 
-def units_first(z: Tensor) -> Tensor:
-    """A batch of maps whose channels come last with their channels first; all else as it is."""
-    return z.movedim(-1, 1) if is_channels_last(z.shape[1:]) else z
+def units_in_place(z: Tensor, axis: int | None = None) -> Tensor:
+    """A batch with its units where measures and stitches want them: of maps first, else last."""
+    axis, place = _guess(z.shape[1:]) if axis is None else axis, _place(z.shape[1:])
+    return z if axis == place else z.movedim(axis, place)
 
 
-def laid(halves: Cut, shape: tuple[int, ...]) -> tuple[Cut, Layout]:
+def laid(halves: Cut, shape: tuple[int, ...], axis: int | None = None) -> tuple[Cut, Layout]:
     """The halves of a cut whose representation has this shape, units where stitches want them.
 
     A map's channels come first between them and those of tokens last: what lies otherwise is turned
-    on leaving the front, and back on entering the end.
+    on leaving the front, and back on entering the end. `axis` is that of units, of `unit_axis`.
     """
-    if is_channels_last(shape):
-        return _turned(halves, (-1, 1)), layout_of(shape)
-    if len(shape) == 2 and _turns_first(halves.end):  # as behind the patches of torchvision's ViT
-        return _turned(halves, (1, 2)), layout_of(shape[::-1])
-    return halves, layout_of(shape)
+    layout, place = layout_of(shape, axis), _place(shape)
+    axis = _guess(shape) if axis is None else axis
+    return (halves if axis == place else _turned(halves, (axis, place))), layout
+
+
+def _place(shape: Sequence[int]) -> int:
+    return 1 if len(shape) == 3 else len(shape)
+
+
+def _guess(shape: Sequence[int]) -> int:
+    return 3 if is_channels_last(tuple(shape)) else _place(shape)
 
 
 def flattened(halves: Cut, layout: Layout) -> tuple[Cut, Layout]:
@@ -147,17 +156,6 @@ class _Align(nn.Module):
 def _turned(halves: Cut, axes: tuple[int, int]) -> Cut:
     there, back = _Move(*axes), _Move(*axes[::-1])
     return Cut(nn.Sequential(halves.front, there), nn.Sequential(back, halves.end))
-
-
-def _turns_first(end: nn.Module) -> bool:
-    """Whether all that an end half does with its input is to exchange its two axes."""
-    graph = getattr(end, "graph", None)
-    if not isinstance(graph, fx.Graph):
-        return False
-    entrance = next(node for node in graph.nodes if node.op == "placeholder")
-    users = [node for node in entrance.users if node.target != "size"]  # how many examples
-    does = [(str(node.target), tuple(node.args[1:])) for node in users]
-    return does in ([("permute", (0, 2, 1))], [("transpose", (1, 2))], [("transpose", (2, 1))])
 
 
 class _Move(nn.Module):

@@ -1,12 +1,14 @@
 """Read the layers of a network: `Reader` of layers by name, `reading` of any module by any words.
 
-In both the channels of maps come first, wherever the network has them (`surgery.layouts`).
+In both the channels of maps come first and units of all else last, wherever the network has them
+(`surgery.units`).
 """
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import chain
 from typing import Any, cast
 
@@ -17,11 +19,12 @@ from frankenstein.errors import UserError, did_you_mean
 from frankenstein.surgery.blocks import block_layers
 from frankenstein.surgery.capture import capture
 from frankenstein.surgery.inputs import Call, Inputs
-from frankenstein.surgery.layouts import units_first
+from frankenstein.surgery.layouts import units_in_place
 from frankenstein.surgery.modules import paths, title_of, unwrapped
 from frankenstein.surgery.record import known_call
 from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.sources import NOT_CALLED, Results, Source, hooked, recorded
+from frankenstein.surgery.units import unit_axis
 from frankenstein.surgery.untouched import evaluating
 
 Wanted = str | Sequence[str]  # names, globs, "cut points", "blocks", "modules"
@@ -50,7 +53,10 @@ class Reader(nn.Module):
         inputs: Inputs | None = None,
     ) -> None:
         super().__init__()
-        self.captured, self.lays = capture(network, layers, inputs), dict(lays)
+        layers = list(layers)
+        self.captured = capture(network, layers, inputs)
+        own = {s: partial(units_in_place, axis=unit_axis(network, s, inputs)) for s in layers}
+        self.lays: dict[str, Callable[[Tensor], Tensor]] = {**own, **lays}
 
     @classmethod
     def of_end(cls, end: nn.Module, layers: Iterable[str]) -> "Reader":
@@ -70,7 +76,7 @@ class Reader(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """Of every layer, in the order asked for."""
         captured = self.captured(*args, **kwargs)
-        return {name: self.lays.get(name, units_first)(z) for name, z in captured.items()}
+        return {name: self.lays[name](z) for name, z in captured.items()}
 
 
 @contextmanager
@@ -171,7 +177,8 @@ class _ChosenReader:
         reason = _reason(result, n)
         if reason or isinstance(result, str):
             raise LayerError(f"{name!r} of {self.title} {reason}")
-        return units_first(result)
+        axes = self.source.axes if self.source else {}
+        return units_in_place(result, axes.get(name))
 
     def _readable(self, results: Results, n: int) -> tuple[str, ...]:
         reasons = {name: _reason(result, n) for name, result in results.items()}

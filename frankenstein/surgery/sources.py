@@ -1,6 +1,6 @@
 """Where representations come from: a network's graph, or hooks where it has none."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from frankenstein.surgery.cut import is_several, narrows
 from frankenstein.surgery.inputs import Call, Inputs
 from frankenstein.surgery.modules import paths, title_of, unwrapped
 from frankenstein.surgery.record import record
+from frankenstein.surgery.units import unit_axes
 
 Results = dict[str, Tensor | str]  # what a layer gives, or why it is no representation
 
@@ -29,6 +30,7 @@ class Source:
     cut_points: tuple[str, ...]
     has_graph: bool
     read: Callable[[Call, Sequence[str]], Results]
+    axes: Mapping[str, int]  # of units, by layer; without those that are not known
 
 
 def recorded(network: nn.Module, inputs: Inputs | None = None) -> Source:
@@ -63,7 +65,9 @@ def recorded(network: nn.Module, inputs: Inputs | None = None) -> Source:
         results = readers[wanted](*call.args, **call.kwargs) if wanted else {}
         return {s: _one(results[steps[s]]) if steps[s] in results else _SEVERAL for s in layers}
 
-    return Source(graph.title, tuple(steps), tuple(modules), points, True, read)
+    axes = {graph.name(node): axis for node, axis in unit_axes(graph).items()}
+    axes = {layer: axes[step] for layer, step in steps.items() if step in axes}
+    return Source(graph.title, tuple(steps), tuple(modules), points, True, read, axes)
 
 
 @contextmanager
@@ -110,7 +114,7 @@ def hooked(network: nn.Module) -> Iterator[Source]:
         return results
 
     try:
-        yield Source(title_of(network), tuple(modules), tuple(modules), (), False, read)
+        yield Source(title_of(network), tuple(modules), tuple(modules), (), False, read, {})
     finally:
         for handle in handles.values():
             handle.remove()

@@ -5,7 +5,7 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import MEASURES
 from frankenstein.shapes import FLATTENINGS, ShapeError, per_location, pooled
 from frankenstein.similarity.matrices import labelled, measure_layers
-from frankenstein.surgery.layouts import units_first
+from frankenstein.surgery.layouts import units_in_place
 
 
 @pytest.fixture
@@ -27,10 +27,10 @@ def whole(batches):
 
 def moments_of(one, other, batches, flattening=None):
     def ours(images):
-        return {"one": units_first(one(images))}
+        return {"one": units_in_place(one(images))}
 
     def theirs(images):
-        return {"other": units_first(other(images))}
+        return {"other": units_in_place(other(images))}
 
     kept = measure_layers(ours, theirs, batches, ["linear_cka"], flattening, one_a_side=True)
     (matrix,) = labelled(kept).values()

@@ -59,8 +59,9 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
     from rich.table import Table
 
     from frankenstein.networks.network import open_network
-    from frankenstein.surgery import cut, cut_points
-    from frankenstein.surgery.layouts import laid
+    from frankenstein.surgery import cut_points
+    from frankenstein.surgery.layouts import layout_of
+    from frankenstein.surgery.units import unit_axis
     from frankenstein.zoo import build_network
 
     source, inputs = parse_source(plan.name), None
@@ -87,7 +88,7 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
         # What has more axes than a map has no axis of units.
         units, places = "", " x ".join(map(str, shape))
         if len(shape) <= 3:
-            _, layout = laid(cut(network, layer, inputs), shape)
+            layout = layout_of(shape, unit_axis(network, layer, inputs))
             units, places = str(layout.units), layout.places
         table.add_row(layer, units, places)
     Console().print(table)
