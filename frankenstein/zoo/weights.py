@@ -11,6 +11,7 @@ import hashlib
 import re
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -113,17 +114,22 @@ def named_as(
     ({'0.weight': tensor([0.])}, ['metric.sum'])
     """
     known = set(own)
-    prefixes = {".".join(name.split(".")[:depth]) + "." for name in tensors for depth in (1, 2, 3)}
-    best = ""
-    most = len(known & tensors.keys())
-    for prefix in sorted(prefixes, key=len):
-        found = sum(key.removeprefix(prefix) in known for key in tensors if key.startswith(prefix))
-        if found > most:
-            best, most = prefix, found
+    found = Counter(
+        prefix for key in tensors for prefix in _prefixes(key) if key.removeprefix(prefix) in known
+    )
+    best = max(found, key=lambda prefix: (found[prefix], -len(prefix)), default="")
+    if found[best] <= len(known & tensors.keys()):
+        best = ""
     return (
         {key.removeprefix(best): one for key, one in tensors.items() if key.startswith(best)},
         [key for key in tensors if not key.startswith(best)],
     )
+
+
+def _prefixes(key: str) -> list[str]:
+    """Of "a.b.c": "a." and "a.b."; three at most."""
+    parts = key.split(".", 3)
+    return [".".join(parts[:depth]) + "." for depth in range(1, len(parts))]
 
 
 def check_fit(
@@ -143,6 +149,12 @@ def check_fit(
     if missing or unknown:
         found = " and ".join(f"{text} ({few(keys)})" for text, keys in told.items() if keys)
         raise FileError(f"{path} does not fit {title}: it {found}")
+    if odd := [
+        key for key in own if tensors[key].is_nested or tensors[key].layout != torch.strided
+    ]:
+        raise FileError(
+            f"{path} has sparse or nested tensors ({few(odd)}); save them as dense ones"
+        )
     wrong = [key for key, tensor in own.items() if tensor.shape != tensors[key].shape]
     if wrong and is_head(own, wrong):
         theirs, ours = len(tensors[wrong[0]]), len(own[wrong[0]])
@@ -169,6 +181,10 @@ def check_fit(
             raise FileError(
                 f"{path} has {what} in {counted(len(odd), 'tensor')} ({few(odd)}), not weights"
             )
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and not tensor.is_nested
 
 
 def is_head(own: Mapping[str, Tensor], wrong: list[str]) -> bool:

@@ -247,6 +247,7 @@ def test_safetensors_of_others_and_half_weights_are_taken(tmp_path):
         (lambda s: s | {"fc1.bias": torch.ones(5)}, r"1 tensor of other sizes \(fc1\.b"),
         (lambda s: s | {"fc2.bias": torch.ones(16) * 1j}, r"has complex numbers in 1 tensor \("),
         (lambda s: s | {"fc2.bias": torch.ones(16).int()}, "has quantized numbers in 1 tensor"),
+        (lambda s: s | {"fc2.bias": torch.ones(16).to_sparse()}, r"sparse or nested tensors \(fc2"),
         (lambda s: s | {"fc2.bias": torch.full((16,), torch.nan)}, r"has NaN or Inf in 1 tensor"),
         (
             lambda s: s | {"fc3.weight": torch.ones(7, 16), "fc3.bias": torch.ones(7)},
