@@ -25,7 +25,7 @@ LEVELS = [
     }
     | {"signals", "buffers", "memory"},
     {"accumulators"},
-    {"data", "zoo", "stitches", "dictionaries", "measures", "report"},
+    {"data", "zoo", "stitches", "dictionaries", "measures", "report", "activations"},
     {"surgery", "networks"},
     {"tasks", "metrics"},
     {"callbacks"},

@@ -30,16 +30,18 @@ def certainty_columns(certainty: Certainty | None, divisor: float = 1.0) -> dict
 
 
 def explain_columns(
-    plan: ComparePlan, certainties: Mapping[str, Certainty], images: int
+    plan: ComparePlan, certainties: Mapping[str, Certainty], count: int, called: str
 ) -> list[str]:
     """A paragraph on how to read these columns; nothing if there are none."""
     if not certainties:
         return []
     kept = next(iter(certainties.values())).examples
-    fewer = kept < images
-    of_all = f"{kept} of the {images} images, drawn uniformly" if fewer else f"all {images} images"
+    fewer, of_all = kept < count, f"all {count} {called}"
+    if fewer:
+        of_all = f"{kept} of the {count} {called}, drawn uniformly"
     sentences = [
-        f"`of the kept` is the measure of {of_all}; the columns behind it are of these images, too."
+        f"`of the kept` is the measure of {of_all}; the columns behind it are of these {called}, "
+        "too."
     ]
     if plan.bootstrap:
         sentences.append(
@@ -51,7 +53,7 @@ def explain_columns(
         )
         if fewer:
             sentences.append(
-                f"It is as wide as for {kept} images: wider than the whole value deserves."
+                f"It is as wide as for {kept} {called}: wider than the whole value deserves."
             )
     if plan.permutations:
         sentences.append(
@@ -59,7 +61,7 @@ def explain_columns(
             "examples, which leave the two nothing in common. `p` is the share of shuffles that "
             "are at least as alike, the value itself counted as one; it holds for each pair by "
             "itself. `family p` is the share of shuffles in which any pair of this table is as "
-            "alike (Westfall & Young 1993): of two unrelated networks at most one in twenty has a "
+            "alike (Westfall & Young 1993): of two unrelated ones at most one in twenty has a "
             f"pair of {_LEVEL} or less. `calibrated` is max(0, (value - t) / (perfect - t)), where "
             f"t is what a value must exceed for a family p of {_LEVEL} (Gröger, Wen & Brbić 2026, "
             "https://arxiv.org/abs/2602.14486): 0 says nothing, 1 is a representation with itself."
@@ -67,7 +69,7 @@ def explain_columns(
     return [" ".join(sentences)]
 
 
-def certainty_in_short(certainty: Certainty) -> str:
+def certainty_in_short(certainty: Certainty, called: str) -> str:
     """A line for the terminal."""
     parts = []
     if certainty.low is not None and certainty.high is not None:
@@ -79,7 +81,7 @@ def certainty_in_short(certainty: Certainty) -> str:
         parts.append(f"shuffled examples give {low:.3f} to {high:.3f}")
         many = certainty.family_p.numel()
         parts.append(f"{above} of {many} pairs may be chance (family p > {_LEVEL})")
-    return f"of {certainty.examples} kept images: {'; '.join(parts)}"
+    return f"of {certainty.examples} kept {called}: {'; '.join(parts)}"
 
 
 def clears(certainty: Certainty | None) -> Tensor | None:  # (L, M) bool

@@ -2,20 +2,23 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from frankenstein.activations import Activations, activations_of
+from frankenstein.activations.rows import reading_rows
 from frankenstein.data import ImageData
 from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
 from frankenstein.measures import LayerSimilarities
-from frankenstein.networks.data import look_of
 from frankenstein.networks.network import Network
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.shapes import per_sample
+from frankenstein.similarity.shown import Shown, Side, shown_to
 from frankenstein.surgery.read import Read, Wanted, reading
 
 Layers = Mapping[str, Tensor]  # {layer: (N, ...)}
@@ -33,9 +36,9 @@ class OrderWarning(UserWarning):
 
 
 def similarity_matrix(
-    sender: nn.Module | Network,
-    receiver: nn.Module | Network,
-    batches: Iterable[Any] | ImageData,
+    sender: Any,
+    receiver: Any,
+    batches: Iterable[Any] | ImageData | None = None,
     measure: str = "unbiased_cka",
     sender_layers: Wanted | None = None,
     receiver_layers: Wanted | None = None,
@@ -48,7 +51,10 @@ def similarity_matrix(
 
     Any two modules and any iterable of batches will do: tensors, tuples whose first is the input,
     or dicts with it. So will two networks of `open_network` and the data that `data_for` makes for
-    both: then each sees the held-out images in its own way. Layers are names, globs ("layer1.*", in
+    both: then each sees the held-out images in its own way. On either side activations that are
+    there already will do, too: an array (N, ...), {layer: array}, or what `open_activations` gives.
+    Beside a network their rows are its inputs, in the order of the loader, or of the data set's
+    held-out images; two such sides need no batches. Layers are names, globs ("layer1.*", in
     which "*" crosses dots), "modules" or "cut points", which is what None takes; see `reading`.
     Networks are in evaluation mode for the pass and come back as they were: no hooks, mode, device.
 
@@ -88,9 +94,9 @@ def similarity_matrix(
 
 
 def similarity_matrices(
-    sender: nn.Module | Network,
-    receiver: nn.Module | Network,
-    batches: Iterable[Any] | ImageData,
+    sender: Any,
+    receiver: Any,
+    batches: Iterable[Any] | ImageData | None,
     measures: Sequence[str],
     sender_layers: Wanted | None = None,
     receiver_layers: Wanted | None = None,
@@ -104,21 +110,46 @@ def similarity_matrices(
 
     `watch` is told of every batch of the pass: all layers of each network, and the inputs.
     """
-    one, other = (
-        network.module if isinstance(network, Network) else network
-        for network in (sender, receiver)
-    )
-    looks = _look(sender, batches), _look(receiver, batches)
-    if isinstance(batches, ImageData):
-        batches = batches.mixed_val_batches()
+    sides = [_side(sender, "sender", sender_layers), _side(receiver, "receiver", receiver_layers)]
+    shown = shown_to(sides, batches)
+    device = device or _home(sides)
     with (
-        reading(one, sender_layers, device) as ours,
-        reading(other, receiver_layers, device) as theirs,
+        reader_of(sides[0], sender_layers, shown, device) as ours,
+        reader_of(sides[1], receiver_layers, shown, device) as theirs,
     ):
-        readers = behind(looks[0], ours), behind(looks[1], theirs)
+        block = block or shown.block
         return labelled(
-            measure_layers(*readers, batches, measures, flattening, block, limit, watch)
+            measure_layers(ours, theirs, shown.batches, measures, flattening, block, limit, watch)
         )
+
+
+@contextmanager
+def reader_of(
+    side: Side, layers: Wanted | None, shown: Shown, device: torch.device | str | None
+) -> Iterator[Read]:
+    """Inside, a function from batches to {layer: (N, ...)}, of a network or of activations."""
+    if isinstance(side, Activations):
+        assert shown.order is not None
+        with reading_rows(side, shown.order, device or "cpu") as rows:
+            yield rows
+        return
+    module = side.module if isinstance(side, Network) else side
+    with reading(module, layers, device) as read:
+        yield behind(shown.look(side), read)
+
+
+def _side(given: Any, role: str, layers: Wanted | None) -> Side:
+    found = None if isinstance(given, nn.Module | Network) else activations_of(given, role)
+    return given if found is None else found.of(layers)
+
+
+def _home(sides: Iterable[Side]) -> torch.device | None:
+    """Where the network beside activations lies, so that they come to it; None without one."""
+    networks = [side for side in sides if not isinstance(side, Activations)]
+    if len(networks) != 1:
+        return None
+    module = networks[0].module if isinstance(networks[0], Network) else networks[0]
+    return next((tensor.device for tensor in module.parameters()), None)
 
 
 def behind(look: nn.Module | None, read: Read) -> Read:
@@ -126,11 +157,6 @@ def behind(look: nn.Module | None, read: Read) -> Read:
     if look is None:
         return read
     return lambda images: read(look(images))
-
-
-def _look(network: nn.Module | Network, batches: Any) -> nn.Module | None:
-    known = isinstance(network, Network) and isinstance(batches, ImageData)
-    return look_of(network, batches) if known else None  # type: ignore[arg-type]
 
 
 @torch.no_grad()
@@ -169,7 +195,7 @@ def measure_layers(
     size, inputs_of_all = in_blocks(batches, block if from_grams else 1)
     order = _Order(size)
     for inputs in inputs_of_all:
-        if from_grams:
+        if from_grams and inputs.numel():
             order.update(inputs)
         xs, ys = ours(inputs), theirs(inputs)
         inputs = inputs.to(next(iter(xs.values())).device)

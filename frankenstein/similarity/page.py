@@ -29,6 +29,7 @@ from frankenstein.similarity.certainty_page import (
     finite_range,
 )
 from frankenstein.similarity.compared import Compared
+from frankenstein.similarity.files_page import files_blocks
 from frankenstein.similarity.plan import ComparePlan, measure_of
 from frankenstein.similarity.resampling import Certainty
 
@@ -51,16 +52,16 @@ def write_compare_page(run: Run, plan: ComparePlan, compared: Compared) -> None:
 def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[str | Picture]:
     """A section for every measure, its matrix as CSV, and `certainty.csv` if there is any."""
     matrices, certainties = compared.matrices, compared.certainties
-    images = run.record["examples"]
     blocks: list[str | Picture] = [
-        f"`{plan.sender}` (rows) against `{plan.receiver}` (columns), over {images} held-out "
-        f"images: {', '.join(matrices)}.",
-        *explain_columns(plan, certainties, images),
+        f"`{plan.sender}` (rows) against `{plan.receiver}` (columns), over {_over(run)}: "
+        f"{', '.join(matrices)}.",
+        *files_blocks(run),
+        *explain_columns(plan, certainties, run.record["examples"], _called(run)),
     ]
     for measure, matrix in matrices.items():
         matrix.to_csv(run.folder / f"{measure}.csv")
         blocks += _section(matrix, certainties.get(measure))
-        run.shown += _shown(matrix, certainties.get(measure))
+        run.shown += _shown(run, matrix, certainties.get(measure))
     files = ", ".join(f"`{measure}.csv`" for measure in matrices)
     blocks.append(f"Every value is in {files}{', and `certainty.csv`' if certainties else ''}.")
     if certainties:
@@ -70,10 +71,8 @@ def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[str | Pic
 
 def _table(run: Run, plan: ComparePlan, compared: Compared) -> list[str | Picture]:
     """A row for every measure of two single representations, and the correlations of units."""
-    certainties, images = compared.certainties, run.record["examples"]
-    about = (
-        f"{' against '.join(compared.layers)}, {run.record['flattening']}, {images} held-out images"
-    )
+    certainties, count = compared.certainties, run.record["examples"]
+    about = f"{' against '.join(compared.layers)}, {run.record['flattening']}, {_over(run)}"
     first = next(iter(certainties.values()), None)
     head = ["measure", "value", *certainty_columns(first), "what it says"]
     rows = []
@@ -81,16 +80,16 @@ def _table(run: Run, plan: ComparePlan, compared: Compared) -> list[str | Pictur
         more = certainty_columns(certainties.get(measure_of(word)), compared.divisor(word))
         value = run.numbers[compared.key(word, *compared.layers)]
         rows.append([word, value, *(float(part) for part in more.values()), _about(word)])
-    blocks: list[str | Picture] = [about, markdown_table(rows, head)]
+    blocks: list[str | Picture] = [about, *files_blocks(run), markdown_table(rows, head)]
     flattenings = run.record["flattenings"]
     if len(set(flattenings.values())) > 1:
         blocks.append(", ".join(f"{name}: {flat}" for name, flat in flattenings.items()) + ".")
-    blocks += explain_columns(plan, certainties, images)
+    blocks += explain_columns(plan, certainties, count, _called(run))
     for values in compared.of_units().values():
         figure = unit_correlations(values, *(f"unit of {name}" for name in compared.layers))
         blocks.append(Picture("units", figure, _UNITS))
     if first is not None:  # a terminal has no room for words beside so many numbers
-        whole = first.examples == images  # then `of the kept` is the value once more
+        whole = first.examples == count  # then `of the kept` is the value once more
         spare = {"what it says", "of the kept"} if whole else {"what it says"}
         left = [i for i, name in enumerate(head) if name not in spare]
         head, rows = [head[i] for i in left], [[row[i] for i in left] for row in rows]
@@ -112,15 +111,27 @@ def _about(word: str) -> str:
     return MEASURES[name].about if name == word else f"{name}: {MEASURES[name].about}"
 
 
-def _shown(matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[Any]:
+def _over(run: Run) -> str:
+    """The examples, with their number."""
+    held_out = "held-out " if run.record["dataset"] else ""
+    return f"{run.record['examples']} {held_out}{_called(run)}"
+
+
+def _called(run: Run) -> str:
+    """What examples are: images of a data set, or rows of files of which nobody knows more."""
+    return "images" if run.record["dataset"] else "examples"
+
+
+def _shown(run: Run, matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[Any]:
     """What the terminal shows of a measure."""
+    images = "held-out images" if run.record["dataset"] else "examples"
     yield (
-        f"{matrix.title.replace('examples', 'held-out images')}; "
+        f"{matrix.title.replace('examples', images)}; "
         "rows: layers of the sender, columns: of the receiver"
     )
     yield terminal_matrix(matrix.values, matrix.rows, matrix.columns, _limits(matrix))
     if certainty is not None:
-        yield certainty_in_short(certainty)
+        yield certainty_in_short(certainty, _called(run))
 
 
 def _section(matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[str | Picture]:

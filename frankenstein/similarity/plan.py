@@ -38,8 +38,12 @@ _LEAST_DRAWS = 39  # with fewer the ends of a 95 % interval lie outside of all d
 class MeasuredFields(Plan):
     """What is measured of what."""
 
-    sender: str = option(about="first network, or folder of a stitching run", source=True)
-    receiver: str | None = option(None, "second network; none behind a run", source=True)
+    sender: str = option(
+        about="first network, file of activations, or folder of a stitching run", source=True
+    )
+    receiver: str | None = option(
+        None, "second network or file of activations; none behind a run", source=True
+    )
     sender_layer: str | None = option(
         None,
         "layers of the first network; if absent all cut points, or of more than 30 one a block",
@@ -108,6 +112,11 @@ class ComparePlan(
         False, "take a run's networks though they are not those it was made for"
     )
     batch_size: int = option(250, "images a batch", least=1)
+    confounders: str | None = option(
+        None,
+        "file of what two files of activations are known to share, a row for each example: whole "
+        "numbers (N,) are classes; deconfounded_cka takes it out",
+    )
 
     @property
     def of_run(self) -> bool:
@@ -166,6 +175,8 @@ class ComparePlan(
                     f"‹{name}› {layer} is of two networks, and there is no ‹receiver›; behind a "
                     "run's cut it is ‹layer›"
                 )
+        if self.confounders is not None:
+            raise PlanError("‹confounders› are for two files of activations, not for a run")
 
 
 def _split(words: str | None) -> list[str] | None:

@@ -7,11 +7,12 @@ import torch
 from rich.console import Console
 
 from frankenstein.accumulators.layer_reservoir import LayerReservoir
+from frankenstein.activations import Activations
 from frankenstein.catalog import MEASURES
 from frankenstein.data import ImageData
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.networks.accuracy import accuracy_line, network_accuracy
-from frankenstein.networks.data import data_for, look_of
+from frankenstein.networks.data import data_for
 from frankenstein.report.progress import progress, progress_bar
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
@@ -20,8 +21,8 @@ from frankenstein.similarity.matrices import bytes_of_one, labelled, measure_lay
 from frankenstein.similarity.page import write_compare_page
 from frankenstein.similarity.plan import WORDS, ComparePlan
 from frankenstein.similarity.resampling import Certainty, certainties
+from frankenstein.similarity.shown import Shown, shown_to
 from frankenstein.similarity.subject import Subject, subject_of
-from frankenstein.surgery import LayerError
 from frankenstein.surgery.read import Read
 from frankenstein.training.device import device_of
 
@@ -31,32 +32,56 @@ _LONG = 10  # seconds of drawing that a person is told of before
 def run_compare(plan: ComparePlan, command: Command) -> Run:
     """Run the plan of `compare`."""
     device = device_of(plan.accelerator)
-    subject = subject_of(plan, device)
+    with _layers_or_measures(plan):
+        subject = subject_of(plan, device)
+        data, shown = _shown(plan, subject)
+        with subject.readers(shown) as readers:
+            return _run(plan, command, device, subject, data, shown, readers)
+
+
+def _shown(plan: ComparePlan, subject: Subject) -> tuple[ImageData | None, Shown]:
+    """What both sides are shown: held-out images, unless both are there already."""
     networks = subject.networks
+    if not networks:
+        return None, shown_to(subject.sides, None, subject.confounders)
     data = data_for(networks, subject.dataset, subject.data_root, eval_batch_size=plan.batch_size)
-    looks = look_of(networks[0], data), look_of(networks[1], data)
-    images, name = len(data.val_labels), plan.run_name or subject.name
-    with _layers_or_measures(plan), subject.readers(looks) as readers:
-        kept = _reservoir(plan, subject, readers, data)
-        with Run.write(plan, name, subject.networks, command) as run:
-            run.say_name(plan.quiet)
-            run.tell_sight(networks, data, subject.dataset)
-            compared = _measure(plan, subject, readers, data, kept)
-            run.numbers |= compared.numbers()
+    return data, shown_to(subject.sides, data)
+
+
+def _run(
+    plan: ComparePlan,
+    command: Command,
+    device: torch.device,
+    subject: Subject,
+    data: ImageData | None,
+    shown: Shown,
+    readers: tuple[Read, Read],
+) -> Run:
+    kept = _reservoir(plan, subject, readers, shown)
+    with Run.write(plan, plan.run_name or subject.name, subject.networks, command) as run:
+        run.say_name(plan.quiet)
+        if data is not None:
+            run.tell_sight(subject.networks, data, subject.dataset)
+        compared = _measure(plan, subject, readers, shown, kept)
+        run.numbers |= compared.numbers()
+        if data is not None:
             run.numbers |= network_accuracy(subject.networks, data, device, plan.quiet)
-            flattenings = {name: one.flattening for name, one in compared.matrices.items()}
-            run.record |= {
-                "networks": {network.role: network.sha256 for network in subject.networks},
-                "device": str(device),
-                "dataset": subject.dataset,
-                "examples": images,
-                "block": next(iter(compared.matrices.values())).block,
-                "kept": None if kept is None else len(kept),
-                "flattening": " or ".join(dict.fromkeys(flattenings.values())),
-                "flattenings": flattenings,
-            }
-            run.shown.append(accuracy_line(run.numbers, images, subject.dataset, run.networks))
-            write_compare_page(run, plan, compared)
+        flattenings = {name: one.flattening for name, one in compared.matrices.items()}
+        run.record |= {
+            "networks": {side.role: side.sha256 for side in subject.sides},
+            "activations": {file.role: file.record() for file in subject.files},
+            "device": str(device),
+            "dataset": subject.dataset,
+            "examples": shown.examples,
+            "block": next(iter(compared.matrices.values())).block,
+            "kept": None if kept is None else len(kept),
+            "flattening": " or ".join(dict.fromkeys(flattenings.values())),
+            "flattenings": flattenings,
+        }
+        if data is not None:
+            line = accuracy_line(run.numbers, shown.examples, subject.dataset, run.networks)
+            run.shown.append(line)
+        write_compare_page(run, plan, compared)
     return run
 
 
@@ -64,16 +89,16 @@ def _measure(
     plan: ComparePlan,
     subject: Subject,
     readers: tuple[Read, Read],
-    data: ImageData,
+    shown: Shown,
     kept: LayerReservoir | None,
 ) -> Compared:
-    """One pass over held-out images for all layers and measures, and draws of what it has kept."""
+    """One pass over the examples for all layers and measures, and draws of what it has kept."""
     similarities = measure_layers(
         *readers,
-        progress(data.mixed_val_batches(), "comparing layers", plan.quiet),
+        progress(shown.batches, "comparing layers", plan.quiet),
         subject.measures,
         plan.flattening,
-        plan.block,
+        plan.block or shown.block,
         plan.keep,
         None if kept is None else kept.update,
         one_a_side=plan.is_table,
@@ -95,7 +120,7 @@ def _layers_or_measures(plan: ComparePlan) -> Iterator[None]:
     """
     try:
         yield
-    except LayerError as error:
+    except UserError as error:
         text = str(error)
         for word in [word for side in plan.layers for word in side or []]:
             near = did_you_mean(word, WORDS)
@@ -105,17 +130,20 @@ def _layers_or_measures(plan: ComparePlan) -> Iterator[None]:
 
 
 def _reservoir(
-    plan: ComparePlan, subject: Subject, readers: tuple[Read, Read], data: ImageData
+    plan: ComparePlan, subject: Subject, readers: tuple[Read, Read], shown: Shown
 ) -> LayerReservoir | None:
     """What keeps examples in the pass, if draws are asked for; how much it will keep is printed."""
     if not plan.draws:
         return None
     if not plan.quiet:
-        black, images = torch.zeros(2, *data.seen_shape), len(data.val_labels)
-        count = min(plan.keep, images)
-        size = count * sum(bytes_of_one(read(black)) for read in readers) / 1e6
+        count = min(plan.keep, shown.examples)
+        of_one = sum(
+            side.bytes_of_one if isinstance(side, Activations) else bytes_of_one(read(shown.black))
+            for side, read in zip(subject.sides, readers, strict=True)
+        )
         Console().out(
-            f"keeping {count} of {images} images for intervals and nulls: {size:,.1f} MB",
+            f"keeping {count} of {shown.examples} {shown.called} for intervals and nulls: "
+            f"{count * of_one / 1e6:,.1f} MB",
             highlight=False,
         )
     inputs = any(MEASURES[name].needs == "inputs" for name in subject.measures)

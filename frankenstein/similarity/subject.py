@@ -1,6 +1,6 @@
-"""What is compared: layers of two networks, or two single representations."""
+"""What is compared: layers of two networks or files, or two single representations."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,33 +9,48 @@ from typing import Any
 import torch
 from torch import nn
 
-from frankenstein.errors import PlanError
-from frankenstein.networks.data import check_same_answers, open_pair
-from frankenstein.networks.network import Network, networks_name
+from frankenstein.activations import Activations, holds_activations, open_activations
+from frankenstein.activations.confounders import read_confounders
+from frankenstein.catalog import MEASURES
+from frankenstein.errors import PlanError, UserError
+from frankenstein.networks.data import check_same_answers, open_all, open_pair
+from frankenstein.networks.network import Network, networks_name, short_name
 from frankenstein.runs.fields import StitchKind
 from frankenstein.runs.stitch_run import check_made_for, read_stitch_run, run_label
-from frankenstein.similarity.matrices import behind
+from frankenstein.similarity.matrices import reader_of
 from frankenstein.similarity.plan import ComparePlan, measure_of
+from frankenstein.similarity.shown import Shown
 from frankenstein.stitches import load_stitch
 from frankenstein.surgery import join, seeing
 from frankenstein.surgery.blocks import telling_layers
-from frankenstein.surgery.read import Read, Reader, reading
+from frankenstein.surgery.read import Read, Reader
 
+Opened = Network | Activations
 Looks = tuple[nn.Module | None, nn.Module | None]  # of `look_of`
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Two networks, and which of their representations are held against each other."""
+    """Two networks, or files of activations, and what is held against each other of them."""
 
-    networks: tuple[Network, Network]
+    sides: tuple[Opened, Opened]
     name: str  # of a run about it
     words: list[str]  # measures, as they are asked for
     dataset: str | None
     data_root: str | None
-    # Inside, functions from images to {layer: representation}, one of each network, which may have
-    # a look at them first.
-    readers: Callable[[Looks], AbstractContextManager[tuple[Read, Read]]]
+    # Inside, functions from batches to {layer: representation}, one of each side.
+    readers: Callable[[Shown], AbstractContextManager[tuple[Read, Read]]]
+    confounders: Activations | None = None  # of two files
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Those of the two that are networks."""
+        return tuple(side for side in self.sides if isinstance(side, Network))
+
+    @property
+    def files(self) -> tuple[Activations, ...]:
+        """Those of the two that are there already."""
+        return tuple(side for side in self.sides if isinstance(side, Activations))
 
     @property
     def measures(self) -> list[str]:
@@ -49,31 +64,78 @@ def subject_of(plan: ComparePlan, device: torch.device) -> Subject:
     Raises:
         UserError: if there are no such networks, or no stitching run.
     """
-    return _of_run(plan, device) if plan.of_run else _of_networks(plan, device)
+    return _of_run(plan, device) if plan.of_run else _of_two(plan, device)
 
 
-def _of_networks(plan: ComparePlan, device: torch.device) -> Subject:
-    sender, receiver = open_pair(plan.sender, str(plan.receiver), plan.model, **plan.told)
-    dataset = plan.dataset or receiver.dataset
-    name = networks_name((sender, receiver), dataset, "-vs-")
+def _of_two(plan: ComparePlan, device: torch.device) -> Subject:
+    one, other = sides = _opened(plan)
+    networks = [side for side in sides if isinstance(side, Network)]
+    dataset = plan.dataset or (networks[-1].dataset if networks else None)
+    words = plan.measures or ["unbiased_cka"]
+    confounders = _confounders(plan, networks, list(map(measure_of, words)))
+    between = "-" if plan.is_table else "-vs-"
+    name = between.join(short_name(side.source) for side in sides)
+    if len(networks) == 2:
+        name = networks_name(networks, dataset, between)
     if plan.is_table:
-        layers = [str(plan.sender_layer), str(plan.receiver_layer)]
-        name = "-".join([networks_name((sender, receiver), dataset), *layers])
+        name = "-".join([name, str(plan.sender_layer), str(plan.receiver_layer)])
 
     @contextmanager
-    def readers(looks: Looks) -> Iterator[tuple[Read, Read]]:
-        ours, theirs = (
-            named or telling_layers(network.module)
-            for named, network in zip(plan.layers, (sender, receiver), strict=True)
-        )
+    def readers(shown: Shown) -> Iterator[tuple[Read, Read]]:
         with (
-            reading(sender.module, ours, device) as read_sender,
-            reading(receiver.module, theirs, device) as read_receiver,
+            reader_of(one, _wanted(one, plan.layers[0]), shown, device) as ours,
+            reader_of(other, _wanted(other, plan.layers[1]), shown, device) as theirs,
         ):
-            yield behind(looks[0], read_sender), behind(looks[1], read_receiver)
+            yield ours, theirs
 
-    words = plan.measures or ["unbiased_cka"]
-    return Subject((sender, receiver), name, words, dataset, plan.data_root, readers)
+    return Subject(sides, name, words, dataset, plan.data_root, readers, confounders)
+
+
+def _opened(plan: ComparePlan) -> tuple[Opened, Opened]:
+    """Both sides, each a file of activations with the layers asked for, or a network.
+
+    Raises:
+        UserError: if there is none, or an option is of no use to files.
+    """
+    sources = {"sender": plan.sender, "receiver": str(plan.receiver)}
+    made: dict[str, Opened] = {
+        role: open_activations(source, role).of(layers)
+        for (role, source), layers in zip(sources.items(), plan.layers, strict=True)
+        if holds_activations(source)
+    }
+    if len(made) == 2:
+        for name in ("dataset", "model", "size", "normalize"):
+            if getattr(plan, name) is not None:
+                raise UserError(
+                    f"‹{name}› is for networks, and {' and '.join(sources.values())} are "
+                    "activations; leave it out"
+                )
+    if others := {role: source for role, source in sources.items() if role not in made}:
+        made |= {one.role: one for one in open_all(others, plan.model, **plan.told)}
+    return made["sender"], made["receiver"]
+
+
+def _confounders(
+    plan: ComparePlan, networks: Sequence[Network], measures: Sequence[str]
+) -> Activations | None:
+    needed = [name for name in measures if MEASURES[name].needs == "inputs"]
+    if plan.confounders is None:
+        if needed and not networks:
+            raise UserError(
+                f"{needed[0]} takes out what inputs explain, and of activations nobody knows "
+                "them; name a file of them, or of labels: ‹confounders›"
+            )
+        return None
+    if networks or not needed:
+        why = "a network's are its inputs" if networks else f"{', '.join(measures)} has none"
+        raise UserError(f"‹confounders› are for deconfounded_cka of files, and {why}; leave it out")
+    return read_confounders(plan.confounders)
+
+
+def _wanted(side: Opened, layers: list[str] | None) -> list[str] | None:
+    if isinstance(side, Network):
+        return layers or telling_layers(side.module)
+    return None  # chosen already
 
 
 def _of_run(plan: ComparePlan, device: torch.device) -> Subject:
@@ -84,8 +146,8 @@ def _of_run(plan: ComparePlan, device: torch.device) -> Subject:
     )
 
     @contextmanager
-    def readers(looks: Looks) -> Iterator[tuple[Read, Read]]:
-        yield made.readers(device, looks)
+    def readers(shown: Shown) -> Iterator[tuple[Read, Read]]:
+        yield made.readers(device, tuple(map(shown.look, made.networks)))  # type: ignore[arg-type]
 
     return Subject(
         made.networks,

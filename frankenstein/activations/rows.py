@@ -1,0 +1,44 @@
+"""Rows that belong to the inputs of a pass: activations read beside a network, or other ones."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from frankenstein.activations.saved import Activations
+from frankenstein.errors import UserError
+
+
+@contextmanager
+def reading_rows(
+    activations: Activations,
+    order: Tensor,  # numbers of rows, one for each example of the pass
+    device: torch.device | str = "cpu",  # where they are wanted
+) -> Iterator[Callable[[Any], dict[str, Tensor]]]:
+    """Inside, a function that gives, for each batch of inputs, as many rows: the next in order.
+
+    Raises:
+        UserError: if there are more inputs than rows, or, at the end, fewer.
+    """
+    done = 0
+
+    def read(inputs: Tensor) -> dict[str, Tensor]:
+        nonlocal done
+        rows = order[done : done + len(inputs)]
+        done += len(inputs)
+        if done > len(order):
+            raise _unequal(activations, f"{len(order)} examples, and the data have more")
+        return {name: z.to(device) for name, z in activations.read(rows).items()}
+
+    yield read
+    if done < len(order):
+        raise _unequal(activations, f"{len(order)} examples, and the data have {done}")
+
+
+def _unequal(activations: Activations, told: str) -> UserError:
+    return UserError(
+        f"{activations.source} holds {told}; its rows must be the examples of the data, in the "
+        "order of the data"
+    )
