@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.surgery.fakes import FakeTensor
-from frankenstein.surgery.refusal import LayerError
 
 _CONTAINERS = (
     *(nn.Sequential, nn.ModuleList, nn.ModuleDict),
@@ -103,19 +102,6 @@ def put(root: nn.Module, path: str, value: Any) -> None:
         root.register_buffer(last, value)
     else:
         setattr(root, last, value)
-
-
-def recurrent(rnn: nn.RNNBase, x: Tensor, states: Any = None) -> Any:
-    """What an RNN gives, in shape: PyTorch's own rule for it would go through the sequence."""
-    if not isinstance(x, Tensor):
-        raise LayerError(f"what goes into a {type(rnn).__name__} is a {type(x).__name__}")
-    ways = 2 if rnn.bidirectional else 1
-    batch = () if x.ndim == 2 else (x.shape[0 if rnn.batch_first else 1],)
-    out = x.new_empty(*x.shape[:-1], (rnn.proj_size or rnn.hidden_size) * ways)
-    hidden = x.new_empty(rnn.num_layers * ways, *batch, rnn.proj_size or rnn.hidden_size)
-    if rnn.mode != "LSTM":
-        return out, hidden
-    return out, (hidden, x.new_empty(rnn.num_layers * ways, *batch, rnn.hidden_size))
 
 
 def title_of(network: nn.Module) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from frankenstein.surgery.fakes import pytree
+from frankenstein.surgery.fakes import SIZES, pytree
 
 _PLAINLY_MADE = (object.__new__, SimpleNamespace.__new__)
 
@@ -53,7 +53,9 @@ def _opened(value: Any) -> Any:
 
 def _opens(value: Any, around: tuple[int, ...] = ()) -> bool:
     """Whether an object is its attributes and no more, with a tensor among them."""
-    if isinstance(value, Tensor) or type(value).__new__ not in _PLAINLY_MADE or callable(value):
+    if isinstance(value, (Tensor, *SIZES)) or callable(value):
+        return False
+    if type(value).__new__ not in _PLAINLY_MADE:
         return False
     held = pytree.tree_leaves(list(getattr(value, "__dict__", {}).values()))
     around = (*around, id(value))

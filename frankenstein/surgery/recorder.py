@@ -22,12 +22,12 @@ from frankenstein.surgery.fakes import (
     alias,
     size_steps,
 )
+from frankenstein.surgery.in_shape import in_shape
 from frankenstein.surgery.modules import (
     has_code,
     is_leaf,
     paths,
     put,
-    recurrent,
     tensor_paths,
     tensors_of,
     unwrapped,
@@ -182,9 +182,7 @@ class Recorder(TorchFunctionMode):
             Opens: if it is not, for a hook or another module brings in what was computed before.
         """
         patched = vars(module).get("forward")
-        forward = module.forward
-        if isinstance(module, nn.RNNBase) and patched is None:
-            forward = partial(recurrent, module)
+        forward = partial(in_shape, module) if patched is None else module.forward
         if self.own[module] != tensors_of(module):  # torch.func.functional_call gave it others
             raise Opens(path)
         if not has_code(module):
