@@ -4,6 +4,7 @@ import operator
 from functools import partial
 from typing import NamedTuple
 
+import torch
 from torch import fx, nn
 
 from frankenstein.surgery.assemble import Part, assemble, needed
@@ -13,10 +14,12 @@ from frankenstein.surgery.record import known_call, record
 from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.replay import replayed
 from frankenstein.surgery.sized import for_all_sizes
-from frankenstein.surgery.steps import Record, detached, once
+from frankenstein.surgery.steps import Record, called, detached, once
 
 _LEAKS_NAMED = 3
 _IMAGENET = (3, 224, 224)
+_IDS = (torch.int8, torch.int16, torch.int32, torch.int64)  # an image is uint8
+_ARITHMETIC = frozenset(["add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow"])
 
 
 class Cut(NamedTuple):
@@ -82,7 +85,7 @@ def _end(steps: Record, network: nn.Module, after: str) -> nn.Module:
     layer, nodes = detached(steps.find(after)), steps.nodes
     place = nodes.index(layer)
     # Constants, such as a class token, and context, such as a mask, belong to both halves.
-    moving = carriers(steps)
+    moving, _ = _activations(steps)
     behind = [node for node in nodes[:place] if node not in moving] + nodes[place + 1 : -1]
     return Part(lambda: assemble(steps, network, behind, nodes[-1].args[0], entrance=layer))
 
@@ -173,14 +176,30 @@ def shape_after(network: nn.Module, layer: str, inputs: Inputs | None = None) ->
 def carriers(steps: Record) -> dict[fx.Node, list[fx.Node]]:
     """The steps that hold activations, with the steps that use them, in order of execution.
 
-    A step that nothing uses on the way to the output is not among the users. Activations start from
-    the main input; if that is whole numbers, such as ids of tokens, where weights meet it. Sizes
-    are none, nor are masks and positions that are made of such an input.
+    A step that nothing uses on the way to the output is not among the users. Ids are among the
+    steps, with those in which activations begin.
+    """
+    found, starts = _activations(steps)
+    position = {node: i for i, node in enumerate(steps.nodes)}
+    return dict(sorted((starts | found).items(), key=lambda item: position[item[0]]))
+
+
+@once
+def _activations(
+    steps: Record,
+) -> tuple[dict[fx.Node, list[fx.Node]], dict[fx.Node, list[fx.Node]]]:
+    """The steps that hold activations, and ids that they begin with; each with its users.
+
+    Activations start from the main input; if that is ids of tokens, whole numbers that are no
+    uint8, where weights meet them or they are made fractions. Sizes are none, nor are masks and
+    positions that are made of such an input.
     """
     nodes = steps.nodes
     position = {node: i for i, node in enumerate(needed(nodes, nodes[-1:]))}
-    whole = not steps.facts[steps.main].dtype.is_floating_point
+    ids = steps.facts[steps.main].dtype in _IDS
     touched: set[fx.Node] = set()
+    counts: set[fx.Node] = set()  # ids, and numbers that are made of them
+    starts: dict[fx.Node, list[fx.Node]] = {}  # ids, with the steps in which activations begin
     found: dict[fx.Node, list[fx.Node]] = {}
     for node in position:
         if "size" in node.meta or "device" in node.meta or node.op == "get_attr":
@@ -188,11 +207,26 @@ def carriers(steps: Record) -> dict[fx.Node, list[fx.Node]]:
         sources = node.all_input_nodes
         if node is steps.main or not touched.isdisjoint(sources):
             touched.add(node)
-        begins = node in touched and (steps.has_weights(node) if whole else node is steps.main)
+        numbers = node is steps.main or not counts.isdisjoint(sources)
+        dtype = steps.facts[node].dtype if node in steps.facts else None
+        if numbers and dtype in _IDS and called(node) != "one_hot":
+            counts.add(node)
+        fractions = numbers and dtype is not None and dtype.is_floating_point
+        if fractions and called(node) not in _ARITHMETIC:  # such as an entry that ids choose
+            fractions = not any(_is_float(steps, source) for source in sources)
+        begins = node is steps.main
+        if ids:
+            begins = node in touched and (steps.has_weights(node) or fractions)
+        for source in counts.intersection(sources) if begins else ():
+            starts.setdefault(source, []).append(node)
         if begins or any(source in found for source in sources):
             users = [user for user in node.users if user in position and "size" not in user.meta]
             found[node] = sorted(users, key=position.__getitem__)
-    return found
+    return found, starts
+
+
+def _is_float(steps: Record, node: fx.Node) -> bool:
+    return node in steps.facts and steps.facts[node].dtype.is_floating_point
 
 
 @once
@@ -205,6 +239,7 @@ def narrows(steps: Record) -> list[fx.Node]:
         last = position[users[-1]] if users else 0
         inner = node.op not in ("placeholder", "output") and node in steps.names
         one = node in steps.facts and not is_several(node)
+        one = one and steps.facts[node].dtype not in _IDS
         if inner and one and horizon <= position[node] < last:
             found.append(node)
         horizon = max(horizon, last)

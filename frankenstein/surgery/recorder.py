@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.autograd.graph import increment_version
+from torch.utils.checkpoint import CheckpointFunction
 
 from frankenstein.surgery.constants import READS, read
 from frankenstein.surgery.fakes import (
@@ -34,7 +35,15 @@ from frankenstein.surgery.modules import (
 )
 from frankenstein.surgery.pieces import pieces
 from frankenstein.surgery.refusal import LayerError
-from frankenstein.surgery.steps import IN_PLACE, Fact, Record, attached, detach, plain
+from frankenstein.surgery.steps import (
+    IN_PLACE,
+    Fact,
+    Record,
+    attached,
+    detach,
+    plain,
+    without_gradients,
+)
 
 # Methods are told by identity: some go by another name, Tensor.__pow__ by `pow`.
 _METHODS = {
@@ -79,6 +88,7 @@ class Recorder(TorchFunctionMode):
         self.step: tuple[str, set[int]] | None = None  # its path, and the tensors that are its own
         self.born: dict[int, str] = {}  # the step inside of which a tensor was made
         self.blind = False  # whether a hook asked for values, so that it is not known what it does
+        self.writes = False  # whether the call that is seen writes into what it is given
         self.called: set[str] = set()
         self.sizes: dict[Any, fx.Node] = {}
         self.device: torch.device | None = None  # that of the example
@@ -116,8 +126,17 @@ class Recorder(TorchFunctionMode):
             )
             if found is not None:
                 return found
+        if func is Tensor.register_hook:
+            return self._hook(args, kwargs or {})
+
+        def run() -> Any:
+            out = func(*args, **(kwargs or {}))
+            if func is Tensor.detach_:  # of which a tensor's version tells nothing
+                increment_version(args[0])
+            return out
+
         return self._seen(
-            lambda: func(*args, **(kwargs or {})),
+            run,
             lambda: self._call(func, args, kwargs or {}),
             lambda: self._new(f"{self.inside[-1]}.{_name_of(func)}".lstrip(".")),
             (args, kwargs),
@@ -125,6 +144,8 @@ class Recorder(TorchFunctionMode):
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> fx.Node:
         args, kwargs = self.argument(args), self.argument(kwargs)
+        if self.writes and not torch.is_grad_enabled():
+            return self.graph.call_function(without_gradients(func), args, kwargs)
         attribute = getattr(func, "__self__", None)
         if isinstance(attribute, GetSetDescriptor):  # x.T, x.data
             return self.graph.call_function(getattr, (args[0], attribute.__name__))
@@ -132,9 +153,23 @@ class Recorder(TorchFunctionMode):
             return self.graph.call_method(_METHODS[id(func)], args, kwargs)
         return self.graph.call_function(func, args, kwargs)
 
+    def _hook(self, args: Any, kwargs: Any) -> Any:
+        """A hook on a tensor, by which a network changes a gradient or looks at it."""
+
+        def step(x: Tensor) -> None:
+            if x.requires_grad:
+                Tensor.register_hook(x, *args[1:], **kwargs)
+
+        step.__name__ = step.__qualname__ = "register_hook"
+        self.graph.call_function(step, (self.argument(args[0]),)).meta["writes"] = [0]
+        return Tensor.register_hook(*args, **kwargs)
+
     def _gradient(self, apply: Any, function: Any, args: Any, kwargs: Any) -> Any:
         """A user's autograd function is one step, or its gradient would be another."""
-        if self.resting or function.__module__.startswith("torch."):  # checkpoint: calls modules
+        if function is CheckpointFunction and not self.resting:
+            run, _, *given = args
+            return run(*given)
+        if self.resting or function.__module__.startswith("torch."):
             self._inside((args, kwargs))
             return self._inside(apply(*args, **kwargs), made=True)
 
@@ -249,11 +284,13 @@ class Recorder(TorchFunctionMode):
             if not changed and not tensors_in(out):
                 return out  # a shape, a type, a check
             targets = [self.argument(x) for x in given if id(x) in changed]
+            self.writes = bool(targets)
             node = make()
             self.record.names[node] = name()
             if targets:
                 node.meta["writes"] = [node.all_input_nodes.index(target) for target in targets]
-            detached = not torch.is_grad_enabled() and out is not None
+            quiet = bool(targets) and node.op == "call_function"
+            detached = not (torch.is_grad_enabled() or quiet or out is None)
             # One that is given back as it was, by nn.Identity or an idle dropout, is what two
             # steps gave; one that was written into is now what this step gave.
             return self._given(out, node, {id(x) for x in given} - changed, detached)

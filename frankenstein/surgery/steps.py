@@ -184,6 +184,17 @@ def detached(node: fx.Node) -> fx.Node:
     return next((user for user in node.users if "detaches" in user.meta), node)
 
 
+def without_gradients(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the same name that writes into a tensor unseen by its gradients."""
+
+    def step(*args: Any, **kwargs: Any) -> Any:
+        with torch.no_grad():
+            return function(*args, **kwargs)
+
+    step.__name__ = step.__qualname__ = function.__name__
+    return step
+
+
 def once(function: Callable[[Record], T]) -> Callable[[Record], T]:
     """A function of a record that is asked once for each; nobody changes what it answers."""
 

@@ -58,3 +58,45 @@ def test_statistics_and_modes_of_the_network_stay():
 def test_an_input_that_does_not_fit_is_answered_with_what_to_give():
     with pytest.raises(LayerError, match=r"Sequential .* \(3, 224, 224\) .*; give input_shape="):
         cut_points(nn.Sequential(nn.Linear(4, 3)))
+
+
+class Images(nn.Module):
+    """Takes bytes, and scales its map by the brightness of the image."""
+
+    def __init__(self, weigh):
+        super().__init__()
+        self.a, self.b, self.weigh = nn.Conv2d(1, 2, 3), nn.Linear(2, 2), weigh
+
+    def forward(self, x):
+        h = self.a(x.float() / 255).relu().mean((2, 3))
+        return self.b(h * x.float().mean((1, 2, 3))[:, None] if self.weigh else h)
+
+
+class Ids(nn.Module):
+    """Multiplies by its ids, or by where they are none."""
+
+    def __init__(self, weigh):
+        super().__init__()
+        self.a, self.b, self.weigh = nn.Embedding(9, 4), nn.Linear(4, 2), weigh
+
+    def forward(self, x):
+        return self.b(self.a(x) * (x if self.weigh else x > 0).float()[..., None])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("network", "x"),
+    [
+        (Images, torch.arange(128, dtype=torch.uint8).reshape(2, 1, 8, 8)),
+        (Ids, torch.tensor([[0, 1, 2], [3, 0, 0]])),
+    ],
+)
+def test_an_image_of_bytes_and_ids_as_numbers_are_activations(network, x):
+    points = cut_points(network(weigh=True), inputs=x)
+    assert {"mul", "b"} <= points.keys()
+    assert "a" not in points
+    network = network(weigh=False)
+    assert "a" in cut_points(network, inputs=x)
+    front, end = cut(network, after="a", inputs=x)
+    context = {"x": x} if isinstance(network, Ids) else {}
+    assert torch.equal(end(front(x), **context), network(x))
