@@ -7,6 +7,8 @@ from frankenstein.dictionaries import dictionary_facts, load_dictionary
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network, network_sha256
 
+pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
+
 
 @pytest.fixture
 def asked(run, saved):

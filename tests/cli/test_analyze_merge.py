@@ -4,6 +4,8 @@ import pytest
 
 from frankenstein.zoo import load_network, read_card
 
+pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
+
 
 def scores(folder):
     found = json.loads((folder / "summary.json").read_text())

@@ -11,6 +11,8 @@ import pytest
 
 from frankenstein.cli import main
 
+pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
+
 
 @pytest.fixture
 def pair(saved):

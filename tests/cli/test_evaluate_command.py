@@ -22,6 +22,8 @@ from frankenstein.zoo import (
     save_network,
 )
 
+pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
+
 KINDS = ("before", "after", "ps_inv")
 
 

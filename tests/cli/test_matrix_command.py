@@ -18,6 +18,8 @@ from frankenstein.stitching.matrix.page import warnings_of
 from frankenstein.stitching.matrix.results import Number, Results
 from frankenstein.stitching.plan import StitchPlan
 
+pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
+
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
 FEW = (*LISTS, "-b", "64", "--measures", "linear_cka")
 

@@ -22,6 +22,8 @@ from frankenstein.questions import open_subject
 from frankenstein.similarity.matrices import input_of, similarity_matrix
 from frankenstein.surgery import capture
 
+pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
+
 OTHER = Preprocessing(28, 28, (0.2,), (0.7,))
 SQUASHED = Preprocessing(20, 20, (0.5,) * 3, (0.25,) * 3, Image.Resampling.BICUBIC, squash=True)
 WIDE = Preprocessing(40, 28, (0.4,) * 3, (0.2,) * 3)

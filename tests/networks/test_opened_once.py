@@ -6,6 +6,8 @@ import pytest
 import safetensors
 import torch
 
+pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
+
 
 @pytest.fixture
 def opened(monkeypatch):
