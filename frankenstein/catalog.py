@@ -176,6 +176,12 @@ VERBS: Mapping[str, Verb] = {
         runs="frankenstein.cli.verbs.layers:list_layers",
         is_step=False,
     ),
+    "extract": Verb(
+        "frankenstein.similarity.extract_plan:ExtractPlan",
+        "Write layers of a network as a file of activations, which `compare` takes.",
+        runs="frankenstein.similarity.extract:run_extract",
+        is_step=False,
+    ),
     "report": Verb(
         "frankenstein.studies.plan:ReportPlan",
         "Join finished runs into one report: a seed study, a sweep over layers or ranks.",

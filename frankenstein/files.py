@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors
 import torch
@@ -26,8 +26,19 @@ _LONGEST = 4_000_000  # bytes of what a safetensors file says of its tensors: of
 
 def write_whole(path: str | Path, content: bytes | str) -> Path:
     """Write a file so that its name never stands for half of it; returns the path."""
+    with writing_whole(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+    return Path(path)
+
+
+@contextmanager
+def writing_whole(path: str | Path) -> Iterator[BinaryIO]:
+    """A new file to write into, which has its name only once the block is done.
+
+    Raises:
+        FileError: if there is no such folder, or the disk is full.
+    """
     path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
     if not path.parent.is_dir():
         raise FileError(f"no folder {path.parent} to write {path.name} into; make it first")
     try:
@@ -35,7 +46,7 @@ def write_whole(path: str | Path, content: bytes | str) -> Path:
         handle, temporary = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
@@ -45,7 +56,6 @@ def write_whole(path: str | Path, content: bytes | str) -> Path:
             raise
     except OSError as error:
         raise cannot_write(path, error) from error
-    return path
 
 
 def cannot_write(path: str | Path, error: OSError) -> FileError:

@@ -101,8 +101,7 @@ def _npy(path: Path) -> Contents:
 def _npz(path: Path) -> Contents:
     found: dict[str, Layer | str] = {}
     with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-        if damaged := archive.testzip():
-            raise ValueError(f"the checksum of {damaged} does not fit")
+        _check_sums(archive)
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
             if member.compress_type == zipfile.ZIP_STORED:
@@ -180,13 +179,12 @@ def _safetensors(path: Path) -> Contents:
 def _pt(path: Path) -> Contents:
     check_pickled(path)
     archived = zipfile.is_zipfile(path)
-    if archived:
-        with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():
-                raise ValueError(f"the checksum of {damaged} does not fit")
     tensors = _unpickled(path, archived)
     check_stored(path, tensors.values())
     _refuse_weights(path, tensors)
+    if archived:
+        with zipfile.ZipFile(path) as archive:
+            _check_sums(archive)
     found: dict[str, Layer | str] = {}
     for name, z in tensors.items():
         if z.is_complex() or z.is_quantized or z.layout != torch.strided:
@@ -271,6 +269,11 @@ _READERS: Mapping[str, Callable[[Path], Contents]] = {
     "pt": _pt,
     "h5": _h5,
 }
+
+
+def _check_sums(archive: zipfile.ZipFile) -> None:
+    if damaged := archive.testzip():
+        raise ValueError(f"the checksum of {damaged} does not fit")
 
 
 def _refuse_weights(path: Path, names: Mapping[str, Any]) -> None:

@@ -1,11 +1,9 @@
 """What a page says of the files of activations that were compared."""
 
-from typing import Any
-
 from frankenstein.report import code, markdown_table
 from frankenstein.runs.run import Run
 
-_HEADER = ["", "activations", "layers", "examples", "made by", "sha256"]
+_HEADER = ["", "activations", "layers", "examples", "made by", "of", "sha256"]
 _ORDER = "Their rows are the held-out images of {dataset}, in the data set's own order."
 
 
@@ -20,7 +18,8 @@ def files_blocks(run: Run) -> list[str]:
             code(file["file"]),
             len(file["layers"]),
             file["examples"],
-            _made_by(file["made_by"]),
+            code(str(file["made_by"]["network"])) if file["made_by"] else None,
+            file["made_by"].get("dataset"),
             f"`{file['sha256'][:12]}`",
         ]
         for role, file in files.items()
@@ -28,10 +27,3 @@ def files_blocks(run: Run) -> list[str]:
     dataset = run.record["dataset"]
     blocks = [markdown_table(rows, _HEADER)]
     return [*blocks, _ORDER.format(dataset=dataset)] if dataset else blocks
-
-
-def _made_by(facts: dict[str, Any]) -> str | None:
-    """The network and the data, of what `extract` wrote; None if nobody has said it."""
-    if not facts:
-        return None
-    return f"{code(str(facts.get('network')))} on {facts.get('dataset')}"

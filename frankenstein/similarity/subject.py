@@ -71,6 +71,7 @@ def _of_two(plan: ComparePlan, device: torch.device) -> Subject:
     one, other = sides = _opened(plan)
     networks = [side for side in sides if isinstance(side, Network)]
     dataset = plan.dataset or (networks[-1].dataset if networks else None)
+    _check_data(sides, dataset)
     words = plan.measures or ["unbiased_cka"]
     confounders = _confounders(plan, networks, list(map(measure_of, words)))
     between = "-" if plan.is_table else "-vs-"
@@ -104,7 +105,7 @@ def _opened(plan: ComparePlan) -> tuple[Opened, Opened]:
         if holds_activations(source)
     }
     if len(made) == 2:
-        for name in ("dataset", "model", "size", "normalize"):
+        for name in ("model", *plan.told):
             if getattr(plan, name) is not None:
                 raise UserError(
                     f"‹{name}› is for networks, and {' and '.join(sources.values())} are "
@@ -113,6 +114,26 @@ def _opened(plan: ComparePlan) -> tuple[Opened, Opened]:
     if others := {role: source for role, source in sources.items() if role not in made}:
         made |= {one.role: one for one in open_all(others, plan.model, **plan.told)}
     return made["sender"], made["receiver"]
+
+
+def _check_data(sides: Sequence[Opened], dataset: str | None) -> None:
+    """Refuse files that say that their rows are other examples.
+
+    Raises:
+        UserError: if one was extracted of another data set than the other side.
+    """
+    known = {
+        side.source: side.facts["dataset"]
+        for side in sides
+        if isinstance(side, Activations) and side.facts.get("dataset")
+    }
+    for source, own in known.items():
+        for other, theirs in ({"the network": dataset} | known).items():
+            if theirs and theirs != own:
+                raise UserError(
+                    f"{source} was extracted of {own}, and {other} sees {theirs}: their rows are "
+                    "not the same examples"
+                )
 
 
 def _confounders(

@@ -119,7 +119,7 @@ def test_what_files_cannot_give_is_one_line(mistake, files, saved, words, expect
 
 def test_a_file_of_activations_is_no_network_of_a_stitch(mistake, files, saved):
     said = mistake("stitch", files[0], saved("lenet"), "late", "relu3")
-    assert "v1.npz holds arrays of NumPy, not the tensors of a network" in said
+    assert "v1.npz holds activations, and here a network is wanted" in said
 
 
 def test_a_matrix_in_python_is_that_of_the_command_line(run, files):

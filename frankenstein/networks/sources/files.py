@@ -1,5 +1,6 @@
 """A network out of a file of ours, or of tensors that tell which network of the zoo they are."""
 
+from frankenstein.activations import holds_activations
 from frankenstein.files import FileError
 from frankenstein.networks.sources.wish import Opened, Wish
 from frankenstein.shipped import shipped
@@ -15,5 +16,12 @@ def from_file(source: Source, wish: Wish) -> Opened:
         if not inside.is_file() and (path / "config.json").is_file():
             raise FileError(f"{path} is a folder of transformers; say hf/{path}")
         path = inside if inside.is_file() else path
-    module, card = open_saved(path, wish.model)
+    try:
+        module, card = open_saved(path, wish.model)
+    except FileError:
+        if holds_activations(str(path)):
+            raise FileError(
+                f"{path} holds activations, and here a network is wanted; `compare` takes both"
+            ) from None
+        raise
     return Opened(module, card, build=lambda seed: untrained(card, seed))

@@ -1,0 +1,82 @@
+"""Layers of a network as a file of activations, a row for each held-out example."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from frankenstein.activations.write import check_place, numbers_of, write_activations
+from frankenstein.data import ImageData
+from frankenstein.networks.data import data_for, look_of, open_all
+from frankenstein.networks.network import Network
+from frankenstein.report.progress import progress
+from frankenstein.runs.plan import Command
+from frankenstein.runs.provenance import provenance
+from frankenstein.similarity.extract_plan import ExtractPlan
+from frankenstein.similarity.matrices import behind
+from frankenstein.surgery.blocks import telling_layers
+from frankenstein.surgery.read import Wanted, reading
+from frankenstein.training.device import device_of
+
+
+def run_extract(plan: ExtractPlan, command: Command) -> None:
+    """Run the plan of `extract`."""
+    check_place(Path(plan.output), 1, 0)
+    (network,) = open_all({"network": plan.network}, plan.model, **plan.told)
+    dataset = plan.dataset or network.dataset
+    data = data_for(network, dataset, plan.data_root, eval_batch_size=plan.batch_size)
+    layers = [name for word in plan.layers for name in word.split(",") if name]
+    path = extract(
+        network, data, plan.output, layers, device_of(plan.accelerator), plan.quiet, dataset
+    )
+    Console().out(path, highlight=False)
+
+
+@torch.no_grad()
+def extract(
+    network: Network,
+    data: ImageData,  # of `data_for`
+    path: str | Path,
+    layers: Wanted | None = None,
+    device: torch.device | str | None = None,
+    quiet: bool = True,
+    dataset: str | None = None,
+) -> Path:
+    """Write what layers of a network make of the held-out examples, in the data set's own order.
+
+    The file is .safetensors, .npz or .npy (`write_activations`), which says how large it is before
+    it is written; `open_activations` reads it. Layers are as in `reading`.
+
+    Raises:
+        LayerError: for a layer that is not there.
+        FileError: if the file cannot be written.
+    """
+    look = look_of(network, data)
+    wanted = layers or telling_layers(network.module)
+    with reading(network.module, wanted, device) as read_seen:
+        read = behind(look, read_seen)
+        placed = numbers_of(len(data.val_labels), read(torch.zeros(2, *data.seen_shape)))
+        size = sum(one.end - one.start for one in placed.values())
+        check_place(Path(path), len(placed), size)
+        if not quiet:
+            Console().out(
+                f"{', '.join(placed)} of {len(data.val_labels)} held-out images: "
+                f"{size / 1e6:,.1f} MB",
+                highlight=False,
+            )
+
+        def blocks() -> Iterator[dict[str, Tensor]]:
+            for images, _ in progress(data.val_batches(), "extracting layers", quiet):
+                yield read(images)
+
+        facts = {
+            "network": network.source,
+            "network_sha256": network.sha256,
+            "dataset": dataset,
+            "part": "held-out",
+            "examples": len(data.val_labels),
+            **provenance(),
+        }
+        return write_activations(path, placed, blocks(), facts)

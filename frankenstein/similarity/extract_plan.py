@@ -1,0 +1,25 @@
+"""The plan of `extract`: which layers of a network, of which data, into which file."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from frankenstein.runs.fields import DataFields, DeviceFields, NetworkFields
+from frankenstein.runs.schema import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractPlan(DeviceFields, NetworkFields, DataFields):
+    """What a network makes of the held-out examples of a data set, as a file."""
+
+    verb: ClassVar[str] = "extract"
+
+    network: str = option(about="network whose layers are written", source=True)
+    layers: list[str] = option(
+        [],
+        "layers to write, names or globs; if absent all cut points, or of over 30 one a block",
+    )
+    output: str = option(
+        about="file to write: .safetensors, which says how it was made, .npz, or .npy for one layer"
+    )
+    batch_size: int = option(250, "images a batch", least=1)
+    quiet: bool = option(False, "no progress bar; print the file only")
