@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from pathlib import Path
 
@@ -287,6 +288,8 @@ def in_a_process(kind, count):
             for number, came, content in bad[:5]:
                 print(kind, number, came, content[-600:], file=sys.stderr, flush=True)
             code = int(bool(bad))
+        except BaseException:  # which os._exit would not tell
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(code)
