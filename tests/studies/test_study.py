@@ -1,6 +1,5 @@
 import json
 import os
-import pkgutil
 import re
 import signal
 from pathlib import Path
@@ -141,8 +140,26 @@ def left_by(folder):
     return texts
 
 
-@pytest.mark.parametrize("name", ["st", "it's é & <b>"])
-def test_a_study_that_is_killed_anywhere_goes_on_and_ends_as_one_that_was_not(run, saved, name):
+@pytest.fixture
+def killed(few_digits, at):
+    """Runs a command line in a process that is killed at the n-th time of a moment, as `at` has."""
+
+    def run(words, moment, number=1):
+        child = os.fork()
+        if child == 0:
+            try:
+                at(moment, number, lambda: os.kill(os.getpid(), signal.SIGKILL))
+                device = [] if words[0] == "report" else ["--accelerator", "cpu"]
+                main([*map(str, words), "--quiet", *device])
+            finally:
+                os._exit(0)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL, f"{moment} was not {number} times"
+
+    return run
+
+
+def test_a_study_that_is_killed_anywhere_goes_on_and_ends_as_one_that_was_not(run, killed, saved):
+    name = "it's é & <b>"  # which stands in each file as that spells it
     steps = [TRAIN.replace("-e 1", "-e 2"), ANALYZE.replace("{network}", saved("mlp", 1))]
     words = ["study", *steps, "--run-name", name]
     whole = run(*words, "-o", "whole")
@@ -150,14 +167,13 @@ def test_a_study_that_is_killed_anywhere_goes_on_and_ends_as_one_that_was_not(ru
         path: text.replace("out_dir: whole", "out_dir: results").replace("whole/", "results/")
         for path, text in left_by(whole).items()
     }
-    points = (
-        ("frankenstein.tasks.Classifier.validation_step", 2),
-        ("frankenstein.questions.run.write_page", 1),
-        ("frankenstein.studies.run.write_page", 1),
-        ("pathlib.Path.rename", 1),
-    )
-    for where, count in points if name == "st" else points[:1]:
-        killed(words, where, count)
+    for moment, number in (
+        ("os.rename last.ckpt", 2),
+        ("os.rename weights.partial/report.md", 1),
+        (f"os.rename {name}.partial/report.md", 1),
+        (f"os.rename study/{name}", 1),
+    ):
+        killed(words, moment, number)
         assert [path.name for path in Path("results/study").iterdir()] == [f"{name}.partial"]
     folder = run(*words)
     assert folder == Path("results/study") / name
@@ -171,38 +187,15 @@ def test_a_study_that_is_killed_anywhere_goes_on_and_ends_as_one_that_was_not(ru
             assert text == expected[path], path
 
 
-def killed(words, where, number):
-    """Run a command line in a process that is killed when a function is called the n-th time."""
-    child = os.fork()
-    if child == 0:
-        try:
-            owner, _, name = where.rpartition(".")
-            owner, calls = pkgutil.resolve_name(owner), []
-            function = getattr(owner, name)
-
-            def counted(*arguments, **options):
-                calls.append(name)
-                if len(calls) == number:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return function(*arguments, **options)
-
-            setattr(owner, name, counted)
-            main([*words, "--quiet", *([] if words[0] == "report" else ["--accelerator", "cpu"])])
-        finally:
-            os._exit(0)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL, f"{where} was not called {number} times"
-
-
 @pytest.mark.parametrize("verb", ["analyze", "report", "evaluate"])
-def test_what_has_nothing_to_go_on_from_is_swept_and_found_under_its_name(run, saved, verb):
+def test_what_has_nothing_to_go_on_from_is_swept_and_found_under_its_name(run, killed, saved, verb):
     words = {
         "analyze": ["analyze", saved("mlp"), saved("mlp", 1), "--weights"],
         "evaluate": ["evaluate", saved("mlp")],
         "report": ["report", run("evaluate", saved("mlp"), "--run-name", "one")],
     }[verb]
     words = [*map(str, words), "--run-name", "a"]
-    where = {"analyze": "questions.run", "evaluate": "stitching.evaluate_run"}
-    killed(words, f"frankenstein.{where.get(verb, 'studies.joined')}.write_page", 1)
+    killed(words, "os.rename a.partial/report.md")
     (left,) = Path("results", verb).glob("a*")
     assert left.name == "a.partial"
     (left / "figures").mkdir(exist_ok=True)
