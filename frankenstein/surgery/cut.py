@@ -69,7 +69,7 @@ def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
         if inputs is None and known_call(network) is None:
             raise  # there is nothing to try it on
         return Cut(*replayed(network, after, inputs, error))
-    _check(steps, steps.find(after))
+    _point(steps, after)
     return Cut(
         front=for_all_sizes(steps, network, partial(_front, after=after)),
         end=for_all_sizes(steps, network, partial(_end, after=after), behind=True),
@@ -77,12 +77,12 @@ def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
 
 
 def _front(steps: Record, network: nn.Module, after: str) -> nn.Module:
-    layer, nodes = detached(steps.find(after)), steps.nodes
+    layer, nodes = _point(steps, after), steps.nodes
     return Part(lambda: assemble(steps, network, nodes[: nodes.index(layer) + 1], layer))
 
 
 def _end(steps: Record, network: nn.Module, after: str) -> nn.Module:
-    layer, nodes = detached(steps.find(after)), steps.nodes
+    layer, nodes = _point(steps, after), steps.nodes
     place = nodes.index(layer)
     # Constants, such as a class token, and context, such as a mask, belong to both halves.
     moving, _ = _activations(steps)
@@ -90,11 +90,15 @@ def _end(steps: Record, network: nn.Module, after: str) -> nn.Module:
     return Part(lambda: assemble(steps, network, behind, nodes[-1].args[0], entrance=layer))
 
 
-def _check(steps: Record, layer: fx.Node) -> None:
-    """Raise LayerError unless the layer is a cut point."""
-    points = narrows(steps)
+def _point(steps: Record, after: str) -> fx.Node:
+    """The step that gives what goes from the front to the end.
+
+    Raises:
+        LayerError: unless the layer is a cut point.
+    """
+    layer, points = steps.find(after), narrows(steps)
     if layer in points:
-        return
+        return detached(layer)
     around = leaks(steps, layer)
     if layer.op == "placeholder":
         reason = "that is the input, not a layer"

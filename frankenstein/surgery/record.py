@@ -158,15 +158,18 @@ def _serves(steps: Record, call: Call) -> bool:
 
 def _is_fixed(steps: Record) -> bool:
     """Whether a size that could be another one in another batch can be no other."""
+    return isinstance(steps.facts[steps.main].shape[0], int) or bool(lengths_of(steps))
+
+
+def lengths_of(steps: Record) -> list[str]:
+    """The inputs of which a length beside the batch's could be another one, and can be no other."""
     tensors = dict(zip(steps.inputs, steps.tensors(steps.call), strict=True))
-    batch = steps.values[str(steps.main.target)].shape[:1]
     free = free_axes(tensors.values())
-    return any(
-        isinstance(steps.facts[node].shape[axis], int)
+    return [
+        str(node.target)
         for node, x in tensors.items()
-        for axis in free[id(x)]
-        if axis or x.shape[:1] == batch
-    )
+        if any(axis and isinstance(steps.facts[node].shape[axis], int) for axis in free[id(x)])
+    ]
 
 
 def _recorded(network: nn.Module, call: Call, signature: inspect.Signature) -> Record:
@@ -230,11 +233,11 @@ def _run(
             else:
                 flat, made.structure = flatten(out)
                 made.graph.output(tuple(map(recorder.argument, flat)))
+        made.conditions = fakes.conditions()
+        for node, fact in made.facts.items():  # some sizes turned out to be fixed
+            made.facts[node] = fact._replace(shape=fakes.settled(fact.shape))
     except Exception as error:  # any code of the network may have met what it cannot handle
         raise _refusal(network, call, error) from error
-    made.conditions = fakes.conditions()
-    for node, fact in made.facts.items():  # some sizes turned out to be fixed
-        made.facts[node] = fact._replace(shape=fakes.settled(fact.shape))
     made.graph.owning_module = made.module
     return [ref(x) for x in recorder.kept if isinstance(x, FakeTensor)]
 

@@ -271,6 +271,8 @@ class Recorder(TorchFunctionMode):
         with DisableTorchFunction():
             given = tensors_in(arguments)
             versions = [x._version for x in given]
+        if any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):  # it was off (`fakes.running`)
+            raise LayerError("it switches autocast on, and the halves would not")
         with _counting():
             out = run()
         with DisableTorchFunction(), _counting():
@@ -360,7 +362,8 @@ class Recorder(TorchFunctionMode):
         if path is None:
             if id(value) in self.born:  # a hook has kept it
                 raise Opens(self.born[id(value)])
-            if isinstance(value, FakeTensor):
+            sizes = value.shape if isinstance(value, Tensor) else ()
+            if isinstance(value, FakeTensor) or any(isinstance(one, SIZES) for one in sizes):
                 raise LayerError(f"a tensor of shape {_shape(value)} comes from no call of torch")
             path = f"_constant{len(self.kept)}"
         put(self.record.root, path, value)
@@ -413,6 +416,8 @@ def principal(out: Any) -> Any:
         one = out.get(key) if isinstance(out, dict) else getattr(out, key, None)
         if isinstance(one, Tensor):
             return one
+    if type(out) is tuple:  # a cache is for the next call
+        out = tuple(one for one in out if not type(one).__name__.endswith("Cache"))
     tensors = {id(x): x for x in tensors_in(out)}
     return next(iter(tensors.values())) if len(tensors) == 1 else out
 

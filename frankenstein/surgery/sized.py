@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from frankenstein.surgery.fakes import FakeTensor
 from frankenstein.surgery.inputs import Call, named, resized
-from frankenstein.surgery.record import record
+from frankenstein.surgery.record import lengths_of, record
 from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.steps import Record
 
@@ -46,6 +46,12 @@ class _Sized(nn.Module):
         given = named(self.steps.signature, Call(tuple(rest), kwargs), partial=True)
         names = {id(x): name for name, x in self.steps.values.items() if isinstance(x, Tensor)}
         batch = len(self.steps.values[str(self.steps.main.target)])
+        missing = [name for name in lengths_of(self.steps) if name not in given]
+        if missing:
+            raise LayerError(
+                f"the end of {self.steps.title} is another one for every length and needs "
+                f"{', '.join(missing)}: call end(z, **batch)"
+            )
 
         def fitting(x: Tensor) -> Tensor:
             alike = resized(x, {0: len(z)}) if x.ndim and len(x) == batch else x

@@ -122,6 +122,22 @@ def test_an_end_gives_objects_as_the_network_gives_them_and_what_is_in_them_leak
     assert vars(found).keys() == vars(expected).keys()
 
 
+class KeyCache:
+    def __init__(self, keys):
+        self.keys = keys
+
+
+@torch.no_grad()
+def test_a_cache_for_the_next_call_is_no_answer():
+    network = Told(lambda y, past: y).eval()
+    network.forward = lambda x: (network.c(h := network.a(x)), KeyCache(h))
+    network.c = nn.Linear(8, 3)
+    x = torch.randn(4, 6)
+    assert list(cut_points(network)) == ["a", "c"]
+    front, end = cut(network, "a")
+    assert torch.equal(end(front(x)), network(x)[0])
+
+
 class Given(Net):
     def forward(self, batch):
         return self.c(self.b(self.a(batch.y)) * batch.past)
@@ -315,3 +331,61 @@ def test_a_graph_of_any_size_is_taken_with_its_matrix(nodes):
 def test_a_graph_of_any_size_is_taken_with_its_edges():
     graphs = [(torch.randn(n, 6), torch.randint(0, n, (2, 2 * n))) for n in (7, 4)]
     assert check_halves(Graph(), *graphs) == ["a", "index_add", "c"]
+
+
+class Cell(Net):
+    """Goes through a sequence, as long as it is, and gives its last state or the sum of all."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(9, 6)
+
+    def forward(self, ids):
+        h = torch.zeros(len(ids), 8)
+        for word in self.words(ids).unbind(1):
+            h = torch.tanh(self.a(word) + self.b(h))
+        return self.c(h) * float(ids.shape[1])
+
+
+@torch.no_grad()
+def test_an_end_that_is_another_one_for_every_length_is_told_the_length():
+    network = Cell().eval()
+    short, long = torch.randint(0, 9, (3, 4)), torch.randint(0, 9, (2, 6))
+    front, end = cut(network, "words", inputs=short)
+    for ids in (short, long):
+        assert torch.equal(end(front(ids), ids), network(ids))
+    with pytest.raises(LayerError, match="another one for every length and needs ids: call end"):
+        end(front(long))
+    last = cut(network, "tanh_3", inputs=short)
+    assert torch.equal(last.end(last.front(short), short), network(short))
+    with pytest.raises(LayerError, match="cannot cut Cell after 'tanh_3'"):
+        last.front(long)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("between", "reason"),
+    [
+        (lambda h: torch.vmap(torch.cumsum, (0, None))(h, 0), "comes from no call of torch"),
+        (lambda h: h if torch.isfinite(h).all() else -h, "depends on data"),
+    ],
+)
+def test_what_recording_does_not_see_is_cut_by_replay(between, reason):
+    network, x = Between(lambda self, h: between(h)).eval(), torch.randn(4, 6)
+    front, end = cut(network, "a", inputs=x)
+    assert torch.equal(end(front(x)), network(x))
+    with pytest.raises(LayerError, match=reason):
+        cut_points(network, inputs=x)
+
+
+@torch.no_grad()
+def test_a_network_that_switches_autocast_on_is_cut_by_replay():
+    def between(self, h):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.b(h).float()
+
+    network, x = Between(between).eval(), torch.randn(4, 6)
+    front, end = cut(network, "a", inputs=x)
+    assert torch.equal(end(front(x)), network(x))
+    with pytest.raises(LayerError, match="it switches autocast on"):
+        cut_points(network, inputs=x)
