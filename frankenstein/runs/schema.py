@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, g
 
 from frankenstein.catalog import filled
 from frankenstein.errors import PlanError, did_you_mean
-from frankenstein.records import shown
+from frankenstein.records import cut, shown
 
 REQUIRED = MISSING
 
@@ -174,7 +174,7 @@ def checked(option: Option, value: Any, name: str | None = None) -> Any:
         if isinstance(text, str) and no_text.search(text):
             raise PlanError(f"{name} is text in UTF-8, of one line, got {_shown(text)}; rename it")
     if type(value) is int and not -_MOST <= value < _MOST:
-        raise PlanError(f"{name} must be a number of 64 bits, got {value}")
+        raise PlanError(f"{name} must be a number of 64 bits, got {_shown(value)}")
     if option.least is not None and value is not None and not value >= option.least:
         raise PlanError(f"{name} must be at least {option.least}, got {value}")
     return value
@@ -253,5 +253,5 @@ def _listed(words: list[str]) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_shown, value)) or "none"
+        return cut(", ".join(map(_shown, value)), 300) or "none"
     return shown(value)

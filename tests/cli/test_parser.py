@@ -365,6 +365,7 @@ def test_a_contradiction_names_fields_as_they_are_typed(capsys):
         ({"model": "lenett"}, "^model takes tiny10.*; did you mean lenet"),
         ({"measures": "mean_cca"}, "^measures takes a list of one or more of linear_cka"),
         ({"note": ["x"]}, r"^note takes text, got \['x'\]$"),
+        ({"epochs": 10**4000}, r"of 64 bits, got 10{59}\.\.\. \(4,001 characters\)$"),
         ({"epochs": 2**63}, "^epochs must be a number of 64 bits, got 9223372036854775808$"),
         ({"rank": 0, "note": ""}, "^rank must be at least 1, got 0$"),
     ],
