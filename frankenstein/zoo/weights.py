@@ -149,12 +149,8 @@ def check_fit(
     if missing or unknown:
         found = " and ".join(f"{text} ({few(keys)})" for text, keys in told.items() if keys)
         raise FileError(f"{path} does not fit {title}: it {found}")
-    if odd := [
-        key for key in own if tensors[key].is_nested or tensors[key].layout != torch.strided
-    ]:
-        raise FileError(
-            f"{path} has sparse or nested tensors ({few(odd)}); save them as dense ones"
-        )
+    if odd := [key for key in own if not _is_dense(tensors[key])]:
+        raise FileError(f"{path} has sparse or nested tensors ({few(odd)}); save dense ones")
     wrong = [key for key, tensor in own.items() if tensor.shape != tensors[key].shape]
     if wrong and is_head(own, wrong):
         theirs, ours = len(tensors[wrong[0]]), len(own[wrong[0]])
