@@ -193,7 +193,7 @@ GUARDS = [
           "if made else text", "report/test_markup.py", "shown_as_it_is"),
     Guard("titles are no markup", "report/document.py", "html_of(f\"# {plain(title)}\")",
           "html_of(f\"# {title}\")", "report/test_markup.py", "shown_as_it_is"),
-    Guard("a class's name is none of TeX", "report/style.py", "text.set_parse_math(False)", "pass",
+    Guard("a class's name is none of TeX", "report/style.py", '    "text.parse_math": False,', "",
           "report/test_markup.py", "shown_as_it_is"),
     Guard("a memory that is too small is one line", "cli/errors.py",
           "if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):", "if False:",

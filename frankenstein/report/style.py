@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -22,7 +21,7 @@ DIGIT = 0.62  # width of a digit over the size of its font
 
 RC: Any = {  # matplotlib types its keys, differently from version to version
     "font.family": ["DejaVu Sans"],  # ships inside matplotlib, so a figure is the same everywhere
-    "text.parse_math": False,  # names of files may have dollars
+    "text.parse_math": False,  # $ in the name of a class or a file is none of TeX
     "font.size": 9.0,
     "axes.titlesize": 10.5,
     "axes.labelsize": 9.0,
@@ -46,8 +45,6 @@ RC: Any = {  # matplotlib types its keys, differently from version to version
 def png(figure: Figure, dots_per_inch: int = 160) -> bytes:
     """The figure as a PNG file; equal data give equal bytes (no date, no version inside)."""
     buffer, canvas = BytesIO(), FigureCanvasAgg(figure)
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # $ in a class's name is none of TeX
     before = figure.dpi
     figure.set_dpi(dots_per_inch)
     try:  # not `savefig`, which draws a figure that once had a layout twice
