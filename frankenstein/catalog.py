@@ -1,7 +1,7 @@
 """Everything that has a name on the command line, as facts that are read before torch is imported.
 
 To add a thing, write its function or class where the row says and add the row here; options, help
-texts, the README's tables and the law tests are made from these rows.
+texts, the pages' tables and the law tests are made from these rows.
 """
 
 import re

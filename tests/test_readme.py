@@ -1,4 +1,4 @@
-"""Everything in the README has been run: its Python here, its commands before each release."""
+"""The Python of the README's pages is run here; the README's commands are before each release."""
 
 import json
 import math
@@ -31,7 +31,8 @@ def blocks_of(text):
     return re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
 
 
-BLOCKS = [block for language, block in blocks_of(TEXT) if language == "python"]
+PAGES = [(ROOT / "docs" / name).read_text("utf-8") for name in ("python.md", "add-a-thing.md")]
+BLOCKS = [code for page in PAGES for language, code in blocks_of(page) if language == "python"]
 NEW_THINGS = [
     (module, row)
     for module, row in pairwise(BLOCKS)
