@@ -534,15 +534,13 @@ def activations():
     """What a layer of two networks that ship makes of digits, in float32."""
     images = torch.tensor(load_digits().images[:240, None] / 16, dtype=torch.float32)
     images = interpolate(images, size=32, mode="bilinear") * 2 - 1
-    found = {}
-    for layer in ("bn3", "relu3", "fc"):
-        pair = []
-        for seed in (0, 1):
-            network = load_network(WEIGHTS / f"in{seed}-gn{seed}.safetensors").eval()
-            with torch.no_grad():
-                z = capture(network, [layer])(images)[layer]
-            pair.append(z if z.ndim == 2 else z.flatten(2).mean(2))
-        found[layer] = pair
+    found = {layer: [] for layer in ("bn3", "relu3", "fc")}
+    for seed in (0, 1):
+        network = load_network(WEIGHTS / f"in{seed}-gn{seed}.safetensors").eval()
+        with torch.no_grad():
+            seen = capture(network, [*found])(images)
+        for layer, z in seen.items():
+            found[layer].append(z if z.ndim == 2 else z.flatten(2).mean(2))
     return found
 
 

@@ -166,6 +166,10 @@ def test_every_network_of_many_strange_names_has_numbers_of_its_own(saved, nasty
     subject = open_subject(*networks, more=more, examples=20, untrained=1)
     roles = [network.role for network in subject.networks]
     assert len(set(roles)) == len(roles) == len(NASTY) + 4
+    # All pairs of them are matched: of a few, that of the same name twice among them.
+    subject.networks = (*subject.networks[:2], *subject.networks[2::4], subject.networks[-2])
+    roles = [network.role for network in subject.networks]
+    assert len(set(roles)) == len(roles) > 5
     numbers = Weights().ask(subject).numbers
     assert sum(key.startswith("norm/") and key.endswith("/fc1") for key in numbers) == (
         len(roles) + 1
