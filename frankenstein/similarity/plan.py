@@ -46,7 +46,7 @@ class MeasuredFields(Plan):
     )
     sender_layer: str | None = option(
         None,
-        "layers of the first network; if absent all cut points, or of more than 30 one a block",
+        "layers of the first network; if absent one a block, or all cut points if it has no blocks",
     )
     receiver_layer: str | None = option(None, "layers of the second network; likewise")
     measures: list[MeasureWord | str] = option([], "measures of the layers")

@@ -29,6 +29,23 @@ def block_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple[str,
     >>> block_layers(network)
     ('0',)
     """
+    return _blocks(network, inputs) or key_layers(network, inputs)
+
+
+def telling_layers(network: nn.Module) -> list[str] | None:
+    """What is compared of a network if nothing is named: its blocks, or None for its cut points.
+
+    Blocks where it has any, or more than 30 cut points, as deep networks do: most cut points would
+    be near-copies.
+    """
+    # By name: a network may have a layer that is called "blocks".
+    if blocks := _blocks(network):
+        return [*blocks]
+    return [*key_layers(network)] if len(cut_points(network)) > _MANY else None
+
+
+def _blocks(network: nn.Module, inputs: Inputs | None = None) -> tuple[str, ...]:
+    """The blocks of `block_layers`; none of a network that has fewer than three."""
     steps = record(network, inputs)
     allowed = cut_points(network, inputs=inputs)
     points = [node for node in narrows(steps) if steps.name(node) in allowed]
@@ -45,18 +62,8 @@ def block_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple[str,
     several = Counter(map(partial(_kind, steps), inner))
     output = steps.nodes[-1].all_input_nodes
     inner -= {path for path in inner if several[_kind(steps, path)] == 1 and found[path] in output}
-    if len(inner) < _FEW:
-        return key_layers(network, inputs)
-    return tuple(sorted(inner, key=lambda path: points.index(found[path])))
-
-
-def telling_layers(network: nn.Module) -> list[str] | None:
-    """What is compared of a network if nothing is named: its blocks, or None for its cut points.
-
-    Blocks where it has more than 30 cut points, as deep networks do: most would be near-copies.
-    """
-    # By name: a network may have a layer that is called "blocks".
-    return [*block_layers(network)] if len(cut_points(network)) > _MANY else None
+    few = len(inner) < _FEW
+    return () if few else tuple(sorted(inner, key=lambda path: points.index(found[path])))
 
 
 def _kind(steps: Record, path: str) -> tuple[str, type]:

@@ -18,8 +18,10 @@ def test_a_block_is_stitched_as_its_last_layer():
     assert torch.equal(layer_set(network, ["layer2.0"]).read(x)["layer2.0"], front(x))
 
 
-def test_a_network_of_many_cut_points_is_compared_at_its_blocks():
+def test_a_network_of_blocks_is_compared_at_these_and_a_chain_of_layers_at_its_cut_points():
     assert telling_layers(build_network("tiny10")) is None
+    few = telling_layers(build_network("resnet20_w1"))
+    assert few == [f"layer{stage}.{i}" for stage in (1, 2, 3) for i in range(3)]
     deep = telling_layers(build_network("torchvision/resnet34", 10, 3, image_size=32))
     sizes = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}
     assert deep == [f"{stage}.{i}" for stage, size in sizes.items() for i in range(size)]
