@@ -137,6 +137,28 @@ def same_examples(x: Tensor, y: Tensor) -> None:
         )
 
 
+def rows_of_both(
+    flatten: Callable[[Tensor], Tensor],
+    x: Tensor,  # (N, ...)
+    y: Tensor,  # (N, ...)
+) -> tuple[Tensor, Tensor]:  # (K, D), (K, E)
+    """Two representations of the same examples as rows.
+
+    Raises:
+        ShapeError: if they hold different examples, or lie on grids of other sizes, each place of
+            which is a row.
+    """
+    rows = flatten(x), flatten(y)
+    if len(x) == len(y) and len(rows[0]) != len(rows[1]):
+        each, others = (len(one) // len(x) for one in rows)
+        raise ShapeError(
+            f"an example has {each} places in one and {others} in the other, and each is a row: "
+            "another flattening, such as pooled, compares them"
+        )
+    same_examples(*rows)
+    return rows
+
+
 def _at_least_two(z: Any) -> Tensor:
     z = as_tensor(z)
     if z.ndim < 2:

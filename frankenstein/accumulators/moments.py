@@ -16,7 +16,7 @@ from torch import Tensor, distributed
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.accumulators.sizes import check_size, not_finite
 from frankenstein.errors import UserError
-from frankenstein.shapes import ShapeError, per_location, same_examples
+from frankenstein.shapes import ShapeError, per_location, rows_of_both
 
 T = TypeVar("T")
 
@@ -119,8 +119,7 @@ class Moments:
         Raises:
             ShapeError: if the two hold a different number of rows once flattened.
         """
-        rows = {"x": self.flatten(source), "y": self.flatten(target)}
-        same_examples(rows["x"], rows["y"])
+        rows = dict(zip(_SIDES, rows_of_both(self.flatten, source, target), strict=True))
         if len(rows["x"]) == 0:
             return self
         self._sum_up()

@@ -12,7 +12,7 @@ from torch import Tensor, distributed
 from frankenstein.accumulators.numbered import numbers_of, priorities
 from frankenstein.accumulators.sizes import check_rows
 from frankenstein.errors import UserError
-from frankenstein.shapes import ShapeError, as_tensor, per_sample, same_examples
+from frankenstein.shapes import ShapeError, as_tensor, per_sample, rows_of_both, same_examples
 
 
 class Reservoir:
@@ -85,7 +85,7 @@ class Reservoir:
             ShapeError: if they hold different numbers of rows, or other units than before.
             UserError: if inputs are given with some batches only.
         """
-        new = {"x": self.flatten(x), "y": self.flatten(y)}
+        new = dict(zip("xy", rows_of_both(self.flatten, x, y), strict=True))
         if inputs is not None:
             given = as_tensor(inputs)
             new["inputs"] = per_sample(given if given.is_floating_point() else given.float())

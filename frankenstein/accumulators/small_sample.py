@@ -12,7 +12,7 @@ from torch import Tensor, distributed
 from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.accumulators.sizes import check_rows
-from frankenstein.shapes import ShapeError, per_location, per_sample, same_examples
+from frankenstein.shapes import ShapeError, per_location, per_sample, rows_of_both
 
 WIDE = 512  # units whose sums are cheap
 _AT_ONCE = 1024  # rows of more units that are summed together: sums take longer to add than to make
@@ -33,8 +33,7 @@ class AdaptiveMoments:
         Raises:
             ShapeError: if the two hold a different number of rows, or other units than before.
         """
-        x, y = self.flatten(source), self.flatten(target)
-        same_examples(x, y)
+        x, y = rows_of_both(self.flatten, source, target)
         units = x.shape[1], y.shape[1]
         known = [tuple(z.shape[1] for z in rows) for rows in self._held[:1]]
         if known and known[0] != units:
@@ -87,8 +86,7 @@ def few_rows(
         return (x.rows["x"], x.rows["y"]) if x.rows else None
     if y is None:
         return None
-    rows = per_location(x), per_location(y)
-    same_examples(*rows)
+    rows = rows_of_both(per_location, x, y)
     return rows if len(rows[0]) and _are_few(len(rows[0]), *rows) else None
 
 

@@ -15,6 +15,7 @@ from frankenstein.report.columns import (
     margin_cell,
     markdown_columns,
     rich_columns,
+    value_cell,
 )
 from frankenstein.stitching.controls import CONTROLS, Controls
 from frankenstein.stitching.evaluate import SAMPLED
@@ -97,6 +98,15 @@ _BEFORE_MEASURES = [
         cell=difference_cell,
     ),
 ]
+
+
+def _relative_cell(numbers: Numbers, key: str, row: str) -> float | None:
+    """Nothing where the receiver itself is at chance, whatever it is divided by."""
+    whole, chance = numbers.get("accuracy_low/receiver"), numbers.get("accuracy/most_frequent")
+    at_chance = whole is not None and chance is not None and whole <= chance
+    return None if at_chance else value_cell(numbers, key, row)
+
+
 _AFTER_MEASURES = [
     Column(
         "directions",
@@ -117,10 +127,12 @@ _AFTER_MEASURES = [
     Column(
         "relative_accuracy",
         "relative",
-        "*relative*, the relative accuracy: accuracy over the receiver's.",
+        "*relative*, the relative accuracy: accuracy over the receiver's; n/a where the receiver "
+        "is not clearly above the most frequent answer, for a share of chance says nothing.",
         percent=True,
         page="answers",
         terminal="beside",
+        cell=_relative_cell,
     ),
     Column("stitching_penalty", "penalty (%)", terminal="beside", cell=margin_cell),
     Column(

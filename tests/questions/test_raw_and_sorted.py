@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from frankenstein.questions.units.question import _CONTROLS, NETWORKS, Units, UnitsAnswer
 from frankenstein.questions.units.raw_and_sorted import (
     KINDS,
     in_any_order,
@@ -168,3 +169,10 @@ def test_a_network_in_its_own_order_is_told_from_chance_and_others_have_no_order
     assert all(math.isnan(one) for one in in_any_order(constant, constant)["raw_pearson"])
     with pytest.raises(ShapeError, match=r"need rows of one length, got \(40, 12\) and \(40, 4\)"):
         in_any_order(x, y[:, :4])
+
+
+def test_networks_of_other_widths_are_told_to_have_no_raw_numbers():
+    values = {name: dict.fromkeys(KINDS, (0.5, 0.1)) for name in (NETWORKS, *_CONTROLS)}
+    answer = UnitsAnswer(9, {"fc1": values}, {"fc1": {}}, {"fc1": dict.fromkeys(KINDS, [0.1])})
+    short = Units().show(answer).short
+    assert "no raw numbers of fc1: the networks have different numbers of units" in short.sentence

@@ -41,3 +41,10 @@ def test_shares_are_told_from_other_numbers(number):
     assert is_share(number)
     assert not is_share("loss/after")
     assert not is_share("linear_cka/after")
+
+
+@pytest.mark.parametrize(("low", "expected"), [(0.2, 0.5), (0.1, None)])
+def test_nothing_is_relative_to_a_receiver_at_chance(low, expected):
+    (column,) = (one for one in columns_with([]) if one.key == "relative_accuracy")
+    numbers = {"relative_accuracy/after": 0.5, "accuracy_low/receiver": low}
+    assert column.of(numbers | {"accuracy/most_frequent": 0.1}, ["after"]) == [expected]

@@ -135,7 +135,7 @@ class Units(Question[UnitsAnswer]):
             *(Picture(kind, _figure(answer, kind), text) for kind, text in _CAPTIONS.items()),
             markdown_table(rows, ["layer", "", *kinds], right=kinds),
         )
-        short = by_layer(_SUMMARY, answer.numbers, [*answer.layers], _LINES)
+        short = by_layer(_summary(answer), answer.numbers, [*answer.layers], _LINES)
         return Section(self.title, blocks, short)
 
 
@@ -177,6 +177,16 @@ def _figure(answer: UnitsAnswer, kind: str) -> Figure:
         for layer, values in answer.layers.items()
     }
     return bars(groups, kind.replace("_", " "), "mean over images", percent=False)
+
+
+def _summary(answer: UnitsAnswer) -> str:
+    without = [layer for layer, orders in answer.orders.items() if not orders]
+    if not without:
+        return _SUMMARY
+    return (
+        f"{_SUMMARY} There are no raw numbers of {', '.join(without)}: the networks have different "
+        "numbers of units there, and no unit i in common."
+    )
 
 
 def _about(answer: UnitsAnswer) -> str:
