@@ -173,6 +173,6 @@ def test_a_network_in_its_own_order_is_told_from_chance_and_others_have_no_order
 
 def test_networks_of_other_widths_are_told_to_have_no_raw_numbers():
     values = {name: dict.fromkeys(KINDS, (0.5, 0.1)) for name in (NETWORKS, *_CONTROLS)}
-    answer = UnitsAnswer(9, {"fc1": values}, {"fc1": {}}, {"fc1": dict.fromkeys(KINDS, [0.1])})
+    answer = UnitsAnswer(9, {"fc1": values}, {"fc1": {}}, {"fc1": {key: [0.1] for key in KINDS}})
     short = Units().show(answer).short
     assert "no raw numbers of fc1: the networks have different numbers of units" in short.sentence
