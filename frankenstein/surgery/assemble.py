@@ -11,6 +11,7 @@ from torch import fx, nn
 
 from frankenstein.surgery.halves import Arguments
 from frankenstein.surgery.modules import unwrapped
+from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.steps import IN_PLACE, Record, called
 
 
@@ -56,13 +57,21 @@ def assemble(
     structure = record.structure if entrance is not None else None
     graph.set_codegen(Arguments(record, network, needs, entrance, structure))
 
-    part = fx.GraphModule(record.root, graph, record.title)
+    part = _Half(record.root, graph, record.title)
     part.training = network.training
     for path, module in part.named_modules():
         # fx makes new containers (`layer1`) around the shared layers, all in training mode.
         if path in record.modules:
             module.training = record.modules[path].training
     return part
+
+
+class _Half(fx.GraphModule):
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise LayerError(
+            "a half of a network cannot be pickled or saved as a whole; save the state_dict() of "
+            "the network, and cut it again"
+        )
 
 
 def _of_the_entrance(record: Record, entrance: fx.Node | None) -> dict[fx.Node, Any]:
@@ -104,6 +113,9 @@ class Part(nn.Module):
 
     def __copy__(self) -> fx.GraphModule:
         return self.__copy__()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__reduce_ex__(protocol)
 
 
 def needed(

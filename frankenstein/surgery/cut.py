@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import fx, nn
 
-from frankenstein.surgery.assemble import Part, assemble, needed
+from frankenstein.surgery.assemble import Part, assemble, needed, sharing, written
 from frankenstein.surgery.fakes import numbers
 from frankenstein.surgery.inputs import Inputs, images_of
 from frankenstein.surgery.record import known_call, record
@@ -205,6 +205,8 @@ def _activations(
     counts: set[fx.Node] = set()  # ids, and numbers that are made of them
     starts: dict[fx.Node, list[fx.Node]] = {}  # ids, with the steps in which activations begin
     found: dict[fx.Node, list[fx.Node]] = {}
+    groups = sharing(nodes)
+    written_by: dict[fx.Node, fx.Node] = {}  # memory that holds activations since that step
     for node in position:
         if "size" in node.meta or "device" in node.meta or node.op == "get_attr":
             continue
@@ -223,10 +225,20 @@ def _activations(
             begins = node in touched and (steps.has_weights(node) or fractions)
         for source in counts.intersection(sources) if begins else ():
             starts.setdefault(source, []).append(node)
-        if begins or any(source in found for source in sources):
-            users = [user for user in node.users if user in position and "size" not in user.meta]
-            found[node] = sorted(users, key=position.__getitem__)
-    return found, starts
+        writers = {written_by[source] for source in sources if source in written_by}
+        for writer in writers:
+            found[writer].append(node)
+        if begins or writers or any(source in found for source in sources):
+            found[node] = [
+                user for user in node.users if user in position and "size" not in user.meta
+            ]
+            memory = (mate for target in written(node) for mate in groups.get(target, {target}))
+            written_by |= {
+                one: node for one in memory if position.get(one, len(nodes)) < position[node]
+            }
+    return {
+        node: sorted(set(users), key=position.__getitem__) for node, users in found.items()
+    }, starts
 
 
 def _is_float(steps: Record, node: fx.Node) -> bool:

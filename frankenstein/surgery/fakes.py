@@ -9,6 +9,7 @@ import logging
 import math
 import operator
 import types
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ class Fakes:
             torch.set_autocast_enabled(kind, False)
         try:
             # Without the Python dispatcher F.pad and others fix the batch at the example's.
-            with enable_python_dispatcher(), self.mode:
+            with enable_python_dispatcher(), self.mode, unwarned():
                 yield
         finally:
             _LOG.disabled = logs
@@ -141,6 +142,14 @@ class Fakes:
         """What the network's branches took for true of the symbols."""
         fixed = [Eq(symbol, number) for symbol, number in self.sizes.replacements.items()]
         return [guard.expr for guard in self.sizes.guards] + fixed
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Inside, nothing is said when fakes look at tensors that carry gradients."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor that is not a leaf")
+        yield
 
 
 def foreseen(

@@ -6,6 +6,7 @@ A rule serves a plain module of torch.nn and a plain input; for all else the mod
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
@@ -23,8 +24,15 @@ def in_shape(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             return args[0]
         sizes = rule(module, args[0])
         if sizes is not None:
-            return args[0].new_empty(sizes)
+            return _carrying(module, args[0], args[0].new_empty(sizes))
     return type(module).forward(module, *args, **kwargs)
+
+
+def _carrying(module: nn.Module, x: Tensor, made: Tensor) -> Tensor:
+    """The same with gradients, if the module would give them: code asks for requires_grad."""
+    weights = any(one is not None and one.requires_grad for one in module._parameters.values())
+    carries = torch.is_grad_enabled() and (x.requires_grad or weights)
+    return made.requires_grad_().clone() if carries else made  # a copy may be written into
 
 
 def _fits(module: nn.Module, x: Any) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from frankenstein.surgery.assemble import sharing, written
 from frankenstein.surgery.constants import hold
 from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, foreseen
 from frankenstein.surgery.halves import arguments_of
@@ -207,7 +208,22 @@ def _record(network: nn.Module, example: Example, signature: inspect.Signature) 
         else:
             constants = [attribute(made.root, one) for one in made.nodes if one.op == "get_attr"]
             made.places = places_of(network, [x for x in constants if isinstance(x, Tensor)])
+            _check_weights(made)
             return made
+
+
+def _check_weights(made: Record) -> None:
+    """Refuse a network that writes into weights of a module that is one step: unseen, it reads."""
+    groups = sharing(made.nodes)
+    steps = {str(node.target) for node in made.nodes if node.op == "call_module"}
+    for node in made.nodes:
+        mates = [mate for target in written(node) for mate in groups.get(target, {target})]
+        for path in {str(one.target).rpartition(".")[0] for one in mates if one.op == "get_attr"}:
+            if path in steps:
+                raise LayerError(
+                    f"cannot follow {made.title} to its layers: it writes into weights of {path!r} "
+                    "while it runs"
+                )
 
 
 def _run(

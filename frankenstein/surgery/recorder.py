@@ -167,8 +167,8 @@ class Recorder(TorchFunctionMode):
     def _gradient(self, apply: Any, function: Any, args: Any, kwargs: Any) -> Any:
         """A user's autograd function is one step, or its gradient would be another."""
         if function is CheckpointFunction and not self.resting:
-            run, _, *given = args
-            return run(*given)
+            function, _, *given = args
+            return function(*given)
         if self.resting or function.__module__.startswith("torch."):
             self._inside((args, kwargs))
             return self._inside(apply(*args, **kwargs), made=True)
@@ -177,8 +177,20 @@ class Recorder(TorchFunctionMode):
             return function.apply(*args, **kwargs)
 
         step.__name__ = step.__qualname__ = function.__name__
+
+        def run() -> Any:
+            self.step = "", {id(x) for x in tensors_in((args, kwargs))}
+            try:
+                return self._rest(lambda: apply(*args, **kwargs))
+            except Opens:
+                raise LayerError(
+                    f"{function.__name__} uses a tensor that it is not given"
+                ) from None
+            finally:
+                self.step = None
+
         return self._seen(
-            lambda: self._rest(lambda: apply(*args, **kwargs)),
+            run,
             lambda: self.graph.call_function(step, self.argument(args), self.argument(kwargs)),
             lambda: self._new(f"{self.inside[-1]}.{function.__name__}".lstrip(".")),
             (args, kwargs),
@@ -360,7 +372,7 @@ class Recorder(TorchFunctionMode):
     def _constant(self, value: Any) -> fx.Node:
         path = self.attributes.get(id(value))
         if path is None:
-            if id(value) in self.born:  # a hook has kept it
+            if self.born.get(id(value)):  # a hook has kept it
                 raise Opens(self.born[id(value)])
             sizes = value.shape if isinstance(value, Tensor) else ()
             if isinstance(value, FakeTensor) or any(isinstance(one, SIZES) for one in sizes):

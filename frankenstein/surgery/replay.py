@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values
+from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, unwarned
 from frankenstein.surgery.halves import check_flags
 from frankenstein.surgery.inputs import Call, Inputs, example_of, named, resized, signature_of
 from frankenstein.surgery.modules import paths, place_of, title_of, unwrapped
@@ -20,7 +20,9 @@ from frankenstein.surgery.pieces import changed
 from frankenstein.surgery.record import call_of
 from frankenstein.surgery.recorder import principal, tensors_in
 from frankenstein.surgery.refusal import LayerError
-from frankenstein.surgery.untouched import untouched
+from frankenstein.surgery.untouched import evaluating, untouched
+
+_DIFFER_IN_TRAINING = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 
 
 class _Done(BaseException):  # no Exception, which a network might catch
@@ -40,6 +42,12 @@ class _Replay(nn.Module):
     def _behind(self, change: Callable[[Any], Any]) -> Iterator[list[str]]:
         """Inside, what the layer gives is changed; the list tells how often it was called."""
         called: list[str] = []
+        for name, module in paths(self.network).items():
+            if module.training and isinstance(module, _DIFFER_IN_TRAINING):
+                raise LayerError(
+                    f"the halves of {title_of(self.network)} run it again, at evaluation alone, "
+                    f"and {name!r} is in training mode; call eval() first"
+                )
 
         def hook(module: nn.Module, given: Any, out: Any) -> Any:
             called.append(self.layer)
@@ -88,7 +96,7 @@ class ReplayedEnd(_Replay):
 
         call = self._call(len(z), Call(args, kwargs))
         try:
-            with self._behind(put) as called:
+            with self._behind(put) as called, unwarned():
                 out = principal(self.network(*call.args, **call.kwargs))
         except Exception as error:
             if called and not depends_on_values(error):
@@ -148,7 +156,11 @@ def replayed(
     example = example_of(call_of(network, inputs))
     front = ReplayedFront(network, layer)
     end = ReplayedEnd(network, layer, example, signature)
-    with torch.no_grad():
+    if isinstance(paths(network)[layer], torch.jit.ScriptModule):
+        raise LayerError(
+            f"{error} (and {layer!r} is a module of torch.jit, behind which it cannot)"
+        )
+    with torch.no_grad(), evaluating(network):
         z = front(*example.args, **example.kwargs)
         values = named(signature, example)
         found = end(z, **{name: x for name, x in values.items() if isinstance(x, Tensor)})

@@ -28,29 +28,39 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def untouched(network: nn.Module) -> Iterator[None]:
+def untouched(network: nn.Module) -> Iterator[list[Any]]:
     """Evaluation mode inside; afterwards modes, attributes, buffers and random numbers as before.
 
     Some networks keep what they compute, such as their last attention or a bias for the next call.
+    What they had changed is in the list afterwards.
     """
+    changed: list[Any] = []
     seen: set[int] = set()
     attributes = [(vars(module), _saved(vars(module), seen)) for module in network.modules()]
-    buffers = [(buffer, buffer._version, buffer.clone()) for buffer in network.buffers()]
+    plain = [x for module in network.modules() for x in vars(module).values()]
+    tensors = [x for x in plain if type(x) is Tensor and not x.is_inference()]
+    tensors += network.buffers()
+    kept = [(x, x._version, x.requires_grad, x.detach().clone()) for x in tensors]
     weights = [(weight, weight.data) for weight in network.parameters()]
     devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
     try:
         with torch.random.fork_rng(devices), evaluating(network):
-            yield
+            yield changed
     finally:
         for value, saved in attributes:
-            _restore(value, saved)
+            _restore(value, saved, changed)
         for weight, data in weights:  # some networks put another tensor in the place of their own
             if weight.device != data.device or weight.data_ptr() != data.data_ptr():
                 weight.data = data
+                changed.append(weight)
         with torch.no_grad():
-            for buffer, version, content in buffers:
-                if buffer._version != version:
-                    buffer.copy_(content)
+            for tensor, version, carried, content in kept:
+                if tensor._version == version:
+                    continue
+                if tensor.requires_grad and not carried:
+                    tensor.detach_()
+                tensor.copy_(content)
+                changed.append(tensor)
 
 
 def forget(tensors: list[ReferenceType[Tensor]]) -> None:
@@ -107,16 +117,17 @@ def _held(value: Any) -> list[tuple[Any, Any]] | None:
     return list(vars(value).items())
 
 
-def _restore(value: Any, saved: Any) -> None:
+def _restore(value: Any, saved: Any, changed: list[Any]) -> None:
     if saved is None:
         return
     for _, one, held in saved:
-        _restore(one, held)
+        _restore(one, held, changed)
     now = _held(value) or []
     if len(now) == len(saved) and all(
         a == b and x is y for (a, x), (b, y, _) in zip(now, saved, strict=True)
     ):
         return
+    changed.append(value)
     values = [one for _, one, _ in saved]
     if isinstance(value, dict):
         value.clear()
