@@ -83,6 +83,11 @@ def named(
     return values
 
 
+def is_ids(x: Tensor) -> bool:
+    """Whether a tensor may hold ids or a mask, of any length: an image is uint8."""
+    return not x.is_floating_point() and x.dtype != torch.uint8
+
+
 def free_axes(
     values: Iterable[Tensor], square: Iterable[Tensor] = ()
 ) -> dict[int, tuple[int, ...]]:  # by id of the tensor
@@ -92,14 +97,14 @@ def free_axes(
     floating-point numbers; and the second one of those that are `square`.
     """
     values = list(values)
-    whole = [x for x in values if not x.is_floating_point()]
+    whole = [x for x in values if is_ids(x)]
     lengths = {size for x in whole for size in x.shape[1:]}
     ends = {id(x): 2 for x in square}
     return {
         id(x): tuple(
             axis
             for axis, size in enumerate(x.shape)
-            if axis < ends.get(id(x), 1) or not x.is_floating_point() or size in lengths
+            if axis < ends.get(id(x), 1) or is_ids(x) or size in lengths
         )
         for x in values
     }
@@ -148,7 +153,7 @@ def example_of(call: Call, square: Sequence[int] = ()) -> Call:
     def small(x: Tensor) -> Tensor:
         axes = (0, 1) if id(x) in both else (0,)
         x = resized(x, dict.fromkeys(axes, size)) if x.ndim and x.shape[0] == batch else x
-        if not x.is_floating_point():
+        if is_ids(x):
             x = resized(x, {axis: 2 for axis in range(1, x.ndim) if x.shape[axis] == 1})
         return x.detach().clone()
 
