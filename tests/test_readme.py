@@ -177,12 +177,17 @@ def test_every_block_of_your_own_network_runs(few_digits, monkeypatch, tmp_path,
         else:
             exec(block, namespace)
     said = capsys.readouterr().out
-    assert commands == 9
+    assert commands == 13
     assert "sender sees 8 x 8 pixels, mean 0.5, std 0.25 (as its source says)" in said
     assert "receiver sees 32 x 32 pixels, mean 0.3054, std 0.376 (the data set's own)" in said
     images = next(iter(namespace["data"].val_batches()))[0]
     assert namespace["frank"](images).shape == (60, 10)
     assert namespace["matrix"]["relu1", "relu1"] > 0
+    areas = namespace["areas"]
+    assert areas["v1", "model"] > areas["it", "model"] > 0.1
+    assert namespace["same"]["v1", "model"] == pytest.approx(areas["v1", "model"])
+    assert namespace["first"].shape == (100, 60)
+    assert namespace["beside"].rows == ("relu1", "relu2")
     for made in ("small-small-digits", "small-last-digits"):
         numbers = json.loads(Path(f"results/evaluate/my_nets-{made}/summary.json").read_text())
         assert numbers["accuracy"] > 0.5
