@@ -77,7 +77,11 @@ def contents_of(path: Path) -> Contents:
 def _kind(path: Path) -> str | None:
     """What is in a file counts, whatever its name says."""
     with path.open("rb") as file:
-        head = file.read(9)
+        head = file.read(40)
+    if head.startswith(b"version https://git-lfs"):
+        raise FileError(
+            f"{path} is a pointer of git-LFS, not the file itself; get it by `git lfs pull`"
+        )
     if head.startswith(b"\x93NUMPY"):
         return "npy"
     if head.startswith(b"\x89HDF\r\n"):
@@ -88,7 +92,7 @@ def _kind(path: Path) -> str | None:
         return "pt" if tensors else "npz"
     if head[:1] == b"\x80":
         return "pt"
-    if head[8:] == b"{":
+    if head[8:9] == b"{":
         return "safetensors"
     return _SUFFIXES.get(path.suffix)
 
@@ -134,7 +138,7 @@ def _array(path: Path, file: BinaryIO, end: int) -> Layer | str:
     if reason := no_numbers(dtype):
         return reason
     offset, size = file.tell(), prod(shape) * dtype.itemsize
-    if offset + size > end:
+    if offset + size > end or min(shape, default=0) < 0:
         raise ValueError(f"it says that it has {shape} numbers, and ends before the last")
     if not by_column or len(shape) < 2:
         return mapped(path, dtype, shape, offset)

@@ -1,5 +1,6 @@
 """Files of activations: the same numbers out of every kind, and one line for what is none."""
 
+import io
 import os
 import pickle
 from pathlib import Path
@@ -120,6 +121,12 @@ class Run:
         return os.mkdir, ("done",)
 
 
+def npy_header(facts):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, facts)
+    return file.getvalue()
+
+
 def cut_short(path):
     np.save(path, layers()["late/fc"])
     os.truncate(path, os.path.getsize(path) - 4)
@@ -177,6 +184,16 @@ REFUSED = {
     "weights.pt": (
         lambda path: torch.save(build_network("lenet", 10, 1, 0).state_dict(), path),
         r"holds the weights of a network \(conv1.weight, conv1.bias, ...\), not activations",
+    ),
+    "pointer.npy": (
+        lambda path: Path(path).write_text("version https://git-lfs.github.com/spec/v1\noid 1\n"),
+        "is a pointer of git-LFS, not the file itself",
+    ),
+    "negative.npy": (
+        lambda path: Path(path).write_bytes(
+            npy_header({"descr": "<f4", "fortran_order": False, "shape": (-7, 2)}) + bytes(56)
+        ),
+        "damaged, or no whole npy file",
     ),
     "missing.npy": (lambda path: None, "no file missing.npy"),
     "folder.npy": (os.mkdir, "is a folder, and a file of activations is wanted"),

@@ -43,6 +43,12 @@ WORDS = Words(
         none is named. Layers are a name, names with commas between, a glob ("bn*"), "modules" for
         all modules, or "blocks" for one a block. Measures of two single layers come as one table,
         of more as a matrix each.
+
+        In place of a network, a file of activations (.npy, .npz, .safetensors, .pt, .h5) is taken
+        as it is: layers by name, (N, ...) each, with a row for each example. Beside a network these
+        are the held-out images in the data set's own order; `frankenstein extract` writes such a
+        file.
+
         In place of SENDER, the folder of a run of stitch.py compares its stitched representation
         with the receiver's own.
 
@@ -63,12 +69,13 @@ WORDS = Words(
             --bootstrap 1000 --permutations 200
         python compare.py A.safetensors B.safetensors bn3 bn5 -d fashion
         python compare.py A.safetensors B.safetensors bn3 bn5 -d fashion cka l2 ps_inv corr
+        python compare.py v1.npz model.npy unbiased_cka --permutations 200
         python compare.py results/stitch/RUN --stitch after cka l2
         python compare.py results/stitch/RUN --stitch ps_inv --layer bn7 cka
         """,
     positionals=("sender", *_PLACES, "measures"),
     abouts={
-        "sender": "first network, or folder of a run of stitch.py",
+        "sender": "first network, file of activations, or folder of a run of stitch.py",
         "measures": "measures of the layers, the first of which may stand in place of a layer",
     },
     sort=_sort,
