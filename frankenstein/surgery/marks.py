@@ -7,7 +7,7 @@ function that was made inside of another. What hooks read is among it.
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 from types import (
     CellType,
     CodeType,
@@ -148,6 +148,7 @@ def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from getattr(value, "__dict__", {}).items()
 
 
+@cache
 def _names(code: CodeType) -> set[str]:
     inner = [one for one in code.co_consts if isinstance(one, CodeType)]
     return set(code.co_names).union(*map(_names, inner))
@@ -155,8 +156,8 @@ def _names(code: CodeType) -> set[str]:
 
 def _is_setting(value: Any, file: str) -> bool:
     """Whether code may read a setting from a variable of its file."""
-    if isinstance(value, _PLAIN | Tensor | np.ndarray | dict | list | tuple | set):
-        return value is not None
+    if isinstance(value, _SETTINGS):
+        return True
     if isinstance(value, FunctionType):
         return value.__module__ == file
     return isinstance(value, SimpleNamespace) or type(value).__module__ == file
@@ -182,7 +183,8 @@ def _mark(value: Any) -> Any:
 
 
 _SINGLE = (type(None), bool, int, float, str, Tensor, nn.Module, type)
-_PLAIN = bool | int | float | complex | str | bytes | np.generic
+_PLAIN = (bool, int, float, complex, str, bytes, np.generic)
+_SETTINGS = (*_PLAIN, Tensor, np.ndarray, dict, list, tuple, set)
 _MODULE = frozenset(vars(nn.Module()))  # what PyTorch keeps in every module
 _LIBRARIES = frozenset({"torch", "builtins", "abc", "typing", "pytorch_lightning", "lightning"})
 _EMPTY = CellType()

@@ -119,8 +119,6 @@ def _checked(network: Any) -> nn.Module:
             f"{title_of(network)} is a module of torch.jit, whose steps cannot be recorded; give "
             "the torch.nn.Module that it was made from"
         )
-    if any(is_lazy(parameter) for parameter in network.parameters()):
-        raise LayerError(f"{title_of(network)} has weights without a shape; run it once before")
     return network
 
 
@@ -179,6 +177,8 @@ def _recorded(network: nn.Module, call: Call, signature: inspect.Signature) -> R
     Raises:
         LayerError: if there is none.
     """
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise LayerError(f"{title_of(network)} has weights without a shape; run it once before")
     refusal: LayerError | None = None
     by_size = False
     for example in examples_of(call):
