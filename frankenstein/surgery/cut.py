@@ -1,6 +1,7 @@
 """Where a network can be cut, and the cut itself: train -> record -> cut -> stitch."""
 
 import operator
+import warnings
 from functools import partial
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from torch import fx, nn
 from frankenstein.surgery.assemble import Part, assemble, needed, sharing, written
 from frankenstein.surgery.fakes import numbers
 from frankenstein.surgery.inputs import Inputs, images_of
+from frankenstein.surgery.modules import title_of, unwrapped
 from frankenstein.surgery.record import known_call, record
 from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.replay import replayed
@@ -134,7 +136,8 @@ def cut_points(
 
     Shapes leave out the batch axis. They are those of `inputs`, or of an input of `input_shape`,
     which is the network's own where it has one, else what it was recorded with before, else
-    3 x 224 x 224. A layer whose first axis is not the batch (windows of an image, say) is left out.
+    3 x 224 x 224, which a warning says. A layer whose first axis is not the batch (windows of an
+    image, say) is left out.
 
     Raises:
         LayerError: if the network does not take that input, or its control flow depends on data.
@@ -144,9 +147,16 @@ def cut_points(
     """
     if input_shape is not None:
         inputs = images_of(network, input_shape).args
-    elif inputs is None and known_call(network) is None:
+    guessed = input_shape is inputs is None and known_call(network) is None
+    if guessed:
         inputs = images_of(network, _IMAGENET).args
     steps = record(network, inputs)
+    if guessed:
+        warnings.warn(
+            f"nothing says what {title_of(unwrapped(network))} takes, so shapes are those of "
+            f"images of {' x '.join(map(str, _IMAGENET))}; name input_shape or inputs",
+            stacklevel=2,
+        )
     points = narrows(steps)
     sizes = {size: number for size, number in steps.sizes().items() if size != steps.batch}
     shapes = {node: steps.facts[node].shape for node in points}

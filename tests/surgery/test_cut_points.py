@@ -100,3 +100,11 @@ def test_an_image_of_bytes_and_ids_as_numbers_are_activations(network, x):
     front, end = cut(network, after="a", inputs=x)
     context = {"x": x} if isinstance(network, Ids) else {}
     assert torch.equal(end(front(x), **context), network(x))
+
+
+def test_shapes_of_an_input_that_nothing_tells_are_said_to_be_a_guess():
+    network = nn.Sequential(nn.Conv2d(3, 2, 3, stride=64), nn.ReLU())
+    with pytest.warns(UserWarning, match="what Sequential takes, .* images of 3 x 224 x 224; name"):
+        points = cut_points(network)
+    assert points == {"0": (2, 4, 4), "1": (2, 4, 4)}
+    assert cut_points(network, input_shape=(3, 64, 64))["1"] == (2, 1, 1)
