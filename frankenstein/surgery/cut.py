@@ -194,15 +194,12 @@ def carriers(steps: Record) -> dict[fx.Node, list[fx.Node]]:
     steps, with those in which activations begin.
     """
     found, starts = _activations(steps)
-    position = {node: i for i, node in enumerate(steps.nodes)}
-    return dict(sorted((starts | found).items(), key=lambda item: position[item[0]]))
+    return {steps.main: starts} | found
 
 
 @once
-def _activations(
-    steps: Record,
-) -> tuple[dict[fx.Node, list[fx.Node]], dict[fx.Node, list[fx.Node]]]:
-    """The steps that hold activations, and ids that they begin with; each with its users.
+def _activations(steps: Record) -> tuple[dict[fx.Node, list[fx.Node]], list[fx.Node]]:
+    """The steps that hold activations, each with its users; and those in which ids become some.
 
     Activations start from the main input; if that is ids of tokens, whole numbers that are no
     uint8, where weights meet them or they are made fractions. Sizes are none, nor are masks and
@@ -213,7 +210,7 @@ def _activations(
     ids = steps.facts[steps.main].dtype in _IDS
     touched: set[fx.Node] = set()
     counts: set[fx.Node] = set()  # ids, and numbers that are made of them
-    starts: dict[fx.Node, list[fx.Node]] = {}  # ids, with the steps in which activations begin
+    starts: list[fx.Node] = []
     found: dict[fx.Node, list[fx.Node]] = {}
     groups = sharing(nodes)
     written_by: dict[fx.Node, fx.Node] = {}  # memory that holds activations since that step
@@ -225,7 +222,7 @@ def _activations(
             touched.add(node)
         numbers = node is steps.main or not counts.isdisjoint(sources)
         dtype = steps.facts[node].dtype if node in steps.facts else None
-        if numbers and dtype in _IDS and called(node) != "one_hot":
+        if numbers and dtype in _IDS:
             counts.add(node)
         fractions = numbers and dtype is not None and dtype.is_floating_point
         if fractions and called(node) not in _ARITHMETIC:  # such as an entry that ids choose
@@ -233,8 +230,8 @@ def _activations(
         begins = node is steps.main
         if ids:
             begins = node in touched and (steps.has_weights(node) or fractions)
-        for source in counts.intersection(sources) if begins else ():
-            starts.setdefault(source, []).append(node)
+        if begins and numbers:
+            starts.append(node)
         writers = {written_by[source] for source in sources if source in written_by}
         for writer in writers:
             found[writer].append(node)
@@ -246,9 +243,8 @@ def _activations(
             written_by |= {
                 one: node for one in memory if position.get(one, len(nodes)) < position[node]
             }
-    return {
-        node: sorted(set(users), key=position.__getitem__) for node, users in found.items()
-    }, starts
+    users = {node: sorted(set(one), key=position.__getitem__) for node, one in found.items()}
+    return users, starts
 
 
 def _is_float(steps: Record, node: fx.Node) -> bool:

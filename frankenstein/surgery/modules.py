@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from frankenstein.surgery.fakes import FakeTensor
-
 _CONTAINERS = (
     *(nn.Sequential, nn.ModuleList, nn.ModuleDict),
     *(nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder),
@@ -73,13 +71,12 @@ def tensors_of(module: nn.Module) -> list[int]:
 
 
 def has_code(module: nn.Module) -> bool:
-    """Whether code of the user's runs inside of a module of torch, or a fake tensor is its own."""
+    """Whether code of the user's runs inside of a module."""
     return any(
         part._forward_pre_hooks
         or part._forward_hooks
         or "forward" in vars(part)
         or not type(part).__module__.startswith("torch.")
-        or any(isinstance(x, FakeTensor) for x in vars(part).values())
         for part in module.modules()
     )
 

@@ -17,7 +17,6 @@ from torch import Tensor, fx, nn
 from frankenstein.surgery.fakes import fixed, foreseen
 from frankenstein.surgery.inputs import Call
 from frankenstein.surgery.marks import marks_of
-from frankenstein.surgery.modules import is_leaf
 from frankenstein.surgery.pieces import pieces
 from frankenstein.surgery.recorder import principal
 from frankenstein.surgery.refusal import LayerError
@@ -162,22 +161,14 @@ def _differ(expected: list[Any], found: list[Any], run: Callable[[], list[Any]])
 
 @contextmanager
 def _hooked(record: Record, network: nn.Module) -> Iterator[None]:
-    """Those hooks alone that were recorded: others, and those of a step, may count or keep.
-
-    A hook of a module that is a step is called with it in the halves as in the network, and runs
-    here only where some other hook uses what it may keep.
-    """
-    targets = [record.modules[str(n.target)] for n in record.nodes if n.op == "call_module"]
-    if any(is_leaf(record.modules[path]) for path in record.blocks.keys() & record.modules):
-        targets = []
-    steps = {inner for module in targets for inner in module.modules()}
+    """Those hooks alone that were recorded: others may count or keep."""
     kept: list[tuple[Any, dict[int, Any]]] = []
     try:
         for module in network.modules():
             for hooks in (module._forward_pre_hooks, module._forward_hooks):
                 kept.append((hooks, dict(hooks)))
                 for key in kept[-1][1]:
-                    if module in steps or key not in record.marks.hooks:
+                    if key not in record.marks.hooks:
                         del hooks[key]
         yield
     finally:

@@ -203,7 +203,10 @@ class Recorder(TorchFunctionMode):
         run: Callable[[], Any] = lambda: module._call_impl(*args, **kwargs)  # noqa: E731
         if self.resting or path is None:
             return run()
-        if path and is_leaf(module) and path not in self.opened:
+        backward = bool(module._backward_hooks or module._backward_pre_hooks)
+        if path and backward and path in self.opened:
+            raise LayerError(f"{path!r} has hooks on its gradients, and more than arguments go in")
+        if path and (is_leaf(module) or backward) and path not in self.opened:
             put(self.record.root, path, module)
             return self._seen(
                 lambda: self._rest(lambda: self._step(module, path, args, kwargs)),
@@ -230,7 +233,8 @@ class Recorder(TorchFunctionMode):
         """
         patched = vars(module).get("forward")
         forward = partial(in_shape, module) if patched is None else module.forward
-        if self.own[module] != tensors_of(module):  # torch.func.functional_call gave it others
+        # torch.func.functional_call gave it other weights, or the network computes them.
+        if self.own[module] != tensors_of(module) or self._computed(module, path):
             raise Opens(path)
         if not has_code(module):
             return forward(*args, **kwargs)
@@ -248,6 +252,11 @@ class Recorder(TorchFunctionMode):
             del module.forward
             if patched is not None:
                 module.forward = patched
+
+    def _computed(self, module: nn.Module, path: str) -> bool:
+        """Whether a module has a tensor that was made outside of it."""
+        held = [x for part in module.modules() for x in vars(part).values()]
+        return any(isinstance(x, FakeTensor) and self.born.get(id(x)) != path for x in held)
 
     def _inside(self, value: Any, made: bool = False) -> Any:
         """A value that is used or made inside of a step: only what is the step's own may be."""

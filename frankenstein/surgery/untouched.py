@@ -84,6 +84,7 @@ def forget(tensors: list[ReferenceType[Tensor]]) -> None:
                 del owner[key]
 
 
+_CONTAINERS = (dict, list, set, deque)
 _EMPTY = CellType()
 _CACHE = type(functools.lru_cache(lambda: None))
 
@@ -104,9 +105,11 @@ def _held(value: Any) -> list[tuple[Any, Any]] | None:
         return list(enumerate(value))
     if isinstance(value, set):
         return [(None, one) for one in value]
-    if isinstance(value, FunctionType):  # a hook: what is around it
+    if isinstance(value, FunctionType):  # a hook: what is around it, and containers of its file
         cells = enumerate(value.__closure__ or ())
-        return [(i, cell.cell_contents) for i, cell in cells if cell != _EMPTY]
+        names = {name: value.__globals__.get(name) for name in value.__code__.co_names}
+        kept = [(name, one) for name, one in names.items() if type(one) in _CONTAINERS]
+        return [(i, cell.cell_contents) for i, cell in cells if cell != _EMPTY] + kept
     if isinstance(value, MethodType):
         return [(None, value.__self__)]
     if isinstance(value, functools.partial):
@@ -140,7 +143,8 @@ def _restore(value: Any, saved: Any, changed: list[Any]) -> None:
         value.update(values)
     elif isinstance(value, FunctionType):
         for i, one, _ in saved:
-            value.__closure__[i].cell_contents = one  # type: ignore[index]
+            if isinstance(i, int):
+                value.__closure__[i].cell_contents = one  # type: ignore[index]
     elif not isinstance(value, tuple | MethodType | functools.partial):
         vars(value).clear()
         vars(value).update((key, one) for key, one, _ in saved)

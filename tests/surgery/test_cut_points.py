@@ -108,3 +108,17 @@ def test_shapes_of_an_input_that_nothing_tells_are_said_to_be_a_guess():
         points = cut_points(network)
     assert points == {"0": (2, 4, 4), "1": (2, 4, 4)}
     assert cut_points(network, input_shape=(3, 64, 64))["1"] == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "late", [lambda self, x: self.a(x), lambda self, x: nn.functional.one_hot(x, 4).float()]
+)
+def test_ids_that_are_met_again_go_around_what_was_made_of_them(late):
+    class Twice(Ids):
+        def forward(self, x):
+            return self.b(self.a(x) + late(self, x % 4))
+
+    network, x = Twice(weigh=False), torch.tensor([[0, 1, 2], [3, 0, 0]])
+    with pytest.raises(LayerError, match="'x' goes around it"):
+        cut(network, after="a", inputs=x)
+    assert {"add", "b"} <= cut_points(network, inputs=x).keys()

@@ -109,3 +109,56 @@ def test_weights_that_a_function_call_brings_are_those_of_the_halves():
     with torch.no_grad():
         network.up.fill_(3)
     assert torch.equal(end(front(X)), network(X))
+
+
+class Features(nn.Module):
+    """Reads what hooks have kept of its parts."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        self.kept, self.d = [], nn.Linear(8, 2)
+        for part in (self.parts[1], self.parts[2]):
+            part.register_forward_hook(lambda module, given, out: self.kept.append(out))
+
+    def forward(self, x):
+        self.kept.clear()
+        self.parts(x)
+        return self.d(torch.cat(self.kept, 1))
+
+
+class Generated(nn.Module):
+    """Computes the weights of one of its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.make, self.d = nn.Linear(4, 4), nn.Linear(4, 16), nn.Linear(4, 2)
+        del self.d.weight
+
+    def forward(self, x):
+        h = self.a(x)
+        self.d.weight = self.make(h.mean(0)).view(4, 4)[:2]
+        return self.d(self.a(h))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("build", [Features, Generated])
+def test_what_goes_from_one_step_to_another_through_the_network_is_followed(build):
+    network = build().eval()
+    points = cut_points(network, inputs=X)
+    assert len(points) >= 2
+    for layer in points:
+        check_halves(network, layer)
+
+
+def test_a_block_with_hooks_on_its_gradients_is_one_step():
+    network = Net().eval()
+    network.b = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+    network.b.register_full_backward_hook(lambda module, given, out: (3 * given[0],))
+    network(X).sum().backward()
+    expected = network.a.weight.grad
+    network.a.weight.grad = None
+    front, end = cut(network, after="b", inputs=X)
+    end(front(X)).sum().backward()
+    assert torch.equal(network.a.weight.grad, expected)
+    assert "b.0" not in cut_points(network, inputs=X)
