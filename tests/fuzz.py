@@ -22,10 +22,13 @@ import traceback
 import warnings
 from pathlib import Path
 
+import h5py
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.numpy import save_file
 
+from frankenstein.activations import open_activations
 from frankenstein.callbacks import WholeCheckpoints
 from frankenstein.cli import main as command_line
 from frankenstein.cli.errors import one_line
@@ -129,6 +132,21 @@ def weights(module):
     return tensors_sha256(module.state_dict())
 
 
+def activations(path, save):
+    save(path, {"early": np.arange(56, dtype="f4").reshape(7, 2, 4), "late": np.eye(7, 5)})
+
+
+def as_h5(path, arrays):
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+
+
+def rows(path):
+    read = open_activations(path).of()
+    return [z.tolist() for z in read.read(torch.arange(len(read))).values()]
+
+
 TEXT, SUMMED = "text", "summed"  # what is edited by words; what has a checksum
 KINDS = {  # name of the file, what writes it, what reads it, what it is
     "config": ("a.yaml", lambda p: p.write_text(dump(PLAN)),
@@ -165,6 +183,15 @@ KINDS = {  # name of the file, what writes it, what reads it, what it is
     "array, packed": ("a.gz", lambda p: p.write_bytes(gzip.compress(
         bytes([0, 0, 8, 1, 0, 0, 0, 200]) + bytes(range(200)))),
                       lambda p: read_idx(p, 1).tolist(), {SUMMED}),
+    "activations, npz": ("a.npz", lambda p: activations(p, lambda p, z: np.savez(p, **z)),
+                         rows, {SUMMED}),
+    "activations, npy": ("a.npy", lambda p: activations(p, lambda p, z: np.save(p, z["early"])),
+                         lambda p: rows(p) and None, set()),
+    "activations, safetensors": ("a.safetensors", lambda p: activations(
+        p, lambda p, z: save_file(z, p)),
+                                 lambda p: rows(p) and None, set()),
+    "activations, h5": ("a.h5", lambda p: activations(p, as_h5),
+                        lambda p: rows(p) and None, set()),
 }  # fmt: skip
 
 
