@@ -6,6 +6,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -87,14 +88,19 @@ def _kind(path: Path) -> str | None:
     if head.startswith(b"\x89HDF\r\n"):
         return "h5"
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            tensors = any(name.endswith("data.pkl") for name in archive.namelist())
-        return "pt" if tensors else "npz"
+        return "pt" if _holds_pickle(path) else "npz"
     if head[:1] == b"\x80":
         return "pt"
     if head[8:9] == b"{":
         return "safetensors"
     return _SUFFIXES.get(path.suffix)
+
+
+def _holds_pickle(path: Path) -> bool:
+    """Whether an archive is one of torch; a damaged one is told by who reads it."""
+    with suppress(Exception), zipfile.ZipFile(path) as archive:
+        return any(name.endswith("data.pkl") for name in archive.namelist())
+    return False
 
 
 def _npy(path: Path) -> Contents:
@@ -237,8 +243,10 @@ def _h5(path: Path) -> Contents:
         ) from None
     found: dict[str, Layer | str] = {}
 
-    def look(name: str, one: Any) -> None:
-        if isinstance(one, h5py.Dataset):
+    def look(name: str | bytes, one: Any) -> None:
+        if isinstance(name, bytes):
+            found[name.decode(errors="backslashreplace")] = "has a name that is not UTF-8"
+        elif isinstance(one, h5py.Dataset):
             found[name] = _dataset(path, name, one)
 
     with h5py.File(path, "r") as file:

@@ -127,6 +127,18 @@ def npy_header(facts):
     return file.getvalue()
 
 
+def odd_name(path):
+    with h5py.File(path, "w") as file:
+        file[b"\xff"] = np.zeros((7, 2))
+
+
+def torn(path):
+    """An archive whose list of members is not where it says."""
+    SAVES["a.npz"](path, layers())
+    whole = Path(path).read_bytes()
+    Path(path).write_bytes(whole.replace(b"PK\x01\x02", b"PK\x01\x02" + bytes(20), 1))
+
+
 def cut_short(path):
     np.save(path, layers()["late/fc"])
     os.truncate(path, os.path.getsize(path) - 4)
@@ -172,6 +184,8 @@ REFUSED = {
         "they lie units x examples, it seems; save them transposed",
     ),
     "short.npy": (cut_short, "damaged, or no whole npy file: it says that it has"),
+    "name.h5": (odd_name, "xff' has a name that is not UTF-8"),
+    "torn.npz": (torn, "damaged, or no whole npz file: Bad magic number for central directory"),
     "damaged.npz": (damaged, "damaged, or no whole npz file: the checksum of"),
     "pickle.pt": (pickled, r"holds more than tensors; save \{layer: tensor\}"),
     "list.pt": (lambda path: torch.save([torch.zeros(7, 2)], path), "holds a list, not one tensor"),
