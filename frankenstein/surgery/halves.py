@@ -76,7 +76,9 @@ class Arguments(CodeGen):
         for name in replaced(unwrapped(network), self.record.places) if network else ():
             raise LayerError(f"{title} has another {name!r} than when it was cut; cut it again")
         if self.entrance is not None:
-            ready_behind(self.record, network, self.entrance, z[0])
+            inputs = {node: values.get(str(node.target)) for node in self.record.inputs}
+            beside = {node: x for node, x in inputs.items() if isinstance(x, Tensor)}
+            ready_behind(self.record, network, self.entrance, z[0], beside)
         else:
             ready(
                 self.record,

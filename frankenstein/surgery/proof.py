@@ -6,7 +6,7 @@ would be taken again; where one is not, the steps prove themselves anew.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,13 +46,20 @@ def ready(record: Record, network: nn.Module | None, call: Call, tensors: Sequen
     record.seen.add(mark)
 
 
-def ready_behind(record: Record, network: nn.Module | None, entrance: fx.Node, z: Tensor) -> None:
-    """The same for an end half, which sees a representation and no input.
+def ready_behind(
+    record: Record,
+    network: nn.Module | None,
+    entrance: fx.Node,
+    z: Tensor,
+    beside: Mapping[fx.Node, Tensor],
+) -> None:
+    """The same for an end half, which sees a representation and what it is given beside it.
 
     Raises:
         LayerError: if the steps are not the network's, or no batch had such a representation.
     """
-    mark = entrance, z.shape, z.dtype, _precision(z)
+    given = [(record.facts[node].shape, x.shape) for node, x in beside.items()]
+    mark = entrance, z.shape, z.dtype, _precision(z), *(now for _, now in given)
     if mark in record.seen:
         return
     shape, dtype = record.facts[entrance]
@@ -64,11 +71,12 @@ def ready_behind(record: Record, network: nn.Module | None, entrance: fx.Node, z
             f"{_by(one if isinstance(one, int) else 'N' for one in shape)}, got {_by(z.shape)}; "
             "give a batch of that size as inputs="
         )
-    surprises = sizes and _surprises(foreseen([(shape, z.shape)], record.conditions))
+    shapes = [(shape, z.shape), *given]
+    surprises = sizes and _surprises(foreseen(shapes, record.conditions))
     cast = torch.is_autocast_enabled(z.device.type)
     proved = {kinds[len(record.inputs) :] for kinds in record.proved}
     if surprises or _precision(z) not in proved or (z.dtype != dtype and not cast):
-        call = record.example(sizes or {})
+        call = record.example(foreseen(shapes) or sizes or {})
         if z.dtype != dtype and not cast:  # the network may be of another precision now
             call = call.map(lambda x: x.to(z.dtype) if x.is_floating_point() else x)
         ready(record, network, call, record.tensors(call))

@@ -130,3 +130,17 @@ def test_weights_that_forward_replaces_are_the_networks_own_afterwards():
     found = end(front(X))
     assert torch.equal(network.d.weight, before)
     assert torch.equal(found, network(X))
+
+
+@torch.no_grad()
+def test_an_end_that_is_told_the_length_notices_a_branch_on_it():
+    network = Net(lambda self, h: h.mean(1))
+    network.forward = lambda x, mask: (
+        network.d(network.a(x).mean(1)) * (2 if mask.shape[1] > 4 else 1)
+    )
+    x, mask = torch.randn(3, 5, 4), torch.ones(3, 5, dtype=torch.long)
+    front, end = cut(network, after="mean", inputs=(x, mask))
+    z = front(x, mask)
+    assert torch.equal(end(z, mask=mask), network(x, mask))
+    with pytest.raises(LayerError, match="recorded for inputs of .*5.* and are others for .*3"):
+        end(z, mask=mask[:, :3])
