@@ -66,13 +66,26 @@ def replaced(network: nn.Module, places: Mapping[Place, Tensor]) -> list[str]:
     """The names of those places where other tensors are now."""
     names = []
     for (path, *keys), x in places.items():
-        now: Any = unwrapped(network.get_submodule(path))
+        now: Any = network
+        for name in path.split(".") if path else ():
+            child = now._modules.get(name)
+            now = getattr(now, name) if child is None else child  # a wrapper's is further inside
+        now = unwrapped(now)
         for key in keys:
-            now = vars(key) if isinstance(key, type) else dict(_parts(now)).get(key)
+            now = vars(key) if isinstance(key, type) else _at(now, key)
         if now is not x and not _same(now, x):
             words = (getattr(key, "__name__", str(key)) for key in (path, *keys))
             names.append(".".join(filter(None, words)))
     return names
+
+
+def _at(value: Any, key: Any) -> Any:
+    """What has that name among the parts of a value; first where most tensors are."""
+    if isinstance(value, nn.Module):
+        for held in (value._buffers, value._parameters, vars(value)):
+            if key in held:
+                return held[key]
+    return dict(_parts(value)).get(key)
 
 
 def _same(now: Any, x: Tensor) -> bool:

@@ -142,5 +142,5 @@ def test_an_end_that_is_told_the_length_notices_a_branch_on_it():
     front, end = cut(network, after="mean", inputs=(x, mask))
     z = front(x, mask)
     assert torch.equal(end(z, mask=mask), network(x, mask))
-    with pytest.raises(LayerError, match="recorded for inputs of .*5.* and are others for .*3"):
+    with pytest.raises(LayerError, match=r"recorded for inputs of .*5.* and are others for .*3"):
         end(z, mask=mask[:, :3])
