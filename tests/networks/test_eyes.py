@@ -7,6 +7,8 @@ from functools import partial
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2.functional import resize
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import DATASETS
@@ -218,3 +220,28 @@ def test_image_processors_of_transformers_are_understood():
     assert (plain.mean, plain.std) == ((0.0,), (1.0,))
     with pytest.raises(DataError, match="it pads images"):
         processor_preprocessing(said | {"size": 32, "do_pad": True}, "it")
+
+
+def test_the_accuracy_of_a_network_of_ones_own_is_that_of_ones_own_loop(run, tmp_path):
+    """Its normalisation is its own, its size another, and its channels are those of colours."""
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n"
+        'preprocessing = {"mean": [0.2, 0.4, 0.6], "std": [0.25, 0.5, 1], "size": 12, '
+        '"resampling": "bicubic"}\n'
+        "def make():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(400, 10))\n"
+    )
+    folder = run("evaluate", "nets.py:make#3", "-d", "digits")
+    found = json.loads((folder / "summary.json").read_text())
+    network = open_network("nets.py:make#3", dataset="digits").module
+    digits = DATASETS["digits"]()
+    digits.setup()
+    x = resize(digits.val_images, [12, 12], InterpolationMode.BICUBIC, antialias=True)
+    x = x.expand(-1, 3, -1, -1).float() / 255
+    mean, std = (torch.tensor(one).view(3, 1, 1) for one in ([0.2, 0.4, 0.6], [0.25, 0.5, 1.0]))
+    x = (x - mean) / std
+    with torch.no_grad():
+        logits = network(x)
+    assert found["accuracy"] == (logits.argmax(1) == digits.val_labels).double().mean().item()
+    loss = torch.nn.functional.cross_entropy(logits, digits.val_labels)
+    assert found["loss"] == pytest.approx(float(loss), rel=1e-5)
