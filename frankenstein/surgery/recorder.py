@@ -85,8 +85,9 @@ class Recorder(TorchFunctionMode):
         self.kept: list[Any] = []  # keeps ids from being given twice
         self.inside = [""]  # the modules whose code runs
         self.resting = False  # inside of what is one step
-        self.step: tuple[str, set[int]] | None = None  # its path, and the tensors that are its own
-        self.born: dict[int, str] = {}  # the step inside of which a tensor was made
+        self.step: tuple[str, set[Any]] | None = None  # its path, and the tensors that are its own
+        # The step inside of which a tensor was made, by id, or a number that was read out of one.
+        self.born: dict[Any, str] = {}
         self.blind = False  # whether a hook asked for values, so that it is not known what it does
         self.writes = False  # whether the call that is seen writes into what it is given
         self.called: set[str] = set()
@@ -263,14 +264,18 @@ class Recorder(TorchFunctionMode):
         if self.step is None:
             return value
         path, own = self.step
-        for x in tensors_in(value):
-            if made:
-                own.add(id(x))
-                self.born[id(x)] = path
-                self.kept.append(x)
-            elif id(x) in own or id(x) in self.attributes:
+        for x in pieces(value):
+            number = self.fakes.of_values(x)
+            if number is None and not isinstance(x, Tensor):
                 continue
-            elif isinstance(x, FakeTensor) or self.blind:
+            key = id(x) if number is None else number
+            if made:
+                own.add(key)
+                self.born[key] = path
+                self.kept.append(x)
+            elif key in own or key in self.attributes:
+                continue
+            elif number is not None or isinstance(x, FakeTensor) or self.blind:
                 raise Opens(path)
         return value
 
@@ -401,6 +406,8 @@ class Recorder(TorchFunctionMode):
         if isinstance(expression, bool | int | float):
             return expression
         for symbol in expression.free_symbols - self.sizes.keys():
+            if self.born.get(symbol):  # a hook has kept it
+                raise Opens(self.born[symbol])
             if symbol not in self.record.symbols:
                 raise LayerError("the size of a tensor depends on values")
             self.sizes[symbol] = self.graph.call_method("size", self.record.symbols[symbol])

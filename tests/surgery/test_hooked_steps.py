@@ -36,6 +36,12 @@ def kept_in_a_list(network):
     network.c.register_forward_hook(lambda module, given, out: out * box.pop())
 
 
+def kept_as_a_number(network):
+    box = {}
+    network.a.register_forward_hook(lambda module, given, out: box.update(m=out.mean().item()))
+    network.c.register_forward_hook(lambda module, given, out: out * box["m"])
+
+
 def check_halves(network, layer):
     front, end = cut(network, after=layer, inputs=X)
     for x in (X, 10 * X[:2], X.flip(0)):
@@ -47,11 +53,13 @@ def check_halves(network, layer):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("skip", [kept_in_a_dict, kept_in_the_network, kept_in_a_list])
+@pytest.mark.parametrize(
+    "skip", [kept_in_a_dict, kept_in_the_network, kept_in_a_list, kept_as_a_number]
+)
 def test_a_skip_connection_through_hooks_is_one(skip):
     network = Net().eval()
     skip(network)
-    with pytest.raises(LayerError, match=r"'a(\.mul)?' goes around it"):
+    with pytest.raises(LayerError, match=r"'(a|a\.mul|item)' goes around it"):
         cut(network, after="relu", inputs=X)
     points = cut_points(network, inputs=X)
     assert not {"b", "relu"} & points.keys()
