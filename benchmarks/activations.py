@@ -25,47 +25,54 @@ from frankenstein.activations.write import numbers_of, write_activations
 from frankenstein.similarity import ComparePlan
 
 UNITS, PART = 1024, 16384
-MEASURES = ["unbiased_cka", "linear_cka", "mutual_knn"]
+MEASURES = ["unbiased_cka", "mutual_knn"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gigabytes", type=float, default=8)
-    parser.add_argument("--compare", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--suffixes", nargs="+", default=[".npy", ".safetensors"])
+    parser.add_argument("--write", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--compare", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.compare:
-        print(*compared(*options.compare))
-        return
     rows = int(options.gigabytes * 1e9 / (4 * UNITS))
-    with tempfile.TemporaryDirectory() as folder:
-        if shutil.disk_usage(folder).free < 2.1e9 * options.gigabytes:
-            raise SystemExit(f"{folder} has no room for two files; set TMPDIR to another folder")
-        print(
-            f"{rows:,} rows of {UNITS} units in float32, against 64 units; "
-            f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}, "
-            f"{torch.get_num_threads()} thread(s).\n\n"
-            "| file | GB | measures | peak, MB | seconds |\n| --- | ---: | --- | ---: | ---: |"
-        )
-        for suffix in (".npy", ".safetensors"):
-            one, other = write(Path(folder), suffix, rows)
-            for measures in (MEASURES[:1], MEASURES):
-                row(one, other, measures)
-            one.unlink()
+    if options.write:
+        write(*map(Path, options.write), rows)
+    elif options.compare:
+        print(*compared(*options.compare))
+    else:
+        table(rows, options.suffixes)
 
 
-def row(one: Path, other: Path, measures: list[str]) -> None:
-    words = [sys.executable, __file__, "--compare", str(one), str(other), ",".join(measures)]
-    done = subprocess.run(words, capture_output=True, text=True)
+def table(rows: int, suffixes: list[str]) -> None:
+    size = 4 * UNITS * rows
+    print(
+        f"{rows:,} rows of {UNITS} units in float32, against 64 units, by "
+        f"{' and '.join(MEASURES)}; {platform.machine()}, Python {platform.python_version()}, "
+        f"torch {torch.__version__}, {torch.get_num_threads()} thread(s).\n\n"
+        "| file | GB | peak, MB | seconds |\n| --- | ---: | ---: | ---: |"
+    )
+    for suffix in suffixes:
+        with tempfile.TemporaryDirectory() as folder:
+            if shutil.disk_usage(folder).free < 1.2 * size:
+                raise SystemExit(f"{folder} has no room; set TMPDIR to another folder")
+            one, other = f"{folder}/large{suffix}", f"{folder}/small.npy"
+            in_a_process("--write", one, other, "--gigabytes", str(4e-9 * UNITS * rows))
+            before, peak, seconds = map(float, in_a_process("--compare", one, other))
+            cells = [f"`{suffix}`", f"{size / 1e9:.2f}"]
+            cells += [f"{peak / 1e6:,.0f} ({(peak - before) / 1e6:,.0f})", f"{seconds:.0f}"]
+            print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def in_a_process(*words: str) -> list[str]:
+    """One whose peak is its own: a process begins with the peak of the one that starts it."""
+    done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
-    before, peak, seconds = map(float, done.stdout.split()[-3:])
-    size = one.stat().st_size / 1e9
-    megabytes = f"{peak / 1e6:,.0f} ({(peak - before) / 1e6:,.0f})"
-    cells = [f"`{one.suffix}`", f"{size:.2f}", ", ".join(measures), megabytes, f"{seconds:.0f}"]
-    print(f"| {' | '.join(cells)} |", flush=True)
+    return done.stdout.split()
 
 
-def write(folder: Path, suffix: str, rows: int) -> tuple[Path, Path]:
+def write(one: Path, other: Path, rows: int) -> None:
     """A file of so many rows, and one of units that are made of theirs."""
     generator = torch.Generator().manual_seed(0)
     turned = torch.randn(UNITS, 64, generator=generator) / UNITS**0.5
@@ -77,21 +84,19 @@ def write(folder: Path, suffix: str, rows: int) -> tuple[Path, Path]:
             kept.append(x @ turned)
             yield {"layer": x}
 
-    one, other = folder / f"large{suffix}", folder / "small.npy"
     placed = numbers_of(rows, {"layer": torch.empty(1, UNITS)})
     write_activations(one, placed, parts(), {})
     np.save(other, torch.cat(kept).numpy())
-    return one, other
 
 
-def compared(one: str, other: str, measures: str) -> tuple[float, float, float]:
+def compared(one: str, other: str) -> tuple[float, float, float]:
     """The most bytes that this process has held, before the work and with it, and its seconds."""
     before, began = most(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         ComparePlan(
             sender=one,
             receiver=other,
-            measures=measures.split(","),
+            measures=MEASURES,
             accelerator="cpu",
             out_dir=folder,
             quiet=True,

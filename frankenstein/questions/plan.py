@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class LayerFields(PairFields):
     """Of which networks, and of which of their layers."""
 
-    sender: str = option(about="first network", source=True)
-    receiver: str = option(about="second network", source=True)
+    sender: str = option(about="first network, or file of activations", source=True)
+    receiver: str = option(about="second network, or file of activations", source=True)
     sender_layer: str | None = option(
         None,
         'layers of the first network, a name, names with commas between, or a glob ("relu*"); if '
@@ -28,6 +28,10 @@ class LayerFields(PairFields):
     )
     receiver_layer: str | None = option(
         None, "as many of the second network; those of the same names if absent"
+    )
+    labels: str | None = option(
+        None,
+        "file of a class for every row of two files of activations: whole numbers, (N,)",
     )
     more: list[str] = option(
         [], "further networks, for the questions that take any number", source=True

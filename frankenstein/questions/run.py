@@ -8,6 +8,7 @@ from frankenstein.networks.data import check_data, check_labels
 from frankenstein.networks.network import networks_name
 from frankenstein.questions.plan import AnalyzePlan
 from frankenstein.questions.question import AnyQuestion, NotAskable
+from frankenstein.questions.saved import run_saved, saved_activations
 from frankenstein.questions.subject import Subject, open_subject
 from frankenstein.report import Picture, Section, short_view
 from frankenstein.runs.page import log_page, write_page
@@ -18,6 +19,8 @@ from frankenstein.training.device import device_of
 
 def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
     """Run the plan of `analyze`."""
+    if (files := saved_activations(plan)) is not None:
+        return run_saved(plan, command, files)
     questions = plan.questions()
     needs = frozenset().union(*(question.needs for question in questions.values()))
     subject = open_subject(

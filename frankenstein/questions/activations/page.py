@@ -35,6 +35,10 @@ from frankenstein.report.panels import histogram_line, line_panels
 _BINS_A_STEP = 4  # of the histogram, in a figure
 _UNTRAINED = "untrained"  # what figures call networks of the sender's kind that are
 _SHARES = ("dead", "saturated_values", "saturated_units", "zeros")
+TABLE = (  # of a layer's numbers
+    *("dead", "saturated values", "saturated units", "zeros", "rms", "sparseness"),
+    *("selectivity", "class variance", "dimension"),
+)
 _SUMMARY = (
     "Share of the units' variance between classes; effective dimension, 1 where all units go "
     "together; units that never change. p: how often an untrained network is as far out, anywhere."
@@ -123,19 +127,19 @@ def _table(answer: ActivationsAnswer) -> str:
     """Of each layer the networks, then the untrained ones and how far the others are from them."""
     rows: list[list[Any]] = []
     for layers, untrained in zip(answer.layers, answer.untrained, strict=True):
-        rows += [[one.layer, one.role, *_row(one)] for one in layers.values()]
+        rows += [[one.layer, one.role, *layer_cells(one)] for one in layers.values()]
         for role, twins in untrained.items():
             layer, blank = twins[0].layer, [""] * len(PLAIN)
             chances = (answer.numbers[f"{name}_p/{role}/{layer}"] for name in BY_CHANCE)
             p = [short_number(chance, ".3f") for chance in chances]
             rows += [[layer, f"untrained {role}", *_control_row(twins)]]
             rows += [[layer, f"p, {role}", *blank, *p]]
-    header = ["layer", "network", "dead", "saturated values", "saturated units", "zeros"]
-    header += ["rms", "sparseness", "selectivity", "class variance", "dimension"]
+    header = ["layer", "network", *TABLE]
     return markdown_table(rows, header, right=header[2:])
 
 
-def _row(one: LayerAnswer) -> list[str]:
+def layer_cells(one: LayerAnswer) -> list[str]:
+    """A layer's numbers as `TABLE` has them, chance in brackets."""
     plain = [format_value(one.numbers[name], percent=name in _SHARES) for name in PLAIN]
     chance = [_beside(one, name, ".3f") for name in ("selectivity", "class_variance")]
     return [*plain, *chance, f"{_beside(one, 'dimension', '.1f')} of {one.units}"]

@@ -113,22 +113,27 @@ def _layer(
     sums: Mapping[str, ActivationSums],  # by layer
 ) -> LayerAnswer:
     layer, rows = subject.layer_of(network, pair), subject.rows("val", network, pair)
-    by_chance = _by_chance(rows, subject.val.labels, subject.generator())
-    return LayerAnswer(network.role, layer, rows.shape[1], sums[layer].result(), by_chance)
+    chances = by_chance(rows, subject.val.labels, subject.generator())
+    return LayerAnswer(network.role, layer, rows.shape[1], sums[layer].result(), chances)
 
 
-def _by_chance(
+def by_chance(
     z: Tensor,  # (N, C), means over places
-    labels: Tensor,
+    labels: Tensor | None,  # None: nobody knows them, and what they say is NaN
     generator: torch.Generator,
 ) -> dict[str, tuple[float, float]]:
     """Selectivity and dimension, each with what is left of it by chance."""
-    mixed = labels[torch.randperm(len(labels), generator=generator).to(labels.device)]
+    of_labels = dict.fromkeys(("selectivity", "class_variance"), (float("nan"), float("nan")))
+    if labels is not None:
+        mixed = labels[torch.randperm(len(labels), generator=generator).to(labels.device)]
+        of_labels = {
+            "selectivity": (_selectivity(z, labels), _selectivity(z, mixed)),
+            "class_variance": (_between(z, labels), _between(z, mixed)),
+        }
     order = torch.rand(z.shape, generator=generator).argsort(0).to(z.device)
     shuffled = z.gather(0, order)
     return {
-        "selectivity": (_selectivity(z, labels), _selectivity(z, mixed)),
-        "class_variance": (_between(z, labels), _between(z, mixed)),
+        **of_labels,
         "dimension": (float(participation_ratio(z)), float(participation_ratio(shuffled))),
     }
 
