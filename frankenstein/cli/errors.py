@@ -60,7 +60,7 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
             more = f"; then go on with: {outcome.again(error.kept)}"
         say(f"{name}: {error.spelled(outcome.spelling)}{more}")
         outcome.code = MISTAKE
-    except (ImportError, OSError, MemoryError, RuntimeError) as error:
+    except (ImportError, AttributeError, OSError, MemoryError, RuntimeError) as error:
         told = _of_the_machine(error)
         if library := _half_installed(error):
             told = (
@@ -110,10 +110,11 @@ def plain_warnings() -> Iterator[None]:
 
 def _half_installed(error: BaseException) -> str | None:
     """The optional library in whose own import an error was raised, if it was in one."""
-    places = {frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)}
-    folders = {part for place in places for part in Path(place).parts}
-    importing = isinstance(error, ImportError) or "Failed to import" in str(error)
-    return next((one for one in ("transformers", "timm") if importing and one in folders), None)
+    codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not (isinstance(error, ImportError) or "Failed to import" in str(error)):
+        codes = [code for code in codes if code.co_name == "<module>"]  # what is being imported
+    folders = {part for code in codes for part in Path(code.co_filename).parts}
+    return next((one for one in ("transformers", "timm") if one in folders), None)
 
 
 def _of_the_machine(error: BaseException) -> str | None:

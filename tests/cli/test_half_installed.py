@@ -1,12 +1,15 @@
 import importlib
 import sys
 
+import pytest
+
 from frankenstein.cli.errors import one_line
 
 
-def test_half_a_library_is_one_line_whoever_tries_it(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("kind", ["ImportError", "AttributeError", "RuntimeError"])
+def test_half_a_library_is_one_line_whoever_tries_it(kind, tmp_path, monkeypatch, capsys):
     (tmp_path / "transformers").mkdir()
-    (tmp_path / "transformers" / "__init__.py").write_text("raise ImportError('no tokenizers')\n")
+    (tmp_path / "transformers" / "__init__.py").write_text(f"raise {kind}('no tokenizers')\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "transformers", raising=False)
     with one_line("frankenstein train", "frankenstein train") as outcome:
