@@ -10,6 +10,7 @@ from frankenstein.accumulators.assignment import assignment
 from frankenstein.accumulators.moments import Moments
 from frankenstein.data.seeded import seeded
 from frankenstein.errors import UserError
+from frankenstein.measures import correlation_matrix
 from frankenstein.shapes import pooled, same_examples
 
 _SHUFFLE = 9  # keeps these draws apart from those of other purposes
@@ -90,9 +91,7 @@ def pooled_strengths(
 
 def _assigned(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Rows and columns of the assignment, and their correlations, on the CPU."""
-    # Units that vary by rounding only have no variance: 0, as with permutation stitches.
-    moments = Moments().update(x, y)
-    scale = [torch.where(v > 0, v, torch.inf).rsqrt() for v in map(moments.variance, ("x", "y"))]
-    values = (scale[0][:, None] * moments.covariance("xy") * scale[1]).clamp(-1, 1).cpu()
+    # Units that vary by rounding only have no correlation: 0, as with permutation stitches.
+    values = correlation_matrix(Moments().update(x, y)).nan_to_num(0).cpu()
     rows, columns = assignment(values)
     return rows, columns, values[rows, columns]
