@@ -204,7 +204,7 @@ def _record(network: nn.Module, example: Example, signature: inspect.Signature) 
         try:
             forget(_run(made, network, opened, example.free))
         except Opens as found:
-            opened.add(found.path)
+            opened.update(found.paths)
         else:
             constants = [attribute(made.root, one) for one in made.nodes if one.op == "get_attr"]
             made.places = places_of(network, [x for x in constants if isinstance(x, Tensor)])

@@ -60,9 +60,9 @@ _PLAIN = (
 class Opens(BaseException):  # no Exception, which a network might catch
     """A module cannot be one step: more goes into it than its arguments and its own weights."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, *paths: str) -> None:
         super().__init__()
-        self.path = path
+        self.paths = paths
 
 
 class Recorder(TorchFunctionMode):
@@ -234,8 +234,10 @@ class Recorder(TorchFunctionMode):
         """
         patched = vars(module).get("forward")
         forward = partial(in_shape, module) if patched is None else module.forward
-        # torch.func.functional_call gave it other weights, or the network computes them.
-        if self.own[module] != tensors_of(module) or self._computed(module, path):
+        if self.own[module] != tensors_of(module):  # torch.func.functional_call gave them others
+            others = (p for one, p in self.paths.items() if self.own[one] != tensors_of(one))
+            raise Opens(*others)
+        if self._computed(module, path):
             raise Opens(path)
         if not has_code(module):
             return forward(*args, **kwargs)
