@@ -14,6 +14,7 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import DATASETS
 from frankenstein.data import Digits, Preprocessing, preprocessing_from
 from frankenstein.data.folder import Folder
+from frankenstein.data.images import recoloured, recoloured_numbers
 from frankenstein.data.preprocessing import processor_preprocessing
 from frankenstein.data.shared import SharedImages
 from frankenstein.errors import DataError, UserError
@@ -245,3 +246,24 @@ def test_the_accuracy_of_a_network_of_ones_own_is_that_of_ones_own_loop(run, tmp
     assert found["accuracy"] == (logits.argmax(1) == digits.val_labels).double().mean().item()
     loss = torch.nn.functional.cross_entropy(logits, digits.val_labels)
     assert found["loss"] == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_photographs_are_seen_in_grey_beside_colours(photographs):
+    make = partial(Folder, data_root=photographs)
+    ways = [
+        {"image_size": 28, "preprocessing": WIDE},
+        {"image_size": 28, "preprocessing": WIDE, "channels": 1},
+        {"image_size": 20, "channels": 1},
+    ]
+    expected = [next(iter(make(**way).val_batches()))[0] for way in ways]
+    assert [x.shape[1] for x in expected] == [3, 1, 1]
+    pixels = make(**ways[0])
+    raw = next(iter(pixels.val_batches()))[0] * 0.2 + 0.4  # between 0 and 1
+    grey = recoloured((255 * raw).round().to(torch.uint8), 1)
+    mean, std = (recoloured_numbers(one, 1)[0] for one in (Folder.mean, Folder.std))
+    torch.testing.assert_close(expected[1] * std + mean, grey / 255)
+    data = SharedImages([make(**way) for way in ways])
+    batch, _ = next(iter(data.val_batches()))
+    for way, images in zip(ways, expected, strict=True):
+        look = data.look(way["image_size"], way.get("preprocessing"), way.get("channels"))
+        assert torch.equal(look(batch), images)
