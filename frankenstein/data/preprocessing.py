@@ -41,7 +41,8 @@ class Preprocessing:
         mean, std = (", ".join(f"{one:.4g}" for one in many) for many in (self.mean, self.std))
         usual = self.resampling is Image.Resampling.BILINEAR
         how = "" if usual else f", {self.resampling.name.lower()}"
-        return f"{self.crop} x {self.crop} pixels{how}, mean {mean}, std {std}"
+        numbers = f", mean {mean}, std {std}" if self.mean else ""
+        return f"{self.crop} x {self.crop} pixels{how}{numbers}"
 
 
 IMAGENET = Preprocessing(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -27,6 +27,10 @@ from frankenstein.pickles import check_pickled, check_stored
 
 # Under which trainers file a network's tensors, the likeliest first.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights")
+_AVERAGED = (
+    "state_dict_ema",
+    "model_ema",
+)  # of an exponential moving average, if there is no other
 _POINTER = b"version https://git-lfs"
 # Beside tensors a trainer keeps its arguments and its best score. These can hold them and do no
 # more: https://docs.pytorch.org/docs/stable/notes/serialization.html#torch-load-with-weights-only-true
@@ -148,7 +152,8 @@ def check_fit(
     }
     if missing or unknown:
         found = " and ".join(f"{text} ({few(keys)})" for text, keys in told.items() if keys)
-        raise FileError(f"{path} does not fit {title}: it {found}")
+        other = "; it may be of another network, or activations" if len(missing) == len(own) else ""
+        raise FileError(f"{path} does not fit {title}: it {found}{other}")
     if odd := [key for key in own if not _is_dense(tensors[key])]:
         raise FileError(f"{path} has sparse or nested tensors ({few(odd)}); save dense ones")
     wrong = [key for key, tensor in own.items() if tensor.shape != tensors[key].shape]
@@ -169,8 +174,15 @@ def check_fit(
         "quantized numbers": [
             key
             for key, tensor in own.items()
-            if tensor.is_floating_point() != tensors[key].is_floating_point()
-            and not tensors[key].is_complex()
+            if tensor.is_floating_point()
+            and not (tensors[key].is_floating_point() or tensors[key].is_complex())
+        ],
+        "fractions or Inf for whole numbers": [
+            key
+            for key, tensor in own.items()  # who halves all tensors halves BatchNorm's counts, too
+            if not tensor.is_floating_point()
+            and tensors[key].is_floating_point()
+            and not (tensors[key] == tensors[key].long()).all()
         ],
     }.items():
         if odd:
@@ -271,7 +283,7 @@ def _tensors_in(path: Path, content: Any) -> dict[str, Tensor]:
             found = next(
                 (
                     found[key]
-                    for key in _WRAPPERS
+                    for key in (*_WRAPPERS, *_AVERAGED)
                     if isinstance(found.get(key), dict) and found[key]
                 ),
                 found,

@@ -207,6 +207,7 @@ WRAPPED = {
     "parallel.pt": lambda state: {f"module.{key}": one for key, one in state.items()},
     "compiled.pt": lambda state: {f"module._orig_mod.{key}": one for key, one in state.items()},
     "task.pt": lambda state: {f"network.{key}": one for key, one in state.items()},
+    "average.pth.tar": lambda state: {"state_dict_ema": state, "epoch": 3},
     "double": lambda state: {key: one.double() for key, one in state.items()},
 }
 
@@ -253,6 +254,7 @@ def test_safetensors_of_others_and_half_weights_are_taken(tmp_path):
             lambda s: s | {"fc3.weight": torch.ones(7, 16), "fc3.bias": torch.ones(7)},
             r"head is of another size, fc3\.weight gives 7 answers and the network's 10",
         ),
+        (lambda s: {"relu1": torch.ones(9, 3)}, r"it lacks 6 of its 6 .*; it may be of another n"),
         (lambda s: torch.randn(50, 4, 4, 4), r"holds a Tensor, .* of shape \(50, 4, 4, 4\), it"),
         (lambda s: {"one": nn.Linear(2, 2)}, r"more than tensors, torch\.nn\.modules\.linear\.Lin"),
     ],
@@ -281,6 +283,19 @@ def test_files_that_are_no_weights_are_told_as_what_they_are(mine):
     }.items():
         with pytest.raises(UserError, match=expected):
             open_network(f"mlp@{name}")
+
+
+def test_counts_that_were_halved_with_all_the_rest_are_counts(tmp_path):
+    network = build_network("tiny10", 10, 1, init_seed=3)
+    network.bn1.num_batches_tracked.fill_(12)
+    halved = {key: one.half() for key, one in network.state_dict().items()}
+    torch.save(halved, tmp_path / "half.pt")
+    assert open_network(f"tiny10@{tmp_path}/half.pt").module.bn1.num_batches_tracked == 12
+    torch.save(halved | {"bn1.num_batches_tracked": torch.tensor(0.5)}, tmp_path / "odd.pt")
+    with pytest.raises(
+        UserError, match=r"has fractions or Inf for whole numbers in 1 tensor \(bn1"
+    ):
+        open_network(f"tiny10@{tmp_path}/odd.pt")
 
 
 def test_a_card_that_says_huge_sizes_takes_no_memory(saved, tmp_path):
