@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", "-e", "3", "-b", "64", "-s", "5")
-STITCH = ("-e", "3", "-b", "64", "-lr", "0.01", "--measures", "linear_cka")
+STITCH = ("-e", "3", "-b", "64", "-lr", "0.01", "--measures", "linear_cka", "--untrained", "1")
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
 LENET = type(build_network("lenet"))
 

@@ -38,9 +38,8 @@ pytestmark = [
 def words(request, saved):
     """A command line of each kind of run that several processes share."""
     pair = saved("lenet", 0), saved("lenet", 1), "pool1", "pool1"
-    return {"train": TRAIN, "stitch": ("stitch", *pair, "--measures", "linear_cka", *TWO)}[
-        request.param
-    ]
+    few = "--measures", "linear_cka", "--untrained", "1"
+    return {"train": TRAIN, "stitch": ("stitch", *pair, *few, *TWO)}[request.param]
 
 
 @pytest.fixture(autouse=True)
