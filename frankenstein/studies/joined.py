@@ -126,7 +126,7 @@ def _at_chance(runs: Sequence[FinishedRun], left_out: bool) -> list[str]:
     if left_out:
         return [f"Left out, for a network is {said}: {named}"]
     return [
-        f"{_MARK} of a network that is {said}: {named}. It is in the means; `--without-chance` "
+        f"{_MARK} of a network that is {said}: {named}. It is in the means; `without_chance` "
         "leaves it out."
     ]
 

@@ -138,7 +138,7 @@ def test_a_network_at_chance_is_marked_in_every_table_and_left_out_if_asked(fini
     ]
     report = (joined(*folders) / "report.md").read_text()
     assert "† of a network that is not clearly above the most frequent answer" in report
-    assert "bad (sender). It is in the means; `--without-chance` leaves it out." in report
+    assert "bad (sender). It is in the means; `without_chance` leaves it out." in report
     assert len([line for line in report.splitlines() if line.startswith("|") and "†" in line]) == 4
     folder = joined(*folders, "--without-chance", "--run-name", "less")
     report = (folder / "report.md").read_text()
