@@ -46,8 +46,10 @@ def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
     masks and positions for itself; where it needs an input for that, `end(z, **batch)`. Of several
     outputs it gives the logits or the last hidden state, if one is called so; else all of them.
 
-    A network whose steps depend on values is cut behind a module, if what is in front of that does
-    not depend on them: its halves run the network itself (`surgery.replay`).
+    A network whose steps depend on values, or cannot be recorded for another reason, is cut behind
+    a module, if what is in front of that does not depend on them: its halves run the network itself
+    (`surgery.replay`). One whose code makes numbers of the batch size has a part of its halves for
+    every size that they meet (`surgery.sized`).
 
     Both prove themselves on their first batch: what was recorded runs once beside the network.
     Cut a network as it is to stay: halves share its weights and modules and follow what is written

@@ -60,7 +60,8 @@ def record(network: nn.Module, inputs: Inputs | None = None) -> Record:
 
     `inputs` is a tensor, a tuple of arguments or a dict of named ones. Without it an example is
     made of `network.input_shape`, or taken from what the network was recorded with before, or
-    guessed from the first weights. The record is kept until the network is changed.
+    guessed from the first weights. The record is kept until the network is changed, and serves all
+    sizes for which the network's branches on sizes would be the same; others have their own.
 
     Raises:
         LayerError: if its steps depend on values, with the line; if it does not take the inputs.
