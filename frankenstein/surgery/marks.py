@@ -62,14 +62,14 @@ def places_of(network: nn.Module, tensors: Iterable[Tensor]) -> dict[Place, Tens
     return found
 
 
-def replaced(network: nn.Module, places: Mapping[Place, Tensor]) -> list[str]:
-    """The names of those places where other tensors are now."""
+def replaced(network: nn.Module, places: Mapping[Place, Tensor | nn.Module]) -> list[str]:
+    """The names of those places where other tensors or modules are now."""
     names = []
     for (path, *keys), x in places.items():
         now: Any = network
         for name in path.split(".") if path else ():
             child = now._modules.get(name)
-            now = getattr(now, name) if child is None else child  # a wrapper's is further inside
+            now = getattr(now, name, nn.Module()) if child is None else child  # inside a wrapper
         now = unwrapped(now)
         for key in keys:
             now = vars(key) if isinstance(key, type) else _at(now, key)
@@ -88,7 +88,7 @@ def _at(value: Any, key: Any) -> Any:
     return dict(_parts(value)).get(key)
 
 
-def _same(now: Any, x: Tensor) -> bool:
+def _same(now: Any, x: Any) -> bool:
     kinds = [(one.shape, one.dtype, one.device) for one in (now, x) if isinstance(one, Tensor)]
     return len(kinds) == 2 and kinds[0] == kinds[1] and torch.equal(now, x)
 

@@ -208,7 +208,9 @@ def _record(network: nn.Module, example: Example, signature: inspect.Signature) 
             opened.update(found.paths)
         else:
             constants = [attribute(made.root, one) for one in made.nodes if one.op == "get_attr"]
-            made.places = places_of(network, [x for x in constants if isinstance(x, Tensor)])
+            called = {str(node.target) for node in made.nodes if node.op == "call_module"}
+            made.places |= places_of(network, [x for x in constants if isinstance(x, Tensor)])
+            made.places |= {(path,): modules[path] for path in called}
             _check_weights(made)
             return made
 

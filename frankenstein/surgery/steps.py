@@ -54,9 +54,8 @@ class Record:
     by_size: bool = False  # whether it was seen that other sizes have other steps
     reads_sizes: bool = False  # whether the network's code has seen a size that is no symbol
     structure: Any = None  # of the output, as a pytree
-    places: dict[Place, Tensor] = field(
-        default_factory=dict
-    )  # the tensors of steps, in the network
+    # The modules and tensors of steps, by where the network has them.
+    places: dict[Place, Tensor | nn.Module] = field(default_factory=dict)
     main_name: str = ""  # of the input that activations start from
     derived: dict[str, Any] = field(default_factory=dict)  # what functions found of it, by name
     # What has been shown on real batches (`surgery.proof`).

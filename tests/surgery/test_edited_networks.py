@@ -79,6 +79,17 @@ def test_a_tensor_that_was_replaced_is_named_and_a_new_cut_has_it(place, monkeyp
 
 
 @torch.no_grad()
+def test_a_module_that_was_replaced_is_named():
+    network = Net().eval()
+    halves = cut(network, after="a", inputs=X)
+    assert equal(halves, network)
+    network.d = nn.Linear(4, 2)
+    with pytest.raises(LayerError, match="another 'd' than when it was cut; cut it again"):
+        equal(halves, network)
+    assert equal(cut(network, after="a", inputs=X), network)
+
+
+@torch.no_grad()
 def test_a_tensor_that_is_written_into_is_followed():
     network = Net(PLACES["plain"]).eval()
     halves = cut(network, after="a", inputs=X)
