@@ -7,8 +7,8 @@ from frankenstein.lazy import lazy_names
 if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.activations.saved import (
         Activations,
+        activations_at,
         activations_of,
-        holds_activations,
         open_activations,
     )
 

@@ -18,6 +18,8 @@ from frankenstein.activations.layer import Layer, in_memory
 from frankenstein.errors import FileError, UserError, did_you_mean
 from frankenstein.source import parse_source
 
+_OF_NETWORKS = {".pt", ".pth", ".ckpt", ".bin", ".safetensors"}  # names that both have
+
 
 @dataclass(frozen=True, eq=False)
 class Activations:
@@ -144,22 +146,25 @@ def activations_of(given: Any, role: str = "subject") -> Activations | None:
     return None
 
 
-def holds_activations(source: str) -> bool:
-    """Whether the source of a network names a file of activations instead.
+def activations_at(source: str, role: str = "subject") -> Activations | None:
+    """The activations in a file that stands where a network may; None if it names a network.
 
-    >>> holds_activations("tiny10#0")
-    False
+    Raises:
+        FileError: if it can hold nothing but activations, and they cannot be read.
+
+    >>> activations_at("tiny10#0")
     """
     path = Path(source)
     if not path.is_file() or parse_source(source).kind != "file":
-        return False
+        return None
     try:
-        contents_of(path)
+        return open_activations(path, role)
     except NoActivations:
-        return False
+        return None
     except FileError:
-        return path.suffix not in (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
-    return True
+        if path.suffix in _OF_NETWORKS:
+            return None  # who opens a network says what is wrong with it
+        raise
 
 
 def _with_units(layer: Layer) -> Layer:

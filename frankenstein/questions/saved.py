@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from frankenstein.activations import Activations, holds_activations, open_activations
+from frankenstein.activations import Activations, activations_at, open_activations
 from frankenstein.data.batches import in_order
 from frankenstein.errors import UserError
 from frankenstein.networks.network import short_name
@@ -42,12 +42,13 @@ def saved_activations(plan: AnalyzePlan) -> list[Activations] | None:
         UserError: for a question that only networks can answer, or what is of no use to files.
     """
     sources = {"sender": plan.sender, "receiver": plan.receiver}
-    files = [source for source in sources.values() if holds_activations(source)]
+    found = [activations_at(source, role) for role, source in sources.items()]
+    files = [file for file in found if file is not None]
     if len(files) < 2:
         if plan.labels is not None:
             raise UserError("‹labels› are for two files of activations; networks' data have theirs")
         return None
-    both = " and ".join(files)
+    both = " and ".join(sources.values())
     for name in plan.asked:
         if name != "activations" and not plan.all:
             raise UserError(
@@ -59,8 +60,8 @@ def saved_activations(plan: AnalyzePlan) -> list[Activations] | None:
             raise UserError(f"‹{name}› is for networks, and {both} are activations; leave it out")
     words = plan.sender_layer, plan.receiver_layer
     return [
-        open_activations(source, role).of(None if one is None else [w for w in one.split(",") if w])
-        for (role, source), one in zip(sources.items(), words, strict=True)
+        file.of(None if one is None else [word for word in one.split(",") if word])
+        for file, one in zip(files, words, strict=True)
     ]
 
 

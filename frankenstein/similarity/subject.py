@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from frankenstein.activations import Activations, holds_activations, open_activations
+from frankenstein.activations import Activations, activations_at
 from frankenstein.activations.confounders import read_confounders
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import PlanError, UserError
@@ -100,9 +100,9 @@ def _opened(plan: ComparePlan) -> tuple[Opened, Opened]:
     """
     sources = {"sender": plan.sender, "receiver": str(plan.receiver)}
     made: dict[str, Opened] = {
-        role: open_activations(source, role).of(layers)
+        role: found.of(layers)
         for (role, source), layers in zip(sources.items(), plan.layers, strict=True)
-        if holds_activations(source)
+        if (found := activations_at(source, role)) is not None
     }
     if len(made) == 2:
         for name in ("model", *plan.told):

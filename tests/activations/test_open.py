@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from frankenstein.activations import holds_activations, open_activations
+from frankenstein.activations import activations_at, open_activations
 from frankenstein.activations.checks import ActivationsWarning
 from frankenstein.errors import UserError
 from frankenstein.zoo import build_network
@@ -59,7 +59,7 @@ SAVES = {
 def test_rows_come_as_they_were_saved(name, dtype):
     arrays = layers(dtype=dtype)
     SAVES[name](name, arrays)
-    assert holds_activations(name)
+    assert activations_at(name) is not None
     saved = open_activations(name).of()
     assert len(saved) == 7
     assert list(saved.layers) == list(arrays)

@@ -1,6 +1,6 @@
 """A network out of a file of ours, or of tensors that tell which network of the zoo they are."""
 
-from frankenstein.activations import holds_activations
+from frankenstein.activations import activations_at
 from frankenstein.files import FileError
 from frankenstein.networks.sources.wish import Opened, Wish
 from frankenstein.shipped import shipped
@@ -19,7 +19,7 @@ def from_file(source: Source, wish: Wish) -> Opened:
     try:
         module, card = open_saved(path, wish.model)
     except FileError:
-        if holds_activations(str(path)):
+        if activations_at(str(path)) is not None:
             raise FileError(
                 f"{path} holds activations, and here a network is wanted; `compare` takes both"
             ) from None
