@@ -53,7 +53,7 @@ def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
 
     Both prove themselves on their first batch: what was recorded runs once beside the network.
     Cut a network as it is to stay: halves share its weights and modules and follow what is written
-    into them. They say so if one of its tensors was replaced since, as `.to(device)` does with
+    into them. They say so if one of these or a tensor was replaced since, as `.to(device)` does with
     those that are no parameters. Flags and numbers that its code reads are as they were, until it
     is cut again. Gradients through halves are the network's, but for parameters inside of a
     reentrant checkpoint whose input carries none: those get theirs. A copy (`copy.deepcopy`) has
