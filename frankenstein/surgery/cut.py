@@ -53,8 +53,8 @@ def cut(network: nn.Module, after: str, inputs: Inputs | None = None) -> Cut:
 
     Both prove themselves on their first batch: what was recorded runs once beside the network.
     Cut a network as it is to stay: halves share its weights and modules and follow what is written
-    into them. They say so if one of these or a tensor was replaced since, as `.to(device)` does with
-    those that are no parameters. Flags and numbers that its code reads are as they were, until it
+    into them. They say so if one of these was replaced since, as `.to(device)` does with tensors
+    that are no parameters. Flags and numbers that its code reads are as they were, until it
     is cut again. Gradients through halves are the network's, but for parameters inside of a
     reentrant checkpoint whose input carries none: those get theirs. A copy (`copy.deepcopy`) has
     weights of its own; a half is not pickled.
