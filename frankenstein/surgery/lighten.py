@@ -2,12 +2,11 @@
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from frankenstein.surgery.assemble import fresh
 from frankenstein.surgery.cut import Cut
@@ -44,8 +43,8 @@ def _pass_on(part: fx.GraphModule) -> None:
 class _FrozenNorm(nn.Module):
     """BatchNorm in evaluation mode is a scale: PyTorch sums over all places for its gradient, too.
 
-    Where a norm's weights are trained, and where PyTorch rounds in another way (not float32, not on
-    a CPU), it is the norm itself.
+    Where a norm's weights are trained or it has hooks, and where PyTorch rounds in another way (not
+    float32, not on a CPU), it is the norm itself.
     """
 
     def __init__(self, norm: nn.Module) -> None:
@@ -54,7 +53,7 @@ class _FrozenNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         norm: Any = self.norm
-        scale = not norm.training and norm.running_var is not None
+        scale = not norm.training and norm.running_var is not None and not _has_hooks(norm)
         trained = any(one.requires_grad for one in norm.parameters())
         if scale and not trained and x.dtype == torch.float32 and x.device.type == "cpu":
             return _Scale.apply(x, norm)
@@ -76,12 +75,12 @@ class _Scale(torch.autograd.Function):
         return passed if norm.weight is None else passed * norm.weight.view(places), None
 
 
-_FOLDS: tuple[tuple[type, type, Callable[[Any, Any], nn.Module]], ...] = (
-    (nn.Conv1d, nn.BatchNorm1d, fuse_conv_bn_eval),
-    (nn.Conv2d, nn.BatchNorm2d, fuse_conv_bn_eval),
-    (nn.Conv3d, nn.BatchNorm3d, fuse_conv_bn_eval),
-    (nn.Linear, nn.BatchNorm1d, fuse_linear_bn_eval),
-)
+# Not behind a Linear: of (N, C, L) BatchNorm1d scales C, and the layer gives L.
+_FOLDS = {
+    nn.Conv1d: nn.BatchNorm1d,
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Conv3d: nn.BatchNorm3d,
+}
 
 
 def fold(part: nn.Module) -> nn.Module:
@@ -92,7 +91,7 @@ def fold(part: nn.Module) -> nn.Module:
     takes about two thirds of its time (benchmarks/).
     """
     # Modules are shared out anew, so that what is folded into one part stays out of the network.
-    part = copy.deepcopy(part).requires_grad_(False)
+    part = copy.deepcopy(part, _made(part)).requires_grad_(False)
     for module in part.modules():
         module.training = False
     for module in list(part.modules()):
@@ -102,21 +101,38 @@ def fold(part: nn.Module) -> nn.Module:
     return part.to(memory_format=torch.channels_last)
 
 
+def _made(part: nn.Module) -> dict[int, Any]:
+    """Tensors that modules made of their weights, as what `deepcopy` is to put for them."""
+    held = [x for module in part.modules() for x in vars(module).values()]
+    return {id(x): x.detach().clone() for x in held if isinstance(x, Tensor) and not x.is_leaf}
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    """Whether code is called with what a module takes or gives: it is to see what it always saw."""
+    forward = module._forward_pre_hooks or module._forward_hooks
+    return bool(forward or module._backward_pre_hooks or module._backward_hooks)
+
+
 def _fold(part: fx.GraphModule) -> None:
     calls = [node for node in part.graph.nodes if node.op == "call_module"]
     uses = [str(node.target) for node in calls]
+    # Steps that read a layer's weights are to read those of the network.
+    uses += [
+        str(node.target).rpartition(".")[0] for node in part.graph.nodes if node.op == "get_attr"
+    ]
     for norm in calls:
         layer = norm.all_input_nodes[0]
         alone = layer.op == "call_module" and len(layer.users) == 1
         if not alone or uses.count(str(layer.target)) > 1:  # its weights serve elsewhere, too
             continue
         first, second = part.get_submodule(layer.target), part.get_submodule(norm.target)
-        for kind, norm_kind, folded in _FOLDS:
-            statistics = getattr(second, "running_mean", None)
-            if type(first) is kind and type(second) is norm_kind and statistics is not None:
-                part.set_submodule(layer.target, folded(first, second))
-                norm.replace_all_uses_with(layer)
-                part.graph.erase_node(norm)
+        statistics = getattr(second, "running_mean", None)
+        if _FOLDS.get(type(first)) is not type(second) or statistics is None:
+            continue
+        if not _has_hooks(first) and not _has_hooks(second):
+            part.set_submodule(layer.target, fuse_conv_bn_eval(first, second))
+            norm.replace_all_uses_with(layer)
+            part.graph.erase_node(norm)
     part.recompile()
 
 
@@ -131,8 +147,11 @@ def work_in_place(part: fx.GraphModule) -> None:
         if node.op == "call_module":
             calls[str(node.target)].append(node)
     for name, nodes in calls.items():
-        module = copy.copy(part.get_submodule(name))
+        module = part.get_submodule(name)
+        if not hasattr(module, "inplace") or _has_hooks(module):
+            continue
         read = [node.all_input_nodes[0] for node in nodes]
-        if hasattr(module, "inplace") and all(fresh(z) and len(z.users) == 1 for z in read):
+        if all(fresh(z) and len(z.users) == 1 for z in read):
+            module = copy.copy(module)
             module.inplace = True  # type: ignore[assignment]
             part.set_submodule(name, module)

@@ -82,3 +82,65 @@ def test_an_activation_overwrites_a_sum_that_nothing_else_reads():
     assert both.get_submodule("last").inplace
     kept = fold(capture(Block(), ["conv", "last"]))
     assert torch.equal(kept(x := torch.randn(1, 2, 3, 3))["conv"], kept.get_submodule("conv")(x))
+
+
+class Small(nn.Module):
+    """A convolution and its norm, and what a test makes of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn, self.relu = nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU()
+        self.bn.running_mean.normal_(), self.bn.running_var.uniform_(0.5, 2)
+        self.eval()
+
+    def forward(self, x):
+        return self.relu(self.bn(self.conv(x)))
+
+
+@torch.no_grad()
+def folded_says_the_same(network, x):
+    front = cut(network, after=list(cut_points(network, inputs=x))[-1], inputs=x).front
+    torch.testing.assert_close(fold(front)(x), front(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda net, y: nn.functional.conv_transpose2d(y, net.conv.weight),
+        lambda net, y: y * net.conv.weight.norm(),
+        lambda net, y: y * net.conv.weight.abs().max().item(),
+        lambda net, y: y + net.conv.bias.view(-1, 1, 1),
+    ],
+)
+def test_steps_that_read_a_layers_weights_read_the_networks(read):
+    class Reads(Small):
+        def forward(self, x):
+            return read(self, super().forward(x))
+
+    folded_says_the_same(Reads(), torch.randn(2, 1, 5, 5))
+
+
+@pytest.mark.parametrize("layer", ["conv", "bn", "relu"])
+def test_hooks_see_what_they_saw(layer):
+    network = Small()
+    network.get_submodule(layer).register_forward_hook(
+        lambda _, given, z: z.abs() - given[0][:, :1]
+    )
+    folded_says_the_same(network, torch.randn(2, 1, 5, 5))
+
+
+def test_a_norm_along_another_axis_than_a_linear_is_not_folded():
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU()).eval()
+    network[1].running_mean.normal_(), network[1].running_var.uniform_(0.5, 2)
+    folded_says_the_same(network, torch.randn(2, 4, 3))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize(
+    "norm", [nn.utils.parametrizations.weight_norm, nn.utils.weight_norm, nn.utils.spectral_norm]
+)
+def test_weights_that_are_made_of_others_stay_so(norm):
+    network = Small()
+    norm(network.conv).eval()
+    network.conv(torch.randn(2, 1, 5, 5))
+    folded_says_the_same(network, torch.randn(2, 1, 5, 5))

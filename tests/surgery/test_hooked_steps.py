@@ -170,3 +170,13 @@ def test_a_block_with_hooks_on_its_gradients_is_one_step():
     end(front(X)).sum().backward()
     assert torch.equal(network.a.weight.grad, expected)
     assert "b.0" not in cut_points(network, inputs=X)
+
+
+def test_a_hook_that_came_later_and_that_the_network_needs_is_told():
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+    front, _ = cut(network, after="1", inputs=torch.ones(2, 3))
+    network[0].register_forward_pre_hook(lambda module, given: (given[0][:, :3],))
+    with pytest.raises(LayerError, match="other hooks than when it was cut"):
+        front(torch.ones(2, 5))
+    again, _ = cut(network, after="1", inputs=torch.ones(2, 5))
+    assert again(torch.ones(2, 5)).shape == (2, 4)

@@ -111,3 +111,21 @@ def test_what_is_light_follows_the_network_to_other_weights():
     light, images = Cut(*lighten(halves)), torch.randn(2, 1, 32, 32)
     unsettled(network)
     assert torch.equal(light.end(light.front(images)), network(images))
+
+
+def test_hooks_see_what_they_saw_and_pass_gradients_on():
+    network = unsettled(nn.Sequential(nn.Linear(4, 7), nn.ReLU(), nn.BatchNorm1d(7), nn.ReLU()))
+    network[1].register_forward_hook(lambda _, given, z: z - given[0])
+    network[2].register_forward_hook(lambda _, given, z: z * given[0])
+    x = torch.randn(3, 4)
+    halves = cut(network, after="1", inputs=x)
+    light, z = lighten(halves), halves.front(x)
+    assert torch.equal(light.front(x), z)
+    assert torch.equal(gradient(light.end, z), gradient(halves.end, z))
+
+
+def test_weights_that_are_made_of_others_are_trained_behind():
+    network = nn.Sequential(nn.Linear(4, 7), nn.ReLU(), nn.Linear(7, 7)).eval()
+    nn.utils.parametrizations.weight_norm(network[0])
+    halves, x = cut(network, after="1", inputs=torch.randn(3, 4)), torch.randn(3, 4)
+    assert torch.equal(lighten(halves).front(x), halves.front(x))
