@@ -49,7 +49,7 @@ def _blocks(network: nn.Module, inputs: Inputs | None = None) -> tuple[str, ...]
     steps = record(network, inputs)
     allowed = cut_points(network, inputs=inputs)
     points = [node for node in narrows(steps) if steps.name(node) in allowed]
-    last = dict(steps.blocks) | {name: node for node, name in steps.names.items()}
+    last = {name: node for node, name in steps.names.items()} | dict(steps.blocks)
     ends = {path: node for path in steps.modules if (node := last.get(path)) in points and node}
     kinds = Counter(map(partial(_kind, steps), steps.modules))
     blocks = {

@@ -76,7 +76,7 @@ class _Scale(torch.autograd.Function):
 
 
 # Not behind a Linear: of (N, C, L) BatchNorm1d scales C, and the layer gives L.
-_FOLDS = {
+_FOLDS: dict[type, type] = {
     nn.Conv1d: nn.BatchNorm1d,
     nn.Conv2d: nn.BatchNorm2d,
     nn.Conv3d: nn.BatchNorm3d,
@@ -125,12 +125,13 @@ def _fold(part: fx.GraphModule) -> None:
         alone = layer.op == "call_module" and len(layer.users) == 1
         if not alone or uses.count(str(layer.target)) > 1:  # its weights serve elsewhere, too
             continue
-        first, second = part.get_submodule(layer.target), part.get_submodule(norm.target)
+        first, second = (part.get_submodule(str(one.target)) for one in (layer, norm))
         statistics = getattr(second, "running_mean", None)
         if _FOLDS.get(type(first)) is not type(second) or statistics is None:
             continue
         if not _has_hooks(first) and not _has_hooks(second):
-            part.set_submodule(layer.target, fuse_conv_bn_eval(first, second))
+            folded: nn.Module = fuse_conv_bn_eval(first, second)  # type: ignore
+            part.set_submodule(str(layer.target), folded)
             norm.replace_all_uses_with(layer)
             part.graph.erase_node(norm)
     part.recompile()

@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from frankenstein.surgery.assemble import sharing, written
 from frankenstein.surgery.constants import hold
-from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, foreseen
+from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, foreseen, makes_nested
 from frankenstein.surgery.halves import arguments_of
 from frankenstein.surgery.inputs import (
     Call,
@@ -286,9 +286,12 @@ def _refusal(network: nn.Module, call: Call, error: Exception) -> LayerError:
     title, place = title_of(network), place_of(error)
     why = str(error).strip().partition("\n")[0]
     if depends_on_values(error):
+        remedy = "its steps must not depend on the values in its input"
+        if makes_nested(error):
+            remedy = "make its nn.TransformerEncoder with enable_nested_tensor=False"
         return ValuesError(
             f"cannot follow {title} to its layers: its control flow depends on data{place}; "
-            "its steps must not depend on the values in its input"
+            f"{remedy}"
         )
     try:
         with torch.no_grad(), untouched(network):

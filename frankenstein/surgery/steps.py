@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -136,12 +136,14 @@ class Record:
         Raises:
             LayerError: if there is none, or it gives several tensors.
         """
-        for node, name in self.names.items():
-            if name == layer:
-                return node
+        found = [node for node, name in self.names.items() if name == layer]
+        # An input or a buffer may be called as a step is, such as `mean`.
+        steps = [node for node in found if node.op not in ("placeholder", "get_attr")]
         last = self.blocks.get(layer)
-        if last is not None:
-            return last
+        if steps or last is not None:
+            return steps[0] if steps else cast(fx.Node, last)
+        if found and layer not in self.blocks:
+            return found[0]
         inside = [name for name in self.names.values() if name.startswith(f"{layer}.")]
         if layer in self.blocks or inside:
             raise LayerError(

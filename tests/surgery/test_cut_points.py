@@ -4,7 +4,7 @@ import torchvision
 from torch import nn
 
 from frankenstein.catalog import find_network
-from frankenstein.surgery import LayerError, cut, cut_points
+from frankenstein.surgery import LayerError, capture, cut, cut_points
 from frankenstein.surgery.record import record
 
 
@@ -122,3 +122,23 @@ def test_ids_that_are_met_again_go_around_what_was_made_of_them(late):
     with pytest.raises(LayerError, match="'x' goes around it"):
         cut(network, after="a", inputs=x)
     assert {"add", "b"} <= cut_points(network, inputs=x).keys()
+
+
+def test_a_buffer_or_an_input_that_is_called_as_a_step_hides_none():
+    class Normed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.tensor(0.5))
+            self.features, self.fc = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()), nn.Linear(4, 2)
+
+        def forward(self, features):
+            return self.fc(self.features(features - self.mean).mean((2, 3)))
+
+    network, x = Normed().eval(), torch.randn(3, 1, 6, 6)
+    assert list(cut_points(network, inputs=x))[-2:] == ["mean", "fc"]
+    shapes = {"mean": (3, 4), "features": (3, 4, 4, 4)}
+    found = capture(network, list(shapes), inputs=x)(x)
+    for layer, shape in shapes.items():
+        front, end = cut(network, after=layer, inputs=x)
+        assert found[layer].shape == front(x).shape == shape
+        assert torch.equal(end(front(x)), network(x))

@@ -375,3 +375,24 @@ def test_a_half_refuses_sizes_that_it_was_not_made_for():
     with pytest.raises(LayerError, match="takes a representation of N x 2 x 8, got 2 x 3 x 8"):
         end(torch.randn(2, 3, 8))
     assert cut(network, "a", inputs=torch.randn(2, 18)).front(torch.randn(4, 18)).shape == (4, 3, 8)
+
+
+def test_an_encoder_that_packs_what_a_mask_leaves_is_told_how_not_to():
+    class Masked(nn.Module):
+        def __init__(self, **options):
+            super().__init__()
+            self.emb, layer = (
+                nn.Embedding(9, 4),
+                nn.TransformerEncoderLayer(4, 2, 4, batch_first=True),
+            )
+            self.enc = nn.TransformerEncoder(layer, 1, **options)
+
+        def forward(self, ids):
+            return self.enc(self.emb(ids), src_key_padding_mask=ids == 0).mean(1)
+
+    ids = torch.tensor([[1, 2, 3], [4, 5, 0]])
+    with torch.no_grad(), pytest.raises(LayerError, match="enable_nested_tensor=False"):
+        cut_points(Masked().eval(), inputs=ids)
+    with pytest.raises(LayerError, match="'emb': its steps behind that layer depend on values"):
+        cut(Masked().eval(), after="emb", inputs=ids)
+    assert "enc.layers.0" in cut_points(Masked(enable_nested_tensor=False).eval(), inputs=ids)
