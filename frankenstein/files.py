@@ -1,15 +1,16 @@
 """Files that are whole or absent: written beside their target, synced, then renamed."""
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import safetensors
 import torch
@@ -18,6 +19,11 @@ from torch import Tensor, nn
 
 from frankenstein.errors import FileError
 from frankenstein.records import check_fields, json_record
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
 
 UNFINISHED = ".unfinished"  # ends the names of files that a kill left behind
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -46,6 +52,8 @@ def writing_whole(path: str | Path) -> Iterator[BinaryIO]:
         handle, temporary = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
+                with suppress(OSError):  # a file system without locks
+                    _lock(file)
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -58,11 +66,30 @@ def writing_whole(path: str | Path) -> Iterator[BinaryIO]:
         raise cannot_write(path, error) from error
 
 
+def sweep_halves(path: Path) -> None:
+    """Remove what kills have left of a file that was being written, and nothing that still is."""
+    for half in path.parent.glob(f".{glob.escape(path.name)}.*{UNFINISHED}"):
+        if not half.is_file():
+            continue
+        with suppress(OSError), half.open("rb") as file:
+            if _lock(file):
+                half.unlink()
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Hold a file until it is closed, or its process ends; False where there are no locks."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return fcntl is not None
+
+
 def cannot_write(path: str | Path, error: OSError) -> FileError:
     """The error of a full or read-only disk, in one line that names what could not be written."""
-    mend = "allow writing" if error.errno in _FORBIDDEN else "make room"
+    mend = "allow writing there" if error.errno in _FORBIDDEN else "make room there"
+    if error.errno == errno.ENOENT:
+        mend = "put its folder back"  # it was there when the file was begun
     return FileError(
-        f"cannot write {path}: {error.strerror or error}; {mend} there or choose another folder"
+        f"cannot write {path}: {error.strerror or error}; {mend} or choose another folder"
     )
 
 

@@ -85,6 +85,8 @@ def json_record(content: bytes, where: str) -> dict[str, Any]:
     """
     try:
         record = json.loads(content.decode(), parse_int=_whole)
+        if b"\\ud" in content.lower():
+            json.dumps(record, ensure_ascii=False).encode()  # half of a pair is no text
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict) or _too_deep(record, _DEEPEST):

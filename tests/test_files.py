@@ -6,7 +6,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from frankenstein.files import FileError, load_tensors, save_tensors, write_whole
+from frankenstein.files import (
+    FileError,
+    load_tensors,
+    save_tensors,
+    sweep_halves,
+    write_whole,
+    writing_whole,
+)
 
 FACTS = {"kind": "test", "rank": 8, "name": "digits", "nested": {"a": [1, 2.5, None]}}
 
@@ -110,3 +117,23 @@ def test_what_is_written_replaces_what_was_there(tmp_path):
         expected = content.encode() if isinstance(content, str) else content
         assert path.read_bytes() == expected
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_halves_are_swept_unless_they_are_being_written(tmp_path):
+    left = tmp_path / ".a[1].npy.x.unfinished"
+    left.write_text("half")
+    with writing_whole(tmp_path / "a[1].npy") as file:
+        file.write(b"whole")
+        sweep_halves(tmp_path / "a[1].npy")
+        assert len(list(tmp_path.iterdir())) == 1
+        assert not left.exists()
+    assert (tmp_path / "a[1].npy").read_bytes() == b"whole"
+
+
+def test_a_folder_that_is_moved_meanwhile_is_to_be_put_back(tmp_path):
+    (tmp_path / "here").mkdir()
+    told = pytest.raises(
+        FileError, match=r"cannot write .*/here/a: No such file .*; put its folder"
+    )
+    with told, writing_whole(tmp_path / "here/a"):
+        (tmp_path / "here").rename(tmp_path / "there")

@@ -105,7 +105,7 @@ def test_an_infinite_number_is_refused_in_python_too():
 @pytest.mark.parametrize(
     "content",
     [b"[1]", b"{", b"", b"\xff", b"[" * 100_000, b'{"a":' * 60 + b"1" + b"}" * 60,
-     b'{"a": ' + b"9" * 5000 + b"}", b'{"a": 1' + b"0" * 30 + b"}"],
+     b'{"a": "\\uD800"}', b'{"a": ' + b"9" * 5000 + b"}", b'{"a": 1' + b"0" * 30 + b"}"],
 )  # fmt: skip
 def test_what_is_no_json_record_is_told(written, content):
     with pytest.raises(FileError, match="file is damaged: it is no JSON object"):

@@ -111,18 +111,21 @@ def _npy(path: Path) -> Contents:
 def _npz(path: Path) -> Contents:
     found: dict[str, Layer | str] = {}
     with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-        _check_sums(archive)
-        for member in archive.infolist():
-            name = member.filename.removesuffix(".npy")
-            if member.compress_type == zipfile.ZIP_STORED:
-                file.seek(member.header_offset + 26)  # of the lengths of a name and of more
-                file.seek(sum(np.frombuffer(file.read(4), "<u2").tolist()), 1)
-                found[name] = _array(path, file, file.tell() + member.file_size)
-            elif member.file_size > HELD:
+        members = {one.filename.removesuffix(".npy"): one for one in archive.infolist()}
+        if len(members) < len(archive.infolist()):
+            raise ValueError("two of its members have one name")
+        for name, member in members.items():  # before any is unpacked
+            if member.compress_type != zipfile.ZIP_STORED and member.file_size > HELD:
                 raise FileError(
                     f"{name!r} in {path} is compressed, and {member.file_size / 1e9:,.1f} GB when "
                     "it is not: no block of it can be read; save it by numpy.savez, or as .npy"
                 )
+        _check_sums(archive)
+        for name, member in members.items():
+            if member.compress_type == zipfile.ZIP_STORED:
+                file.seek(member.header_offset + 26)  # of the lengths of a name and of more
+                file.seek(sum(np.frombuffer(file.read(4), "<u2").tolist()), 1)
+                found[name] = _array(path, file, file.tell() + member.file_size)
             else:
                 with archive.open(member) as packed:
                     found[name] = _unpacked(packed.read())

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from frankenstein.activations.formats import FACTS
 from frankenstein.errors import FileError
-from frankenstein.files import writing_whole
+from frankenstein.files import sweep_halves, writing_whole
 
 SUFFIXES = (".safetensors", ".npz", ".npy")
 _SPARE = 2**20  # bytes that a disk has left behind it
@@ -63,6 +63,7 @@ def write_activations(
     """
     path, size = Path(path), sum(one.end - one.start for one in placed.values())
     check_place(path, len(placed), size)
+    sweep_halves(path)
     with writing_whole(path) as file:
         if path.suffix == ".npz":
             with tempfile.TemporaryFile(dir=path.parent) as raw:
@@ -72,6 +73,7 @@ def write_activations(
             head = _safetensors if path.suffix == ".safetensors" else _npy
             file.write(head(placed, facts))
             _fill(file, placed, blocks)
+        check_absent(path)  # another may have written it meanwhile
     return path
 
 
@@ -83,8 +85,7 @@ def check_place(path: Path, layers: int, size: int) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise FileError(f"activations are written as {', '.join(SUFFIXES)}, got {path.name}")
-    if path.exists():
-        raise FileError(f"{path} is there already; name another file, or delete it")
+    check_absent(path)
     if path.suffix == ".npy" and layers > 1:
         raise FileError(f"{path.name} holds one array, and there are {layers} layers; take .npz")
     if path.parent.is_dir():
@@ -95,6 +96,16 @@ def check_place(path: Path, layers: int, size: int) -> None:
                 f"cannot write {path}: it takes {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB "
                 "are free there; take fewer layers, or another folder"
             )
+
+
+def check_absent(path: Path) -> None:
+    """Refuse to write over a file.
+
+    Raises:
+        FileError: if it is there.
+    """
+    if path.exists():
+        raise FileError(f"{path} is there already; name another file, or delete it")
 
 
 def _fill(

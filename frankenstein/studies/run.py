@@ -15,7 +15,7 @@ from frankenstein.runs.fields import RunFields
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command, Plan
 from frankenstein.runs.run import Run
-from frankenstein.runs.schema import options_of, read_words
+from frankenstein.runs.schema import REQUIRED, options_of, read_words
 from frankenstein.studies.plan import DemoPlan, StudyPlan
 
 _FOLDER = "{study}"  # in a step: the folder of its study
@@ -87,7 +87,8 @@ def _values(step: Mapping[str, Any], folder: str) -> tuple[str, dict[str, Any]]:
     """The verb of a step and its fields, checked one by one.
 
     Raises:
-        PlanError: if the verb makes no runs, has no such field, or the step names a folder.
+        PlanError: if the verb makes no runs, has no such field, one is missing, or the step names a
+            folder.
     """
     if len(step) > 1:
         raise PlanError(f"a step has one verb, got {cut(', '.join(map(str, step)))}")
@@ -107,6 +108,9 @@ def _values(step: Mapping[str, Any], folder: str) -> tuple[str, dict[str, Any]]:
             raise PlanError(f"step {verb} has no field {cut(str(name))}{near}")
     if "out_dir" in given:
         raise PlanError(f"step {verb} writes into the study's folder; leave out_dir out")
+    for name, one in options.items():
+        if one.default is REQUIRED and name not in given:
+            raise PlanError(f"step {verb} does not say {name}; add `{name}: ...`")
     return verb, {
         name: read_words(options[name], _placed(value, folder), f"{name} of step {verb}")
         for name, value in given.items()

@@ -203,19 +203,23 @@ def is_head(own: Mapping[str, Tensor], wrong: list[str]) -> bool:
 
 
 def check_finite(
-    parameters: Iterable[str], tensors: Mapping[str, Tensor], path: str | Path
+    parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: str | Path
 ) -> None:
-    """Refuse NaN, and infinite weights; a buffer, such as a mask, may be infinite.
+    """Refuse NaN, and weights that are infinite, or become so in the parameters' own type.
+
+    A buffer, such as a mask, may be infinite.
 
     Raises:
         FileError: if there are any.
     """
-    weights = set(parameters)
     broken = [
         key
         for key, tensor in tensors.items()
         if tensor.is_floating_point()
-        and (tensor.isnan().any() or (key in weights and tensor.isinf().any()))
+        and (
+            tensor.isnan().any()
+            or (key in parameters and tensor.to(parameters[key].dtype).isinf().any())
+        )
     ]
     if broken:
         raise FileError(

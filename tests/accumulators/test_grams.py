@@ -77,6 +77,12 @@ def test_offset_and_scale_cost_no_digits(offset, scale):
     torch.testing.assert_close(cka(one), torch.tensor(reference([one])), atol=1e-6, rtol=0)
 
 
+def test_numbers_below_the_least_normal_one_are_numbers():
+    xs, ys = block()
+    tiny = [z * 1e-40 for z in xs]
+    torch.testing.assert_close(cka((tiny, ys)), cka((xs, ys)), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_precisions_enter_as_they_are(dtype):
     xs, ys = ([z.to(dtype) for z in side] for side in block())

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -156,6 +157,20 @@ def pickled(path):
         pickle.dump(Run(), file)
 
 
+def claims_gigabytes(path):
+    np.savez_compressed(path, z=np.zeros((7, 2)))
+    content = bytearray(Path(path).read_bytes())
+    size = content.rindex(b"PK\x01\x02") + 24  # in the list of members
+    content[size : size + 4] = (2**31).to_bytes(4, "little")
+    Path(path).write_bytes(content)
+
+
+def twice(path):
+    np.savez(path, a=np.zeros((7, 2)))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("a", archive.read("a.npy"))
+
+
 REFUSED = {
     "objects.npy": (
         lambda path: np.save(path, np.array([Run()] * 3), allow_pickle=True),
@@ -187,6 +202,8 @@ REFUSED = {
     "name.h5": (odd_name, "xff' has a name that is not UTF-8"),
     "torn.npz": (torn, "damaged, or no whole npz file: Bad magic number for central directory"),
     "damaged.npz": (damaged, "damaged, or no whole npz file: the checksum of"),
+    "large.npz": (claims_gigabytes, "'z' in .*large.npz is compressed, and 2.1 GB when it is not"),
+    "twice.npz": (twice, "no whole npz file: two of its members have one name"),
     "pickle.pt": (pickled, r"holds more than tensors; save \{layer: tensor\}"),
     "list.pt": (lambda path: torch.save([torch.zeros(7, 2)], path), "holds a list, not one tensor"),
     "text.npy": (lambda path: Path(path).write_text("a,b\n"), "damaged, or no whole npy file"),

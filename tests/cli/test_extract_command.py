@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from frankenstein.activations import open_activations
+from frankenstein.activations.write import numbers_of, write_activations
 from frankenstein.cli import main
+from frankenstein.errors import FileError
 from frankenstein.runs import Run
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network
@@ -87,3 +89,17 @@ def test_activations_are_told_where_a_network_is_wanted(extracted, mistake, save
     extracted("--layers", "fc1", "-o", "a.safetensors")
     said = mistake("extract", "a.safetensors", "-o", "b.npz")
     assert "a.safetensors holds activations, and here a network is wanted; `compare` takes" in said
+
+
+def test_what_a_kill_left_is_swept_and_what_another_wrote_meanwhile_stays(tmp_path):
+    path, z = tmp_path / "a.npy", torch.ones(2, 3)
+    (tmp_path / ".a.npy.x.unfinished").write_text("half")
+
+    def blocks():
+        path.write_text("another's")
+        yield {"z": z}
+
+    with pytest.raises(FileError, match="is there already; name another file"):
+        write_activations(path, numbers_of(2, {"z": z}), blocks(), {})
+    assert path.read_text() == "another's"
+    assert list(tmp_path.iterdir()) == [path]

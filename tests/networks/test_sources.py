@@ -250,6 +250,7 @@ def test_safetensors_of_others_and_half_weights_are_taken(tmp_path):
         (lambda s: s | {"fc2.bias": torch.ones(16).int()}, "has quantized numbers in 1 tensor"),
         (lambda s: s | {"fc2.bias": torch.ones(16).to_sparse()}, r"sparse or nested tensors \(fc2"),
         (lambda s: s | {"fc2.bias": torch.full((16,), torch.nan)}, r"has NaN or Inf in 1 tensor"),
+        (lambda s: s | {"fc2.bias": torch.full((16,), 1e3).double() ** 13}, r"has NaN or Inf in 1"),
         (
             lambda s: s | {"fc3.weight": torch.ones(7, 16), "fc3.bias": torch.ones(7)},
             r"head is of another size, fc3\.weight gives 7 answers and the network's 10",

@@ -91,6 +91,8 @@ def test_a_step_in_yaml_may_be_a_verb_with_its_fields(run, tmp_path):
         ("{train: {}, stitch: {}}", "a step has one verb, got train, stitch"),
         ("{train: {epoch: 1}}", "step train has no field epoch; did you mean epochs?"),
         ("{train: {epochs: many}}", "epochs of step train takes a whole number, got 'many'"),
+        ("{stitch: }", "step stitch does not say sender; add `sender: ...`"),
+        ("{compare: {receiver: a}}", "step compare does not say sender; add"),
         ("{train: {out_dir: here}}", "step train writes into the study's folder; leave out_dir"),
         ("3", "a step is a command line or {verb: {field: value}}, got 3"),
     ],
