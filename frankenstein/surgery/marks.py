@@ -42,8 +42,9 @@ def marks_of(network: nn.Module) -> Marks:
 
     Tensors that are neither parameters nor buffers are none: many networks keep their last ones.
     """
-    marks = Marks([], [], [], [(place, _mark(one)) for place, one in _held(network)])
-    for path, module in paths(network).items():
+    modules = paths(network)
+    marks = Marks([], [], [], [(place, _mark(one)) for place, one in _held(modules)])
+    for path, module in modules.items():
         marks.modules.append((path, id(module)))
         marks.hooks.extend((*module._forward_pre_hooks, *module._forward_hooks))
         tensors = ((name, x) for name, x in _registered(module) if x is not None)
@@ -56,8 +57,9 @@ def places_of(network: nn.Module, tensors: Iterable[Tensor]) -> dict[Place, Tens
     wanted = {id(x) for x in tensors}
     if not wanted:
         return {}
-    found = {place: one for place, one in _held(network) if id(one) in wanted}
-    for path, module in paths(network).items():
+    modules = paths(network)
+    found = {place: one for place, one in _held(modules) if id(one) in wanted}
+    for path, module in modules.items():
         found |= {(path, name): x for name, x in _registered(module) if id(x) in wanted}
     return found
 
@@ -97,7 +99,7 @@ def _registered(module: nn.Module) -> list[tuple[str, Any]]:
     return [*module._parameters.items(), *module._buffers.items()]
 
 
-def _held(network: nn.Module) -> Iterator[tuple[Place, Any]]:
+def _held(modules: Mapping[str, nn.Module]) -> Iterator[tuple[Place, Any]]:
     """All single things that a network's code reads, with functions; weights and buffers aside."""
     seen: set[int] = set()
 
@@ -111,10 +113,16 @@ def _held(network: nn.Module) -> Iterator[tuple[Place, Any]]:
         for key, one in parts:
             yield from visit((*place, key), one)
 
-    for path, module in paths(network).items():
-        for key, one in _parts(module):
-            if key not in module._parameters and key not in module._buffers:
+    for path, module in modules.items():
+        for key, one in vars(module).items():
+            if key in _MODULE:
+                continue
+            if type(one) in _EXACT or (type(one) is tuple and _EXACT.issuperset(map(type, one))):
+                yield (path, key), one  # most are, such as the stride of a convolution
+            else:
                 yield from visit((path, key), one)
+        for key, one in (*module._forward_pre_hooks.items(), *module._forward_hooks.items()):
+            yield from visit((path, key), one)
         for kind in _kinds(module):
             for name, one in vars(kind).items() if id(kind) not in seen else ():
                 yield from visit((path, kind, name), one)
@@ -178,6 +186,8 @@ def _is_setting(value: Any, file: str) -> bool:
 
 def _mark(value: Any) -> Any:
     """A single thing as what can be compared."""
+    if type(value) in _EXACT or type(value) is tuple:
+        return repr(value)
     match value:
         case Tensor() | nn.Module():
             return type(value)
@@ -196,6 +206,7 @@ def _mark(value: Any) -> Any:
 
 
 _SINGLE = (type(None), bool, int, float, str, Tensor, nn.Module, type)
+_EXACT = frozenset({type(None), bool, int, float, str})
 _PLAIN = (bool, int, float, complex, str, bytes, np.generic)
 _SETTINGS = (*_PLAIN, Tensor, np.ndarray, dict, list, tuple, set)
 _MODULE = frozenset(vars(nn.Module()))  # what PyTorch keeps in every module
