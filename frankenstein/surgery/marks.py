@@ -121,8 +121,8 @@ def _held(modules: Mapping[str, nn.Module]) -> Iterator[tuple[Place, Any]]:
                 yield (path, key), one  # most are, such as the stride of a convolution
             else:
                 yield from visit((path, key), one)
-        for key, one in (*module._forward_pre_hooks.items(), *module._forward_hooks.items()):
-            yield from visit((path, key), one)
+        for number, hook in (*module._forward_pre_hooks.items(), *module._forward_hooks.items()):
+            yield from visit((path, number), hook)
         for kind in _kinds(module):
             for name, one in vars(kind).items() if id(kind) not in seen else ():
                 yield from visit((path, kind, name), one)
