@@ -160,6 +160,17 @@ def test_a_chance_order_is_told_from_others_as_seldom_as_p_says():
         assert share == pytest.approx(level, abs=3 * (level / 2000) ** 0.5)
 
 
+@pytest.mark.parametrize("units", [5, 8])
+def test_one_large_unit_of_few_makes_no_order_look_unlikely(units):
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.rand(5, units, generator=generator).double() for _ in range(2))
+    x[:, 0] *= 50
+    y[:, 0] *= 50  # these two meet in one order of as many as there are units
+    orders = [torch.randperm(units, generator=generator) for _ in range(400)]
+    chances = [in_any_order(x, y[:, order])["raw_pearson"].chance for order in orders]
+    assert sum(p <= 0.05 for p in chances) / len(chances) <= 0.05 + 3 * (0.05 / 400) ** 0.5
+
+
 def test_a_network_in_its_own_order_is_told_from_chance_and_others_have_no_order(pair):
     x, y = (z[0] for z in pair)
     assert 1 / math.factorial(12) <= in_any_order(x, x)["raw_pearson"].chance < 1e-7
