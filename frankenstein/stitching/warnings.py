@@ -19,13 +19,15 @@ def stitch_warnings(numbers: Mapping[str, float], plan: StitchPlan) -> list[str]
     why, what = [], "what it reaches is no sign of what the sender has learned"
     solved, sampled = _solved(numbers, plan), f"after{SAMPLED}"
     after = sampled if f"accuracy/{sampled}" in numbers else "after"
+    beside = f", beside {_share(numbers, after)} on the same images" if after == sampled else ""
     if solved and _below(numbers, after if solved == "solved" else "after", solved):
-        why.append(f"clearly below `{solved}` ({_share(numbers, solved)})")
+        same = beside if solved == "solved" else ""
+        why.append(f"clearly below `{solved}` ({_share(numbers, solved)}{same})")
         what = "it is not its family's best; " + (
             "take a smaller lr" if plan.init == "ps_inv" else "start it at ps_inv"
         )
     if "accuracy/untrained" in numbers and not _below(numbers, "untrained", after):
-        why.append(f"not clearly above `untrained` ({_share(numbers, 'untrained')})")
+        why.append(f"not clearly above `untrained` ({_share(numbers, 'untrained')}{beside})")
     line = f"`after` ({_share(numbers, 'after')}) is {' and '.join(why)}: {what}"
     return [line] if why else []
 

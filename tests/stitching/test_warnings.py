@@ -52,6 +52,15 @@ def test_one_line_says_what_is_wrong_and_what_to_try(scores, plan, expected):
     assert stitch_warnings(scores_of(**scores), plan) == [expected]
 
 
+def test_controls_of_a_sample_are_said_beside_the_stitch_on_the_same_images():
+    scores = {"after": 0.803, "after_sampled": 0.796, "solved": 0.9, "untrained": 0.792}
+    assert stitch_warnings(scores_of(**scores), OTHER) == [
+        "`after` (80.30 %) is clearly below `solved` (90.00 %, beside 79.60 % on the same images) "
+        "and not clearly above `untrained` (79.20 %, beside 79.60 % on the same images): it is not "
+        "its family's best; start it at ps_inv"
+    ]
+
+
 @pytest.mark.parametrize(
     "scores",
     [
