@@ -123,6 +123,7 @@ def test_one_number_of_a_preprocessing_is_every_channels_and_the_network_says_ho
         ("timm/resnet19", "timm has no 'resnet19'; did you mean"),
         ("torchvision/resnet19#0", "torchvision has no classifier 'resnet19'"),
         ("hf/absent/folder", "hf/absent/folder cannot be had here: "),
+        ("timm/test_vit", r"timm/test_vit cannot be had here: .* or timm/test_vit#0 for random"),
     ],
 )
 def test_what_names_no_network_is_told_in_one_line(mine, monkeypatch, text, expected):

@@ -24,10 +24,10 @@ def library(name: str) -> Any:
 
 
 @contextmanager
-def downloading(label: str) -> Iterator[None]:
-    """What a library says of a name that it cannot find or fetch, in one line."""
+def downloading(label: str, otherwise: str = "") -> Iterator[None]:
+    """What a library says of a name that it cannot find or fetch, in one line; what else to do."""
     try:
         yield
     except Exception as error:  # of several libraries, none of which says which
         reason = " ".join(str(error).split())
-        raise UserError(f"{label} cannot be had here: {reason[:300]}") from error
+        raise UserError(f"{label} cannot be had here: {reason[:300]}{otherwise}") from error

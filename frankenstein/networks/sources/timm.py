@@ -46,7 +46,9 @@ def from_timm(source: Source, wish: Wish) -> Opened:
         module = seeded(make, source.seed, *sizes)
     else:
         sizes = None, 3
-        with downloading(source.label):
+        name = source.label
+        otherwise = f" Or say {name}@FILE for weights that you have, or {name}#0 for random ones."
+        with downloading(name, otherwise):
             module = make(pretrained=True)
     config = timm.data.resolve_model_data_config(module)
     size = wish.size or config["input_size"][-1]
