@@ -78,7 +78,7 @@ def certainty_in_short(certainty: Certainty, called: str) -> str:
     if certainty.null_mean is not None and certainty.family_p is not None:
         low, high = (round(end, 3) + 0.0 for end in finite_range(certainty.null_mean))
         above = int((certainty.family_p > _LEVEL).sum())
-        parts.append(f"shuffled examples give {low:.3f} to {high:.3f}")
+        parts.append(f"shuffled examples give {low:.3f} to {high:.3f} on average")
         many = certainty.family_p.numel()
         parts.append(f"{above} of {many} pairs may be chance (family p > {_LEVEL})")
     return f"of {certainty.examples} kept {called}: {'; '.join(parts)}"

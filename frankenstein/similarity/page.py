@@ -229,4 +229,4 @@ def _larger_is_closer(matrix: LabelledMatrix) -> bool:
 
 
 def _number(value: Tensor) -> str:
-    return "n/a" if value.isnan() else f"{float(value):.3f}"
+    return "n/a" if value.isnan() else f"{round(float(value), 3) + 0.0:.3f}"  # no -0.000

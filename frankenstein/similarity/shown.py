@@ -120,7 +120,8 @@ def _order(activations: Activations, batches: Iterable[Any]) -> Tensor:
         if len(batches.labels) != n:
             raise UserError(
                 f"{activations.source} holds {n} examples, and the data set has "
-                f"{len(batches.labels)} of this part; rows are all of them, in their own order"
+                f"{len(batches.labels)} of this part; rows are all of them, in their own order. "
+                "Of other examples write a file of each network, and compare the two files"
             )
         return torch.cat([*batches.order(batches.epoch)])
     if isinstance(batches, DataLoader) and not isinstance(batches.sampler, SequentialSampler):

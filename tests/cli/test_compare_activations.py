@@ -103,6 +103,7 @@ def test_runs_of_files_are_joined_in_a_report(run, files, capsys):
         (["it.npy", "cka", "--confounders", "labels.npy"], "linear_cka has none; leave it out"),
         (["labels.npy"], "labels.npy holds no layer (N, ...), a row for each example: 'labels'"),
         (["NETWORK", "-d", "digits"], "v1.npz holds 50 examples, and the data set has 60"),
+        (["NETWORK", "-d", "digits"], "write a file of each network, and compare the two files"),
         (["NETWORK", "-d", "digits", "--confounders", "labels.npy"], "a network's are its inputs"),
         (["no.npy"], "no file no.npy"),
         (["turned.npy"], "'turned' of turned.npy is (5, 50): it lies units x examples, it seems"),
