@@ -8,6 +8,7 @@ from frankenstein.cli.errors import UsageError
 from frankenstein.cli.words import Words
 from frankenstein.errors import did_you_mean
 from frankenstein.similarity.plan import WORDS as MEASURES
+from frankenstein.source import GRAMMAR
 
 _PLACES = ("receiver", "sender_layer", "receiver_layer")
 
@@ -69,13 +70,16 @@ WORDS = Words(
             --bootstrap 1000 --permutations 200
         python compare.py A.safetensors B.safetensors bn3 bn5 -d fashion
         python compare.py A.safetensors B.safetensors bn3 bn5 -d fashion cka l2 ps_inv corr
+        python compare.py my_nets.py:small@one.pt my_nets.py:small@two.pt -d fashion
+        python compare.py timm/resnet18 'timm/resnet18#0' -d folder --data-root photographs
         python compare.py v1.npz model.npy unbiased_cka --permutations 200
         python compare.py results/stitch/RUN --stitch after cka l2
         python compare.py results/stitch/RUN --stitch ps_inv --layer bn7 cka
         """,
     positionals=("sender", *_PLACES, "measures"),
     abouts={
-        "sender": "first network, file of activations, or folder of a run of stitch.py",
+        "sender": f"first network ({GRAMMAR}), file of activations, or folder of a run of "
+        "stitch.py",
         "measures": "measures of the layers, the first of which may stand in place of a layer",
     },
     sort=_sort,
