@@ -22,6 +22,8 @@ Show = Callable[[Sequence[np.ndarray], str], Iterable[np.ndarray]]  # parts of a
 _THREADS = min(16, os.cpu_count() or 1)
 _PART = 256  # files that are read through between two looks at how far it is
 _READING = 2  # how they are read: what another version has found whole is read again
+# What PIL reads by itself: PostScript, under whatever name, would be run by Ghostscript.
+_KINDS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM", "GIF", "JPEG2000")
 _THIN = 16  # times as long as wide
 _ORIENTATION = 0x0112  # of EXIF
 _TURNS = {
@@ -142,8 +144,8 @@ def read_image(path: Path) -> Image.Image:
             image = Image.fromarray(((levels + 128) // 257).astype(np.uint8))
         elif mode in ("I", "F"):
             raise ValueError(f"pixels of {mode} have no white; save it with 8 or 16 bits")
-        else:
-            image = file
+        else:  # of a palette with transparency, PIL warns that RGBA is between
+            image = file.convert("RGBA") if mode == "P" and "transparency" in file.info else file
         image = image.convert("RGB")
     return image if turn is None else image.transpose(turn)
 
@@ -151,7 +153,7 @@ def read_image(path: Path) -> Image.Image:
 def _opened(path: Path) -> Image.Image:
     if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
         raise ValueError("it is no file")
-    return Image.open(path)
+    return Image.open(path, formats=_KINDS)
 
 
 @contextmanager

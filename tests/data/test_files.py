@@ -236,9 +236,8 @@ def test_whatever_a_decoder_raises_is_told_with_the_file(files, memory, monkeypa
         def load(self):
             raise TypeError("NoneType has no\nsize")  # as PIL of some damaged TIFFs
 
-    monkeypatch.setattr(Image, "ID", [*Image.ID, "BROKEN"])
-    monkeypatch.setitem(Image.OPEN, "BROKEN", (Broken, lambda start: start == b"broken"))
     images = files(1)
+    monkeypatch.setitem(Image.OPEN, "BMP", (Broken, lambda start: start == b"broken"))
     (images.folder / "0.png").write_text("broken")
     assert images.unreadable() == [f"{images.folder / '0.png'} (NoneType has no size)"]
     with pytest.raises(DataError, match=r"0\.png cannot be read \(NoneType has no size\); get"):
@@ -329,3 +328,15 @@ def test_a_pipe_that_is_called_an_image_is_not_waited_for(tmp_path, memory):
     os.mkfifo(tmp_path / "pipe.png")
     (text,) = ImageFiles(tmp_path, ["pipe.png"], bilinear).unreadable()
     assert text == f"{tmp_path / 'pipe.png'} (it is no file)"
+
+
+def test_a_palette_of_which_some_colours_are_transparent_is_seen_without_a_warning(tmp_path):
+    image = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).convert("P")
+    image.save(tmp_path / "a.png", transparency=bytes(range(256)))
+    assert np.array_equal(np.asarray(read_image(tmp_path / "a.png")), image.convert("RGB"))
+
+
+def test_a_program_in_postscript_is_no_image_whatever_its_name(tmp_path):
+    draw((9, 9)).save(tmp_path / "a.png", "EPS")
+    with pytest.raises(OSError, match="cannot identify image file"):
+        read_image(tmp_path / "a.png")

@@ -76,7 +76,9 @@ def test_a_photograph_is_decoded_once_for_all_networks(photographs, monkeypatch)
     expected = [next(iter(one.val_batches()))[0] for one in alone(make, ways)]
     opened = []
     opening = Image.open
-    monkeypatch.setattr(Image, "open", lambda path: opened.append(path) or opening(path))
+    monkeypatch.setattr(
+        Image, "open", lambda path, **how: opened.append(path) or opening(path, **how)
+    )
     raw, _ = next(iter(data.val_batches()))
     assert len(opened) == len(raw) == 6
     assert data.seen_shape == raw.shape[1:]
