@@ -147,6 +147,8 @@ class _Walk:
     def _module(self, node: fx.Node, source: _Lie) -> _Lie:
         path = str(node.target)
         module = self.steps.modules[path]
+        if module._forward_pre_hooks or module._forward_hooks or "forward" in vars(module):
+            self._refuse("it has hooks or another forward, and these may know units by their place")
         if type(module) in _EACH:
             return source
         if type(module) is nn.Flatten:

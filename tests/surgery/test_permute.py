@@ -162,3 +162,17 @@ def test_a_wrong_order_is_refused():
         permute(network, {"fc3": torch.arange(10)})
     with pytest.raises(UserError, match="each of its units 0 to 15 once"):
         permute(network, {"fc2": torch.zeros(16, dtype=torch.int64)})
+
+
+def test_hooks_and_another_forward_which_may_know_units_are_refused():
+    scales = torch.linspace(-1, 1, 4)
+    hooked, made, patched = (
+        nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)) for _ in "abc"
+    )
+    hooked[1].register_forward_hook(lambda module, given, out: out * scales)
+    nn.utils.spectral_norm(made[0])
+    patched[1].forward = lambda x: x.relu() * scales
+    for network, layer in ((hooked, "1"), (made, "0"), (patched, "1")):
+        network.input_shape = (3,)
+        with pytest.raises(LayerError, match=f"around '{layer}': it has hooks or another forward"):
+            find_streams(network.eval())
