@@ -1,10 +1,13 @@
 """What a training run shows: how often its network is right, beside chance, and the way there."""
 
 import csv
+from contextlib import suppress
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
 from frankenstein.data import ImageData
+from frankenstein.files import FileError
 from frankenstein.labels import most_frequent
 from frankenstein.networks.accuracy import below_chance_warning
 from frankenstein.networks.network import Network
@@ -60,7 +63,7 @@ def _curves(folder: Path, chance: float) -> list[Picture]:
         for part, said in (("train", "training"), ("val", "held-out")):
             key = f"{part}/{what}"
             # Steps that a resumed run has done once more stand as they were done last.
-            points = {int(row["step"]): float(row[key]) for row in rows if row.get(key)}
+            points = {int(row["step"]): row[key] for row in rows if key in row}
             if points:
                 steps = sorted(points)
                 panels.setdefault(what, {})[said] = steps, [points[step] for step in steps]
@@ -71,8 +74,25 @@ def _curves(folder: Path, chance: float) -> list[Picture]:
     return [Picture("training", figure, _CAPTION)] if figure else []
 
 
-def _logged(folder: Path) -> list[dict[str, str]]:
+def _logged(folder: Path) -> list[dict[str, float]]:
     """Every row of the logger's, those from before each resumption first."""
     before = sorted(folder.glob("metrics-*.csv"), key=lambda path: int(path.stem.split("-")[1]))
     files = [path for path in (*before, folder / "metrics.csv") if path.is_file()]
-    return [row for path in files for row in csv.DictReader(path.read_text().splitlines())]
+    rows = [_numbers(row) for path in files for row in _rows(path)]
+    return [row for row in rows if isfinite(row.get("step", nan))]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        return list(csv.DictReader(path.read_text().splitlines()))
+    except (UnicodeDecodeError, csv.Error):
+        raise FileError(f"{path} is damaged: it is no table; delete it, and ‹resume›") from None
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    """What is a number in a row; of the last one a kill may have left a half."""
+    found: dict[str, float] = {}
+    for name, word in row.items():
+        with suppress(ValueError, TypeError):
+            found[name] = float(word)
+    return found

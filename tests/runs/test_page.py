@@ -8,10 +8,12 @@ from frankenstein.catalog import VERBS
 from frankenstein.cli.commands import command_of
 from frankenstein.cli.parser import parse
 from frankenstein.cli.words import spoken
+from frankenstein.errors import UserError
 from frankenstein.networks.network import open_network
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
+from frankenstein.training.page import _curves
 from frankenstein.training.plan import TrainPlan
 
 
@@ -106,3 +108,16 @@ def test_a_page_of_a_run_from_python_says_how_to_run_it_in_python(tmp_path):
     config = str(folder / "config.yaml")
     assert f"```python\nread_plan(TrainPlan, {config!r}).run()\n```" in text
     assert "frankenstein train" not in text
+
+
+@pytest.mark.parametrize("row", ["", "5", "x,0.5", "1,0.2,3,4", "nan,0.1", ",1"])
+def test_half_a_row_of_the_logger_is_left_out_of_the_curves(row, tmp_path):
+    (tmp_path / "metrics-1.csv").write_text(f"step,train/loss\n0,0.7\n{row}")
+    assert len(_curves(tmp_path, 0.1)) == 1
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfes\0", b"a,b\n" + b"x" * 200_000])
+def test_a_logger_s_file_that_is_no_table_is_named(content, tmp_path):
+    (tmp_path / "metrics.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"metrics\.csv is damaged: it is no table; delete it"):
+        _curves(tmp_path, 0.1)
