@@ -114,7 +114,7 @@ def _settle(path: Path, name: str) -> None:
 
 def remove(path: Path) -> None:
     """Remove a file or a folder, if it is there."""
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -289,10 +289,13 @@ def _empty(path: Path) -> None:
 def _tidy(path: Path) -> None:
     """Without the halves of files that a kill left; what Lightning would write over, aside."""
     for half in path.rglob(f".*{UNFINISHED}"):
-        half.unlink()
+        remove(half)
     # What the projector shows comes last of all and is made anew, which TensorBoard does not like.
     (path / "projector_config.pbtxt").unlink(missing_ok=True)
     for points in path.glob("[0-9]" * 5):
-        shutil.rmtree(points)
+        remove(points)
+    for name in ("hparams.yaml", "metrics.csv"):  # a pipe in their place would be waited for
+        if not (path / name).is_file():
+            remove(path / name)
     if (metrics := path / "metrics.csv").exists():
         metrics.rename(path / f"metrics-{len(list(path.glob('metrics*.csv')))}.csv")

@@ -76,7 +76,8 @@ def _curves(folder: Path, chance: float) -> list[Picture]:
 
 def _logged(folder: Path) -> list[dict[str, float]]:
     """Every row of the logger's, those from before each resumption first."""
-    before = sorted(folder.glob("metrics-*.csv"), key=lambda path: int(path.stem.split("-")[1]))
+    numbered = {path.stem.removeprefix("metrics-"): path for path in folder.glob("metrics-*.csv")}
+    before = [numbered[number] for number in sorted(filter(str.isdecimal, numbered), key=int)]
     files = [path for path in (*before, folder / "metrics.csv") if path.is_file()]
     rows = [_numbers(row) for path in files for row in _rows(path)]
     return [row for row in rows if isfinite(row.get("step", nan))]

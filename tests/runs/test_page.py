@@ -113,6 +113,7 @@ def test_a_page_of_a_run_from_python_says_how_to_run_it_in_python(tmp_path):
 @pytest.mark.parametrize("row", ["", "5", "x,0.5", "1,0.2,3,4", "nan,0.1", ",1"])
 def test_half_a_row_of_the_logger_is_left_out_of_the_curves(row, tmp_path):
     (tmp_path / "metrics-1.csv").write_text(f"step,train/loss\n0,0.7\n{row}")
+    (tmp_path / "metrics-copied.csv").write_text("of whoever looks at it")
     assert len(_curves(tmp_path, 0.1)) == 1
 
 

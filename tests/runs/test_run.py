@@ -280,6 +280,20 @@ def test_what_a_kill_left_before_it_wrote_anything_is_swept(tmp_path, begun, lef
     assert names(run.folder) == ["config.yaml", "run.json", "summary.json"]
 
 
+def test_what_stands_in_the_place_of_a_file_that_is_made_anew_is_swept(tmp_path, begun):
+    interrupted(begun)
+    partial = tmp_path / "train" / "a.partial"
+    os.mkfifo(partial / "hparams.yaml")
+    (partial / "metrics.csv").mkdir()
+    (partial / ".a.x.unfinished").mkdir()
+    (partial / "00001").symlink_to(tmp_path)
+    with begun(resume=True) as run:
+        assert not {"hparams.yaml", "metrics.csv", ".a.x.unfinished", "00001"} & {
+            *names(run.folder)
+        }
+    assert run.folder.parent.parent == tmp_path
+
+
 @pytest.mark.parametrize(
     "content", ["[]", "\xff", "{", "folder", "pipe", "[" * 5000, '{"a": 1e999}']
 )
