@@ -3,11 +3,13 @@
 layers bn1, bn3, bn5 x ranks 2, 8 x three seeds   ->   a line for each rank, over the layers
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
+from frankenstein.catalog import ARCHITECTURES, filled
 from frankenstein.report import Picture, curves
 from frankenstein.studies.finished import FinishedRun, said_of
 from frankenstein.surgery.record import record
@@ -36,7 +38,7 @@ def find_sweep(groups: Mapping[str, Sequence[FinishedRun]]) -> Sweep | None:
     labels = {name: _layers(one) for name, one in asked.items()}
     if all(labels.values()) and len(set(labels.values())) > 1:
         runs = [found[0] for found in groups.values()]
-        ticks = sorted(set(labels.values()), key=_depths(runs).__getitem__)
+        ticks = sorted(dict.fromkeys(labels.values()), key=_depths(runs).__getitem__)
         xs: dict[str, float] = {name: ticks.index(label) for name, label in labels.items()}
         axis, gone = "layer", set(_LAYERS)
     else:
@@ -79,7 +81,11 @@ def sweep_pictures(
             ticks=sweep.ticks,
             controls=controls,
         )
-        said = "in the order of the network, " if sweep.ticks else ""
+        said = (
+            "in the order of the network or, of one not of the zoo, by name, "
+            if sweep.ticks
+            else ""
+        )
         yield Picture(
             f"sweep-{measure}",
             figure,
@@ -95,7 +101,7 @@ def _layers(asked: Mapping[str, Any]) -> str:
 
 
 def _depths(runs: Sequence[FinishedRun]) -> dict[str, tuple[int, int]]:
-    """Where each pair of layers lies in its networks."""
+    """Where each pair of layers lies in its networks; by name in those that are not of the zoo."""
     known: dict[str, list[str]] = {}
 
     def place(run: FinishedRun, side: str) -> int:
@@ -103,6 +109,9 @@ def _depths(runs: Sequence[FinishedRun]) -> dict[str, tuple[int, int]]:
         if card is None:  # of a run of runs: in the order given
             return 0
         name = card["architecture"]
+        if not any(filled(pattern, name) is not None for pattern in ARCHITECTURES):
+            named = {one.asked.get(key) or "" for one in runs for key in _LAYERS}
+            known[name] = sorted(named, key=_by_name)
         if name not in known:
             with torch.device("meta"):  # its names alone are wanted, whatever its size
                 network = build_network(
@@ -112,6 +121,12 @@ def _depths(runs: Sequence[FinishedRun]) -> dict[str, tuple[int, int]]:
         return known[name].index(layer) if layer in known[name] else len(known[name])
 
     return {_layers(run.asked): (place(run, "sender"), place(run, "receiver")) for run in runs}
+
+
+def _by_name(layer: str) -> list[str | int]:
+    """Words as words and numbers as numbers: blocks.2 is before blocks.10."""
+    parts = re.split(r"(\d+)", layer)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def _is_number(value: Any) -> bool:
