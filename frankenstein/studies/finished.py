@@ -165,8 +165,8 @@ def read_finished(folders: Iterable[str]) -> tuple[list[FinishedRun], list[Path]
 def groups(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
     """Runs that differ in their seeds alone, by a name that says what other groups have not.
 
-    Networks of the same seeds that are not the same, as snapshots of one training are, are told
-    apart by their files: they are no other seeds.
+    Snapshots, and networks of the same seeds that are not the same, are told apart by their files:
+    they are no other seeds.
     """
     runs = list(runs)
     several = _of_one_training(runs)
@@ -176,7 +176,7 @@ def groups(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
         files = {
             f"{role} file": Path(str(card.get("file"))).name
             for role, card in run.cards.items()
-            if (role, run.seeds[role]) in several
+            if _is_snapshot(card) or (role, run.seeds[role]) in several
         }
         asked_here = {**run.asked, **files}
         key = json.dumps(asked_here, sort_keys=True)
@@ -199,9 +199,14 @@ def _of_one_training(runs: Iterable[FinishedRun]) -> set[tuple[str, str]]:
     found: dict[tuple[str, str, str], set[str]] = {}
     for run in runs:
         asked = json.dumps(run.asked, sort_keys=True)
-        for role, sha in run.networks.items():
-            found.setdefault((role, run.seeds[role], asked), set()).add(sha)
+        for role, card in run.cards.items():
+            if not _is_snapshot(card):
+                found.setdefault((role, run.seeds[role], asked), set()).add(card["sha256"])
     return {key[:2] for key, shas in found.items() if len(shas) > 1}
+
+
+def _is_snapshot(card: Mapping[str, Any]) -> bool:
+    return Path(str(card.get("file"))).parent.name == "snapshots"
 
 
 def _read(folder: Path) -> FinishedRun:

@@ -130,6 +130,22 @@ def test_snapshots_of_one_training_are_no_seeds(finished, joined):
     assert [len(runs) for runs in groups(read_finished(folders[::2])[0]).values()] == [1, 1]
 
 
+def test_a_snapshot_of_one_seed_is_no_run_of_what_is_whole_of_others(finished):
+    folders = []
+    for seed, file in ((0, "network"), (0, "snapshots/step10"), (1, "network")):
+        folders.append(finished(f"{file[:8]}-{seed}", 0.5, seeds=(seed, 2)))
+        record = Path(folders[-1], "run.json")
+        told = json.loads(record.read_text())
+        told["cards"]["sender"] |= {"file": f"{seed}/{file}.safetensors", "sha256": folders[-1]}
+        record.write_text(json.dumps(told))
+    for some in (folders, folders[1:]):  # whether or not the snapshot's own training is among them
+        found = groups(read_finished(some)[0])
+        assert [len(runs) for name, runs in found.items() if "step10" in name] == [1]
+        assert [len(runs) for name, runs in found.items() if "step10" not in name] == [
+            len(some) - 1
+        ]
+
+
 def test_a_network_at_chance_is_marked_in_every_table_and_left_out_if_asked(finished, joined):
     always = {"accuracy/most_frequent": 0.1, "n/receiver": 100, "accuracy/receiver": 0.9}
     folders = [
