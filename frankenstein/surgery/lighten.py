@@ -10,6 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from frankenstein.surgery.assemble import fresh
 from frankenstein.surgery.cut import Cut
+from frankenstein.surgery.steps import called
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -83,12 +84,16 @@ _FOLDS: dict[type, type] = {
 }
 
 
+_LAYOUT = frozenset({"as_strided", "stride", "view", "view_as", "view_as_complex"})
+
+
 def fold(part: nn.Module) -> nn.Module:
     """A copy of what `cut` or `capture` gave, each BatchNorm multiplied into the layer before it.
 
     Equal to the part in evaluation mode up to float32's rounding. Its convolutions hold their
-    weights channels-last, and activations overwrite what nothing else reads. On a CPU a Tiny-10
-    takes about two thirds of its time (benchmarks/).
+    weights channels-last, where no step asks how a tensor lies in memory (`x.view(len(x), -1)`),
+    and activations overwrite what nothing else reads. On a CPU a Tiny-10 takes about two thirds of
+    its time (benchmarks/).
     """
     # Modules are shared out anew, so that what is folded into one part stays out of the network.
     part = copy.deepcopy(part, _made(part)).requires_grad_(False)
@@ -98,7 +103,26 @@ def fold(part: nn.Module) -> nn.Module:
         if isinstance(module, fx.GraphModule):
             _fold(module)
             work_in_place(module)
-    return part.to(memory_format=torch.channels_last)
+    graphs = [module for module in part.modules() if isinstance(module, fx.GraphModule)]
+    asking = [graph for graph in graphs if _asks_for_layout(graph)]
+    for graph in asking:  # they may be given what another part made channels-last
+        _lay_inputs(graph)
+    return part if asking or not graphs else part.to(memory_format=torch.channels_last)
+
+
+def _asks_for_layout(part: fx.GraphModule) -> bool:
+    """Whether a step needs a tensor to lie in memory as it did; code in hooks may, too."""
+    names = {called(node) for node in part.graph.nodes}
+    return not names.isdisjoint(_LAYOUT) or any(map(_has_hooks, part.modules()))
+
+
+def _lay_inputs(part: fx.GraphModule) -> None:
+    for node in part.graph.nodes:
+        if node.op == "placeholder":
+            with part.graph.inserting_after(node):
+                laid = part.graph.call_method("contiguous", (node,))
+            node.replace_all_uses_with(laid, lambda user, laid=laid: user is not laid)
+    part.recompile()
 
 
 def _made(part: nn.Module) -> dict[int, Any]:

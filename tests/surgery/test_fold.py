@@ -120,6 +120,21 @@ def test_steps_that_read_a_layers_weights_read_the_networks(read):
     folded_says_the_same(Reads(), torch.randn(2, 1, 5, 5))
 
 
+@pytest.mark.parametrize(
+    "flat",
+    [lambda z: z.view(z.size(0), -1), lambda z: torch.as_strided(z, (len(z), 50), (50, 1))],
+)
+def test_steps_that_ask_how_a_tensor_lies_find_it_as_it_lay(flat):
+    class Flat(Small):
+        def forward(self, x):
+            return flat(super().forward(x)) * 2
+
+    network, x = Flat(), torch.randn(3, 1, 5, 5)
+    folded_says_the_same(network, x)
+    front, end = map(fold, cut(network, after="relu", inputs=x))
+    torch.testing.assert_close(end(front(x)), network(x), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("layer", ["conv", "bn", "relu"])
 def test_hooks_see_what_they_saw(layer):
     network = Small()
