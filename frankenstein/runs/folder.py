@@ -130,6 +130,7 @@ try:
     import fcntl
 except ImportError:  # Windows has no such locks: there, two runs could resume one folder
     fcntl = None  # type: ignore[assignment]
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # where a pipe stands in a folder's place
 
 
 def find_unfinished(
@@ -191,7 +192,7 @@ def write_origin(path: Path, plan: Plan, origin: Mapping[str, str]) -> None:
 def lock_folder(path: Path) -> int:
     """Hold a folder until `unlock` or the end of the process, however it ends; -1 if one does."""
     try:
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY | _AT_ONCE)
     except FileNotFoundError:  # it was renamed just now
         return -1
     try:

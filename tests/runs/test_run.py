@@ -268,6 +268,13 @@ def test_what_has_no_origin_is_neither_resumed_nor_swept(tmp_path, begun):
     assert (partial / "notes.txt").exists()
 
 
+def test_a_pipe_in_the_place_of_a_folder_is_not_waited_for(tmp_path, begun):
+    (tmp_path / "train").mkdir()
+    os.mkfifo(tmp_path / "train" / "a.partial")
+    with begun() as run:
+        assert run.name == "a-2"
+
+
 @pytest.mark.parametrize("left", [[], ["config.yaml"], [".origin.json.x.unfinished"]])
 def test_what_a_kill_left_before_it_wrote_anything_is_swept(tmp_path, begun, left):
     partial = tmp_path / "train" / "a.partial"
