@@ -26,7 +26,7 @@ def summary(folder):
 
 
 def test_all_questions_make_one_report_with_its_figures(run, pair):
-    words = ("--all", "-n", "50", "--untrained", "2", "--run-name", "everything")
+    words = ("--all", "-n", "50", "--untrained", "1", "--steps", "20", "--run-name", "everything")
     folder = run("analyze", *pair, *words)
     report = (folder / "report.md").read_text()
     assert report.count("\n## ") == len(QUESTIONS) + 1  # and how to run it again
@@ -43,17 +43,18 @@ def test_all_questions_make_one_report_with_its_figures(run, pair):
 
 
 def test_a_run_is_replayed_by_its_config(run, pair):
-    folder = run("analyze", *pair, "--units", "-n", "50", "--seed", "3")
+    folder = run("analyze", *pair, "--units", "-n", "50", "--seed", "3", "--untrained", "1")
     again = run("analyze", "--config", folder / "config.yaml")
     assert again.name == f"{folder.name}-2"
     assert summary(again) == summary(folder)
 
 
 def test_layers_may_be_named(run, pair):
-    folder = run("analyze", *pair, "relu1,fc*", "relu4,fc*", "--units", "-n", "40")
+    few = ("--units", "-n", "40", "--untrained", "1")
+    folder = run("analyze", *pair, "relu1,fc*", "relu4,fc*", *few)
     record = json.loads((folder / "run.json").read_text())
     assert record["layers"] == [["relu1", "relu4"], ["fc1", "fc1"], ["fc2", "fc2"], ["fc3", "fc3"]]
-    folder = run("analyze", *pair, "relu3", "--units", "-n", "40")
+    folder = run("analyze", *pair, "relu3", *few)
     assert json.loads((folder / "run.json").read_text())["layers"] == [["relu3", "relu3"]]
     assert yaml.safe_load((folder / "config.yaml").read_text())["receiver_layer"] == "relu3"
 
