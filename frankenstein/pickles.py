@@ -3,9 +3,10 @@
 Unpickled with `weights_only` it executes nothing, but it may still make gigabytes of a few bytes.
 """
 
+import pickletools
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -34,6 +35,15 @@ def check_pickled(path: Path) -> None:
             found = any(_FILLING.search(archive.read(name)) for name in names)
     if found:
         raise ValueError("it makes bytes, not tensors")
+
+
+def pickled_words(path: Path) -> Iterator[str]:
+    """The words in an archive of torch, such as names of tensors; nothing is unpickled."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".pkl"):
+                every = pickletools.genops(archive.read(name))
+                yield from (word for _, word, _ in every if isinstance(word, str))
 
 
 def check_stored(path: Path, tensors: Iterable[Tensor]) -> None:

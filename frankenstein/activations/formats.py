@@ -19,7 +19,7 @@ from torch import Tensor
 
 from frankenstein.activations.layer import HELD, Layer, held, mapped, no_numbers, of_numpy
 from frankenstein.errors import FileError
-from frankenstein.pickles import check_pickled, check_stored
+from frankenstein.pickles import check_pickled, check_stored, pickled_words
 from frankenstein.records import json_record
 
 FACTS = "activations"  # under which `extract` writes what it knows of a safetensors file
@@ -168,14 +168,14 @@ def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 def _safetensors(path: Path) -> Contents:
-    with safetensors.safe_open(path, framework="pt") as whole:  # checks offsets and sizes
-        records = whole.metadata() or {}
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        head = json.loads(file.read(length))
-    head.pop("__metadata__", None)
+        head = json.loads(file.read(min(length, _LONGEST)))
+    records = head.pop("__metadata__", {})
     if FACTS not in records:
-        _refuse_weights(path, head)
+        _refuse_weights(path, head)  # before it is opened: who opens the network does that
+    with safetensors.safe_open(path, framework="pt"):  # checks offsets and sizes
+        pass
     found: dict[str, Layer | str] = {}
     for name, one in head.items():
         dtype, offset = one["dtype"], 8 + length + one["data_offsets"][0]
@@ -192,6 +192,8 @@ def _safetensors(path: Path) -> Contents:
 def _pt(path: Path) -> Contents:
     check_pickled(path)
     archived = zipfile.is_zipfile(path)
+    if archived:
+        _refuse_weights(path, dict.fromkeys(pickled_words(path)))  # before it is opened, likewise
     tensors = _unpickled(path, archived)
     check_stored(path, tensors.values())
     _refuse_weights(path, tensors)
@@ -277,6 +279,7 @@ def _dataset(path: Path, name: str, one: Any) -> Layer | str:
     return Layer(one.shape, read)
 
 
+_LONGEST = 100_000_000  # bytes of a record, as safetensors has it
 _READERS: Mapping[str, Callable[[Path], Contents]] = {
     "npy": _npy,
     "npz": _npz,
