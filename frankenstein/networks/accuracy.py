@@ -42,11 +42,8 @@ def network_accuracy(
     have several labels, or the other way round, are left out: they cannot be right.
     """
     networks = [network for network in networks if answers_to(network, data)]
-    asked = {
-        # Convolutions take two thirds of their time so, and the network itself is left alone.
-        network.role: copy.deepcopy(network.module).to(device).to(memory_format=torch.channels_last)
-        for network in networks
-    }
+    # Copies, and not channels-last: a network may ask how its tensors lie (`x.view(len(x), -1)`).
+    asked = {network.role: copy.deepcopy(network.module).to(device) for network in networks}
     looks = {network.role: look_of(network, data) for network in networks}
     if not asked:
         return {}
