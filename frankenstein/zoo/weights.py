@@ -94,7 +94,7 @@ def load_weights(
     own = network.state_dict()
     named, rest = named_as(own, tensors)
     check_fit(own, named, path, title)
-    check_finite(dict(network.named_parameters()), named, path)
+    check_finite(network, named, path)
     network.load_state_dict(named)
     if rest:
         warnings.warn(
@@ -202,25 +202,22 @@ def is_head(own: Mapping[str, Tensor], wrong: list[str]) -> bool:
     return bool(wrong) and all(key.rpartition(".")[0] == last for key in wrong)
 
 
-def check_finite(
-    parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: str | Path
-) -> None:
-    """Refuse NaN, and weights that are infinite, or become so in the parameters' own type.
+def check_finite(network: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    """Refuse NaN, weights that are infinite, and what becomes so in the network's own types.
 
     A buffer, such as a mask, may be infinite.
 
     Raises:
         FileError: if there are any.
     """
-    broken = [
-        key
-        for key, tensor in tensors.items()
-        if tensor.is_floating_point()
-        and (
-            tensor.isnan().any()
-            or (key in parameters and tensor.to(parameters[key].dtype).isinf().any())
-        )
-    ]
+    own, parameters = network.state_dict(), dict(network.named_parameters())
+
+    def is_broken(key: str, tensor: Tensor) -> bool:
+        infinite = tensor.to(own[key].dtype).isinf() if key in own else tensor.isinf()
+        allowed = False if key in parameters else tensor.isinf()
+        return bool(tensor.isnan().any() or (infinite & ~torch.as_tensor(allowed)).any())
+
+    broken = [key for key, x in tensors.items() if x.is_floating_point() and is_broken(key, x)]
     if broken:
         raise FileError(
             f"{path} has NaN or Inf in {counted(len(broken), 'tensor')} ({few(broken)}): its "

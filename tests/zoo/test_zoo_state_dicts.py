@@ -3,10 +3,12 @@ import pickle
 
 import pytest
 import torch
+from torch import nn
 
 from frankenstein.catalog import ARCHITECTURES
 from frankenstein.files import FileError
 from frankenstein.zoo import build_network, load_network, network_sha256, read_card
+from frankenstein.zoo.weights import load_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*has no checksum")
 
@@ -148,3 +150,14 @@ def test_a_file_cut_short_is_refused_by_name(tmp_path, old, kept):
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(FileError, match=r"no file .*absent\.pt; is the path right"):
         read_card(tmp_path / "absent.pt")
+
+
+def test_statistics_beyond_the_networks_precision_are_refused_and_a_mask_may_be_infinite():
+    network = nn.BatchNorm1d(2)
+    network.register_buffer("mask", torch.zeros(2))
+    state = network.state_dict() | {"mask": torch.tensor([0.0, -torch.inf])}
+    load_weights(network, state, "a.pt", "it")
+    assert network.mask.isinf().sum() == 1
+    state["running_var"] = state["running_var"].double() * 1e300
+    with pytest.raises(FileError, match=r"NaN or Inf in 1 tensor \(running_var\)"):
+        load_weights(network, state, "a.pt", "it")

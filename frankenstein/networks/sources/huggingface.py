@@ -49,7 +49,7 @@ def from_transformers(source: Source, wish: Wish) -> Opened:
                 f"{source.label} holds no weights for {counted(len(missing), 'tensor')} of its own "
                 f"{kind.__name__}: {', '.join(missing[:3])}"
             )
-        check_finite(dict(module.named_parameters()), module.state_dict(), source.label)
+        check_finite(module, module.state_dict(), source.label)
     sees, example, size = None, {}, getattr(config, "image_size", None)
     channels = getattr(config, "num_channels", 3)
     if getattr(config, "vocab_size", None) and size is None:
