@@ -89,10 +89,10 @@ def _kind(path: Path) -> str | None:
         return "h5"
     if zipfile.is_zipfile(path):
         return "pt" if _holds_pickle(path) else "npz"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _LONGEST:
+        return "safetensors"  # the first byte is of a length, and may be a pickle's, too
     if head[:1] == b"\x80":
         return "pt"
-    if head[8:9] == b"{":
-        return "safetensors"
     return _SUFFIXES.get(path.suffix)
 
 

@@ -250,3 +250,13 @@ def test_hdf5_that_lies_elsewhere_is_not_followed():
         file.create_dataset("out", (7, 2), "f4", external=[("raw.bin", 0, 56)])
     with pytest.raises(UserError, match="'out' lies in other files"):
         open_activations("here.h5").of()
+
+
+def test_a_record_of_any_length_is_one_of_safetensors(tmp_path):
+    first = set()
+    for k in range(0, 256, 8):
+        path = tmp_path / f"{k}.safetensors"
+        save_file({"a": torch.ones(3, 2)}, path, {"about": "." * k})
+        first.add(path.read_bytes()[0])
+        assert list(open_activations(path).layers) == ["a"]
+    assert 0x80 in first  # as a pickle begins
