@@ -182,9 +182,9 @@ def untrained_subject(spots, small_network):
     return subject
 
 
-def test_two_untrained_networks_are_seldom_told_from_others(untrained_subject):
-    """How seldom: benchmarks/untrained.py, of many more and of all questions."""
-    told, times = [], 4
+def test_two_untrained_networks_are_told_from_others_one_time_in_twenty(untrained_subject):
+    """Of many more, and of all questions: benchmarks/untrained.py."""
+    found, times = {}, 40
     for k in range(times):
         subject = untrained_subject(k)
         for question in (Units(), Activations()):
@@ -194,6 +194,9 @@ def test_two_untrained_networks_are_seldom_told_from_others(untrained_subject):
                 if what.endswith("_p") and p == p:
                     column = what, place.rpartition("/")[0]
                     table[column] = min(p, table.get(column, 1.0))
-            told += [p < 0.05 for p in table.values()]
-    assert len(told) > 8 * times
-    assert sum(told) / len(told) < 0.15
+            for column, p in table.items():
+                found.setdefault(column, []).append(p < 0.05)
+    assert len(found) > 8
+    told = {column: sum(each) for column, each in found.items() if len(each) == times}
+    assert max(told.values()) <= 6  # more come up once in 300 times
+    assert sum(told.values()) / (times * len(told)) < 0.07
