@@ -1,3 +1,4 @@
+import os
 import re
 import sys
 from dataclasses import replace
@@ -13,6 +14,10 @@ from frankenstein.data import Digits
 
 # The suite's tensors are small: a second thread waits more than it helps, on a busy machine most.
 torch.set_num_threads(1)
+
+# A fork's pool of threads is made anew by whoever asks first; two threads that ask at once (the
+# first step and autograd's own) abort the process. So the child asks before it does anything.
+os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def pytest_collection_modifyitems(items):
