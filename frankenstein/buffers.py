@@ -1,9 +1,17 @@
 """Memory that a batch has used serves the next one, where the C library would give it back."""
 
 import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's malloc.h
+# Of glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _KEPT = 2**31 - 1  # bytes: the most that the first can be told
+# What glibc comes to by itself in a process that frees large buffers, and its usual number of maps.
+_LARGEST, _MAPS = 2**25, 2**16
+
+_keeping: list[None] = []  # one for everybody who wants it
 
 
 def keep_buffers() -> None:
@@ -13,9 +21,35 @@ def keep_buffers() -> None:
     on one machine. Every command does this; in Python, call it before the first batch.
     Where the C library is not glibc it does nothing.
     """
+    _keeping.append(None)
+    _tell(_MMAP_MAX, 0)
+    _tell(_TRIM_THRESHOLD, _KEPT)
+
+
+@contextmanager
+def kept_buffers() -> Iterator[None]:
+    """Inside, `keep_buffers`; at the end what was kept is given back, unless others keep it."""
+    keep_buffers()
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        yield
+    finally:
+        _keeping.pop()
+        if not _keeping:
+            _tell(_MMAP_MAX, _MAPS)
+            _tell(_MMAP_THRESHOLD, _LARGEST)
+            _tell(_TRIM_THRESHOLD, 2 * _LARGEST)
+            if trim := _of_glibc("malloc_trim"):
+                trim(0)
+
+
+def _tell(what: int, value: int) -> None:
+    if mallopt := _of_glibc("mallopt"):
+        mallopt(what, value)
+
+
+def _of_glibc(name: str) -> Callable[..., Any] | None:
+    try:
+        function: Callable[..., Any] = getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError, TypeError):  # macOS, musl; Windows
-        return
-    mallopt(_MMAP_MAX, 0)
-    mallopt(_TRIM_THRESHOLD, _KEPT)
+        return None
+    return function

@@ -131,10 +131,14 @@ def same_examples(x: Tensor, y: Tensor) -> None:
         ShapeError: if x and y hold a different number of rows.
     """
     if len(x) != len(y):
-        raise ShapeError(
-            f"x and y must hold the same examples, got {len(x)} and {len(y)} rows; "
-            "use one loader for both"
-        )
+        raise different_examples(len(x), len(y))
+
+
+def different_examples(n: int, others: int) -> ShapeError:
+    """What is wrong if two representations have so many rows."""
+    return ShapeError(
+        f"x and y must hold the same examples, got {n} and {others} rows; use one loader for both"
+    )
 
 
 def rows_of_both(

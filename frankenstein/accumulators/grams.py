@@ -1,12 +1,25 @@
 """The Gram side of one pass: all pairs of layers where features outnumber what sums can hold."""
 
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
 import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
-from frankenstein.shapes import Layers, per_sample, same_examples
+from frankenstein.shapes import Layers, different_examples, per_sample, same_examples
 
-_PART = 2**17  # numbers of a representation that are worked on at once
+_PART = 2**18  # numbers of a representation that are worked on at once
+_USUAL = 20  # powers of 2, up and down, that float32's products hold as they are
+_LEAST = 4  # examples of a block from which unbiased HSIC can be estimated
+
+
+class LayerGrams(NamedTuple):
+    """What is kept of a batch of one layer, which then may be let go."""
+
+    n: int  # examples, those of blocks that are too small included
+    blocks: list[Tensor]  # (n, n) float64: products of its rows, centred and scaled
+    scale: Tensor  # ()
 
 
 class Grams:
@@ -21,12 +34,14 @@ class Grams:
     proportion, and spreads less (benchmarks/similarity.py --spread shows by how much). Blocks of
     fewer than four examples cannot be estimated from and are left out.
 
+    A batch enters by `update`, or layer by layer: `fold` as soon as a layer is there, and `add`.
+
     Source: Nguyen et al. 2021, https://arxiv.org/abs/2010.15327, eq. 3; Song et al. 2012, eq. 5,
     https://jmlr.org/papers/v13/song12a.html.
     """
 
     def __init__(self, block: int = 64) -> None:
-        if block < 4:
+        if block < _LEAST:
             raise UserError(f"a block holds 4 examples or more, got {block}")
         self.block = block
         self.n = self.seen = 0  # examples that entered, and all
@@ -35,7 +50,7 @@ class Grams:
         self.own_y = torch.zeros(())  # (M,)
         self.rows: tuple[str, ...] = ()
         self.columns: tuple[str, ...] = ()
-        self._scales: list[list[Tensor]] = []
+        self._scales: dict[tuple[str, str], Tensor] = {}  # by side and layer
 
     @classmethod
     def of_sums(
@@ -53,7 +68,6 @@ class Grams:
         grams.cross, grams.own_x, grams.own_y = cross, own_x, own_y
         return grams
 
-    @torch.no_grad()
     def update(self, xs: Layers, ys: Layers) -> "Grams":
         """Add a batch, block by block; a batch ends its last block. Returns self.
 
@@ -61,23 +75,49 @@ class Grams:
             ShapeError: if the layers hold different numbers of examples.
             UserError: if these are other layers than before.
         """
-        self._same_layers(tuple(xs), tuple(ys))
-        sides = [[_rows(z) for z in layers.values()] for layers in (xs, ys)]
-        first = sides[0][0]
-        for rows in (*sides[0], *sides[1]):
-            same_examples(first, rows)
-        self.seen += len(first)
-        if len(first) and not self.n:
-            zeros = torch.zeros(len(xs), len(ys), dtype=torch.float64, device=first.device)
-            self.cross, self.own_x, self.own_y = zeros, zeros[:, 0], zeros[0]
-        if len(first) >= 4 and not self._scales:
-            self._scales = [[_scale(rows) for rows in side] for side in sides]
+        first, *rest = (*xs.values(), *ys.values())
+        for z in rest:
+            same_examples(first, z)
+        return self.add(
+            {s: self.fold("x", s, z) for s, z in xs.items()},
+            {s: self.fold("y", s, z) for s, z in ys.items()},
+        )
+
+    @torch.no_grad()
+    def fold(self, side: Literal["x", "y"], layer: str, z: Tensor) -> LayerGrams:
+        """The Gram matrices of a batch (n, ...) of one layer of the first or the second network."""
+        rows = _rows(z)
+        if len(rows) < _LEAST:
+            return LayerGrams(len(rows), [], rows.new_ones(()))
+        if (side, layer) not in self._scales:
+            self._scales[side, layer] = _scale(rows)
+        scale = self._scales[side, layer]
         # Not under autocast, whose products have three digits.
-        with torch.autocast(first.device.type, enabled=False):
-            for start in range(0, len(first), self.block):
-                block = slice(start, start + self.block)
-                if len(first[block]) >= 4:
-                    self._add([[rows[block] for rows in side] for side in sides])
+        with torch.autocast(rows.device.type, enabled=False):
+            blocks = [
+                _gram(block, scale) for block in rows.split(self.block) if len(block) >= _LEAST
+            ]
+        return LayerGrams(len(rows), blocks, scale)
+
+    @torch.no_grad()
+    def add(self, xs: Mapping[str, LayerGrams], ys: Mapping[str, LayerGrams]) -> "Grams":
+        """Add a batch of which every layer was folded; returns self.
+
+        Raises:
+            UserError: if the layers hold different numbers of examples, or are others than before.
+        """
+        self._same_layers(tuple(xs), tuple(ys))
+        sides = [list(xs.values()), list(ys.values())]
+        first = sides[0][0]
+        for folded in (*sides[0], *sides[1]):
+            if folded.n != first.n:
+                raise different_examples(first.n, folded.n)
+        self.seen += first.n
+        if not self.cross.ndim:
+            zeros = torch.zeros(len(xs), len(ys), dtype=torch.float64, device=first.scale.device)
+            self.cross, self.own_x, self.own_y = zeros, zeros[:, 0], zeros[0]
+        for block in range(len(first.blocks)):
+            self._add(*([(one.blocks[block], one.scale) for one in side] for side in sides))
         return self
 
     def merge(self, other: "Grams") -> "Grams":
@@ -109,13 +149,10 @@ class Grams:
             raise UserError("every batch holds the same layers in the same order; start new Grams")
         self.rows, self.columns = rows, columns
 
-    def _add(self, sides: list[list[Tensor]]) -> None:
-        """Add a block: every layer's rows."""
-        n = len(sides[0][0])
-        (x, own_x), (y, own_y) = (
-            _terms(side, scales) for side, scales in zip(sides, self._scales, strict=True)
-        )
-        size_x, size_y = (torch.stack(scales).double().pow(-2) for scales in self._scales)
+    def _add(self, xs: list[tuple[Tensor, Tensor]], ys: list[tuple[Tensor, Tensor]]) -> None:
+        """Add a block: the Gram matrix of every layer, and its scale."""
+        n = len(xs[0][0])
+        (x, own_x, size_x), (y, own_y, size_y) = _terms(xs), _terms(ys)
         dead = (own_x == 0)[:, None] | (own_y == 0)
         cross = sum(w * a @ b.T for w, a, b in zip(_weights(n), x, y, strict=True))
         self.n += n
@@ -127,9 +164,12 @@ class Grams:
 Terms = tuple[Tensor, Tensor, Tensor]  # (L, n·n) cells, (L, n) row sums, (L, 1) whole sums
 
 
-def _terms(side: list[Tensor], scales: list[Tensor]) -> tuple[Terms, Tensor]:
-    """What unbiased HSIC takes of Gram matrices without diagonals, and that of each with itself."""
-    grams = torch.stack([_gram(rows, scale) for rows, scale in zip(side, scales, strict=True)])
+def _terms(side: list[tuple[Tensor, Tensor]]) -> tuple[Terms, Tensor, Tensor]:
+    """What unbiased HSIC takes of Gram matrices without diagonals, that of each with itself (L,),
+    and how many times larger their squares are than without scales (L,).
+    """
+    blocks, scales = zip(*side, strict=True)
+    grams = torch.stack(blocks)
     size = torch.linalg.vector_norm(grams, dim=(1, 2))
     grams.diagonal(dim1=1, dim2=2).zero_()
     sums = grams.sum(2)
@@ -137,7 +177,8 @@ def _terms(side: list[Tensor], scales: list[Tensor]) -> tuple[Terms, Tensor]:
     weights = _weights(grams.shape[1])
     own = sum(w * torch.linalg.vecdot(a, a) for w, a in zip(weights, terms, strict=True))
     # As for one-hot rows, or a unit that fires once: all that is left is float32's rounding.
-    return terms, torch.where(own <= (1e-6 * size).square(), 0, own)
+    own = torch.where(own <= (1e-6 * size).square(), 0, own)
+    return terms, own, torch.stack(scales).double().pow(-2)
 
 
 def _weights(n: int) -> tuple[float, float, float]:
@@ -149,15 +190,17 @@ def _gram(
     scale: Tensor,  # ()
 ) -> Tensor:  # (n, n), float64
     """Products of centred rows, summed up in float64 over parts that stay in a CPU's cache."""
-    rows = rows.to(scale.dtype)
+    rows, on_cpu = rows.to(scale.dtype), rows.device.type == "cpu"
     mean = rows.new_full((1, len(rows)), 1 / len(rows))  # times rows
-    width = max(1, _PART // len(rows)) if rows.device.type == "cpu" else rows.shape[1]
+    width = max(1, _PART // len(rows)) if on_cpu else rows.shape[1]
     room = torch.empty_like(rows[:, :width])
     total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
     for part in rows.split(width, 1):
         # Centred first: taken out of the products, a common offset would take digits with it. What
         # rounding leaves of it, as of anything that is taken off all rows, unbiased HSIC ignores.
-        centred = torch.sub(part, mean @ part, out=room[:, : part.shape[1]]).mul_(scale)
+        centred = torch.sub(part, mean @ part, out=room[:, : part.shape[1]])
+        if not (on_cpu and scale == 1):  # a GPU is not waited for
+            centred.mul_(scale)
         total += centred @ centred.T
     return total
 
@@ -172,8 +215,12 @@ def _rows(
 
 
 def _scale(rows: Tensor) -> Tensor:  # ()
-    """A power of 2 a layer, of its first batch, that keeps float32 products from underflowing."""
+    """A power of 2 a layer, of its first batch, that keeps float32 products from underflowing.
+
+    It is 1 for numbers of usual size.
+    """
     low, high = rows.aminmax()
     size = torch.maximum(high, -low)
     size = size if rows.dtype == torch.float64 else size.float()
-    return torch.exp2(-torch.where(size > 0, size, 1.0).log2().round().clamp(min=-126))
+    power = -torch.where(size > 0, size, 1.0).log2().round().clamp(min=-126)
+    return torch.exp2(torch.where(power.abs() > _USUAL, power, 0))

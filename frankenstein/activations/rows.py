@@ -16,21 +16,24 @@ def reading_rows(
     activations: Activations,
     order: Tensor,  # numbers of rows, one for each example of the pass
     device: torch.device | str = "cpu",  # where they are wanted
-) -> Iterator[Callable[[Any], dict[str, Tensor]]]:
+) -> Iterator[Callable[..., dict[str, Any]]]:
     """Inside, a function that gives, for each batch of inputs, as many rows: the next in order.
+
+    It is called as `frankenstein.surgery.read.Read` is.
 
     Raises:
         UserError: if there are more inputs than rows, or, at the end, fewer.
     """
     done = 0
 
-    def read(inputs: Tensor) -> dict[str, Tensor]:
+    def read(inputs: Tensor, fold: Callable[[str, Tensor], Any] | None = None) -> dict[str, Any]:
         nonlocal done
         rows = order[done : done + len(inputs)]
         done += len(inputs)
         if done > len(order):
             raise _unequal(activations, f"{len(order)} examples, and the data have more")
-        return {name: z.to(device) for name, z in activations.read(rows).items()}
+        layers = {name: z.to(device) for name, z in activations.read(rows).items()}
+        return {name: z if fold is None else fold(name, z) for name, z in layers.items()}
 
     yield read
     if done < len(order):

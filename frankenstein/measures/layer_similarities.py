@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, distributed
@@ -16,7 +16,14 @@ from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.catalog import MEASURES, Measure, find_measure
 from frankenstein.errors import UserError
 from frankenstein.measures.undefined import every_pair, warn_undefined
-from frankenstein.shapes import FLATTENINGS, Layers, layers_of
+from frankenstein.shapes import FLATTENINGS, Layers, layers_of, per_location
+
+
+class Folded(NamedTuple):
+    """What `LayerSimilarities` keeps of a batch of one layer."""
+
+    n: int  # examples
+    made: dict[tuple[str, str], Any]  # by kind and flattening
 
 
 class LayerSimilarities:
@@ -77,16 +84,46 @@ class LayerSimilarities:
         if not self.flattenings:
             return self
         xs, ys = layers_of(xs), layers_of(ys)
-        self.n += len(next(iter(xs.values())))
-        if not self.rows:
-            self._start(tuple(xs), tuple(ys), self._units(xs, ys))
-        if any(kind != "grams" for kind, _ in self._kept):
-            xs, ys = _at_least_single(xs), _at_least_single(ys)
-        for kept in self._kept.values():
-            if isinstance(kept, LayerReservoir):
-                kept.update(xs, ys, inputs)
+        if not self._kept:
+            self._start(self._units(xs, ys))
+        return self.add(
+            {s: self.fold("x", s, z) for s, z in xs.items()},
+            {s: self.fold("y", s, z) for s, z in ys.items()},
+            inputs,
+        )
+
+    def fold(self, side: Literal["x", "y"], layer: str, z: Tensor) -> "Folded":
+        """What is kept of a batch of one layer, which may then be let go; for `add`.
+
+        Gram matrices and means over places are made here; whole examples and places are as they
+        are. There is no need for it where `update` is told all layers at once.
+        """
+        if not self._kept:
+            self._start(dict.fromkeys(self.flattenings.values(), self._shared_up_to or math.inf))
+        made: dict[tuple[str, str], Any] = {}
+        for (kind, flattening), kept in self._kept.items():
+            if isinstance(kept, Grams):
+                made[kind, flattening] = kept.fold(side, layer, z)
             else:
-                kept.update(xs, ys)
+                flatten = FLATTENINGS[flattening]
+                rows = _at_least_single(z)
+                made[kind, flattening] = rows if flatten is per_location else flatten(rows)
+        return Folded(len(z), made)
+
+    def add(
+        self, xs: Mapping[str, "Folded"], ys: Mapping[str, "Folded"], inputs: Tensor | None = None
+    ) -> "LayerSimilarities":
+        """Add a batch of which every layer was folded; returns self."""
+        self.n += next(iter(xs.values())).n
+        self.rows, self.columns = self.rows or tuple(xs), self.columns or tuple(ys)
+        for key, kept in self._kept.items():
+            x, y = ({s: folded.made[key] for s, folded in side.items()} for side in (xs, ys))
+            if isinstance(kept, Grams):
+                kept.add(x, y)
+            elif isinstance(kept, LayerReservoir):
+                kept.update(x, y, inputs)
+            else:
+                kept.update(x, y)
         return self
 
     def all_reduce(self) -> "LayerSimilarities":
@@ -106,7 +143,8 @@ class LayerSimilarities:
         self.n = sum(n for n, *_ in everyone)
         rows, columns = next(([*names] for n, *names in everyone if n), ((), ()))
         if rows and not self.rows:
-            self._start(rows, columns, dict.fromkeys(self.flattenings.values(), math.inf))
+            self.rows, self.columns = rows, columns
+            self._start(dict.fromkeys(self.flattenings.values(), math.inf))
         for kept in self._kept.values():
             kept.all_reduce()
         return self
@@ -150,10 +188,7 @@ class LayerSimilarities:
             for name in self.flattenings
         }
 
-    def _start(
-        self, rows: tuple[str, ...], columns: tuple[str, ...], units: Mapping[str, float]
-    ) -> None:
-        self.rows, self.columns = rows, columns
+    def _start(self, units: Mapping[str, float]) -> None:
         for name in self.flattenings:
             if (key := self._key(name)) not in self._kept:
                 self._kept[key] = self._made(*key, units[key[1]] <= self._shared_up_to)
@@ -211,10 +246,9 @@ def matrix_of(
     return values
 
 
-def _at_least_single(layers: Layers) -> Layers:
+def _at_least_single(z: Tensor) -> Tensor:
     """Half precision as float32: means over places are not to be rounded to it."""
-    halves = (torch.float16, torch.bfloat16)
-    return {s: z.float() if z.dtype in halves else z for s, z in layers.items()}
+    return z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
 
 
 def _own(row: Measure, grams: bool) -> str:

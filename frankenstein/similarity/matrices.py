@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from frankenstein.activations import Activations, activations_of
 from frankenstein.activations.rows import reading_rows
+from frankenstein.buffers import kept_buffers
 from frankenstein.data import ImageData
 from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
@@ -108,7 +110,9 @@ def similarity_matrices(
 ) -> dict[str, LabelledMatrix]:
     """As `similarity_matrix`, of several measures in one pass, by name.
 
-    `watch` is told of every batch of the pass: all layers of each network, and the inputs.
+    `watch` is told of every batch of the pass: all layers of each network, and the inputs. Without
+    it, a layer is let go as soon as what the measures take of it is made, where they do not depend
+    on whether all layers lie on one grid, as unbiased CKA does not.
     """
     sides = [_side(sender, "sender", sender_layers), _side(receiver, "receiver", receiver_layers)]
     shown = shown_to(sides, batches)
@@ -116,6 +120,7 @@ def similarity_matrices(
     with (
         reader_of(sides[0], sender_layers, shown, device) as ours,
         reader_of(sides[1], receiver_layers, shown, device) as theirs,
+        kept_buffers(),
     ):
         block = block or shown.block
         return labelled(
@@ -156,7 +161,7 @@ def behind(look: nn.Module | None, read: Read) -> Read:
     """The reader of a network that has a look at images first."""
     if look is None:
         return read
-    return lambda images: read(look(images))
+    return lambda images, fold=None: read(look(images), fold)
 
 
 @torch.no_grad()
@@ -194,9 +199,16 @@ def measure_layers(
     from_grams = any(kept.kind(measure) == "grams" for measure in kept.flattenings)
     size, inputs_of_all = in_blocks(batches, block if from_grams else 1)
     order = _Order(size)
+    # Each layer is let go when it is there, unless somebody wants them all side by side.
+    at_once = watch is None and not kept.needs_inputs and not one_a_side
+    at_once &= kept.flattenings == empty(False).flattenings
+    kept = empty(size=size) if at_once else kept
     for inputs in inputs_of_all:
         if from_grams and inputs.numel():
             order.update(inputs)
+        if at_once:
+            kept.add(ours(inputs, partial(kept.fold, "x")), theirs(inputs, partial(kept.fold, "y")))
+            continue
         xs, ys = ours(inputs), theirs(inputs)
         inputs = inputs.to(next(iter(xs.values())).device)
         if not kept.rows:

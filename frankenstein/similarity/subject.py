@@ -23,7 +23,7 @@ from frankenstein.similarity.shown import Shown
 from frankenstein.stitches import load_stitch
 from frankenstein.surgery import join, seeing
 from frankenstein.surgery.blocks import telling_layers
-from frankenstein.surgery.read import Read, Reader
+from frankenstein.surgery.read import Fold, Read, Reader, folded
 
 Opened = Network | Activations
 Looks = tuple[nn.Module | None, nn.Module | None]  # of `look_of`
@@ -198,9 +198,10 @@ class Stitched:
         nn.ModuleList(parts).to(device)
 
         def reader(module: nn.Module, name: str) -> Read:
-            def read(images: torch.Tensor) -> dict[str, torch.Tensor]:
-                at_cut = module(images.to(device))
-                return {name: at_cut if self.behind is None else self.behind(at_cut)[self.layer]}
+            def read(inputs: torch.Tensor, fold: Fold | None = None) -> dict[str, Any]:
+                at_cut = module(inputs.to(device))
+                z = at_cut if self.behind is None else self.behind(at_cut)[self.layer]
+                return folded({name: z}, fold)
 
             return read
 

@@ -22,23 +22,27 @@ def assemble(
     result: Any,
     entrance: fx.Node | None = None,
     held: Iterable[fx.Node] = (),
+    fold: Callable[[str, Any], Any] | None = None,
 ) -> fx.GraphModule:
     """A module that runs those of `nodes` that `result` needs, and returns `result`.
 
     It takes what the network takes, or what the step `entrance` gives with what else it needs. It
     shares the network's submodules, each in the mode it is in, and never writes into its input.
-    The tensors of `held` are returned as they are when they are made.
+    The tensors of `held` are returned as they are when they are made; with `fold`, what that makes
+    of their names and of them, for all of `result`.
     """
     network = unwrapped(network)
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     kept: dict[fx.Node, fx.Node] = {}
     given = record.inputs
+    wanted = _nodes_in(result)
+    folded = _function(fold) if fold is not None else None
     if entrance is not None:
         given = [entrance, *given]
         copies[entrance] = graph.placeholder(entrance.name)
     made = _of_the_entrance(record, entrance)
-    steps = needed([*given, *nodes], _nodes_in(result), [*given, *made])
+    steps = needed([*given, *nodes], wanted, [*given, *made])
     inputs = [node for node in record.inputs if entrance is None or node in steps]
     for node in inputs:
         copies[node] = graph.node_copy(node)
@@ -52,6 +56,8 @@ def assemble(
             copies[node] = graph.node_copy(node, copies.__getitem__)
         if node in held:
             kept[node] = graph.call_method("clone", (copies[node],))
+        if folded and node in wanted:
+            kept[node] = graph.call_function(folded, (record.name(node), copies[node]))
     graph.output(fx.map_arg(result, (copies | kept).__getitem__))
     needs = tuple(str(node.target) for node in inputs)
     structure = record.structure if entrance is not None else None
@@ -64,6 +70,15 @@ def assemble(
         if path in record.modules:
             module.training = record.modules[path].training
     return part
+
+
+def _function(fold: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """As a function, which is what torch.fx can call: it asks for a name."""
+
+    def fold_layer(name: str, given: Any) -> Any:
+        return fold(name, given)
+
+    return fold_layer
 
 
 class _Half(fx.GraphModule):

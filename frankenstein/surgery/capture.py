@@ -1,7 +1,8 @@
 """Read representations out of a network, without hooks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 from torch import fx, nn
 
@@ -13,13 +14,21 @@ from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.sized import for_all_sizes
 from frankenstein.surgery.steps import Record
 
+Fold = Callable[[str, Any], Any]  # of a layer's name and what it gives
 
-def capture(network: nn.Module, layers: Iterable[str], inputs: Inputs | None = None) -> nn.Module:
+
+def capture(
+    network: nn.Module,
+    layers: Iterable[str],
+    inputs: Inputs | None = None,
+    fold: Fold | None = None,
+) -> nn.Module:
     """A module from the input to `{layer: representation}`, in one pass that ends at the last one.
 
     Any layer will do, cut point or not. Each tensor is what its layer computed, even where the
     network goes on to overwrite it. Inputs, weights, modes and names are as with `cut`; the network
-    is left as it was.
+    is left as it was. With `fold` the module gives what that makes of each layer when it is there,
+    and no representation outlives the steps that need it.
 
     Raises:
         LayerError: if there is no such layer, or it gives several tensors at once.
@@ -34,13 +43,15 @@ def capture(network: nn.Module, layers: Iterable[str], inputs: Inputs | None = N
     if not layers:
         raise LayerError("capture needs at least one layer; cut_points(network) lists some")
     steps = record(network, inputs)
-    return for_all_sizes(steps, network, partial(_captured, layers=layers))
+    return for_all_sizes(steps, network, partial(_captured, layers=layers, fold=fold))
 
 
-def _captured(steps: Record, network: nn.Module, layers: list[str]) -> nn.Module:
+def _captured(steps: Record, network: nn.Module, layers: list[str], fold: Fold | None) -> nn.Module:
     wanted = {layer: _single(steps, layer) for layer in layers}
     nodes = steps.nodes
     nodes = nodes[: max(nodes.index(node) for node in wanted.values()) + 1]
+    if fold is not None:
+        return assemble(steps, network, nodes, wanted, fold=fold)
     held = overwritten(nodes).intersection(wanted.values())
     return assemble(steps, network, nodes, wanted, held=held)
 

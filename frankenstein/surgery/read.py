@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import chain
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,14 +23,29 @@ from frankenstein.surgery.layouts import units_in_place
 from frankenstein.surgery.modules import paths, title_of, unwrapped
 from frankenstein.surgery.record import known_call
 from frankenstein.surgery.refusal import LayerError, ValuesError
-from frankenstein.surgery.sources import NOT_CALLED, Results, Source, hooked, recorded
+from frankenstein.surgery.sources import NOT_CALLED, Results, Source, Take, hooked, recorded
 from frankenstein.surgery.units import unit_axis
 from frankenstein.surgery.untouched import evaluating
 
 Wanted = str | Sequence[str]  # names, globs, "cut points", "blocks", "modules"
-Read = Callable[[Any], dict[str, Tensor]]  # of `Inputs`
-
 CUT_POINTS, BLOCKS, MODULES = "cut points", "blocks", "modules"
+
+Fold = Callable[[str, Tensor], Any]  # of a layer's name and its representation (N, ...)
+
+
+class Read(Protocol):
+    """From `Inputs` to the representations of layers, or to what `fold` makes of each of them.
+
+    What is folded is let go when the network no longer needs it: a pass holds few layers at once.
+    Names that `fold` is told tell layers apart; those of one tensor share one.
+    """
+
+    def __call__(self, inputs: Any, fold: Fold | None = None) -> dict[str, Any]: ...  # noqa: D102
+
+
+def folded(layers: Mapping[str, Tensor], fold: Fold | None) -> dict[str, Any]:
+    """What a `Read` gives of layers that are there all at once."""
+    return {name: z if fold is None else fold(name, z) for name, z in layers.items()}
 
 
 class Reader(nn.Module):
@@ -116,21 +131,27 @@ class _ChosenReader:
     def __init__(self, network: nn.Module, wanted: list[str], stack: ExitStack) -> None:
         self.network, self.wanted, self.stack = network, wanted, stack
         self.names: tuple[str, ...] | None = None
+        self.batch: tuple[int, Fold | None] = (0, None)  # examples of the one that is read
         self.home = next(chain(network.parameters(), network.buffers()), None)
         self.source: Source | None = None
         self.title = title_of(unwrapped(network))
         with suppress(_UnknownInputs):  # the first batch tells
             self._choose(self._source())
 
-    def __call__(self, inputs: Inputs) -> dict[str, Tensor]:
+    def __call__(self, inputs: Inputs, fold: Fold | None = None) -> dict[str, Any]:
         call = Call.of(inputs).map(self._moved)
         if self.source is None:
             self._choose(self._source(call))
-        n = len(next(x for x in call.tensors()))
-        results = self._read(call)
+        self.batch = len(next(x for x in call.tensors())), fold
+        results = self._read(call, None if fold is None else self._taken)
+        if fold is None:
+            results = {name: self._taken(name, z) for name, z in results.items()}
         if self.names is None:
-            self.names = self._readable(results, n)
-        return {name: self._representation(name, results[name], n) for name in self.names}
+            self.names = self._readable(results)
+        for name in self.names:
+            if isinstance(results[name], str):
+                raise LayerError(f"{name!r} of {self.title} {results[name]}")
+        return {name: results[name] for name in self.names}
 
     def _moved(self, x: Tensor) -> Tensor:
         if self.home is None:
@@ -162,27 +183,28 @@ class _ChosenReader:
                 return source
         return self.stack.enter_context(hooked(self.network))
 
-    def _read(self, call: Call) -> Results:
+    def _read(self, call: Call, take: Take | None) -> Results:
         source = cast(Source, self.source)
         try:
-            return source.read(call, self.names or tuple(self.chosen))
+            return source.read(call, self.names or tuple(self.chosen), take)
         except LayerError:
             # The graph is not the network, as the first batch shows.
             if not source.has_graph or self.names or CUT_POINTS in self.wanted:
                 raise
             self._choose(self.stack.enter_context(hooked(self.network)))
-            return self._read(call)
+            return self._read(call, take)
 
-    def _representation(self, name: str, result: Tensor | str, n: int) -> Tensor:
+    def _taken(self, name: str, result: Tensor | str) -> Any:
+        """The representation of a layer, or what is to be made of it; or why it is none."""
+        n, fold = self.batch
         reason = _reason(result, n)
         if reason or isinstance(result, str):
-            raise LayerError(f"{name!r} of {self.title} {reason}")
-        axes = self.source.axes if self.source else {}
-        return units_in_place(result, axes.get(name))
+            return reason
+        z = units_in_place(result, cast(Source, self.source).axes.get(name))
+        return z if fold is None else fold(name, z)
 
-    def _readable(self, results: Results, n: int) -> tuple[str, ...]:
-        reasons = {name: _reason(result, n) for name, result in results.items()}
-        reasons = {name: reason for name, reason in reasons.items() if reason}
+    def _readable(self, results: Results) -> tuple[str, ...]:
+        reasons = {name: one for name, one in results.items() if isinstance(one, str)}
         left_out = [
             f"{s!r} {why}"
             for s, why in reasons.items()

@@ -14,7 +14,8 @@ from frankenstein.surgery.modules import paths, title_of, unwrapped
 from frankenstein.surgery.record import record
 from frankenstein.surgery.units import unit_axes
 
-Results = dict[str, Tensor | str]  # what a layer gives, or why it is no representation
+Results = dict[str, Any]  # what a layer gives, or why it is no representation
+Take = Callable[[str, Tensor | str], Any]  # of a layer, when it is there: what to give of it
 
 NOT_CALLED = "is not called"
 _SEVERAL = "gives several tensors; name a layer behind it"
@@ -29,7 +30,7 @@ class Source:
     modules: tuple[str, ...]
     cut_points: tuple[str, ...]
     has_graph: bool
-    read: Callable[[Call, Sequence[str]], Results]
+    read: Callable[[Call, Sequence[str], Take | None], Results]
     axes: Mapping[str, int]  # of units, by layer; without those that are not known
 
 
@@ -56,14 +57,20 @@ def recorded(network: nn.Module, inputs: Inputs | None = None) -> Source:
     steps |= {block: block for block in tuples}
     several.update(tuples)
     points = tuple(graph.name(node) for node in narrows(graph))
-    readers: dict[tuple[str, ...], nn.Module] = {}
+    readers: dict[tuple[tuple[str, ...], Take | None], nn.Module] = {}
 
-    def read(call: Call, layers: Sequence[str]) -> Results:
+    def reader(wanted: tuple[str, ...], take: Take | None) -> nn.Module:
+        if take is None:
+            return capture(network, wanted, inputs)
+        return capture(network, wanted, inputs, lambda step, given: take(step, _one(given)))
+
+    def read(call: Call, layers: Sequence[str], take: Take | None) -> Results:
         wanted = tuple(dict.fromkeys(steps[s] for s in layers if steps[s] not in several))
-        if wanted and wanted not in readers:
-            readers[wanted] = capture(network, wanted, inputs)
-        results = readers[wanted](*call.args, **call.kwargs) if wanted else {}
-        return {s: _one(results[steps[s]]) if steps[s] in results else _SEVERAL for s in layers}
+        if wanted and (wanted, take) not in readers:
+            readers[wanted, take] = reader(wanted, take)
+        results = readers[wanted, take](*call.args, **call.kwargs) if wanted else {}
+        results = {step: _one(z) for step, z in results.items()} if take is None else results
+        return {s: results.get(steps[s], _SEVERAL) for s in layers}
 
     axes = {graph.name(node): axis for node, axis in unit_axes(graph).items()}
     axes = {layer: axes[step] for layer, step in steps.items() if step in axes}
@@ -78,7 +85,8 @@ def hooked(network: nn.Module) -> Iterator[Source]:
     """
     network = unwrapped(network)
     modules = {name: module for name, module in paths(network).items() if name}
-    calls: dict[str, list[tuple[Tensor | str, int]]] = {}
+    calls: dict[str, list[tuple[Any, int]]] = {}
+    takes: list[Take | None] = [None]
     copied: set[str] = set()
     handles: dict[str, Any] = {}
 
@@ -87,12 +95,16 @@ def hooked(network: nn.Module) -> Iterator[Source]:
             if name not in calls:  # the network is run by somebody else
                 return
             z = _one(result)
+            if (take := takes[-1]) is not None:
+                calls[name].append((take(name, z), 0))
+                return
             z = z.clone() if isinstance(z, Tensor) and name in copied else z
             calls[name].append((z, z._version if isinstance(z, Tensor) else 0))
 
         return keep
 
-    def read(call: Call, layers: Sequence[str]) -> Results:
+    def read(call: Call, layers: Sequence[str], take: Take | None) -> Results:
+        takes[:] = [take]
         for name in handles.keys() - set(layers):
             handles.pop(name).remove()
         for name in set(layers) - handles.keys():
@@ -104,7 +116,7 @@ def hooked(network: nn.Module) -> Iterator[Source]:
                 name
                 for name, results in calls.items()
                 for z, version in results
-                if isinstance(z, Tensor) and z._version != version
+                if take is None and isinstance(z, Tensor) and z._version != version
             }
             if not late - copied:
                 break
@@ -120,7 +132,7 @@ def hooked(network: nn.Module) -> Iterator[Source]:
             handle.remove()
 
 
-def _only(results: list[tuple[Tensor | str, int]]) -> Tensor | str:
+def _only(results: list[tuple[Any, int]]) -> Any:
     if len(results) == 1:
         return results[0][0]
     if not results:

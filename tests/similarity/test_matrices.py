@@ -9,7 +9,12 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.measures import UndefinedSimilarityWarning, unbiased_cka
 from frankenstein.shapes import per_sample
-from frankenstein.similarity.matrices import OrderWarning, in_blocks, similarity_matrix
+from frankenstein.similarity.matrices import (
+    OrderWarning,
+    in_blocks,
+    similarity_matrices,
+    similarity_matrix,
+)
 from frankenstein.surgery import LayerError, capture, cut_points
 from frankenstein.zoo import network_sha256
 
@@ -231,3 +236,14 @@ def test_blocks_of_inputs_that_lie_class_by_class_are_warned_of(pair):
     similarity_matrix(*pair, images.split(100), block=800, **layers)
     similarity_matrix(*pair, images[torch.randperm(800)].split(100), **layers)
     similarity_matrix(*pair, images.split(100), "linear_cka", **layers)
+
+
+@pytest.mark.parametrize("measure", ["unbiased_cka", "linear_cka", "mutual_knn", "fit_r2"])
+def test_layers_that_are_let_go_one_by_one_have_the_values_of_all_at_once(pair, measure):
+    batches = Once(5).batches
+    told = []
+    given = [*pair, batches, [measure], "*", "*", "pooled"]
+    one_by_one = similarity_matrices(*given, block=16)[measure]
+    at_once = similarity_matrices(*given, block=16, watch=lambda *now: told.append(now))[measure]
+    assert len(told) == 5
+    torch.testing.assert_close(one_by_one.values, at_once.values, rtol=0, atol=0)

@@ -1,5 +1,7 @@
 """Networks as people have them: what is read of them, and how they come back."""
 
+import weakref
+
 import pytest
 import torch
 import torchvision
@@ -344,3 +346,56 @@ def test_what_is_one_step_of_the_graph_is_opened_by_hooks():
     ):
         read(x)
     assert not any(module._forward_hooks for module in network.modules())
+
+
+class Steps(nn.Module):
+    """A residual block and steps that overwrite what is read, or a module that only hooks see."""
+
+    def __init__(self, depends_on_data):
+        super().__init__()
+        self.depends_on_data = depends_on_data
+        self.lines = nn.ModuleList(nn.Linear(4, 4) for _ in range(6))
+        self.relu = nn.ModuleList(nn.ReLU(inplace=True) for _ in range(6))
+
+    def forward(self, x):
+        if self.depends_on_data and x.sum() > 1e9:
+            x = x + 1
+        for line, relu in zip(self.lines, self.relu, strict=True):
+            x = relu(line(x)) + x
+        return x
+
+
+@pytest.mark.parametrize("depends_on_data", [False, True], ids=["graph", "hooks"])
+def test_what_is_folded_is_the_layer_as_it_was_and_is_let_go(depends_on_data):
+    network, x = Steps(depends_on_data).eval(), torch.randn(5, 4)
+    layers = [f"{kind}.{i}" for i in range(6) for kind in ("lines", "relu")]
+    alive, most = [], 0
+
+    def copied(name, z):
+        nonlocal most
+        alive.append(weakref.ref(z))
+        most = max(most, sum(ref() is not None for ref in alive))
+        return z.clone()
+
+    with reading(network, layers) as read:
+        whole = read(x)
+        for _ in range(2):
+            folded = read(x, copied)
+            assert list(folded) == list(whole) == layers
+            assert all(torch.equal(folded[s], whole[s]) for s in layers)
+    assert most <= 4
+
+
+def test_blocks_and_the_step_that_makes_them_are_folded_once():
+    network = torchvision.models.resnet18(num_classes=3).eval()
+    seen = []
+    with reading(network, ["layer1.0", "layer1.0.relu_1"]) as read:
+        both = read(torch.randn(2, 3, 32, 32), lambda name, z: seen.append(name) or z.sum())
+    assert len(seen) == 1
+    assert both["layer1.0"] is both["layer1.0.relu_1"]
+
+
+def test_a_layer_that_cannot_be_folded_is_refused_by_name():
+    network = nn.Sequential(nn.Linear(4, 4), nn.Flatten(0), nn.Unflatten(0, (-1, 4)))
+    with reading(network, ["0", "1"]) as read, pytest.raises(LayerError, match=r"'1' of .* batch"):
+        read(torch.randn(5, 4), lambda name, z: z)
