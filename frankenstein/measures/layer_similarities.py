@@ -86,27 +86,32 @@ class LayerSimilarities:
         xs, ys = layers_of(xs), layers_of(ys)
         if not self._kept:
             self._start(self._units(xs, ys))
-        return self.add(
-            {s: self.fold("x", s, z) for s, z in xs.items()},
-            {s: self.fold("y", s, z) for s, z in ys.items()},
-            inputs,
-        )
+        sides = (("x", xs), ("y", ys))
+        x, y = ({s: self._folded(a, s, z) for s, z in side.items()} for a, side in sides)
+        return self.add(x, y, inputs)
 
     def fold(self, side: Literal["x", "y"], layer: str, z: Tensor) -> "Folded":
         """What is kept of a batch of one layer, which may then be let go; for `add`.
 
         Gram matrices and means over places are made here; whole examples and places are as they
-        are. There is no need for it where `update` is told all layers at once.
+        are, in memory of their own: a network may go on to overwrite its.
         """
         if not self._kept:
             self._start(dict.fromkeys(self.flattenings.values(), self._shared_up_to or math.inf))
+        folded = self._folded(side, layer, z)
+        own = z.untyped_storage().data_ptr()
+        for key, made in folded.made.items():
+            if isinstance(made, Tensor) and made.untyped_storage().data_ptr() == own:
+                folded.made[key] = made.clone()
+        return folded
+
+    def _folded(self, side: Literal["x", "y"], layer: str, z: Tensor) -> "Folded":
         made: dict[tuple[str, str], Any] = {}
         for (kind, flattening), kept in self._kept.items():
             if isinstance(kept, Grams):
                 made[kind, flattening] = kept.fold(side, layer, z)
             else:
-                flatten = FLATTENINGS[flattening]
-                rows = _at_least_single(z)
+                rows, flatten = _at_least_single(z), FLATTENINGS[flattening]
                 made[kind, flattening] = rows if flatten is per_location else flatten(rows)
         return Folded(len(z), made)
 

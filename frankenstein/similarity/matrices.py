@@ -65,8 +65,8 @@ def similarity_matrix(
     is named, up to 512 inputs (of no more than 2²³ numbers together) are one block, which is the
     measure exactly, and more are blocks of 64, which is an estimate of it: see benchmarks/ for
     how far off. It holds for examples in random order; a warning tells of inputs that lie class by
-    class, of which a block holds too few. A block's layers are in memory at once. Measures that
-    need the examples themselves keep at most `limit`.
+    class, of which a block holds too few. A layer leaves memory as soon as its Gram matrix is made.
+    Measures that need the examples themselves keep at most `limit`.
 
     Raises:
         LayerError: for a layer that a network does not have, or that is not one tensor.
