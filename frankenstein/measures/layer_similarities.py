@@ -86,8 +86,8 @@ class LayerSimilarities:
         xs, ys = layers_of(xs), layers_of(ys)
         if not self._kept:
             self._start(self._units(xs, ys))
-        sides = (("x", xs), ("y", ys))
-        x, y = ({s: self._folded(a, s, z) for s, z in side.items()} for a, side in sides)
+        x = {s: self._folded("x", s, z) for s, z in xs.items()}
+        y = {s: self._folded("y", s, z) for s, z in ys.items()}
         return self.add(x, y, inputs)
 
     def fold(self, side: Literal["x", "y"], layer: str, z: Tensor) -> "Folded":
