@@ -2,7 +2,7 @@
 
 import re
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -26,6 +26,16 @@ class UserError(ValueError):
 
 class PlanError(UserError):
     """Fields of a plan that contradict each other, or hold what they cannot."""
+
+
+class RunsFailed(UserError):  # noqa: N818 - as AlreadyDone: the others are whole
+    """Some runs of a study failed; the others are whole, and the study can be gone on with."""
+
+    code = 1  # of the process: 2 is of a mistake that is told before anything runs
+
+    def __init__(self, message: str, failures: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.failures = failures  # run: its line
 
 
 class Interrupted(BaseException):

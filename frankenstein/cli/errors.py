@@ -59,7 +59,7 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
         if outcome.again and error.kept:
             more = f"; then go on with: {outcome.again(error.kept)}"
         say(f"{name}: {error.spelled(outcome.spelling)}{more}")
-        outcome.code = MISTAKE
+        outcome.code = getattr(error, "code", MISTAKE)
     except (ImportError, AttributeError, OSError, MemoryError, RuntimeError) as error:
         told = _of_the_machine(error)
         if library := _half_installed(error):

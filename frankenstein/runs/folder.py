@@ -183,6 +183,21 @@ def find_unfinished(
     raise UserError(reasons[0] if reasons else f"{none}; run without ‹resume›")
 
 
+def finished_run(parent: Path, name: str, plan: Plan) -> Path | None:
+    """The finished run of that name with this plan; its networks' files are not opened."""
+    idle = {key for key, one in options_of(type(plan)).items() if one.changes == "nothing"}
+    for path in _candidates(parent, name, ""):
+        if not (path / RECORD).is_file():
+            continue
+        with suppress(FileError):
+            values = read_yaml(path / "config.yaml")
+            if isinstance(values, dict) and all(
+                value == values.get(key) for key, value in plan.values().items() if key not in idle
+            ):
+                return path
+    return None
+
+
 def write_origin(path: Path, plan: Plan, origin: Mapping[str, str]) -> None:
     """Keep the plan of a run, and the sha256 of what it starts from, while it is under way."""
     write_whole(path / "config.yaml", dump(plan))

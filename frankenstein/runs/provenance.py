@@ -14,10 +14,10 @@ from typing import Any, TextIO
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "numpy", "scipy")
 
 
-def provenance() -> Mapping[str, Any]:
-    """What `run.json` says of how and where a run was made."""
+def provenance(command: str = "") -> Mapping[str, Any]:
+    """What `run.json` says of how and where a run was made; by this process's command if absent."""
     return {
-        "command": shlex.join(sys.argv),
+        "command": command or shlex.join(sys.argv),
         "commit": _commit(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in _PACKAGES},

@@ -239,7 +239,8 @@ no/such/run/run.json; give results/<verb>/<run>
             "verb": self.plan.verb,
             "options": self.plan.values(),
             "cards": self.networks,
-            **provenance(),
+            # A run of a study is made again by its own command, not by that of the study.
+            **provenance(self.command.line if self.command.goes_on == "step" else ""),
             **self.record,
             "warnings": self.warnings,
             "seconds": round(seconds, 3),

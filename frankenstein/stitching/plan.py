@@ -20,7 +20,7 @@ from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import option, options_of
 
 # Fields that imply a family, and the parameter of it that takes the field's value.
-_IMPLIES = {
+FAMILY_OPTIONS = {
     "low_rank": ("low_rank", "rank"),
     "l1": ("sparse", "l1"),
     "mask": ("matched", "rule"),
@@ -182,14 +182,14 @@ class StitchPlan(
     @property
     def family_name(self) -> str:
         """The family that `family` names, or that another field implies."""
-        return self.family or next((_IMPLIES[name][0] for name in self._implying), "affine")
+        return self.family or next((FAMILY_OPTIONS[name][0] for name in self._implying), "affine")
 
     @property
     def family_options(self) -> dict[str, Any]:
         """What a stitch of the family is made with, such as {"rank": 4}."""
         return {
             parameter: getattr(self, name)
-            for name, (family, parameter) in _IMPLIES.items()
+            for name, (family, parameter) in FAMILY_OPTIONS.items()
             if parameter and family == self.family_name
         }
 
@@ -218,7 +218,7 @@ class StitchPlan(
 
     @property
     def _implying(self) -> list[str]:
-        values = {name: getattr(self, name) for name in _IMPLIES}
+        values = {name: getattr(self, name) for name in FAMILY_OPTIONS}
         return [
             name
             for name, value in values.items()
@@ -266,13 +266,13 @@ class StitchPlan(
     def _check_family(self) -> None:
         family = self.family_name
         for name in self._implying:
-            implied = _IMPLIES[name][0]
+            implied = FAMILY_OPTIONS[name][0]
             if implied != family:
                 raise PlanError(
                     f"‹{name}› belongs to {_a(implied)} stitch, and this one is {family}; "
                     "leave one of the two out"
                 )
-        for name, (needing, parameter) in _IMPLIES.items():
+        for name, (needing, parameter) in FAMILY_OPTIONS.items():
             if parameter and needing == family and name not in self._implying:
                 raise PlanError(f"{_a(family)} stitch needs ‹{name}›")
         if (family, self.init) in _NO_START:

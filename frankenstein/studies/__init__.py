@@ -6,5 +6,6 @@ from frankenstein.lazy import lazy_names
 
 if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.studies.plan import DemoPlan, ReportPlan, StudyPlan
+    from frankenstein.studies.study import Study
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

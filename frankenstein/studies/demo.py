@@ -14,8 +14,9 @@ from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.shapes import num_units
 from frankenstein.shipped import shipped
+from frankenstein.studies.folder import begin
 from frankenstein.studies.plan import DemoPlan
-from frankenstein.studies.run import begin, run_step
+from frankenstein.studies.run import run_step
 from frankenstein.surgery import cut_points
 from frankenstein.zoo import build_network
 

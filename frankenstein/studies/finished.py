@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +147,12 @@ class JoinedRuns:
 
 
 def read_finished(folders: Iterable[str]) -> tuple[list[FinishedRun], list[Path]]:
-    """The runs in these folders, each once, and folders of runs that are not finished.
+    """The runs in these folders or globs, each once, and folders of runs that are not finished.
 
     Raises:
-        UserError: if one is no folder of a run, or there is no finished one.
+        UserError: if one is no folder of a run, a glob matches none, or there is no finished one.
     """
+    folders = [path for folder in folders for path in _expanded(folder)]
     paths = dict.fromkeys(Path(folder).resolve() for folder in folders)
     names = {Path(folder).resolve(): Path(folder) for folder in folders}
     if not paths:
@@ -160,6 +162,15 @@ def read_finished(folders: Iterable[str]) -> tuple[list[FinishedRun], list[Path]
     if not whole:
         raise UserError(f"{partial[0]} is not finished; go on with it by ‹resume›")
     return [_read(path) for path in whole], partial
+
+
+def _expanded(folder: str) -> list[str]:
+    """What a glob matches, where no shell has looked: in a YAML file, a study, Python."""
+    if not set(folder) & set("*?[") or Path(folder).exists():
+        return [folder]
+    if found := sorted(glob(folder)):
+        return found
+    raise UserError(f"no run matches {folder}; name folders such as results/stitch/RUN")
 
 
 def groups(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:

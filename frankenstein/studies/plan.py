@@ -6,7 +6,9 @@ from typing import Any, ClassVar, Literal
 from frankenstein.errors import PlanError
 from frankenstein.records import shown
 from frankenstein.runs.fields import CodeFields, DeviceFields, RunFields
+from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import option
+from frankenstein.studies.graph import Node, graph_of
 
 _DATA_ROOT = (
     "folder where data sets lie, or are downloaded to; if absent, the one in the environment "
@@ -15,15 +17,64 @@ _DATA_ROOT = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyPlan(DeviceFields, RunFields, CodeFields):
-    """Several plans, run one after the other into one folder."""
+class GraphFields(Plan):
+    """A study as a graph: networks, and what is done to each pair of them; all may be grids.
+
+    An unfinished study goes on also if its file says something else by now: every run is told from
+    others by its own fields.
+    """
+
+    group: ClassVar[str] = "the graph"
+
+    networks: Any = option(
+        None,
+        "{train: {model: lenet, ...}, seeds: 0..4}, files, globs and other sources, or a list of "
+        "these",
+        changes="nothing",
+        source=True,
+    )
+    pairs: Any = option(
+        "all",
+        "all pairs, chain (each with the next), same (those that differ in seeds alone), or a list "
+        "of [name, name]",
+        changes="nothing",
+    )
+    compare: Any = option(
+        None, "fields of a comparison of each pair, or a list of such", changes="nothing"
+    )
+    stitch: Any = option(
+        None, "fields of a stitch of each pair, or a list of such", changes="nothing"
+    )
+    analyze: Any = option(
+        None, "fields of questions about each pair, or a list of such", changes="nothing"
+    )
+
+    @property
+    def blocks(self) -> dict[str, Any]:
+        """What is done to each pair, by verb."""
+        blocks = {"compare": self.compare, "stitch": self.stitch, "analyze": self.analyze}
+        return {verb: block for verb, block in blocks.items() if block is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineFields(Plan):
+    """Where the runs of a graph are done, and how many at a time."""
+
+    group: ClassVar[str] = "engine"
+
+    dry_run: bool = option(False, "print the graph, and run nothing", changes="nothing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPlan(DeviceFields, EngineFields, GraphFields, RunFields, CodeFields):
+    """Several plans in one folder: a list of steps, or a graph over networks and their pairs."""
 
     verb: ClassVar[str] = "study"
 
     # Each a command line, which the command line reads, or {verb: {field: value}}; {study} in it is
     # the folder of the study.
     steps: list[Any] = option(
-        about="command lines, such as 'train -m lenet -d digits -e 5'", source=True
+        [], "command lines, such as 'train -m lenet -d digits -e 5'", source=True
     )
     run_name: str | None = option(
         "study", "folder of this study in OUT_DIR/study", changes="nothing"
@@ -34,15 +85,36 @@ class StudyPlan(DeviceFields, RunFields, CodeFields):
         changes="nothing",
     )
 
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What the study says for all of its runs."""
+        said = {name: getattr(self, name) for name in ("data_root", "accelerator", "allow_code")}
+        return {name: value for name, value in said.items() if value not in (None, "auto", False)}
+
     def check(self) -> None:
-        """Refuse a study of nothing, and steps that are neither."""
-        if not self.steps:
-            raise PlanError("missing ‹steps› (command lines)")
+        """Refuse a study of nothing, of both kinds, and steps that are neither."""
+        if self.networks is None:
+            for name in self.blocks:
+                raise PlanError(f"‹{name}› is of the pairs of ‹networks›; say these, too")
+            if not self.steps:
+                raise PlanError("missing ‹steps› (command lines), or ‹networks› of a graph")
+        elif self.steps:
+            raise PlanError("a study is a list of ‹steps› or a graph of ‹networks›, and not both")
         for step in self.steps:
             if not isinstance(step, str | dict):
                 raise PlanError(
                     f"a step is a command line or {{verb: {{field: value}}}}, got {shown(step)}"
                 )
+
+
+def nodes_of(plan: StudyPlan, folder: str) -> list[Node]:
+    """The graph of a study whose runs lie in a folder.
+
+    Raises:
+        PlanError: if it names what is none, or a plan refuses its fields.
+        UserError: if a file of a network is not there.
+    """
+    return graph_of(plan.networks, plan.pairs, plan.blocks, folder, plan.shared)
 
 
 @dataclass(frozen=True, kw_only=True)

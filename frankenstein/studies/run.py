@@ -1,21 +1,26 @@
-"""One study: its steps are run one after the other, and told of on one page."""
+"""One study: a graph, or steps that are run one after the other, and told of on one page."""
 
+import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from io import StringIO
 from typing import Any
 from urllib.parse import quote
 
+from rich.console import Console
+
 from frankenstein.catalog import VERBS
 from frankenstein.errors import AlreadyDone, PlanError, counted, did_you_mean
 from frankenstein.records import cut, shown
 from frankenstein.report.tables import code, markdown_table, plain
-from frankenstein.runs.fields import RunFields
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command, Plan
 from frankenstein.runs.run import Run
 from frankenstein.runs.schema import REQUIRED, options_of, read_words
+from frankenstein.studies.folder import begin
+from frankenstein.studies.graph_run import run_graph
+from frankenstein.studies.members import check_there
 from frankenstein.studies.plan import DemoPlan, StudyPlan
 
 _FOLDER = "{study}"  # in a step: the folder of its study
@@ -23,11 +28,19 @@ _SHARED = ("data_root", "accelerator", "quiet")  # the study's own, for every st
 _FEW = 12  # numbers that a step has on the page: all, or its accuracies, or none
 
 
-def run_study(plan: StudyPlan, command: Command) -> Run:
-    """Run the plan of `study`. A step that fails ends it; what was done before it stays."""
+def run_study(plan: StudyPlan, command: Command) -> Run | None:
+    """Run the plan of `study`; None of a dry run.
+
+    A step that fails ends a list of steps, and a graph goes on without what waits for it; what was
+    done before stays.
+    """
+    if plan.networks is not None:
+        return run_graph(plan, command)
     for step in plan.steps:
-        if not isinstance(step, str):
-            _values(step, _FOLDER)  # all are checked before the first one runs
+        _check(step, command)  # all are checked before the first one runs
+    if plan.dry_run:
+        Console().print(*map(_line, plan.steps), sep="\n", soft_wrap=True, highlight=False)
+        return None
     with begin(plan, plan.run_name or "study", command) as study:
         done = [run_step(step, study, plan) for step in plan.steps]
         study.numbers |= {
@@ -37,12 +50,6 @@ def run_study(plan: StudyPlan, command: Command) -> Run:
         }
         write_page(study, f"Study: {study.name}", _page(study, plan.steps, done))
     return study
-
-
-def begin(plan: RunFields, name: str, command: Command) -> AbstractContextManager[Run]:
-    """A folder for runs inside: a new one, or that of the same study if a kill has ended it."""
-    command = replace(command, goes_on="itself")
-    return Run.write(plan, name, command=command, goes_on_from="*/*/config.yaml")
 
 
 def run_step(step: str | Mapping[str, Any], study: Run, shared: StudyPlan | DemoPlan) -> Run:
@@ -81,6 +88,25 @@ def plan_of_step(step: str | Mapping[str, Any], folder: str, command: Command) -
         return command.read(step, folder)
     verb, values = _values(step, folder)
     return VERBS[verb].target(**values)
+
+
+def _check(step: str | Mapping[str, Any], command: Command) -> None:
+    """Refuse a step that is none, or that names a file of a network that is not there.
+
+    What lies in the study's folder is made by the steps before.
+    """
+    if not isinstance(step, str):
+        _values(step, _FOLDER)
+    plan = plan_of_step(step, _FOLDER, command)
+    for name, one in options_of(type(plan)).items():
+        value = getattr(plan, name) if one.source else None
+        for word in value if isinstance(value, list) else [value]:
+            if isinstance(word, str) and not word.startswith(f"{_FOLDER}/"):
+                check_there(word)
+
+
+def _line(step: str | Mapping[str, Any]) -> str:
+    return f"frankenstein {step}" if isinstance(step, str) else json.dumps(step)
 
 
 def _values(step: Mapping[str, Any], folder: str) -> tuple[str, dict[str, Any]]:

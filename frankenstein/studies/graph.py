@@ -1,0 +1,115 @@
+"""A study as a graph: plans, each with those that have to be done before it.
+
+networks trained from seeds 0..4   ->   train x 5   ->   compare, stitch and analyze x 10 pairs
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from frankenstein.catalog import VERBS
+from frankenstein.errors import PlanError
+from frankenstein.runs.plan import Plan
+from frankenstein.runs.schema import REQUIRED, options_of
+from frankenstein.studies.grid import choices_of
+from frankenstein.studies.members import FILE, Member, members_of, pairs_of
+
+OF_PAIRS = ("compare", "stitch", "analyze")  # what a study does to each pair
+_OWN = ("out_dir", "run_name", "quiet", "resume", "sender", "receiver", "more")
+_BETWEEN = {"compare": "-vs-", "stitch": "-to-", "analyze": "-vs-"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One run of a study."""
+
+    name: str  # "train/lenet-0": its place in the study's folder
+    plan: Plan
+    after: tuple[str, ...] = ()  # names of those that it waits for
+    opens: bool = False  # whether it opens a network from outside of the study
+
+
+def graph_of(
+    networks: Any, pairs: Any, blocks: Mapping[str, Any], folder: str, shared: Mapping[str, Any]
+) -> list[Node]:
+    """Every run of a study, each behind those that it waits for.
+
+    `blocks` are the fields, grids among them, of what is done to each pair, by verb: one mapping or
+    several. `shared` are fields that all plans take from the study if they have them.
+
+    Raises:
+        PlanError: if a block, a pair or a network is none, or a plan refuses its fields.
+        UserError: if a file is not there.
+    """
+    members = members_of(networks)
+    nodes = [*_trained(members, folder, shared)]
+    asked = {verb: block for verb, block in blocks.items() if block is not None}
+    found = pairs_of(members, pairs) if asked else []
+    for verb, block in asked.items():
+        nodes += _numbered(_of_pairs(verb, block, found, folder, shared))
+    return nodes
+
+
+def _trained(members: Sequence[Member], folder: str, shared: Mapping[str, Any]) -> Iterator[Node]:
+    for one in members:
+        if one.trained_by is not None:
+            yield _node("train", one.name, one.trained_by, folder, shared)
+
+
+def _of_pairs(
+    verb: str,
+    block: Any,
+    pairs: Sequence[tuple[Member, Member]],
+    folder: str,
+    shared: Mapping[str, Any],
+) -> Iterator[Node]:
+    several = block if isinstance(block, list) else [block]
+    choices = [one for each in several for one in choices_of(VERBS[verb].target, each, _OWN)]
+    for choice in choices:
+        for pair in pairs:
+            sender, receiver = (_file(one, folder) for one in pair)
+            fields = {**choice.fields, "sender": sender, "receiver": receiver}
+            between = _BETWEEN[verb].join(one.name for one in pair)
+            name = "-".join(filter(None, [between, choice.label]))
+            after = dict.fromkeys(f"train/{one.name}" for one in pair if one.source is None)
+            opens = any(one.source is not None for one in pair)
+            yield _node(verb, name, fields, folder, shared, tuple(after), opens)
+
+
+def _node(
+    verb: str,
+    name: str,
+    fields: Mapping[str, Any],
+    folder: str,
+    shared: Mapping[str, Any],
+    after: tuple[str, ...] = (),
+    opens: bool = False,
+) -> Node:
+    kind: type[Plan] = VERBS[verb].target
+    options = options_of(kind)
+    given = {key: value for key, value in shared.items() if key in options} | dict(fields)
+    given |= {"out_dir": folder, "run_name": name, "quiet": True}
+    for key, one in options.items():
+        if one.default is REQUIRED and key not in given:
+            raise PlanError(f"{verb} of a study does not say {key}; add `{key}: ...`")
+    try:
+        return Node(f"{verb}/{name}", kind(**given), after, opens)
+    except PlanError as error:
+        raise PlanError(f"{verb} of this study: {error.args[0]}") from None
+
+
+def _numbered(nodes: Iterator[Node]) -> Iterator[Node]:
+    """Each under a name of its own: two blocks of one verb may give the same."""
+    taken: set[str] = set()
+    for one in nodes:
+        name, number, plan = one.name, 2, one.plan
+        while name in taken:
+            name, number = f"{one.name}-{number}", number + 1
+        taken.add(name)
+        if name != one.name:
+            plan = type(plan)(**{**plan.values(), "run_name": name.partition("/")[2]})
+        yield replace(one, name=name, plan=plan)
+
+
+def _file(one: Member, folder: str) -> str:
+    return one.source or f"{folder}/train/{one.name}/{FILE}"

@@ -1,0 +1,130 @@
+"""A study that is a graph: what is missing is run, whatever fails is told, one page joins all."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from frankenstein.errors import AlreadyDone, RunsFailed, counted
+from frankenstein.report.tables import rich_table
+from frankenstein.runs.fields import PARTIAL
+from frankenstein.runs.plan import Command
+from frankenstein.runs.run import Run
+from frankenstein.studies.clock import Clock, in_words
+from frankenstein.studies.engine import Engine, Outcome
+from frankenstein.studies.folder import begin, finished_study, there
+from frankenstein.studies.graph import Node
+from frankenstein.studies.graph_page import write_graph_page
+from frankenstein.studies.one_by_one import OneByOne
+from frankenstein.studies.plan import StudyPlan, nodes_of
+
+_FOLDER = "{study}"
+
+
+def run_graph(plan: StudyPlan, command: Command) -> Run | None:
+    """Run the plan of a study of networks; None of a dry run.
+
+    Raises:
+        RunsFailed: once all others are done, if a run failed.
+        AlreadyDone: if there is a finished study of the same name and graph.
+    """
+    nodes = nodes_of(plan, _FOLDER)  # all are checked before the first one runs
+    name = plan.run_name or plan.verb
+    whole = finished_study(plan, name)
+    if plan.dry_run:
+        folder = whole or Path(plan.out_dir, plan.verb, name + PARTIAL)
+        _print_graph(name, nodes_of(plan, str(folder)), folder)
+        return None
+    if whole:
+        raise AlreadyDone(whole)
+    with begin(plan, name, command, goes_on_from="*/*") as study:
+        nodes = nodes_of(plan, str(study.folder))
+        console = Console(quiet=plan.quiet)
+        known = there(nodes, study.folder)
+        with _engine(study) as engine:
+            console.print(_work_in_words(nodes, known, engine), highlight=False, soft_wrap=True)
+            outcomes = _work(nodes, known, engine, console)
+        done = {one.name: Run.read(one.folder) for one in outcomes if one.folder}
+        failures = {one.name: one.failure for one in outcomes if not one.folder}
+        write_graph_page(study, nodes, done, failures)
+        if failures:
+            sys.stderr.write("".join(f"{run}: {line}\n" for run, line in failures.items()))
+            raise RunsFailed(
+                f"{len(failures)} of {counted(len(nodes), 'run')} failed; "
+                f"{study.folder / 'report.md'} has the others",
+                failures,
+            )
+    return study
+
+
+@contextmanager
+def _engine(study: Run) -> Iterator[Engine]:
+    yield OneByOne(study)
+
+
+def _work(
+    nodes: Sequence[Node], known: Mapping[str, Path], engine: Engine, console: Console
+) -> list[Outcome]:
+    """Run what is missing; what waits for a run that failed is not begun."""
+    outcomes = {name: Outcome(name, folder) for name, folder in known.items()}
+    waiting = {node.name: node for node in nodes if node.name not in outcomes}
+    running, clock, told = 0, Clock(engine.workers), False
+    with _bar(console) as bar:
+        task = bar.add_task("runs", total=len(nodes), completed=len(outcomes), left="")
+        while waiting or running:
+            for node in [*waiting.values()]:
+                ended = [outcomes[name] for name in node.after if name in outcomes]
+                lost = next((one.name for one in ended if one.folder is None), None)
+                if lost is not None:
+                    outcomes[node.name] = Outcome(node.name, failure=f"not run, for {lost} failed")
+                elif len(ended) == len(node.after):
+                    engine.start(node)
+                    running += 1
+                else:
+                    continue
+                del waiting[node.name]
+            if running:
+                one = engine.wait()
+                outcomes[one.name], running = one, running - 1
+                clock.ended(one)
+            left = clock.left([node for node in nodes if node.name not in outcomes])
+            words = f"about {in_words(left)} left" if left else ""
+            bar.update(task, completed=len(outcomes), left=words)
+            if words and not told and not console.is_terminal:  # where no bar is seen
+                console.print(f"{words}, from the first runs", highlight=False)
+            told |= bool(words)
+    return [outcomes[node.name] for node in nodes]
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        disable=console.quiet,
+        refresh_per_second=4,
+    )
+
+
+def _work_in_words(nodes: Sequence[Node], known: Mapping[str, Path], engine: Engine) -> str:
+    """How many runs there are, and how many of them are there already."""
+    verbs = Counter(node.name.partition("/")[0] for node in nodes)
+    said = ", ".join(f"{count} {verb}" for verb, count in verbs.items())
+    already = f"; {len(known)} are there already" if known else ""
+    at_once = f", {engine.workers} at a time" if engine.workers > 1 else ", one after the other"
+    return f"{counted(len(nodes), 'run')} ({said}){already}{at_once}"
+
+
+def _print_graph(name: str, nodes: Sequence[Node], folder: Path) -> None:
+    known = there(nodes, folder)
+    rows = [
+        [node.name, ", ".join(node.after), "there" if node.name in known else ""] for node in nodes
+    ]
+    title = f"{name}: {counted(len(nodes), 'run')}, {len(known)} of them there"
+    Console().print(rich_table(rows, ["run", "waits for", "already"], title=title))
