@@ -15,7 +15,7 @@ Side = dict[str, Tensor]  # by layer
 
 _PART = 2**18  # numbers of all layers' rows that are worked on at once
 _LEAST = 256  # rows at once, so that adding up costs less than the product
-_LIMIT = 2**29  # numbers in the sums of all pairs: 4 GB
+LIMIT = 2**29  # numbers in the sums of all pairs: 4 GB
 
 
 class LayerMoments:
@@ -164,17 +164,19 @@ class LayerMoments:
     def _start(self, n: int, rows: dict[str, Side]) -> None:
         for a, side in rows.items():
             self.places[a] = {s: len(z) // n for s, z in side.items()}
-            self.shift[a] = {s: z.mean(0, dtype=torch.float64) for s, z in side.items()}
+            self.shift[a] = {s: z[0].double() for s, z in side.items()}
         sizes = {a: {s: len(z) + 2 for s, z in self.shift[a].items()} for a in rows}
         shapes = self.shapes()
         numbers = sum(x * y for x, y in shapes.values())
         numbers += sum(size**2 for side in sizes.values() for size in side.values())
-        if numbers > _LIMIT:
+        if numbers > LIMIT:
             most, name = max((size - 2, s) for side in sizes.values() for s, size in side.items())
             raise UserError(
                 f"sums over so many units take {8 * numbers / 1e9:.0f} GB ({name!r} has {most:,}); "
                 "take pooled for the flattening, fewer layers, or unbiased_cka, which needs none"
             )
+        for a, side in rows.items():
+            self.shift[a] = {s: z.mean(0, dtype=torch.float64) for s, z in side.items()}
         new = next(iter(self.shift["x"].values())).new_zeros
         self.own = {a: {s: new(size, size) for s, size in sizes[a].items()} for a in rows}
         self.cross = {places: new(*shape) for places, shape in shapes.items()}

@@ -10,8 +10,8 @@ from torch import Tensor
 from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.accumulators.small_sample import (
+    by_rows,
     directions,
-    few_rows,
     reduce_to_span,
     rotate_to_span,
     whiten_rows,
@@ -92,7 +92,7 @@ def whitened_moments(
     Rows tell apart what sums do not: see `directions`.
     """
     as_x, as_y = (whiten_rows if side in whitened else rotate_to_span for side in "xy")
-    if few_rows(x, y) is not None:
+    if by_rows(x, y):
         return moments_of(*reduce_to_span(x, y, as_x, as_y))
     moments = moments_of(x, y)
     if y is None or isinstance(x, Moments | Reservoir) or moments.n == 0:

@@ -39,7 +39,12 @@ class Moments:
     measure; accumulate over many batches under `torch.no_grad()`.
     """
 
+    # By side or pair of sides.
+    shift: dict[str, Tensor]
+    first: dict[str, Tensor]
     second: dict[str, Tensor]
+    third: dict[str, Tensor]
+    fourth: dict[str, Tensor]
 
     def __init__(self, flatten: Callable[[Tensor], Tensor] = per_location) -> None:
         """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
@@ -69,16 +74,20 @@ class Moments:
 
         Sums over pairs of units are made when they are asked for; N rows say the same in less.
         """
+        given = {"x": x, "y": y}
+
+        def first_row(a: str) -> Tensor:
+            return given[a][0].detach().double()
+
+        def mean(a: str) -> Tensor:
+            return (given[a].detach().double() - first_row(a)).mean(0)
+
         moments = cls()
         moments.n = len(x)
-        moments.shift = {}
-        for side, given in (("x", x), ("y", y)):
-            # About a row first: a unit that does not vary is 0, where its mean may be rounded.
-            rows = given.double() - given[0].detach().double()
-            mean = rows.detach().mean(0)
-            moments.shift[side] = given[0].detach().double() + mean
-            moments.rows[side] = rows - mean
-        return moments._sum_rows()
+        # About a row first: a unit that does not vary is 0, where its mean may be rounded.
+        moments.rows = _Made(lambda a: given[a].double() - first_row(a) - mean(a))
+        moments.shift = _Made(lambda a: first_row(a) + mean(a))
+        return moments._of_rows()
 
     def of_side(self, side: str) -> "Moments":
         """The moments of one side with itself.
@@ -90,10 +99,11 @@ class Moments:
             raise UserError(NO_EXAMPLES)
         own = self.frozen()
         own.cache = dict.fromkeys(_SIDES, self.cache.get(side, {})) | {"xy": {}}
-        own.shift = dict.fromkeys(_SIDES, self.shift[side])
         if self.rows:
-            own.rows = dict.fromkeys(_SIDES, self.rows[side])
-            return own._sum_rows()
+            own.rows = _Made(lambda _: self.rows[side])
+            own.shift = _Made(lambda _: self.shift[side])
+            return own._of_rows()
+        own.shift = dict.fromkeys(_SIDES, self.shift[side])
         own.first = dict.fromkeys(_SIDES, self.first[side])
         own.second = dict.fromkeys(("xx", "xy", "yy"), self.second[side + side])
         own.third = dict.fromkeys(("xx", "xy", "yx", "yy"), self.third[side + side])
@@ -247,16 +257,25 @@ class Moments:
                 mine[key] = total + part
                 lost[key] = part - (mine[key] - total)
 
-    def _sum_rows(self) -> "Moments":
-        self._start(self.shift)
-        self._add_singly(self.rows)
+    def _of_rows(self) -> "Moments":
+        """Sums that are made when they are asked for."""
+        rows = self.rows
+        squares: dict[str, Tensor] = _Made(lambda a: rows[a].square().sum(1))
+        self.first = _Made(lambda a: rows[a].sum(0))
+        self.second = _Made(lambda pair: rows[pair[0]].T @ rows[pair[1]])
+        self.third = _Made(lambda pair: squares[pair[0]] @ rows[pair[1]])
+        self.fourth = _Made(lambda pair: squares[pair[0]] @ squares[pair[1]])
         self.cache = self.cache or {"x": {}, "y": {}, "xy": {}}
         return self
 
     def _sum_up(self) -> None:
         """Give rows up for their sums, so that more can be added."""
         if self.rows:
+            self.shift = {a: self.shift[a] for a in _SIDES}
+            self.first = {a: self.first[a] for a in _SIDES}
             self.second = {a + b: self.second[a + b] for a, b in _PAIRS}
+            self.third = {a + b: self.third[a + b] for a in _SIDES for b in _SIDES}
+            self.fourth = {a + b: self.fourth[a + b] for a, b in _PAIRS}
             self.rows, self.cache = {}, {}
 
     def _start(self, shift: dict[str, Tensor]) -> None:
@@ -264,11 +283,7 @@ class Moments:
         size = {"x": len(d), "y": len(e)}
         self.shift = dict(shift)
         self.first = {a: d.new_zeros(size[a]) for a in _SIDES}
-        self.second = (
-            _Products(self.rows)
-            if self.rows
-            else {a + b: d.new_zeros(size[a], size[b]) for a, b in _PAIRS}
-        )
+        self.second = {a + b: d.new_zeros(size[a], size[b]) for a, b in _PAIRS}
         self.third = {a + b: d.new_zeros(size[b]) for a in _SIDES for b in _SIDES}
         self.fourth = {a + b: d.new_zeros(()) for a, b in _PAIRS}
 
@@ -345,16 +360,19 @@ class Moments:
             self.cached(side, "checked", partial(self._check_side, side, f"{name} representation"))
 
 
-class _Products(dict[str, Tensor]):
-    """Sums over pairs of units, by "xx", "xy" or "yy", each made when it is first asked for."""
+class _Made(dict[str, Tensor]):
+    """Tensors that are made when they are first asked for; it counts as having them all."""
 
-    def __init__(self, rows: dict[str, Tensor]) -> None:
+    def __init__(self, make: Callable[[str], Tensor]) -> None:
         super().__init__()
-        self._rows = rows
+        self._make = make
 
-    def __missing__(self, pair: str) -> Tensor:
-        self[pair] = self._rows[pair[0]].T @ self._rows[pair[1]]
-        return self[pair]
+    def __missing__(self, key: str) -> Tensor:
+        self[key] = self._make(key)
+        return self[key]
+
+    def __bool__(self) -> bool:
+        return True
 
 
 def moments_of(

@@ -41,7 +41,7 @@ class AdaptiveMoments:
         if len(x):
             self._held.append((x, y))
         held = sum(len(rows) for rows, _ in self._held)
-        waits = held < _AT_ONCE and max(units) > WIDE if self._moments.n else _are_few(held, x, y)
+        waits = held < _AT_ONCE and max(units) > WIDE if self._moments.n else are_few(held, *units)
         if not waits:
             self._sum_up()
         return self
@@ -76,6 +76,11 @@ class AdaptiveMoments:
             self._moments.update(x, y)
 
 
+def by_rows(x: Tensor | Moments | Reservoir, y: Tensor | None = None) -> bool:
+    """Whether two representations are at hand and have fewer rows than units."""
+    return bool(x.rows) if isinstance(x, Moments) else few_rows(x, y) is not None
+
+
 def few_rows(
     x: Tensor | Moments | Reservoir, y: Tensor | None = None
 ) -> tuple[Tensor, Tensor] | None:  # (N, D), (N, E)
@@ -87,7 +92,8 @@ def few_rows(
     if y is None:
         return None
     rows = rows_of_both(per_location, x, y)
-    return rows if len(rows[0]) and _are_few(len(rows[0]), *rows) else None
+    n, *units = len(rows[0]), *(z.shape[1] for z in rows)
+    return rows if n and are_few(n, *units) else None
 
 
 def rotate_to_span(rows: Tensor) -> Tensor:  # (N, min(N, D)) float64, from (N, D)
@@ -144,21 +150,33 @@ def reduce_to_span(
     Raises:
         UserError: for NaN or Inf among few rows, or numbers whose powers float64 does not hold.
     """
-    few = few_rows(x, y)
-    if few is None:
+    if not by_rows(x, y):
         return x, y
-    for rows, side in zip(few, ("first", "second"), strict=True):
-        check_rows(rows, f"{side} representation")
-    return as_x(few[0]), as_y(few[1])
+    if isinstance(x, Moments):
+        return _reduced_side(x, "x", as_x), _reduced_side(x, "y", as_y)
+    few = few_rows(x, y)
+    assert few is not None
+    return _reduced(few[0], "first", as_x), _reduced(few[1], "second", as_y)
+
+
+def _reduced_side(moments: Moments, a: str, fewer: Callable[[Tensor], Tensor]) -> Tensor:
+    """What follows from a layer is made once for all the pairs that it is in."""
+    called = {"x": "first", "y": "second"}[a]
+    return moments.cached(a, fewer, lambda: _reduced(moments.rows[a], called, fewer))
+
+
+def _reduced(rows: Tensor, called: str, fewer: Callable[[Tensor], Tensor]) -> Tensor:
+    check_rows(rows, f"{called} representation")
+    return fewer(rows)
 
 
 def ranked_moments(x: Tensor | Moments | Reservoir, y: Tensor | None = None) -> Moments:
     """Moments, of few rows turned: with the ranks of the units as they are, which ridges go by."""
-    moments, few = moments_of(*reduce_to_span(x, y)), few_rows(x, y)
-    if few is not None:
-        moments.cache = {
-            a: {"rank": whiten_rows(z).shape[1]} for a, z in zip("xy", few, strict=True)
-        }
+    moments = moments_of(*reduce_to_span(x, y))
+    if by_rows(x, y):
+        white = reduce_to_span(x, y, whiten_rows, whiten_rows)
+        ranks = (z.shape[1] for z in white if isinstance(z, Tensor))
+        moments.cache = {a: {"rank": rank} for a, rank in zip("xy", ranks, strict=True)}
     return moments
 
 
@@ -169,6 +187,6 @@ def centred_rows(rows: Tensor) -> Tensor:  # (N, D) float64
     return rows - rows.mean(0)
 
 
-def _are_few(n: int, x: Tensor, y: Tensor) -> bool:
-    units = max(x.shape[1], y.shape[1])
-    return n <= units and units > WIDE
+def are_few(n: int, *units: int) -> bool:
+    """Whether n rows are fewer than the units of the widest of some representations."""
+    return n <= max(units) and max(units) > WIDE

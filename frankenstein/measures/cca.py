@@ -14,7 +14,7 @@ from frankenstein.accumulators.linear import (
 )
 from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.accumulators.small_sample import (
-    few_rows,
+    by_rows,
     ranked_moments,
     reduce_to_span,
     whiten_rows,
@@ -143,7 +143,7 @@ def pwcca(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, or NaN or Inf among them.
     """
-    few = few_rows(x, y) is not None
+    few = by_rows(x, y)
     moments = moments_of(*(reduce_to_span(x, y, whiten_rows, whiten_rows) if few else (x, y)))
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), "pwcca", reason)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.accumulators.reservoir import reservoir_of
-from frankenstein.accumulators.small_sample import few_rows
+from frankenstein.accumulators.small_sample import by_rows, few_rows
 from frankenstein.measures.draws import ValueOfDraw
 from frankenstein.measures.kernels import (
     centred,
@@ -44,8 +44,8 @@ def linear_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
 
 
 def _linear_cka(x: Tensor | Moments, y: Tensor | None, name: str) -> Tensor:
-    if (few := few_rows(x, y)) is not None:
-        return kernel_cka(reservoir_of(*few), name, linear_gram, centred)
+    if by_rows(x, y):
+        return _cka_by_rows(x, y, name, centred)
     moments = moments_of(x, y)
     cross = moments.covariance("xy")
     if reason := nothing_to_compare(moments):
@@ -80,8 +80,8 @@ def unbiased_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         ShapeError: if x and y hold a different number of examples.
         UserError: if there are no examples, or NaN or Inf among them.
     """
-    if (few := few_rows(x, y)) is not None:
-        return kernel_cka(reservoir_of(*few), "unbiased_cka", linear_gram, centred_without_diagonal)
+    if by_rows(x, y):
+        return _cka_by_rows(x, y, "unbiased_cka", centred_without_diagonal)
     moments = moments_of(x, y)
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), "unbiased_cka", reason)
@@ -93,6 +93,37 @@ def unbiased_cka(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:  # ()
         # As for one-hot rows, or a unit that fires once: all pairs of examples are equally alike.
         return undefined(cross, "unbiased_cka", "the unbiased HSIC of one with itself is 0")
     return in_range(cross / (xx.sqrt() * yy.sqrt()), -1)
+
+
+def _cka_by_rows(
+    x: Tensor | Moments, y: Tensor | None, name: str, centred: Callable[[Tensor], Tensor]
+) -> Tensor:  # ()
+    """CKA of fewer rows than units; of `Moments` each layer's Gram matrix is made once."""
+    if not isinstance(x, Moments):
+        few = few_rows(x, y)
+        assert few is not None
+        return kernel_cka(reservoir_of(*few), name, linear_gram, centred)
+    reason = nothing_to_compare(x)
+    if not reason and centred is centred_without_diagonal and x.n < 4:
+        reason = f"it needs at least 4 examples, got {x.n}"
+    if reason:
+        return undefined(x.variance("x"), name, reason)
+    (k, size_k), (l, size_l) = (_gram_of(x, side, centred) for side in "xy")  # noqa: E741
+    for size, called in ((size_k, "first"), (size_l, "second")):
+        if not size > 0:
+            reason = f"all pairs of examples are equally alike in the {called} representation"
+            return undefined(size, name, reason)
+    return in_range(torch.dot(k.flatten(), l.flatten()) / (size_k * size_l), -1)
+
+
+def _gram_of(
+    moments: Moments, side: str, centred: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:  # (N, N), and its norm ()
+    def make() -> tuple[Tensor, Tensor]:
+        gram = centred(linear_gram(moments.rows[side]))
+        return gram, gram.norm()
+
+    return moments.cached(side, ("gram", centred), make)
 
 
 def unbiased_hsic(moments: Moments, pair: str = "xy") -> Tensor:  # ()

@@ -10,8 +10,8 @@ from torch import Tensor, distributed
 
 from frankenstein.accumulators.folds import EachPair, Folds, LayerFolds
 from frankenstein.accumulators.grams import Grams
-from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.layer_reservoir import LayerReservoir
+from frankenstein.accumulators.layer_rows import LayerRows
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.catalog import MEASURES, Measure, find_measure
 from frankenstein.errors import UserError
@@ -31,7 +31,8 @@ class LayerSimilarities:
 
     Two representations are one layer on each side. Measures that the catalog makes from `Grams`
     come, per sample, from Gram matrices of `block` examples each; measures of sums from one matrix
-    product a batch (`LayerMoments`, `LayerFolds`), or pair by pair (`AdaptiveMoments`, `Folds`);
+    product a batch (`LayerMoments`, `LayerFolds`), or while examples are fewer than units from rows
+    (`LayerRows`), or pair by pair (`AdaptiveMoments`, `Folds`);
     the rest from at most `limit` kept examples. Memory does not grow with the number of examples.
     """
 
@@ -202,7 +203,7 @@ class LayerSimilarities:
         flatten = FLATTENINGS[flattening]
         makers: dict[str, Callable[[], Any]] = {
             "grams": lambda: Grams(self.block or 64),
-            "moments": lambda: LayerMoments(flatten),
+            "moments": lambda: LayerRows(flatten),
             "folds": lambda: LayerFolds(flatten),
             "examples": lambda: LayerReservoir(self.limit, self.needs_inputs, flatten),
         }
