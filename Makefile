@@ -1,10 +1,10 @@
-# make demo | make test | make check | make board; every target sets itself up first.
+# make demo | make test | make check | make board | make benchmarks; every target sets itself up first.
 PYTHON ?= python3
 DATA ?= digits
 DATA_ROOT ?= $(or $(FRANKENSTEIN_DATA),data)
 BIN := .venv/bin
 
-.PHONY: demo test check board setup clean
+.PHONY: demo test check board benchmarks setup clean
 setup: .venv/.ready
 
 # The stamp is written last, so an interrupted set-up is not mistaken for a whole one: it starts over.
@@ -29,6 +29,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Every claim about speed and memory, into the table of benchmarks/README.md: 40 idle minutes. Peers are
+# measured where they are installed: .venv/bin/uv pip install -e '.[bench]'
+benchmarks: setup
+	FRANKENSTEIN_DATA=$(DATA_ROOT) $(BIN)/python benchmarks/claims.py
 
 # Images of a slider are kept, not every tenth: the stitch's weight matrix over training is a film.
 # TensorBoard's 0 once meant all of them; in 2.21 it means none.

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from itertools import islice
 
 import torch
+from claims import DATA_ROOT, Claim, at_most, ratios
 from torch import nn
 
 from frankenstein.buffers import keep_buffers
@@ -45,22 +46,48 @@ def main() -> None:
     keep_buffers()  # as every command does
 
     data = load(options.data_root)
-    networks = [load_network(NETWORKS.format(i)) for i in (0, 1)]
-    task = Stitching(*networks, options.layer, options.layer, Affine(32, 32))
     images = round(options.share * len(data.val_labels))
-    untrained = cut(build_network("tiny10", init_seed=2).eval(), after=options.layer).front
-    parts = {size: evaluation(task, untrained, data, images, size) for size in SIZES}
     steps = round(options.share * len(data.shuffled_batches()))
-    seconds = take_turns({0: epoch(task, data, steps), **parts}, options.rounds)
+    seconds = measure(data, options.layer, options.share, options.rounds, SIZES)
+    report(seconds, data, options.layer, images, steps, options.rounds)
 
+
+def claims() -> list[Claim]:
+    """An evaluation of all held-out images against a training epoch."""
+    keep_buffers()
+    seconds = measure(load(DATA_ROOT), "bn3", 1.0, 3, (STANDARD,))
+    turns = ratios(seconds[STANDARD], seconds[0])
+    return [at_most("evaluation after a run, over a training epoch", turns, 0.5)]
+
+
+def measure(
+    data: ImageData, layer: str, share: float, rounds: int, sizes: tuple[int, ...]
+) -> dict[int, list[float]]:
+    """Seconds by turn of a training epoch (0), and of evaluations in batches of each size."""
+    networks = [load_network(NETWORKS.format(i)) for i in (0, 1)]
+    task = Stitching(*networks, layer, layer, Affine(32, 32))
+    images = round(share * len(data.val_labels))
+    untrained = cut(build_network("tiny10", init_seed=2).eval(), after=layer).front
+    parts = {size: evaluation(task, untrained, data, images, size) for size in sizes}
+    steps = round(share * len(data.shuffled_batches()))
+    return take_turns({0: epoch(task, data, steps), **parts}, rounds)
+
+
+def report(
+    seconds: dict[int, list[float]],
+    data: ImageData,
+    layer: str,
+    images: int,
+    steps: int,
+    rounds: int,
+) -> None:
     print(
-        f"Tiny-10 on {data.name}, cut after {options.layer}, {images:,} held-out images, "
-        f"{options.rounds} turns; {platform.machine()}, {os.cpu_count()} cores, "
+        f"Tiny-10 on {data.name}, cut after {layer}, {images:,} held-out images, "
+        f"{rounds} turns; {platform.machine()}, {os.cpu_count()} cores, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}.\n"
     )
-    ratios = [a / b for a, b in zip(seconds[STANDARD], seconds[0], strict=True)]
     print(
-        f"Evaluation takes {spread(ratios)} of a training epoch: "
+        f"Evaluation takes {spread(ratios(seconds[STANDARD], seconds[0]))} of a training epoch: "
         f"{statistics.median(seconds[STANDARD]):.1f} s for {images:,} images, "
         f"{statistics.median(seconds[0]):.1f} s for {steps} steps of {data.batch_size}.\n"
     )
@@ -69,8 +96,8 @@ def main() -> None:
         "| ---: | ---: | ---: |"
     )
     for size in SIZES:
-        ratios = [a / b for a, b in zip(seconds[size], seconds[STANDARD], strict=True)]
-        print(f"| {size} | {images / statistics.median(seconds[size]):,.0f} | {spread(ratios)} |")
+        turns = ratios(seconds[size], seconds[STANDARD])
+        print(f"| {size} | {images / statistics.median(seconds[size]):,.0f} | {spread(turns)} |")
 
 
 def epoch(task: Stitching, data: ImageData, steps: int) -> Part:
@@ -111,8 +138,8 @@ def take_turns(parts: dict[int, Part], rounds: int) -> dict[int, list[float]]:
     return seconds
 
 
-def spread(ratios: list[float]) -> str:
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+def spread(turns: list[float]) -> str:
+    return f"{statistics.median(turns):.2f} ({min(turns):.2f} to {max(turns):.2f})"
 
 
 def load(data_root: str) -> ImageData:

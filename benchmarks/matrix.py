@@ -16,6 +16,7 @@ from functools import partial
 from itertools import islice
 
 import torch
+from claims import Claim, at_least, at_most, ratios
 from torch import Tensor, nn
 
 from frankenstein.buffers import keep_buffers
@@ -86,6 +87,47 @@ def main() -> None:
     print(
         f"{'Processor' if options.cpu_time else 'Wall-clock'} time. " + table(kept, options.images)
     )
+
+
+def claims() -> list[Claim]:
+    """All stitches against both networks' passes, and training them together."""
+    keep_buffers()
+    networks = load_network(FILES[0]).eval(), load_network(FILES[1]).eval()
+    images = torch.randn(4000, 1, 32, 32)
+    labels = torch.arange(len(images)) % 10
+    solving, scoring = split(2000)
+    data = (
+        batched(images[solving], labels[solving], BATCH),
+        batched(images[scoring], labels[scoring], BATCH),
+    )
+    made_up = Synthetic(image_size=32, in_channels=1, train_size=1000)
+    made_up.setup()
+    ways: dict[str, Callable[[], object]] = {
+        "floor": partial(run, networks, images, BATCH),
+        "matrix": lambda: stitching_matrix(*networks, *data, measures=()),
+        "one by one": lambda: train(networks, made_up, together=False),
+        "together": lambda: train(networks, made_up, together=True),
+    }
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for turn in range(4):
+        for way, work in ways.items():
+            began = time.perf_counter()
+            work()
+            if turn:  # the first is for warming up
+                seconds[way].append(time.perf_counter() - began)
+    stitches = "8 x 8 stitches of two Tiny-10s"
+    return [
+        at_most(
+            f"{stitches} solved and scored, over both networks' passes",
+            ratios(seconds["matrix"], seconds["floor"]),
+            7,
+        ),
+        at_least(
+            f"{stitches} trained one by one, over together",
+            ratios(seconds["one by one"], seconds["together"]),
+            1.5,
+        ),
+    ]
 
 
 def split(images: int) -> tuple[slice, slice]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from claims import Claim, at_most
 from torch import Tensor
 
 from frankenstein.catalog import DATASETS, Dataset
@@ -74,6 +75,17 @@ def main() -> None:
         cells = [f"{peak / 1e6:.0f} ({(peak - before) / 1e6:.0f})" for before, peak in found]
         ratio = found[1][1] / found[0][1]
         print(f"| {work} | {' | '.join(cells)} | {ratio:.3f} |", flush=True)
+
+
+def claims() -> list[Claim]:
+    """The work that grows most."""
+    growth = {}
+    for work in WORKS:
+        few, many = (in_a_process(work, 2000 * times)[1] for times in (1, 10))
+        growth[work] = many / few
+    most = max(growth, key=lambda work: growth[work])
+    title = f"memory at ten times the data, of {', '.join(WORKS)}; most: {most}"
+    return [at_most(title, growth[most], 1.1)]
 
 
 def in_a_process(work: str, images: int) -> list[int]:

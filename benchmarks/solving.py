@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from claims import DATA_ROOT, Claim, at_least, at_most
 from torch import Tensor, nn
 
 from frankenstein.accumulators.linear import least_squares
@@ -57,11 +58,25 @@ def main() -> None:
     print(table(turns, [in_a_process(way, images) for way, images in rows]))
 
 
-def in_a_process(way: str, images: int) -> dict[str, Any]:
+def claims() -> list[Claim]:
+    """Sums against pinv on a part of the images, and the memory of sums on all of them."""
+    given = ["--data-root", DATA_ROOT]
+    turns = [[in_a_process(way, 10_000, given) for way in ("pinv", "sums")] for _ in range(3)]
+    every = in_a_process("sums", 60_000, given)
+    times = [pinv["seconds"] / sums["seconds"] for pinv, sums in turns]
+    return [
+        at_least("solving on 10,000 images: pinv, over sums", times, 5),
+        at_most("the same: largest difference of a weight", apart(*turns[0]), 1e-9, ""),
+        at_most("solving on 60,000 images by sums: memory", every["megabytes"], 100, " MB"),
+    ]
+
+
+def in_a_process(way: str, images: int, given: list[str] | None = None) -> dict[str, Any]:
+    given = sys.argv[1:] if given is None else given
     with tempfile.TemporaryDirectory() as folder:
         into = str(Path(folder) / "answer.pt")
         more = ["--way", way, "--images", str(images), "--into", into]
-        subprocess.run([sys.executable, *sys.argv, *more], check=True)
+        subprocess.run([sys.executable, __file__, *given, *more], check=True)
         return torch.load(into, weights_only=True)
 
 

@@ -14,6 +14,8 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from claims import Claim, at_most, ratios
+
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "model_weights/tiny10/digits"
 NETWORKS = [str(DIGITS / f"in{seed}-gn{seed}.safetensors") for seed in (0, 1)]
@@ -30,22 +32,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9, help="turns of each way")
     options = parser.parse_args()
+    seconds = measure(options.rounds)
+    report(seconds, options.rounds)
+
+
+def claims() -> list[Claim]:
+    """Comparing two small networks against the imports."""
+    seconds = measure(5)
+    turns = ratios(seconds["compare.py A B"], seconds[IMPORTS])
+    return [at_most("start-up: compare.py A B, over importing torch and torchvision", turns, 1.8)]
+
+
+def measure(rounds: int) -> dict[str, list[float]]:
+    """Seconds of every way by turn."""
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
-    for turn in range(-1, options.rounds):  # the first one fills the caches of files
+    for turn in range(-1, rounds):  # the first one fills the caches of files
         for way, words in WAYS.items():
             spent = processor_time(words)
             if turn >= 0:
                 seconds[way].append(spent)
+    return seconds
+
+
+def report(seconds: dict[str, list[float]], rounds: int) -> None:
     print(
-        f"A and B: the shipped digits networks. {options.rounds} turns of each; "
+        f"A and B: the shipped digits networks. {rounds} turns of each; "
         f"{platform.machine()}, one thread, Python {platform.python_version()}, "
         f"torch {version('torch')}.\n\n"
         "| process | seconds, median (least to most) | times importing torch and torchvision |\n"
         "| --- | ---: | ---: |"
     )
     for way, times in seconds.items():
-        ratios = [one / base for one, base in zip(times, seconds[IMPORTS], strict=True)]
-        against = "" if way == IMPORTS else f"{spread(ratios)}"
+        against = "" if way == IMPORTS else spread(ratios(times, seconds[IMPORTS]))
         print(f"| `{way}` | {spread(times)} | {against} |")
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from itertools import cycle, islice
 
 import torch
+from claims import DATA_ROOT, Claim, at_least, ratios
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
@@ -58,8 +59,7 @@ def main() -> None:
         networks = [load_network(NETWORKS.format(i)) for i in (0, 1)]
         steps, weights = ways(*networks, layer, images, labels)
         seconds = take_turns(steps, options.steps, options.rounds)
-        for way in (HALVES, CACHED):
-            assert torch.equal(weights[way](), weights[WHOLE]()), f"{way}: other weights at {layer}"
+        check_equal(weights, layer)
         for way, times in seconds.items():
             ratios = [a / b for a, b in zip(seconds[WHOLE], times, strict=True)]
             spread = f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
@@ -70,6 +70,28 @@ def main() -> None:
         "in the ratios: Dr. Frankenstein's preprocessing, image by image, takes one process "
         f"{1000 * preprocess(pixels[:BATCH]):.0f} ms a batch."
     )
+
+
+def claims() -> list[Claim]:
+    """Halves against whole networks and hooks, behind two layers."""
+    goals = {("bn3", HALVES): 1.6, ("bn3", CACHED): 2.4, ("bn5", HALVES): 1.8, ("bn5", CACHED): 5.5}
+    _, _, images, labels = load(DATA_ROOT)
+    rows = []
+    for layer in ("bn3", "bn5"):
+        networks = [load_network(NETWORKS.format(i)) for i in (0, 1)]
+        steps, weights = ways(*networks, layer, images, labels)
+        seconds = take_turns(steps, 5, 20)
+        check_equal(weights, layer)
+        for way in (HALVES, CACHED):
+            turns = ratios(seconds[WHOLE], seconds[way])
+            title = f"step of a stitch after {layer}: whole networks with hooks, over {way}"
+            rows.append(at_least(title, turns, goals[layer, way]))
+    return rows
+
+
+def check_equal(weights: dict[str, Callable[[], Tensor]], layer: str) -> None:
+    for way in (HALVES, CACHED):
+        assert torch.equal(weights[way](), weights[WHOLE]()), f"{way}: other weights at {layer}"
 
 
 def ways(

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import rich
 import torch
+from claims import DATA_ROOT, Claim, at_most, ratios
 from torch import Tensor
 from torch.nn import functional
 
@@ -51,24 +52,40 @@ def main() -> None:
     clock = time.process_time if options.cpu_time else time.perf_counter
 
     data = load(options.data_root)
+    most = len(data.shuffled_batches())
+    if not 1 <= options.steps <= most or options.rounds < 2:
+        parser.error(f"a turn takes 1 to {most} steps, and there are at least 2 rounds")
+    print(f"{'Processor' if options.cpu_time else 'Wall-clock'} time. ", end="")
+    seconds = measure(data, options.steps, options.rounds, clock)
+    print(table(seconds, data, options.steps))
+
+
+def claims() -> list[Claim]:
+    """A step of train.py against the bare loop's."""
+    seconds = measure(load(DATA_ROOT), 10, 15, time.perf_counter)
+    turns = ratios(seconds[STACK], seconds[BARE])
+    return [at_most("training step of Tiny-10 with train.py, over a bare loop", turns, 1.15)]
+
+
+def measure(
+    data: Fashion, steps: int, rounds: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
+    """Seconds of every way by turn."""
     ready = [(data.prepare(images), labels) for images, labels in data.shuffled_batches()]
-    if not 1 <= options.steps <= len(ready) or options.rounds < 2:
-        parser.error(f"a turn takes 1 to {len(ready)} steps, and there are at least 2 rounds")
     loops = {
-        BARE: bare_loop(chain.from_iterable(ready for _ in count()), options.steps),
-        FED: bare_loop(augmented(data), options.steps),
+        BARE: bare_loop(chain.from_iterable(ready for _ in count()), steps),
+        FED: bare_loop(augmented(data), steps),
     }
     # A bar is drawn as in a terminal, wherever this runs, but out of sight.
     rich.reconfigure(file=io.StringIO(), force_terminal=True, width=100)
     bar = TrainingBar("training")
-    turns = Turns(options.steps, options.rounds, loops, bar, clock)
+    turns = Turns(steps, rounds, loops, bar, clock)
     with tempfile.TemporaryDirectory() as folder, quiet_lightning():
-        epochs = -(-(options.rounds + 1) // (len(ready) // options.steps))
+        epochs = -(-(rounds + 1) // (len(ready) // steps))
         callbacks = [Every(10_000, lambda *_: None), bar, turns]
         task = Classifier(build_network("tiny10", init_seed=0), lr=LR, weight_decay=WEIGHT_DECAY)
         make_trainer(Path(folder), epochs, callbacks, HARDWARE).fit(task, DataModule(data))
-    print(f"{'Processor' if options.cpu_time else 'Wall-clock'} time. ", end="")
-    print(table(turns.seconds, data, options.steps))
+    return turns.seconds
 
 
 def load(data_root: str) -> Fashion:
