@@ -69,7 +69,7 @@ class Dataset(Entry):
     """A data set and what can be known of it without its files."""
 
     num_classes: int | None  # None: as many as its files have
-    in_channels: int = 3
+    in_channels: int = 3  # of images; 0: it holds sentences
     multilabel: bool = False  # True: each image has or has not each of the num_classes labels
 
 
@@ -100,7 +100,7 @@ class Measure(Entry):
     perfect: float | None = 1.0  # the value of any representation with itself; None: its own
     needs: Literal["moments", "folds", "examples", "inputs"] = "moments"
     # Those of frankenstein.shapes that make sense, the one taken by default first.
-    flattenings: tuple[str, ...] = ("per_location", "per_sample", "pooled")
+    flattenings: tuple[str, ...] = ("per_location", "per_sample", "pooled", "last")
     from_second_moments: bool = False  # whether means and covariances are enough
     # Functions that only some have; empty for none.
     from_grams: Function = _NONE  # (Grams) -> all pairs of layers, per sample
@@ -294,6 +294,12 @@ DATASETS: Mapping[str, Dataset] = {
         "your images, in train/<class>/ and val/<class>/ or test/<class>/ of the data root",
         num_classes=None,
     ),
+    "text": Dataset(
+        "frankenstein.data.text:Text",
+        "sentences: those of your file, or made-up ones with a grammar; no download",
+        num_classes=None,
+        in_channels=0,
+    ),
     "synthetic": Dataset(
         "frankenstein.data.synthetic:Synthetic",
         "made-up colour images of any size, for benchmarks and tests; no download",
@@ -347,7 +353,7 @@ _NEIGHBOURS = _RIGID - {"shift"}
 _UNITWISE = frozenset({"scale", "shift", "permute"})
 _PATTERN = frozenset({"scale", "permute"})  # of an example over units
 # The nearest to a place is the place beside it: such measures take whole examples.
-_BY_EXAMPLE = ("per_sample", "pooled")
+_BY_EXAMPLE = ("per_sample", "pooled", "last")
 _DIRECTIONS = Function("frankenstein.measures.cca:canonical_directions")
 
 MEASURES: Mapping[str, Measure] = {
@@ -379,7 +385,7 @@ MEASURES: Mapping[str, Measure] = {
         perfect=None,
         source="Chun et al. 2025, https://arxiv.org/abs/2502.15104",
         needs="examples",
-        flattenings=("per_sample", "pooled", "per_location"),
+        flattenings=("per_sample", "pooled", "last", "per_location"),
     ),
     "angular_cka_distance": Measure(
         "frankenstein.measures.cka:angular_cka_distance",
@@ -399,7 +405,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         source=f"{_KORNBLITH}, eqs. 3 and 4",
         needs="examples",
-        flattenings=("per_sample", "pooled", "per_location"),
+        flattenings=("per_sample", "pooled", "last", "per_location"),
         resampled=Function("frankenstein.measures.cka:resampled_rbf_cka"),
     ),
     "unbiased_rbf_cka": Measure(
@@ -410,7 +416,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         source=_SONG,
         needs="examples",
-        flattenings=("per_sample", "pooled", "per_location"),
+        flattenings=("per_sample", "pooled", "last", "per_location"),
         resampled=Function("frankenstein.measures.cka:resampled_unbiased_rbf_cka"),
     ),
     "deconfounded_cka": Measure(
@@ -469,7 +475,7 @@ MEASURES: Mapping[str, Measure] = {
         invariant_to=_RIGID,
         source="Székely et al. 2007, https://doi.org/10.1214/009053607000000505",
         needs="examples",
-        flattenings=("per_sample", "pooled", "per_location"),
+        flattenings=("per_sample", "pooled", "last", "per_location"),
         resampled=Function("frankenstein.measures.all_pairs:resampled_distance_correlation"),
     ),
     "rsm_norm_distance": Measure(

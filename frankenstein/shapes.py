@@ -4,6 +4,7 @@ All of them take NumPy arrays and nested lists, too, as `as_tensor` says.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,77 @@ from torch import Tensor
 
 from frankenstein.errors import UserError
 
-Layers = Mapping[str, Tensor]  # {layer: (N, ...)}, the same examples
+Layers = Mapping[str, Tensor]  # {layer: (N, ...)}, the same examples; `Tokens` stand among them
 
 
 class ShapeError(UserError):
     """Representations whose shapes do not fit together; the message gives both."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """A representation of sentences of several lengths: all flattenings leave out what is padding.
+
+    It stands wherever a representation does: it has a length, and rows are chosen as of a tensor.
+    Make it by `tokens_of`, which checks it.
+    """
+
+    values: Tensor  # (N, T, C)
+    there: Tensor  # (N, T) bool: which tokens are no padding
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: Any) -> "Tokens":
+        return Tokens(self.values[rows], self.there[rows])
+
+    @property
+    def shape(self) -> torch.Size:
+        """Padding included."""
+        return self.values.shape
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+        return self.values.ndim
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the numbers."""
+        return self.values.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where they lie."""
+        return self.values.device
+
+    def float(self) -> "Tokens":
+        """In single precision."""
+        return Tokens(self.values.float(), self.there)
+
+
+def has_tokens(z: Tensor, there: Tensor) -> bool:
+    """Whether a representation is (N, T, C) for the tokens of this mask, or (N, C)."""
+    return z.ndim == 2 or (z.ndim == 3 and z.shape[:2] == there.shape)
+
+
+def tokens_of(
+    z: Tensor,  # (N, T, C), or (N, C) of what has no tokens
+    there: Tensor,  # (N, T) bool, as `data.padding.there_of` gives it
+    called: str = "a representation",
+) -> Any:
+    """A representation with its mask; what has no tokens, a vector an example, as it is.
+
+    Raises:
+        ShapeError: if its second axis is not that of the tokens.
+    """
+    if not has_tokens(z, there):
+        raise ShapeError(
+            f"{called} of padded text is (sentences, tokens, units) or (sentences, units), got "
+            f"{tuple(z.shape)} for {there.shape[0]} sentences of up to {there.shape[1]} tokens: "
+            "nobody knows what of it is padding; take another layer"
+        )
+    return z if z.ndim == 2 else Tokens(z, there)
 
 
 def per_sample(
@@ -27,7 +94,17 @@ def per_sample(
     >>> import torch
     >>> per_sample(torch.zeros(5, 3, 2, 2)).shape
     torch.Size([5, 12])
+
+    Raises:
+        ShapeError: of sentences of several lengths, whose places are not the same ones.
     """
+    if isinstance(z, Tokens):
+        if not bool(z.there.all()):
+            raise ShapeError(
+                "sentences of several lengths have no row of all their tokens (per_sample); take "
+                "pooled, last or per_location"
+            )
+        z = z.values
     z = _at_least_two(z)
     return z.flatten(1)
 
@@ -41,6 +118,8 @@ def per_location(
     >>> per_location(torch.zeros(5, 3, 2, 2)).shape
     torch.Size([20, 3])
     """
+    if isinstance(z, Tokens):
+        return z.values[z.there]
     z = _at_least_two(z)
     if z.ndim != 4:
         return z.flatten(0, -2)
@@ -53,22 +132,49 @@ def per_location(
 def pooled(
     z: Tensor,  # (N, C, H, W), (N, T, C) or (N, C)
 ) -> Tensor:  # (N, C)
-    """One row per example, one column per unit: the mean over places.
+    """One row per example, one column per unit: the mean over places, or tokens that are there.
 
     >>> import torch
     >>> pooled(torch.ones(5, 3, 2, 2)).shape
     torch.Size([5, 3])
     """
+    if isinstance(z, Tokens):
+        # Padding is left out and not times 0: it may hold anything, NaN included.
+        values = z.values.where(z.there[:, :, None], 0)
+        return values.sum(1) / z.there.sum(1, keepdim=True)
     z = _at_least_two(z)
     if z.ndim == 2:
         return z
     return z.flatten(2).mean(2) if z.ndim == 4 else z.flatten(1, -2).mean(1)
 
 
+def last(
+    z: Tensor,  # (N, T, C) or (N, C)
+) -> Tensor:  # (N, C)
+    """One row per example, one column per unit: its last token, of those that are there.
+
+    >>> import torch
+    >>> last(torch.arange(6.0).view(1, 3, 2))
+    tensor([[4., 5.]])
+
+    Raises:
+        ShapeError: of maps.
+    """
+    if isinstance(z, Tokens):
+        places = torch.arange(z.there.shape[1], device=z.there.device)
+        end = (z.there * places).amax(1)
+        return z.values[torch.arange(len(z), device=z.there.device), end]
+    z = _at_least_two(z)
+    if z.ndim > 3:
+        raise ShapeError(f"a map has no last token, got shape {tuple(z.shape)}; take pooled")
+    return z if z.ndim == 2 else z[:, -1]
+
+
 FLATTENINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "per_location": per_location,
     "per_sample": per_sample,
     "pooled": pooled,
+    "last": last,
 }
 
 
@@ -84,6 +190,8 @@ def as_tensor(z: Any) -> Tensor:
     >>> as_tensor([[1, 2.5], [3, 4]]).dtype
     torch.float64
     """
+    if isinstance(z, Tokens):
+        return z  # type: ignore[return-value]
     if isinstance(z, Tensor):
         if z.is_complex():
             raise ShapeError(f"a representation holds real numbers, got {z.dtype}")
@@ -153,6 +261,8 @@ def rows_of_both(
             which is a row.
     """
     rows = flatten(x), flatten(y)
+    if len(rows[0]) != len(x):
+        same_tokens(x, y)
     if len(x) == len(y) and len(rows[0]) != len(rows[1]):
         each, others = (len(one) // len(x) for one in rows)
         raise ShapeError(
@@ -161,6 +271,20 @@ def rows_of_both(
         )
     same_examples(*rows)
     return rows
+
+
+def same_tokens(x: Any, y: Any) -> None:
+    """Refuse two representations whose sentences are cut into other tokens, each of them a row.
+
+    Raises:
+        ShapeError: if other places are there.
+    """
+    both = isinstance(x, Tokens) and isinstance(y, Tokens)
+    if both and not (x.there.shape == y.there.shape and bool((x.there == y.there).all())):
+        raise ShapeError(
+            "the two cut the same sentences into other numbers of tokens, and each token is a row "
+            "(per_location); take pooled or last"
+        )
 
 
 def _at_least_two(z: Any) -> Tensor:

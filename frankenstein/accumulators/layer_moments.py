@@ -9,13 +9,14 @@ from torch import Tensor
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
-from frankenstein.shapes import ShapeError, pooled
+from frankenstein.shapes import ShapeError, Tokens, per_location, pooled, same_tokens
 
 Side = dict[str, Tensor]  # by layer
 
 _PART = 2**18  # numbers of all layers' rows that are worked on at once
 _LEAST = 256  # rows at once, so that adding up costs less than the product
 LIMIT = 2**29  # numbers in the sums of all pairs: 4 GB
+_VARYING = 0  # places of an example that has as many as it has tokens
 
 
 class LayerMoments:
@@ -58,13 +59,15 @@ class LayerMoments:
         if n == 0:
             return self
         if self.n == 0:
-            self._start(n, rows)
+            self._start(n, rows, layers)
         self._same_units(rows)
+        self._same_tokens(layers)
         self._cache = {"x": {}, "y": {}}
         self.n += n
         for places, product in self.cross.items():
             ends = {a: _Lengthened(self.shift[a], self._group(a, places)) for a in "xy"}
-            for part in _parts(n * places, max(product.shape)):
+            count = len(rows["x"][self._group("x", places)[0]])
+            for part in _parts(count, max(product.shape)):
                 x, y = (ends[a].of(rows[a], part) for a in "xy")
                 product.addmm_(x.T, y)
                 for a, side in (("x", x), ("y", y)):
@@ -83,8 +86,9 @@ class LayerMoments:
             raise UserError("no examples were given; is the data set empty?")
         places, others = self.places["x"][x], self.places["y"][y]
         if places != others:
+            mine, theirs = (f"{one} rows" if one else "a row a token" for one in (places, others))
             raise ShapeError(
-                f"{x!r} has {places} rows an example and {y!r} has {others}: another flattening, "
+                f"{x!r} has {mine} an example and {y!r} has {theirs}: another flattening, "
                 "such as pooled, compares them"
             )
         for a, s, name in (("x", x, "first"), ("y", y, "second")):
@@ -94,7 +98,7 @@ class LayerMoments:
         both = self.cross[places][self._span("x", x), self._span("y", y)]
         units, square, unit = slice(-2), -2, -1  # x itself, |x|² and 1
         moments = Moments.of_sums(
-            self.n * places,
+            int(one[unit, unit]),  # Σ 1²: rows
             {"x": self.shift["x"][x], "y": self.shift["y"][y]},
             {"x": one[unit, units], "y": other[unit, units]},
             {"xx": one[units, units], "xy": both[units, units], "yy": other[units, units]},
@@ -161,9 +165,13 @@ class LayerMoments:
             shapes[places] = (sizes[0], sizes[1])
         return shapes
 
-    def _start(self, n: int, rows: dict[str, Side]) -> None:
+    def _start(self, n: int, rows: dict[str, Side], layers: Mapping[str, Any]) -> None:
+        by_token = self.flatten is per_location
         for a, side in rows.items():
-            self.places[a] = {s: len(z) // n for s, z in side.items()}
+            self.places[a] = {
+                s: _VARYING if by_token and isinstance(layers[a][s], Tokens) else len(z) // n
+                for s, z in side.items()
+            }
             self.shift[a] = {s: z[0].double() for s, z in side.items()}
         sizes = {a: {s: len(z) + 2 for s, z in self.shift[a].items()} for a in rows}
         shapes = self.shapes()
@@ -191,6 +199,15 @@ class LayerMoments:
                         f"these are sums over {len(known)} units of {s!r}, got {z.shape[1]}; "
                         "start new ones"
                     )
+
+    def _same_tokens(self, layers: Mapping[str, Any]) -> None:
+        """Refuse layers of the same rows that do not have the same tokens."""
+        groups = [layers[a][s] for a in "xy" for s in self._group(a, _VARYING)]
+        if groups and _VARYING in self.cross:
+            masks = {id(z.there): z for z in groups}
+            first, *others = masks.values()
+            for other in others:
+                same_tokens(first, other)
 
     def _group(self, a: str, places: int) -> list[str]:
         return [s for s, own in self.places[a].items() if own == places]

@@ -26,6 +26,7 @@ class ImageData:
     """
 
     name: str  # as in print
+    called = "images"  # its examples
     classes: tuple[str, ...]
     num_classes: int
     in_channels: int
@@ -108,6 +109,10 @@ class ImageData:
     def seen_shape(self) -> tuple[int, ...]:
         """Of one example in the batches of a pass."""
         return self.channels, self.image_size, self.image_size
+
+    def blank(self, count: int = 2) -> Tensor:
+        """Black images, as batches of a pass have them."""
+        return torch.zeros(count, *self.seen_shape)
 
     def look(
         self, image_size: int, preprocessing: Preprocessing | None, channels: int | None = None

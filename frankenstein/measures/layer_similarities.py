@@ -44,6 +44,7 @@ class LayerSimilarities:
         limit: int = 2000,
         *,
         one_grid: bool = False,
+        padded: bool = False,
         shared_up_to: float = math.inf,
     ) -> None:
         """Start empty; unless a flattening is named, each measure takes one that fits all layers.
@@ -51,6 +52,7 @@ class LayerSimilarities:
         Where all lie on one grid (`one_grid`), that is the measure's own first choice. Else it is
         per_sample for measures made from Gram matrices or kept examples, and pooled for all others:
         places of different grids cannot be compared. Without a `block` there are no Gram matrices.
+        Of `padded` sentences, which have no row of all their tokens, it is never per_sample.
 
         Sums are shared by all pairs unless a layer has more than `shared_up_to` units. Then each
         pair is summed by itself, and keeps its rows while they are fewer than units.
@@ -61,7 +63,11 @@ class LayerSimilarities:
         measures = [measures] if isinstance(measures, str) else measures
         rows = {name: find_measure(name, flattening) for name in measures}
         choose = partial(_own if one_grid else _fitting_any_grid, grams=block is not None)
-        self.flattenings = {name: flattening or choose(row) for name, row in rows.items()}
+        self.flattenings = {
+            name: flattening
+            or next(one for one in choose(row) if not padded or one != "per_sample")
+            for name, row in rows.items()
+        }
         self.needs_inputs = any(row.needs == "inputs" for row in rows.values())
         self.rows: tuple[str, ...] = ()
         self.columns: tuple[str, ...] = ()
@@ -257,12 +263,13 @@ def _at_least_single(z: Tensor) -> Tensor:
     return z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
 
 
-def _own(row: Measure, grams: bool) -> str:
-    return row.flattenings[0]
+def _own(row: Measure, grams: bool) -> Sequence[str]:
+    """Flattenings, the one that suits best first."""
+    return row.flattenings
 
 
-def _fitting_any_grid(row: Measure, grams: bool) -> str:
+def _fitting_any_grid(row: Measure, grams: bool) -> Sequence[str]:
     fitting = [flat for flat in row.flattenings if flat != "per_location"]
     if row.kept == "examples" or (row.from_grams and grams):
-        return fitting[0]
-    return "pooled" if "pooled" in fitting else fitting[0]
+        return fitting
+    return sorted(fitting, key=lambda flat: flat != "pooled")

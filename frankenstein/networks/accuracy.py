@@ -1,6 +1,7 @@
 """How often networks are right, and warnings of those that have learned nothing."""
 
 import copy
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.data import ImageData
+from frankenstein.data.examples import called
 from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
 from frankenstein.intervals import share_interval
-from frankenstein.labels import label_loss, most_frequent, several
+from frankenstein.labels import asked_for, by_token, label_loss, most_frequent, several
 from frankenstein.measures import agreement, cross_entropy_between, hits_table, jensen_shannon
 from frankenstein.networks.answer import logits_of
 from frankenstein.networks.data import answers_to, look_of
@@ -55,10 +57,14 @@ def network_accuracy(
             for role, module in asked.items():
                 look = looks[role]
                 seen = images if look is None else look(images)
-                tallies[role].update(logits_of(module(seen)), labels)
-    accuracies = {role: tally.means()["accuracy"] for role, tally in tallies.items()}
+                tallies[role].update(logits_of(called(module, seen)), labels)
+    means = {role: tally.means() for role, tally in tallies.items()}
+    accuracies = {role: one["accuracy"] for role, one in means.items()}
     accuracies["most_frequent"] = most_frequent(data.val_labels)
-    return {f"accuracy/{role}": value for role, value in accuracies.items()}
+    numbers = {f"accuracy/{role}": value for role, value in accuracies.items()}
+    if by_token(data.val_labels):
+        numbers |= {f"perplexity/{role}": math.exp(one["loss"]) for role, one in means.items()}
+    return numbers
 
 
 def accuracy_line(
@@ -66,6 +72,7 @@ def accuracy_line(
     examples: int,
     dataset: str | None,
     networks: Mapping[str, Mapping[str, Any]] = {},
+    called: str = "images",
 ) -> str:
     """What the terminal shows of them, and a warning for each network that learned nothing.
 
@@ -77,8 +84,14 @@ def accuracy_line(
         for key, value in scores.items()
         if key.startswith("accuracy/") and key != "accuracy/most_frequent"
     ]
-    measured = f"measured on {examples} held-out images of {dataset}"
+    perplexities = [
+        f"{key.removeprefix('perplexity/')} {value:.3f}"
+        for key, value in scores.items()
+        if key.startswith("perplexity/")
+    ]
+    measured = f"measured on {examples} held-out {called} of {dataset}"
     line = f"accuracy, {measured}: {', '.join(accuracies) or 'n/a, for its classes are others'}"
+    line += f"; perplexity of the next token: {', '.join(perplexities)}" if perplexities else ""
     return "\n".join(
         [line, *(f"warning: {text}" for text in below_chance_warnings(scores, examples, networks))]
     )
@@ -132,6 +145,8 @@ class Tally:
     """Sums over examples of one network's answers against labels and a reference's answers.
 
     Where images have several labels, each is a question by itself, with the answers no and yes.
+    Where sentences have a label for each token, each token is a question, and sentences are what
+    is counted for intervals: tokens of one sentence are not asked independently.
     """
 
     def __init__(self) -> None:
@@ -146,8 +161,11 @@ class Tally:
         reference: Tensor | None = None,  # (N, C), logits of the network to be like
     ) -> Tensor:  # in the shape of the labels, bool
         """Add a batch; returns where the answers are right."""
-        self.n += labels.numel()
         self.images += len(labels)
+        if reference is not None:
+            reference, _ = asked_for(reference, labels)
+        logits, labels = asked_for(logits, labels)
+        self.n += labels.numel()
         self._add("loss", label_loss(logits, labels, reduction="sum"))
         answers, classes = _answers(logits, labels), labels.long()
         right = answers.argmax(-1) == classes

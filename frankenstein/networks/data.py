@@ -8,10 +8,13 @@ from torch import nn
 from frankenstein.catalog import DATASETS
 from frankenstein.data import ImageData, Preprocessing
 from frankenstein.data.shared import SharedImages
+from frankenstein.data.text import Text
 from frankenstein.errors import UserError, counted
 from frankenstein.networks.network import Network, open_network
 from frankenstein.report.progress import progress
 from frankenstein.source import parse_source
+
+_SENTENCES = 64  # at once: more of them do not stay in a CPU's cache
 
 
 def data_for(
@@ -22,6 +25,7 @@ def data_for(
     eval_batch_size: int = 250,
     order_seed: int = 0,
     answering: Sequence[Network] = (),  # those whose answers are held against the labels
+    texts: Sequence[str] = (),  # files of the data set "text"
 ) -> ImageData:
     """A data set, loaded, in the size of image that networks are made for.
 
@@ -41,6 +45,9 @@ def data_for(
         raise UserError(
             "the network's file does not say what data it was trained on; choose ‹dataset›"
         )
+    if DATASETS[dataset].in_channels == 0:
+        sentences = Text(texts, batch_size, order_seed, min(eval_batch_size, _SENTENCES))
+        return text_for(networks, sentences, answering)
     check_labels(dataset, data_root, answering)
     parts: dict[Preprocessing, ImageData] = {}
     for network in networks:
@@ -59,12 +66,42 @@ def data_for(
     return data
 
 
+def text_for(networks: Sequence[Network], data: Text, answering: Sequence[Network] = ()) -> Text:
+    """Sentences for networks that each read them by their own tokenizer.
+
+    The labels are next tokens where the second network, or the only one, is causal; else classes.
+
+    Raises:
+        UserError: for a network that reads no text, or classes of another number.
+    """
+    for network in networks:
+        if network.tokenizer is None:
+            raise UserError(
+                f"the {network.role}, {network.source}, has no tokenizer and reads no text; choose "
+                "another ‹dataset›"
+            )
+    judge = networks[:2][-1]
+    if judge.causal and judge.tokenizer is not None:
+        data.predict_next(judge.tokenizer)
+    for network in answering:
+        if not answers_to(network, data):
+            asked = "next tokens" if judge.causal else f"{len(data.classes)} classes"
+            raise UserError(
+                f"the labels of {data.about} are {asked}, and the {network.role}, "
+                f"{network.source}, does not answer with these"
+            )
+    return data
+
+
 def look_of(network: Network, data: ImageData) -> nn.Module | None:
     """From a batch of the data to what a network takes; None if it takes the batch as it is.
 
     Raises:
         DataError: if the data are prepared for networks that see in another way.
     """
+    if isinstance(data, Text):
+        assert network.tokenizer is not None  # `text_for` has seen to it
+        return data.look_for(network.tokenizer)
     return data.look(network.input_shape[-1], network.eyes, network.input_shape[0])
 
 
@@ -126,6 +163,8 @@ def kind_of(dataset: str | None) -> str | None:
 
 def answers_to(network: Network, data: ImageData) -> bool:
     """Whether a network answers what the labels of a data set ask."""
+    if isinstance(data, Text):
+        return network.card.num_classes == data.num_classes > 1
     row = DATASETS.get(network.dataset or "")
     alike = row is None or row.multilabel == data.multilabel
     return alike and network.card.num_classes == data.num_classes

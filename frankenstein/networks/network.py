@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from frankenstein import zoo
 from frankenstein.data import Preprocessing, preprocessing_of, resampling_of
+from frankenstein.data.tokenizers import Tokenizer
 from frankenstein.errors import UserError, counted
 from frankenstein.networks.sources import Wish, opened
 from frankenstein.networks.statistics import count_statistics
@@ -39,6 +40,8 @@ class Network:
     build: Callable[[int], nn.Module] | None = None  # one of its kind, of random weights by a seed
     told: frozenset[str] = frozenset()  # the options of the user that it took: "size", "normalize"
     inputs: Mapping[str, Tensor] = field(default_factory=dict)  # an example, if it sees no images
+    tokenizer: Tokenizer | None = None  # of a network that reads text
+    causal: bool = False  # whether it says at every token what the next one is
 
     @property
     def dataset(self) -> str | None:
@@ -61,8 +64,8 @@ class Network:
         """
         if self.inputs:
             raise UserError(
-                f"{self.source} takes {' and '.join(self.inputs)}, and the data sets have images; "
-                "in Python similarity_matrix takes batches of yours"
+                f"{self.source} takes {' and '.join(self.inputs)}, and images are none of "
+                "these; choose ‹dataset› text, or in Python give batches to similarity_matrix"
             )
         return tuple(self.module.input_shape)  # type: ignore[arg-type]
 
@@ -184,6 +187,8 @@ def open_network(
         build=made.build,
         told=frozenset(told),
         inputs=made.example,
+        tokenizer=made.tokenizer,
+        causal=made.causal,
     )
 
 

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 
 from frankenstein.data import ImageData
+from frankenstein.data.text import Text
 from frankenstein.networks.network import Network
 
 
 def sight_lines(networks: Sequence[Network], data: ImageData) -> dict[str, str]:
     """By role: what a network sees, and who says so."""
+    if isinstance(data, Text):
+        tokenizers = {network.role: network.tokenizer for network in networks}
+        return {role: data.sight(one) for role, one in tokenizers.items() if one}
     return {
         network.role: f"{shown}{_recoloured(network, data)} ({_why(network)})"
         for network in networks
@@ -18,7 +22,7 @@ def sight_lines(networks: Sequence[Network], data: ImageData) -> dict[str, str]:
 
 def is_usual(networks: Sequence[Network], data: ImageData) -> bool:
     """Whether all networks see as the data sets have it that their own files name."""
-    return all(
+    return not isinstance(data, Text) and all(
         network.dataset and not network.sees and not _recoloured(network, data)
         for network in networks
     )

@@ -73,6 +73,24 @@ class DataFields(Plan):
         "variable FRANKENSTEIN_DATA, or else data",
         changes="nothing",
     )
+    text: str | None = option(
+        None,
+        "file of sentences for the data set text, one a line, or .csv or .tsv with a column text "
+        "and maybe label; a fifth is held out; made-up ones if absent",
+    )
+    held_out_text: str | None = option(None, "a second such file, of sentences to hold out")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.text is not None and self.dataset != "text":
+            raise PlanError("‹text› is for ‹dataset› text; say both, or leave it out")
+        if self.held_out_text is not None and self.text is None:
+            raise PlanError("‹held_out_text› is beside ‹text›, which is absent; say both")
+
+    @property
+    def texts(self) -> list[str]:
+        """The files of sentences."""
+        return [one for one in (self.text, self.held_out_text) if one is not None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,9 @@ def run_extract(plan: ExtractPlan, command: Command) -> None:
     check_place(Path(plan.output), 1, 0)
     (network,) = open_all({"network": plan.network}, plan.model, **plan.told)
     dataset = plan.dataset or network.dataset
-    data = data_for(network, dataset, plan.data_root, eval_batch_size=plan.batch_size)
+    data = data_for(
+        network, dataset, plan.data_root, eval_batch_size=plan.batch_size, texts=plan.texts
+    )
     layers = [name for word in plan.layers for name in word.split(",") if name]
     path = extract(
         network, data, plan.output, layers, device_of(plan.accelerator), plan.quiet, dataset
@@ -57,12 +59,12 @@ def extract(
     wanted = layers or telling_layers(network.module)
     with reading(network.module, wanted, device) as read_seen:
         read = behind(look, read_seen)
-        placed = numbers_of(len(data.val_labels), read(torch.zeros(2, *data.seen_shape)))
+        placed = numbers_of(len(data.val_labels), read(data.blank(2)))
         size = sum(one.end - one.start for one in placed.values())
         check_place(Path(path), len(placed), size)
         if not quiet:
             Console().out(
-                f"{', '.join(placed)} of {len(data.val_labels)} held-out images: "
+                f"{', '.join(placed)} of {len(data.val_labels)} held-out {data.called}: "
                 f"{size / 1e6:,.1f} MB",
                 highlight=False,
             )

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -14,14 +14,16 @@ from frankenstein.activations import Activations, activations_of
 from frankenstein.activations.rows import reading_rows
 from frankenstein.buffers import kept_buffers
 from frankenstein.data import ImageData
+from frankenstein.data.examples import Examples
 from frankenstein.data.loaders import check_batches
+from frankenstein.data.padding import there_of
 from frankenstein.errors import UserError
 from frankenstein.measures import LayerSimilarities
 from frankenstein.networks.network import Network
 from frankenstein.report.labelled import LabelledMatrix
-from frankenstein.shapes import per_sample
+from frankenstein.shapes import Tokens, has_tokens, per_sample, tokens_of
 from frankenstein.similarity.shown import Shown, Side, shown_to
-from frankenstein.surgery.read import Read, Wanted, reading
+from frankenstein.surgery.read import Fold, Read, Wanted, reading
 
 Layers = Mapping[str, Tensor]  # {layer: (N, ...)}
 Watch = Callable[[Layers, Layers, Tensor], object]
@@ -124,7 +126,11 @@ def similarity_matrices(
     ):
         block = block or shown.block
         return labelled(
-            measure_layers(ours, theirs, shown.batches, measures, flattening, block, limit, watch)
+            measure_layers(
+                *(ours, theirs, shown.batches, measures),
+                *(flattening, block, limit, watch),
+                padded=shown.padded,
+            )
         )
 
 
@@ -140,7 +146,7 @@ def reader_of(
         return
     module = side.module if isinstance(side, Network) else side
     with reading(module, layers, device) as read:
-        yield behind(shown.look(side), read)
+        yield behind(shown.look(side), masked(read, layers))
 
 
 def _side(given: Any, role: str, layers: Wanted | None) -> Side:
@@ -164,6 +170,29 @@ def behind(look: nn.Module | None, read: Read) -> Read:
     return lambda images, fold=None: read(look(images), fold)
 
 
+def masked(read: Read, wanted: Wanted | None = None) -> Read:
+    """The reader, whose layers of padded text know which of their tokens are there.
+
+    Layers that were not named, and of which nobody knows what is padding, are left out.
+    """
+    named = [wanted] if isinstance(wanted, str) else list(wanted or [])
+    chosen: list[str] = []
+
+    def read_masked(inputs: Any, fold: Fold | None = None) -> dict[str, Any]:
+        there = there_of(inputs)
+        if there is None:
+            return read(inputs, fold)
+        if fold is not None:
+            raise UserError("a batch has an attention_mask and the first had none; give it with all")
+        layers = read(inputs)
+        if not chosen:
+            chosen.extend(s for s, z in layers.items() if s in named or has_tokens(z, there))
+        some = {name: layers[name] for name in chosen} or layers
+        return {s: tokens_of(z, there.to(z.device), repr(s)) for s, z in some.items()}
+
+    return read_masked
+
+
 @torch.no_grad()
 def measure_layers(
     ours: Read,
@@ -175,35 +204,43 @@ def measure_layers(
     limit: int = 2000,
     watch: Watch | None = None,
     one_a_side: bool = False,
+    padded: bool = False,
 ) -> LayerSimilarities:
     """Layers as two functions give them, from inputs to {layer: (N, ...)}, in one pass.
 
     Of `one_a_side` each measure takes its own first flattening, unless one is named; but maps and
     tokens are pooled over places for measures that count places, if the two do not lie on the same
-    grid. Nothing is estimated from blocks then.
+    grid. Nothing is estimated from blocks then, nor of sentences of several lengths, `padded`,
+    which batches with an `attention_mask` are by themselves.
 
     Raises:
         ShapeError: if the two have different numbers of rows.
         UserError: as `similarity_matrix` does.
     """
 
-    def empty(one_grid: bool = True, size: int = 64) -> LayerSimilarities:
+    def empty(one_grid: bool = True, size: int | None = 64) -> LayerSimilarities:
         if one_a_side:
-            return LayerSimilarities(
-                measures, flattening, None, limit, one_grid=one_grid, shared_up_to=0
-            )
-        return LayerSimilarities(measures, flattening, size, limit)
+            size, options = None, {"one_grid": one_grid, "shared_up_to": 0}
+        else:
+            options = {}
+        return LayerSimilarities(measures, flattening, size, limit, padded=padded, **options)
 
     check_batches(batches)
+    padded, batches = _peek(batches, padded)
     kept = empty()  # first: it says what is wrong
-    from_grams = any(kept.kind(measure) == "grams" for measure in kept.flattenings)
+    if padded and kept.needs_inputs:
+        raise UserError(
+            "deconfounded_cka takes out what inputs explain, and tokens are no quantities; take "
+            "another measure"
+        )
+    from_grams = not padded and any(kept.kind(one) == "grams" for one in kept.flattenings)
     size, inputs_of_all = in_blocks(batches, block if from_grams else 1)
     order = _Order(size)
     # Each layer is let go when it is there, unless somebody wants them all side by side.
-    at_once = watch is None and not kept.needs_inputs and not one_a_side
+    at_once = watch is None and not kept.needs_inputs and not one_a_side and not padded
     at_once &= kept.flattenings == empty(False).flattenings
     kept = empty(size=size) if at_once else kept
-    for inputs in inputs_of_all:
+    for inputs in map(input_of, batches) if padded else inputs_of_all:
         if from_grams and inputs.numel():
             order.update(inputs)
         if at_once:
@@ -213,7 +250,7 @@ def measure_layers(
         inputs = inputs.to(next(iter(xs.values())).device)
         if not kept.rows:
             grids = {_grid(z) for z in [*xs.values(), *ys.values()]}
-            kept = empty(len(grids) == 1, size)
+            kept = empty(len(grids) == 1, None if padded else size)
         kept.update(xs, ys, inputs if kept.needs_inputs else None)
         if watch is not None:
             watch(xs, ys, inputs)
@@ -295,9 +332,20 @@ def bytes_of_one(layers: Layers) -> int:
     return sum(4 * z[0].numel() for z in layers.values())
 
 
-def _grid(z: Tensor) -> tuple[int, ...]:
-    """What a representation lies on, as (H, W) or (T,); () for vectors."""
+def _grid(z: Tensor | Tokens) -> tuple[int, ...]:
+    """What it lies on, as (H, W) or (T,), or the lengths of sentences; () of vectors."""
+    if isinstance(z, Tokens):
+        return tuple(z.there.sum(1).tolist())
     return z.shape[2:] if z.ndim == 4 else z.shape[1:-1]
+
+
+def _peek(batches: Iterable[Any], padded: bool) -> tuple[bool, Iterable[Any]]:
+    """Whether batches say which of their tokens are there, and all of these batches."""
+    if padded:
+        return True, batches
+    inputs = map(input_of, batches)
+    first = [*islice(inputs, 1)]
+    return any(there_of(one) is not None for one in first), chain(first, inputs)
 
 
 def in_blocks(batches: Iterable[Any], block: int | None = None) -> tuple[int, Iterator[Tensor]]:
@@ -334,28 +382,28 @@ def _filled(inputs: Iterator[Tensor], block: int) -> Iterator[Tensor]:
         yield torch.cat(held)
 
 
-def input_of(batch: Any) -> Tensor:
+def input_of(batch: Any) -> Any:
     """The input in a batch: a tensor, the first of a tuple, or one in a dict by its usual name.
 
+    Of a dict that says which of its tokens are there, all tensors but labels.
+
     Raises:
-        UserError: if there is none, or some are padded.
+        UserError: if there is none.
 
     >>> input_of({"image": torch.zeros(3, 1), "label": torch.zeros(3)}).shape
     torch.Size([3, 1])
     """
     given = batch
+    if isinstance(batch, Examples):
+        return batch
+    if isinstance(batch, Mapping) and isinstance(batch.get("attention_mask"), Tensor):
+        return Examples({k: z for k, z in batch.items() if isinstance(z, Tensor) and k != "labels"})
     if isinstance(batch, dict):
         given = next((batch[key] for key in _KEYS if key in batch), None)
         if given is None:
             raise UserError(
                 f"a batch is a dict with {', '.join(map(repr, _KEYS))}, got {list(batch)}; "
                 "give the inputs as tensors"
-            )
-        mask = batch.get("attention_mask")
-        if isinstance(mask, Tensor) and not bool(mask.all()):
-            raise UserError(
-                "a batch has examples of several lengths, padded, and padding would be counted as "
-                "places of them; give batches of one length"
             )
     elif isinstance(batch, list | tuple) and batch:
         given = batch[0]

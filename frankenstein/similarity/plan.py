@@ -54,8 +54,10 @@ class MeasuredFields(Plan):
     layer: str | None = option(
         None, "layer of the receiver behind a run's cut to compare at; the cut itself if absent"
     )
-    flattening: Literal["per_location", "per_sample", "pooled"] | None = option(
-        None, "what a row is; if absent what suits each measure; the result names it"
+    flattening: Literal["per_location", "per_sample", "pooled", "last"] | None = option(
+        None,
+        "what a row is: a place or token, an example, its mean over places, or its last token; if "
+        "absent what suits each measure; the result names it",
     )
 
 

@@ -44,7 +44,13 @@ def _shown(plan: ComparePlan, subject: Subject) -> tuple[ImageData | None, Shown
     networks = subject.networks
     if not networks:
         return None, shown_to(subject.sides, None, subject.confounders)
-    data = data_for(networks, subject.dataset, subject.data_root, eval_batch_size=plan.batch_size)
+    data = data_for(
+        networks,
+        subject.dataset,
+        subject.data_root,
+        eval_batch_size=plan.batch_size,
+        texts=subject.texts,
+    )
     return data, shown_to(subject.sides, data)
 
 
@@ -79,8 +85,8 @@ def _run(
             "flattenings": flattenings,
         }
         if data is not None:
-            line = accuracy_line(run.numbers, shown.examples, subject.dataset, run.networks)
-            run.shown.append(line)
+            counted = shown.examples, subject.dataset, run.networks, data.called
+            run.shown.append(accuracy_line(run.numbers, *counted))
         write_compare_page(run, plan, compared)
     return run
 
@@ -102,6 +108,7 @@ def _measure(
         plan.keep,
         None if kept is None else kept.update,
         one_a_side=plan.is_table,
+        padded=shown.padded,
     )
     return Compared(
         list(dict.fromkeys(subject.words)) if plan.is_table else subject.measures,

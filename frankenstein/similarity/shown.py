@@ -12,6 +12,7 @@ from frankenstein.activations import Activations
 from frankenstein.activations.checks import check_same_examples
 from frankenstein.data import ImageData
 from frankenstein.data.batches import Batches, mixed
+from frankenstein.data.text import Text
 from frankenstein.errors import UserError
 from frankenstein.networks.data import look_of
 from frankenstein.networks.network import Network
@@ -35,7 +36,7 @@ class Shown:
     @property
     def called(self) -> str:
         """What examples are."""
-        return "examples" if self.data is None else "images"
+        return "examples" if self.data is None else self.data.called
 
     @property
     def examples(self) -> int:
@@ -43,10 +44,15 @@ class Shown:
         return len(self.order) if self.data is None else len(self.data.val_labels)  # type: ignore
 
     @property
+    def padded(self) -> bool:
+        """Whether they are sentences of several lengths."""
+        return isinstance(self.data, Text)
+
+    @property
     def black(self) -> Tensor:
         """Two images of the data."""
         assert self.data is not None
-        return torch.zeros(2, *self.data.seen_shape)
+        return self.data.blank(2)
 
     def look(self, side: Side) -> nn.Module | None:
         """What a network looks at a batch with; None if it takes it as it is."""

@@ -38,6 +38,7 @@ class Subject:
     words: list[str]  # measures, as they are asked for
     dataset: str | None
     data_root: str | None
+    texts: Sequence[str]
     # Inside, functions from batches to {layer: representation}, one of each side.
     readers: Callable[[Shown], AbstractContextManager[tuple[Read, Read]]]
     confounders: Activations | None = None  # of two files
@@ -89,7 +90,7 @@ def _of_two(plan: ComparePlan, device: torch.device) -> Subject:
         ):
             yield ours, theirs
 
-    return Subject(sides, name, words, dataset, plan.data_root, readers, confounders)
+    return Subject(sides, name, words, dataset, plan.data_root, plan.texts, readers, confounders)
 
 
 def _opened(plan: ComparePlan) -> tuple[Opened, Opened]:
@@ -176,6 +177,7 @@ def _of_run(plan: ComparePlan, device: torch.device) -> Subject:
         plan.measures or made.plan.measures,
         plan.dataset or made.plan.dataset or made.networks[1].dataset,
         plan.data_root or made.plan.data_root,
+        plan.texts or made.plan.texts,
         readers,
     )
 

@@ -33,6 +33,7 @@ from torch import Tensor
 from frankenstein.accumulators.numbered import parts_of
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.errors import UserError
+from frankenstein.shapes import Tokens, pooled
 
 _SEED = 2  # of which half sets the threshold
 FLOOR = 1e-2  # of the mean variance, added to that of every direction
@@ -41,11 +42,15 @@ FLOOR = 1e-2  # of the mean variance, added to that of every direction
 def unit_statistics(
     z: Tensor,  # (N, C, H, W), (N, T, C) or (N, C)
 ) -> Tensor:  # (N, 2 C), or (N, C) where there are no places
-    """Mean and standard deviation over places of every unit.
+    """Mean and standard deviation over places of every unit, of sentences over their tokens.
 
     >>> unit_statistics(torch.ones(5, 3, 2, 2)).shape
     torch.Size([5, 6])
     """
+    if isinstance(z, Tokens):
+        mean = pooled(z)
+        squares = Tokens((z.values - mean[:, None]).square(), z.there)
+        return torch.cat([mean, pooled(squares).sqrt()], 1).double()
     if z.ndim == 2:
         return z.double()
     places = z.flatten(2) if z.ndim == 4 else z.flatten(1, -2).transpose(1, 2)

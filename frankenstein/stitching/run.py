@@ -57,6 +57,7 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
         plan.batch_size,
         order_seed=plan.seed,
         answering=[receiver],
+        texts=plan.texts,
     )
     pair = pair.seeing(data)
     if epochs:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from frankenstein.data.examples import Examples
 from frankenstein.surgery.pieces import changed, pieces, placed
 from frankenstein.surgery.refusal import LayerError
 
-Inputs = Tensor | tuple[Any, ...] | list[Any] | Mapping[str, Any]
+Inputs = Tensor | tuple[Any, ...] | list[Any] | Mapping[str, Any] | Examples
 _SIZES = (2, 3, 5, 7, 11, 13)  # of an example's batch
 
 
@@ -27,6 +28,8 @@ class Call(NamedTuple):
         """A tensor is the only argument, a tuple all of them, a dict those of these names."""
         if isinstance(inputs, Call):
             return inputs
+        if isinstance(inputs, Examples):
+            return cls(inputs.args, dict(inputs.kwargs))
         if isinstance(inputs, Mapping):
             return cls((), dict(inputs))
         return cls(tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,), {})

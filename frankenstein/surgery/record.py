@@ -59,9 +59,10 @@ def record(network: nn.Module, inputs: Inputs | None = None) -> Record:
     functional dropout, is as at evaluation for good.
 
     `inputs` is a tensor, a tuple of arguments or a dict of named ones. Without it an example is
-    made of `network.input_shape`, or taken from what the network was recorded with before, or
-    guessed from the first weights. The record is kept until the network is changed, and serves all
-    sizes for which the network's branches on sizes would be the same; others have their own.
+    made of `network.input_shape`, is `network.input_example`, is taken from what the network was
+    recorded with before, or guessed from the first weights. The record is kept until the network is
+    changed, and serves all sizes for which its branches on sizes would be the same; others have
+    their own.
 
     Raises:
         LayerError: if its steps depend on values, with the line; if it does not take the inputs.
@@ -97,6 +98,10 @@ def known_call(network: nn.Module) -> Call | None:
     shape = getattr(network, "input_shape", None)
     if shape is not None:
         return images_of(network, shape)
+    example = getattr(network, "input_example", None)
+    if example is not None:
+        some = next(network.parameters(), torch.empty(0))
+        return Call.of(example).map(lambda x: x.to(some.device))
     before = _KEPT.get(network)
     if before is not None and before.call is not None:
         return before.call

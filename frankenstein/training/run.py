@@ -34,7 +34,12 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
     network = _new_network(plan)
     card = network.card
     data = data_for(
-        network, card.dataset, plan.data_root, plan.batch_size, order_seed=plan.gradient_noise
+        network,
+        card.dataset,
+        plan.data_root,
+        plan.batch_size,
+        order_seed=plan.gradient_noise,
+        texts=plan.texts,
     )
     check_data(data, plan.quiet)
     task = Classifier(network.module, plan.lr, plan.weight_decay, plan.optimizer)

@@ -29,7 +29,7 @@ def sums(moments):
     return [group[key] for group in groups for key in sorted(group)]
 
 
-@pytest.mark.parametrize("flattening", FLATTENINGS)
+@pytest.mark.parametrize("flattening", [name for name in FLATTENINGS if name != "last"])
 @pytest.mark.parametrize("offset", [0.0, 1e4])
 def test_a_pairs_moments_are_those_that_moments_makes(flattening, offset):
     flatten = FLATTENINGS[flattening]

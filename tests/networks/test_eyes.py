@@ -17,7 +17,7 @@ from frankenstein.data.folder import Folder
 from frankenstein.data.images import recoloured, recoloured_numbers
 from frankenstein.data.preprocessing import processor_preprocessing
 from frankenstein.data.shared import SharedImages
-from frankenstein.errors import DataError, UserError
+from frankenstein.errors import DataError
 from frankenstein.measures import linear_cka
 from frankenstein.networks import data_for, open_network
 from frankenstein.networks.data import look_of
@@ -183,12 +183,9 @@ def test_data_are_shared_by_networks_that_see_in_other_ways(saved):
     assert torch.equal(look_of(other, data)(raw), expected)
 
 
-def test_padding_is_no_place_of_an_example():
+def test_a_mask_goes_with_its_tokens():
     batch = {"input_ids": torch.ones(4, 3).long(), "attention_mask": torch.ones(4, 3)}
-    assert input_of(batch) is batch["input_ids"]
-    batch["attention_mask"][1, 2] = 0
-    with pytest.raises(UserError, match="padded, and padding would be counted"):
-        input_of(batch)
+    assert input_of(batch).kwargs == batch
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_representations_on_other_grids_are_pooled(batches):
         torch.testing.assert_close(moments.mean("y"), expected)
 
 
-@pytest.mark.parametrize("flattening", FLATTENINGS)
+@pytest.mark.parametrize("flattening", [name for name in FLATTENINGS if name != "last"])
 def test_the_flattening_may_be_chosen(batches, flattening):
     moments, name = moments_of(lambda z: z, same, batches, flattening)
     rows = FLATTENINGS[flattening](whole(batches))

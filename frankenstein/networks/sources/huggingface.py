@@ -1,14 +1,16 @@
 """A model of transformers, by its name or out of a folder."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from frankenstein.data.preprocessing import Preprocessing, processor_preprocessing
+from frankenstein.data.tokenizers import Bytes, Tokenizer
 from frankenstein.errors import UserError, counted
 from frankenstein.files import FileError
 from frankenstein.networks.sources.libraries import downloading, library
@@ -50,18 +52,56 @@ def from_transformers(source: Source, wish: Wish) -> Opened:
                 f"{kind.__name__}: {', '.join(missing[:3])}"
             )
         check_finite(module, module.state_dict(), source.label)
-    sees, example, size = None, {}, getattr(config, "image_size", None)
+    sees, example, tokenizer, size = None, {}, None, getattr(config, "image_size", None)
     channels = getattr(config, "num_channels", 3)
     if getattr(config, "vocab_size", None) and size is None:
-        example = {"input_ids": torch.arange(2 * 8).view(2, 8) % config.vocab_size}
+        ids = torch.arange(2 * 8).view(2, 8) % config.vocab_size
+        example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        module.input_example = example
+        tokenizer = _tokenizer(transformers, source, config, where)
     else:
         sees = _processor(transformers, source, where)
         size = wish.size or (sees.crop if sees else size if isinstance(size, int) else 224)
         module.input_shape = (channels, size, size)
+    causal = tokenizer is not None and kind.__name__.endswith(("ForCausalLM", "LMHeadModel"))
     classes = config.num_labels if "Classification" in kind.__name__ else 1
+    classes = config.vocab_size if causal else classes
     card = card_of(source.label, classes, channels, seed=source.seed, image_size=size)
     build = lambda seed: shaped(seeded(kind, seed, config), module)  # noqa: E731
-    return Opened(module, card, sees, build, example)
+    return Opened(module, card, sees, build, example, tokenizer, causal)
+
+
+@dataclass(frozen=True)
+class ModelsOwn:
+    """The tokenizer that comes with a model."""
+
+    name: str
+    size: int
+    pad: int
+    limit: int | None
+    made: Any = field(repr=False, compare=False)
+
+    def encode(self, sentences: Sequence[str]) -> list[list[int]]:
+        """With its own first and last token, such as [CLS] and [SEP]."""
+        options = {"truncation": True, "max_length": self.limit} if self.limit else {}
+        return self.made([*sentences], padding=False, **options)["input_ids"]
+
+
+def _tokenizer(
+    transformers: Any, source: Source, config: Any, where: dict[str, Any]
+) -> Tokenizer | None:
+    """The one beside a model; where there is none, bytes, if the model has tokens enough."""
+    longest = getattr(config, "max_position_embeddings", None) or getattr(config, "n_ctx", None)
+    try:
+        made = transformers.AutoTokenizer.from_pretrained(source.name, **where)
+    except Exception:  # of several libraries, none of which says which
+        made = None
+    if made is None or len(made) <= len(made.all_special_ids):  # without files it knows no words
+        return Bytes(longest) if config.vocab_size >= Bytes.size else None
+    own = made.model_max_length if made.model_max_length < 10**9 else None
+    limit = min((one for one in (longest, own) if one), default=None)
+    pad = next((one for one in (made.pad_token_id, config.pad_token_id) if one is not None), 0)
+    return ModelsOwn(f"the tokenizer of {source.name}", len(made), pad, limit, made)
 
 
 def _processor(transformers: Any, source: Source, where: dict[str, Any]) -> Preprocessing | None:

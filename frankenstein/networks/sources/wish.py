@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from frankenstein.catalog import DATASETS
 from frankenstein.data.preprocessing import Preprocessing
+from frankenstein.data.tokenizers import Tokenizer
 from frankenstein.zoo.files import Card
 
 
@@ -32,6 +33,8 @@ class Opened:
     # A network of the same kind with the random weights of a seed; None: there is no way to one.
     build: Callable[[int], nn.Module] | None = None
     example: dict[str, Tensor] = field(default_factory=dict)  # an input that is no image
+    tokenizer: Tokenizer | None = None  # of a network that reads text
+    causal: bool = False  # whether it says at every token what the next one is
 
 
 def card_of(
@@ -63,5 +66,7 @@ def seeded(make: Callable[..., Any], seed: int, *args: Any) -> Any:
 
 def shaped(new: nn.Module, like: nn.Module) -> nn.Module:
     """A new network that takes what another takes."""
-    new.input_shape = like.input_shape
+    for name in ("input_shape", "input_example"):
+        if hasattr(like, name):
+            setattr(new, name, getattr(like, name))
     return new

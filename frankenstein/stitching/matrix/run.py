@@ -51,6 +51,7 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
         eval_batch_size=_BATCH[device.type],
         order_seed=plan.seed,
         answering=[receiver],
+        texts=plan.texts,
     )
     looks = look_of(sender, data), look_of(receiver, data)
     sides = sides[0].seeing(looks[0]), sides[1].seeing(looks[1])
