@@ -17,7 +17,9 @@ from frankenstein.stitching.off_distribution import unit_statistics
 transformers = pytest.importorskip("transformers")
 
 SHARED = {"vocab_size": 60}
-BERT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+BERT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2} | {
+    "intermediate_size": 20
+}
 GPT = {"n_embd": 16, "n_layer": 2, "n_head": 2, "bos_token_id": 1, "eos_token_id": 2}
 T5 = {"d_model": 16, "d_kv": 8, "d_ff": 20, "num_layers": 2, "num_heads": 2}
 KINDS = {
