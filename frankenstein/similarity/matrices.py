@@ -183,7 +183,9 @@ def masked(read: Read, wanted: Wanted | None = None) -> Read:
         if there is None:
             return read(inputs, fold)
         if fold is not None:
-            raise UserError("a batch has an attention_mask and the first had none; give it with all")
+            raise UserError(
+                "a batch has an attention_mask and the first had none; give it with all"
+            )
         layers = read(inputs)
         if not chosen:
             chosen.extend(s for s, z in layers.items() if s in named or has_tokens(z, there))

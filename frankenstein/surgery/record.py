@@ -59,7 +59,7 @@ def record(network: nn.Module, inputs: Inputs | None = None) -> Record:
     functional dropout, is as at evaluation for good.
 
     `inputs` is a tensor, a tuple of arguments or a dict of named ones. Without it an example is
-    made of `network.input_shape`, is `network.input_example`, is taken from what the network was
+    made of `network.input_shape`, is `network.example_inputs`, is taken from what the network was
     recorded with before, or guessed from the first weights. The record is kept until the network is
     changed, and serves all sizes for which its branches on sizes would be the same; others have
     their own.
@@ -98,7 +98,7 @@ def known_call(network: nn.Module) -> Call | None:
     shape = getattr(network, "input_shape", None)
     if shape is not None:
         return images_of(network, shape)
-    example = getattr(network, "input_example", None)
+    example = getattr(network, "example_inputs", None)
     if example is not None:
         some = next(network.parameters(), torch.empty(0))
         return Call.of(example).map(lambda x: x.to(some.device))

@@ -57,7 +57,7 @@ def from_transformers(source: Source, wish: Wish) -> Opened:
     if getattr(config, "vocab_size", None) and size is None:
         ids = torch.arange(2 * 8).view(2, 8) % config.vocab_size
         example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        module.input_example = example
+        module.example_inputs = example
         tokenizer = _tokenizer(transformers, source, config, where)
     else:
         sees = _processor(transformers, source, where)

@@ -66,7 +66,7 @@ def seeded(make: Callable[..., Any], seed: int, *args: Any) -> Any:
 
 def shaped(new: nn.Module, like: nn.Module) -> nn.Module:
     """A new network that takes what another takes."""
-    for name in ("input_shape", "input_example"):
+    for name in ("input_shape", "example_inputs"):
         if hasattr(like, name):
             setattr(new, name, getattr(like, name))
     return new
