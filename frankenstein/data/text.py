@@ -153,7 +153,7 @@ def _table(path: Path, text: str) -> tuple[list[str], list[str] | None]:
     tabs = path.suffix.lower() == ".tsv"
     how = {"dialect": "excel-tab", "quoting": csv.QUOTE_NONE} if tabs else {"dialect": "excel"}
     try:
-        lines = csv.reader(text.splitlines(), **how)  # type: ignore[arg-type]
+        lines = csv.reader(text.splitlines(), **how)
         head, *rows = [[cell.strip() for cell in row] for row in lines if any(row)]
     except (ValueError, csv.Error):
         raise DataError(f"{path} is no table with names of columns and a row below") from None

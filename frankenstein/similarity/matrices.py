@@ -221,11 +221,10 @@ def measure_layers(
     """
 
     def empty(one_grid: bool = True, size: int | None = 64) -> LayerSimilarities:
-        if one_a_side:
-            size, options = None, {"one_grid": one_grid, "shared_up_to": 0}
-        else:
-            options = {}
-        return LayerSimilarities(measures, flattening, size, limit, padded=padded, **options)
+        if not one_a_side:
+            return LayerSimilarities(measures, flattening, size, limit, padded=padded)
+        alone: dict[str, Any] = {"one_grid": one_grid, "padded": padded, "shared_up_to": 0}
+        return LayerSimilarities(measures, flattening, None, limit, **alone)
 
     check_batches(batches)
     padded, batches = _peek(batches, padded)
