@@ -1,10 +1,10 @@
-# make demo | make test | make check | make board | make benchmarks; every target sets itself up first.
+# make demo | make test | make check | make browser | make board | make benchmarks; every target sets itself up first.
 PYTHON ?= python3
 DATA ?= digits
 DATA_ROOT ?= $(or $(FRANKENSTEIN_DATA),data)
 BIN := .venv/bin
 
-.PHONY: demo test check board benchmarks setup clean
+.PHONY: demo test check browser board benchmarks setup clean
 setup: .venv/.ready
 
 # The stamp is written last, so an interrupted set-up is not mistaken for a whole one: it starts over.
@@ -34,6 +34,13 @@ check: setup
 # measured where they are installed: .venv/bin/uv pip install -e '.[bench]'
 benchmarks: setup
 	FRANKENSTEIN_DATA=$(DATA_ROOT) $(BIN)/python benchmarks/claims.py
+
+# Pages in a real browser: light and dark, phone and desk, by keyboard, and by axe-core's rules.
+browser: setup
+	@if command -v chromium >/dev/null && command -v npm >/dev/null; then \
+	  npm install --silent --no-save --prefix .browser axe-core@4 && \
+	  $(BIN)/python tests/browser.py .browser/node_modules/axe-core/axe.min.js; \
+	else echo "make browser needs chromium and npm, which are not here: nothing was checked"; fi
 
 # Images of a slider are kept, not every tenth: the stitch's weight matrix over training is a film.
 # TensorBoard's 0 once meant all of them; in 2.21 it means none.

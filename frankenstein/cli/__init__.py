@@ -8,7 +8,7 @@ from frankenstein import __doc__ as question
 from frankenstein import __version__
 from frankenstein.buffers import keep_buffers
 from frankenstein.catalog import VERBS
-from frankenstein.cli.commands import command_of, print_result
+from frankenstein.cli.commands import command_of, print_result, shown_of
 from frankenstein.cli.errors import Outcome, UsageError, one_line, plain_warnings, say
 from frankenstein.cli.help import help_text, table
 from frankenstein.cli.parser import parse
@@ -87,7 +87,7 @@ def _run(said: Spoken, words: list[str], program: str, outcome: Outcome) -> None
     else:
         if run is None:  # a verb that writes nothing
             return
-        folder, shown = run.folder, run.shown
+        folder, shown = run.folder, shown_of(run)
     outcome.folder = folder
     print_result(folder, quiet, shown)
 

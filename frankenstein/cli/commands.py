@@ -66,9 +66,14 @@ def print_result(folder: Path, quiet: bool, shown: Iterable[Any]) -> None:
         console.out(f"look at it: tensorboard --logdir {folder}", highlight=False)
 
 
+def shown_of(run: "Run") -> list[Any]:
+    """What a terminal shows of a run: what was found first, without marks of code."""
+    return [*([run.finding.replace("`", "")] if run.finding else []), *run.shown]
+
+
 def _show(run: "Run") -> None:
     """Of a step; the report that leads to it, and TensorBoard's line, are the study's."""
-    _print(run.shown)
+    _print(shown_of(run))
 
 
 def _print(shown: Iterable[Any]) -> "Console":

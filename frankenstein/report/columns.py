@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 
 from frankenstein.report.tables import interval_text, markdown_table, rich_table
@@ -69,14 +72,22 @@ def filled_columns(columns: Sequence[Column], numbers: Numbers) -> list[Column]:
     return [column for column in columns if column.key in keys]
 
 
-def markdown_columns(columns: Sequence[Column], numbers: Numbers, rows: Sequence[str]) -> str:
-    """A table for a report: the rows by name, and what there is of the columns."""
+def markdown_columns(
+    columns: Sequence[Column], numbers: Numbers, rows: Sequence[str] | Mapping[str, str]
+) -> str:
+    """A table for a report: the rows by name, and what there is of the columns.
+
+    Of {row: what it is called} the table has these names.
+    """
     cells, header, percent = _cells(columns, numbers, rows)
     return markdown_table(cells, header, percent)
 
 
 def rich_columns(
-    columns: Sequence[Column], numbers: Numbers, rows: Sequence[str], title: str | None = None
+    columns: Sequence[Column],
+    numbers: Numbers,
+    rows: Sequence[str] | Mapping[str, str],
+    title: str | None = None,
 ) -> Table:
     """The same for the terminal."""
     cells, header, percent = _cells(columns, numbers, rows)
@@ -85,10 +96,41 @@ def rich_columns(
     return rich_table(cells, header, percent, title)
 
 
+@dataclass(frozen=True)
+class FittingTable:
+    """As many of the columns, from the first on, as the terminal has room for."""
+
+    columns: Sequence[Column]  # the most important first
+    numbers: Numbers
+    parts: Sequence[Mapping[str, str]]  # {row: what it is called}; a line stands between two parts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The widest table that fits; at least the first column."""
+        unbounded = options.update(width=10_000)
+        for count in range(len(self.columns), 0, -1):
+            table = self._table(self.columns[:count])
+            wide = Measurement.get(console, unbounded, table).maximum
+            if count == 1 or wide <= options.max_width:
+                yield table
+                return
+
+    def _table(self, columns: Sequence[Column]) -> Table:
+        rows = {row: name for part in self.parts for row, name in part.items()}
+        table = rich_columns(columns, self.numbers, rows)
+        table.box, table.pad_edge = box.SIMPLE_HEAD, False
+        table.columns[0].no_wrap = True
+        last = 0
+        for part in self.parts[:-1]:
+            last += len(part)
+            table.rows[last - 1].end_section = True
+        return table
+
+
 def _cells(
-    columns: Sequence[Column], numbers: Numbers, rows: Sequence[str]
+    columns: Sequence[Column], numbers: Numbers, rows: Sequence[str] | Mapping[str, str]
 ) -> tuple[list[list[Any]], list[str], list[str]]:
     there = filled_columns(columns, numbers)
-    cells = zip(rows, *(column.of(numbers, rows) for column in there), strict=True)
+    names = list(rows.values()) if isinstance(rows, Mapping) else rows
+    cells = zip(names, *(column.of(numbers, [*rows]) for column in there), strict=True)
     header = ["", *(column.title for column in there)]
     return [[*row] for row in cells], header, [one.title for one in there if one.percent]

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -10,8 +10,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from frankenstein.files import write_whole
+from frankenstein.report.cells import CellMatrix, cells_csv, cells_json, cells_svg, svg_file
+from frankenstein.report.figure_values import figure_csv
 from frankenstein.report.page import html_of, html_page
-from frankenstein.report.style import png
+from frankenstein.report.style import png, svg
 from frankenstein.report.tables import plain
 
 
@@ -22,14 +24,37 @@ class Picture:
     name: str  # of the file, without .png
     figure: Figure
     caption: str  # its first sentence says what there is to see, to those who cannot see it too
+    cells: CellMatrix | None = (
+        None  # of a matrix, which the page then draws so that it can be touched
+    )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found, in a sentence or two of markdown: it stands first, below the title."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Words that are read by those who ask: a page shows their title until it is clicked."""
+
+    title: str
+    text: str  # markdown
+
+
+Block = str | Picture | Finding | Fold
 
 
 def write_report(
     folder: str | Path,
     title: str,
-    blocks: Sequence[str | Picture],  # in the order of reading; a table is `markdown_table(...)`
+    blocks: Sequence[Block],  # in the order of reading; a table is `markdown_table(...)`
 ) -> Path:
     """Write `report.md`, its pictures under `figures/`, and `report.html`, which holds all of it.
+
+    Beside each PNG lie the same as SVG and, of curves, bars and matrices, the numbers as CSV.
 
     The pages are written last, so they never link to a picture that is not there. Returns the path
     of `report.md`.
@@ -42,19 +67,43 @@ def write_report(
     _check_names([picture.name for picture in pictures])
     images = {picture.name: png(picture.figure) for picture in pictures}
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name, image in images.items():
-        write_whole(folder / "figures" / f"{name}.png", image)
+    kinds: dict[str, list[str]] = {}
+    for picture in pictures:
+        files = _files_of(picture, images[picture.name])
+        kinds[picture.name] = [*files]
+        for kind, content in files.items():
+            write_whole(folder / "figures" / f"{picture.name}.{kind}", content)
     title, numbers = _one_line(title), {name: i for i, name in enumerate(images, start=1)}
     markdown, html = [f"# {plain(title)}"], [html_of(f"# {plain(title)}")]
     for block in blocks:
         if isinstance(block, Picture):
             markdown.append(_linked(block, numbers[block.name]))
-            html.append(_enclosed(block, numbers[block.name], images))
+            html.append(
+                _enclosed(block, numbers[block.name], images[block.name], kinds[block.name])
+            )
+        elif isinstance(block, Finding):
+            markdown.append(block.text.strip("\n"))
+            html.append(f'<div class="finding">\n{html_of(block.text)}</div>\n')
+        elif isinstance(block, Fold):
+            summary = f"<summary>{escape(block.title)}</summary>"
+            markdown.append(f"<details>{summary}\n\n{block.text.strip()}\n\n</details>")
+            html.append(f"<details>\n{summary}\n{html_of(block.text)}</details>\n")
         else:
             markdown.append(block.strip("\n"))
             html.append(html_of(block))
     write_whole(folder / "report.html", html_page(title, html))
     return write_whole(folder / "report.md", "\n\n".join(markdown) + "\n")
+
+
+def _files_of(picture: Picture, image: bytes) -> dict[str, bytes | str]:
+    """What lies under figures/ of one picture, by the ending of its name."""
+    if picture.cells is None or not picture.cells.fits:
+        drawn = svg(picture.figure)
+    else:
+        drawn = svg_file(cells_svg(picture.cells, _first_sentence(picture.caption)))
+    numbers = figure_csv(picture.figure) if picture.cells is None else cells_csv(picture.cells)
+    files: dict[str, bytes | str] = {"png": image, "svg": drawn}
+    return files | ({"csv": numbers} if numbers else {})
 
 
 def _linked(picture: Picture, number: int) -> str:
@@ -64,16 +113,38 @@ def _linked(picture: Picture, number: int) -> str:
     return f"{link}\n\n**Figure {number}.** {_one_line(picture.caption)}"
 
 
-def _enclosed(picture: Picture, number: int, images: Mapping[str, bytes]) -> str:
-    data = base64.b64encode(images[picture.name]).decode()
-    alternative = escape(_first_sentence(picture.caption))
-    width, height = (int(side * picture.figure.dpi) for side in picture.figure.get_size_inches())
+def _enclosed(picture: Picture, number: int, image: bytes, files: Sequence[str]) -> str:
+    alternative = _first_sentence(picture.caption)
     caption = html_of(f"**Figure {number}.** {_one_line(picture.caption)}")
+    if picture.cells is not None and picture.cells.fits:
+        label = f"matrix of figure {number}: arrow keys move, Enter shows the pair"
+        look, shown = (
+            "matrix",
+            (
+                f'<div class="wide" role="group" tabindex="0" aria-label="{label}">\n'
+                f"{cells_svg(picture.cells, alternative)}\n</div>\n"
+                f'<script type="application/json">{cells_json(picture.cells)}</script>\n'
+                "<output>Point at a cell, or tap it; click it for all of its pair.</output>\n"
+            ),
+        )
+    else:
+        data = base64.b64encode(image).decode()
+        size = picture.figure.get_size_inches() * picture.figure.dpi
+        look, shown = (
+            "drawn",
+            (
+                f'<img src="data:image/png;base64,{data}" alt="{escape(alternative)}" '
+                f'width="{int(size[0])}" height="{int(size[1])}" />\n'
+            ),
+        )
+    links = "\n".join(
+        f'<a href="figures/{picture.name}.{kind}" download="{picture.name}.{kind}">'
+        f'{kind.upper()}<span class="unseen"> of figure {number}</span></a>'
+        for kind in files
+    )
     return (
-        f'<figure id="figure-{number}">\n'
-        f'<img src="data:image/png;base64,{data}" alt="{alternative}" '
-        f'width="{width}" height="{height}" />\n'
-        f"<figcaption>{caption}</figcaption>\n</figure>\n"
+        f'<figure id="figure-{number}" class="{look}">\n{shown}'
+        f'<p class="get">\n{links}\n</p>\n<figcaption>{caption}</figcaption>\n</figure>\n'
     )
 
 

@@ -44,7 +44,7 @@ def heatmap(
     side = min(0.75, max(8.0 / max(array.shape), 0.18))  # of one cell, in inches
     height, width = (min(11.0, max(1.5, n * side)) for n in array.shape)
     margin = max(len(name) for name in (*rows, *columns)) * 0.07
-    limits = _range_of(array) if limits is None else limits
+    limits = colour_range(array) if limits is None else limits
     figure, axes, image = _drawn(array, limits, (height, width), margin, title)
     axes.set(xlabel=column_label, ylabel=row_label)
     _name_ticks(axes, rows, columns, height, width)
@@ -151,7 +151,9 @@ def _coarse(array: NDArray[np.float64]) -> NDArray[np.float64]:
     return array
 
 
-def _range_of(array: NDArray[np.float64]) -> tuple[float, float]:
+def colour_range(values: ArrayLike | Tensor) -> tuple[float, float]:
+    """Limits of colours: the smallest and the largest finite value; (0, 1) if there is none."""
+    array = to_array(values)
     known = array[np.isfinite(array)]
     if known.size == 0:
         return 0.0, 1.0

@@ -1,5 +1,7 @@
 """Markdown as one HTML page that fetches nothing: styles and pictures lie inside it."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Sequence
 from html import escape
@@ -9,26 +11,35 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-_CSS = Path(__file__).with_name("page.css")
-# A browser that is told so would refuse whatever the page tried to load from elsewhere.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_CSS, _SCRIPT = (Path(__file__).with_name(f"page.{kind}") for kind in ("css", "js"))
+# A browser that is told so refuses whatever the page tries to load from elsewhere, and runs no
+# script but the one with this hash.
+_POLICY = (
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'sha256-{}'"
+)
 _LONG = 20  # letters of a name that need not fit on one line
 _CONTENTS = 4  # sections from which a page begins with a list of them
 
 
 def html_page(title: str, sections: Sequence[str]) -> str:
-    """A whole page, well-formed as XML too, of pieces of HTML such as `html_of` makes."""
+    """A whole page, well-formed as XML too, of pieces of HTML such as `html_of` makes.
+
+    The list of sections stands behind the title and what is found, if a `finding` follows it.
+    """
+    # An XML reader takes what is in CDATA as it is, and a browser takes its marks for comments.
+    script = f"//<![CDATA[\n{_SCRIPT.read_text(encoding='utf-8')}//]]>"
+    seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         "<!DOCTYPE html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8" />\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1" />\n'
         '<meta name="color-scheme" content="light dark" />\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}" />\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(seal)}" />\n'
         f"<title>{escape(title)}</title>\n"
         '<link rel="icon" href="data:," />\n'  # else browsers ask the server for one
         f"<style>\n{_CSS.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n"
         + _with_contents("".join(sections))
-        + "</main>\n</body>\n</html>\n"
+        + f"</main>\n<script>{script}</script>\n</body>\n</html>\n"
     )
 
 
@@ -45,7 +56,12 @@ def html_of(markdown: str) -> str:
     _mark_long_names(tokens)
     page = reader.renderer.render(tokens, reader.options, {})
     # A box that scrolls can be reached by keyboard only if it takes the focus.
-    page = re.sub("<table( [^>]*)?>", r'<div class="wide" tabindex="0">\n\g<0>', page)
+    box = '<div class="wide" role="group" tabindex="0" aria-label="table">'
+    page = re.sub("<table( [^>]*)?>", rf"{box}\n\g<0>", page)
+    # A reader of screens is told what the numbers of a row and a column are.
+    page = page.replace("<th>", '<th scope="col">').replace("<th ", '<th scope="col" ')
+    page = re.sub(r'<th scope="col"([^>]*)></th>', r"<td\1></td>", page)
+    page = page.replace("<pre>", '<pre tabindex="0">')
     return page.replace("</table>", "</table>\n</div>")
 
 
@@ -85,6 +101,8 @@ def _with_contents(body: str) -> str:
     body = re.sub("<h2>(.+?)</h2>", placed, body)
     if len(items) < _CONTENTS:
         return body
-    head, end, rest = body.partition("</h1>\n")
+    head, end, rest = re.split(
+        r'(</h1>\n(?:<div class="finding">.*?</div>\n)?)', body, maxsplit=1, flags=re.DOTALL
+    )
     contents = f'<nav aria-label="sections">\n<ul>\n{"".join(items)}</ul>\n</nav>\n'
     return f"{head}{end}{contents}{rest}"

@@ -8,7 +8,17 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.networks.accuracy import below_chance_warnings
-from frankenstein.report import Picture, code, log_png, markdown_table, plain, write_report
+from frankenstein.report import (
+    Finding,
+    Fold,
+    Picture,
+    code,
+    log_png,
+    markdown_table,
+    plain,
+    write_report,
+)
+from frankenstein.report.document import Block
 from frankenstein.runs.plan import dump
 from frankenstein.runs.run import Run
 
@@ -18,20 +28,22 @@ _HEADER = ("", "network", "trained on", "epochs", "init seed", "order seed", "sh
 def write_page(
     run: Run,
     title: str,
-    blocks: Sequence[str | Picture],
+    blocks: Sequence[Block],
     networks: Mapping[str, Mapping[str, Any]] | None = None,  # records by role; the run's if absent
 ) -> Path:
     """Write a run's report, as `write_report` does, from the blocks that are the verb's own.
 
-    The first of them says what the run does. Behind it come the command and the networks, and at
-    the end the warnings that Python raised and how to run it again. How often a network is right
-    is taken from `run.numbers`, where it has "accuracy/sender" and so on.
+    What was found (`run.finding`) stands first, then what should be known before it is believed,
+    then the verb's blocks: figures, tables, words. Behind them come the command, the networks,
+    the warnings that Python raised and how to run it again. How often a network is right is taken
+    from `run.numbers`, where it has "accuracy/sender" and so on.
     """
-    first, *others = blocks
+    records = run.networks if networks is None else networks
     around = [
-        first,
-        *_asked(run, run.networks if networks is None else networks),
-        *others,
+        *([Finding(run.finding)] if run.finding else []),
+        *_doubts(run, records),
+        *blocks,
+        *_asked(run, records),
         *_warned(run.warnings),
         *_again(run),
     ]
@@ -76,8 +88,17 @@ def network_table(
     return markdown_table(rows, header, percent=["accuracy"])
 
 
+def _doubts(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Warnings of networks that have learned nothing."""
+    if "examples" not in run.record:
+        return []
+    warnings = below_chance_warnings(run.numbers, run.record["examples"], networks)
+    return [f"**Warning:** {line}." for line in warnings]
+
+
 def _asked(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    blocks = [_code(run.command.line, "console")] if run.command.line else []
+    blocks = ["## What was run"]
+    blocks += [_code(run.command.line, "console")] if run.command.line else []
     if networks:
         blocks.append(network_table(networks, run.numbers))
     if eyes := run.record.get("eyes"):
@@ -88,17 +109,14 @@ def _asked(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if {"examples", "dataset"} <= set(run.record):
             images = f"{run.record['examples']} held-out images of {run.record['dataset']}"
         blocks.append(f"The networks' own accuracy was measured by this run, on {images}.")
-    if "examples" in run.record:
-        warnings = below_chance_warnings(run.numbers, run.record["examples"], networks)
-        blocks += [f"**Warning:** {line}." for line in warnings]
-    return blocks
+    return blocks if len(blocks) > 1 else []
 
 
 def _warned(warnings: Sequence[str]) -> list[str]:
     return ["## Warnings", "\n".join(f"- {plain(text)}" for text in warnings)] if warnings else []
 
 
-def _again(run: Run) -> list[str]:
+def _again(run: Run) -> list[Block]:
     title, how, folder = "## How to run it again", run.command.replay, run.final
     if run.unfinished:
         title, how, folder = "## How to go on with it", run.command.resume, run.folder
@@ -108,8 +126,8 @@ def _again(run: Run) -> list[str]:
     return [
         title,
         _code(how.format(config=config, kind=type(run.plan).__name__), run.command.language),
-        "In the folder where it was run, for paths are relative to that. The whole `config.yaml`:",
-        _code(dump(run.plan), "yaml"),
+        "In the folder where it was run, for paths are relative to that.",
+        Fold("The whole config.yaml", _code(dump(run.plan), "yaml")),
     ]
 
 

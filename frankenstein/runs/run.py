@@ -53,8 +53,15 @@ _MAY_HOLD: Mapping[str, Any] = {
     "dataset": str | None,
     "examples": int | None,
     "accuracy/most_frequent": int | float | None,
+    "finding": str | None,
 }
-_WRITTEN = {"verb", "options", "cards", "warnings"}  # what `Run` holds in fields of its own
+_WRITTEN = {
+    "verb",
+    "options",
+    "cards",
+    "warnings",
+    "finding",
+}  # what `Run` holds in fields of its own
 
 
 @dataclass
@@ -66,6 +73,9 @@ class Run:
     networks: dict[str, dict[str, Any]]  # by role, as `Network.record`: what it was given
     record: dict[str, Any] = field(default_factory=dict)  # what else `run.json` holds
     numbers: dict[str, float] = field(default_factory=dict)  # `summary.json`; NaN is undefined
+    finding: str = (
+        ""  # what was found, in a sentence or two of markdown: first on page and terminal
+    )
     shown: list[Any] = field(default_factory=list)  # what a terminal shows: text and rich tables
     warnings: list[str] = field(default_factory=list)  # raised by Python since it began, each once
     command: Command = field(default_factory=Command)  # how pages say the plan
@@ -191,6 +201,7 @@ no/such/run/run.json; give results/<verb>/<run>
             record["cards"],
             {key: value for key, value in record.items() if key not in _WRITTEN},
             {key: math.nan if value is None else value for key, value in numbers.items()},
+            finding=record.get("finding") or "",
             warnings=record["warnings"],
         )
 
@@ -242,6 +253,7 @@ no/such/run/run.json; give results/<verb>/<run>
             # A run of a study is made again by its own command, not by that of the study.
             **provenance(self.command.line if self.command.goes_on == "step" else ""),
             **self.record,
+            **({"finding": self.finding} if self.finding else {}),
             "warnings": self.warnings,
             "seconds": round(seconds, 3),
         }

@@ -1,6 +1,8 @@
 """What a comparison of layers shows: heatmaps, tables, CSVs, TensorBoard's page, the terminal."""
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,13 +12,17 @@ from frankenstein.accumulators.linear import first_best
 from frankenstein.catalog import MEASURES
 from frankenstein.files import write_whole
 from frankenstein.report import (
+    CellMatrix,
+    Fold,
     Picture,
+    code,
     heatmap,
     markdown_table,
     rich_table,
     terminal_matrix,
     unit_correlations,
 )
+from frankenstein.report.document import Block
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.run import Run
@@ -49,19 +55,23 @@ def write_compare_page(run: Run, plan: ComparePlan, compared: Compared) -> None:
     log_page(run, {f"similarity/{one.name}": one for one in pictures}, scalars)
 
 
-def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[str | Picture]:
+def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[Block]:
     """A section for every measure, its matrix as CSV, and `certainty.csv` if there is any."""
     matrices, certainties = compared.matrices, compared.certainties
-    blocks: list[str | Picture] = [
+    run.finding = _finding(run, [*matrices.values()])
+    pair = f"frankenstein compare {shlex.quote(plan.sender)} {shlex.quote(str(plan.receiver))}"
+    blocks: list[Block] = [
         f"`{plan.sender}` (rows) against `{plan.receiver}` (columns), over {_over(run)}: "
         f"{', '.join(matrices)}.",
         *files_blocks(run),
-        *explain_columns(plan, certainties, run.record["examples"], _called(run)),
     ]
     for measure, matrix in matrices.items():
         matrix.to_csv(run.folder / f"{measure}.csv")
-        blocks += _section(matrix, certainties.get(measure))
+        command = f"{pair} {{row}} {{column}}" if plan.receiver else ""
+        blocks += _section(matrix, certainties.get(measure), command)
         run.shown += _shown(run, matrix, certainties.get(measure))
+    more = explain_columns(plan, certainties, run.record["examples"], _called(run))
+    blocks += [Fold("How to read these columns", text) for text in more]
     files = ", ".join(f"`{measure}.csv`" for measure in matrices)
     blocks.append(f"Every value is in {files}{', and `certainty.csv`' if certainties else ''}.")
     if certainties:
@@ -69,7 +79,28 @@ def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[str | Pic
     return blocks
 
 
-def _table(run: Run, plan: ComparePlan, compared: Compared) -> list[str | Picture]:
+def _finding(run: Run, matrices: Sequence[LabelledMatrix]) -> str:
+    """Which layers are most alike, by the first measure."""
+    matrix = matrices[0]
+    values = matrix.values if _larger_is_closer(matrix) else -matrix.values
+    known = int(values.isfinite().sum())
+    if not known:
+        return f"No pair of layers has a defined {matrix.measure}."
+    place = int(values.nan_to_num(-torch.inf).argmax())
+    i, j = divmod(place, len(matrix.columns))
+    best = f"{float(matrix.values[i, j]):.2f}, of {code(matrix.rows[i])} and "
+    best += code(matrix.columns[j])
+    if known == 1:
+        return f"The {matrix.measure} of the two layers is {best}, over {_over(run)}."
+    middle = float(matrix.values[matrix.values.isfinite()].median())
+    kind = "highest" if _larger_is_closer(matrix) else "lowest"
+    return (
+        f"The {kind} {matrix.measure} of {known:,} pairs of layers is {best}; the median is "
+        f"{middle:.2f}."
+    )
+
+
+def _table(run: Run, plan: ComparePlan, compared: Compared) -> list[Block]:
     """A row for every measure of two single representations, and the correlations of units."""
     certainties, count = compared.certainties, run.record["examples"]
     about = f"{' against '.join(compared.layers)}, {run.record['flattening']}, {_over(run)}"
@@ -80,11 +111,16 @@ def _table(run: Run, plan: ComparePlan, compared: Compared) -> list[str | Pictur
         more = certainty_columns(certainties.get(measure_of(word)), compared.divisor(word))
         value = run.numbers[compared.key(word, *compared.layers)]
         rows.append([word, value, *(float(part) for part in more.values()), _about(word)])
-    blocks: list[str | Picture] = [about, *files_blocks(run), markdown_table(rows, head)]
+    word, layers = compared.words[0], compared.layers
+    number = run.numbers[compared.key(word, *layers)]
+    named = " and ".join(map(code, layers))
+    run.finding = f"The {word} of {named} is {_number(torch.tensor(number))}, over {_over(run)}."
+    blocks: list[Block] = [markdown_table(rows, head), about, *files_blocks(run)]
     flattenings = run.record["flattenings"]
     if len(set(flattenings.values())) > 1:
         blocks.append(", ".join(f"{name}: {flat}" for name, flat in flattenings.items()) + ".")
-    blocks += explain_columns(plan, certainties, count, _called(run))
+    told = explain_columns(plan, certainties, count, _called(run))
+    blocks += [Fold("How to read these columns", text) for text in told]
     for values in compared.of_units().values():
         figure = unit_correlations(values, *(f"unit of {name}" for name in compared.layers))
         blocks.append(Picture("units", figure, _UNITS))
@@ -134,10 +170,9 @@ def _shown(run: Run, matrix: LabelledMatrix, certainty: Certainty | None) -> Ite
         yield certainty_in_short(certainty, _called(run))
 
 
-def _section(matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[str | Picture]:
+def _section(matrix: LabelledMatrix, certainty: Certainty | None, command: str) -> Iterator[Block]:
     measure = matrix.measure
     yield f"## {measure}"
-    yield f"{MEASURES[measure].about}. {matrix.title}. {MEASURES[measure].source}"
     perfect = MEASURES[measure].perfect
     itself = "its own value" if perfect is None else f"{perfect:g}"
     caption = (
@@ -145,8 +180,19 @@ def _section(matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[st
         f"representation with itself has {itself}. A "
         "diagonal that stands out says that layers at the same depth are alike."
     )
-    yield Picture(measure, matrix.plot(), caption)
     more = certainty_columns(certainty)
+    cells = CellMatrix(
+        matrix.values,
+        matrix.rows,
+        matrix.columns,
+        _limits(matrix),
+        measure,
+        low=more.get("low"),
+        high=more.get("high"),
+        null=more.get("null mean"),
+        command=command,
+    )
+    yield Picture(measure, matrix.plot(), caption, cells)
     if certainty is not None and certainty.null_mean is not None:
         figure = heatmap(
             certainty.null_mean,
@@ -162,6 +208,7 @@ def _section(matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[st
             figure,
             f"{measure} of the same layers when the examples of one are shuffled. A value that is "
             "no larger than this says nothing.",
+            replace(cells, values=certainty.null_mean, kind="shuffled", low=None, null=None),
         )
         yield Picture(
             f"{measure}-calibrated",
@@ -176,9 +223,18 @@ def _section(matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[st
             ),
             f"The same above what chance gives any pair: 0 where the family p of {measure} is over "
             "0.05, 1 for a representation with itself.",
+            replace(
+                cells,
+                values=more["calibrated"],
+                limits=(0.0, 1.0),
+                kind="calibrated",
+                low=None,
+                null=None,
+            ),
         )
     yield markdown_table(*_best(matrix, more))
-    yield _all_cells(matrix, more, clears(certainty))
+    yield Fold(f"All values of {measure}", _all_cells(matrix, more, clears(certainty)))
+    yield f"{MEASURES[measure].about}. {matrix.title}. {MEASURES[measure].source}"
 
 
 def _best(matrix: LabelledMatrix, more: Mapping[str, Tensor]) -> tuple[list[list[Any]], list[str]]:

@@ -16,6 +16,7 @@ from frankenstein.shapes import pooled
 from frankenstein.stitches import Stitch
 from frankenstein.stitching.controls import Controls
 from frankenstein.stitching.plan import StitchPlan
+from frankenstein.stitching.same_maps import row_names, same_maps
 from frankenstein.stitching.score_table import score_blocks, shown_scores
 from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.tasks import Stitching
@@ -78,35 +79,45 @@ def write_stitch_page(
     heights: dict[str, dict[str, float]] = {
         kind: {"accuracy": numbers[f"accuracy/{kind}"]} for kind in KINDS
     }
+    beside = {
+        row: {"accuracy": numbers[f"accuracy/{row}"]}
+        for row in ("untrained", "identity")
+        if f"accuracy/{row}" in numbers
+    }
     lines = {role: numbers[f"accuracy/{role}"] for role in run.networks}
     starts = "its family's closed form (init: ps_inv)" if plan.init == "ps_inv" else plan.init
     run.shown += shown_scores(numbers, plan, run.name, run.networks)
+    same = row_names([*KINDS], same_maps(numbers, plan))
     write_page(
         run,
         f"Stitch {run.name}",
         [
+            *(f"**Warning:** {line}." for line in stitch_warnings(numbers, plan)),
+            Picture(
+                "accuracy",
+                bars(
+                    {**{name: heights[kind] for kind, name in same.items()}, **beside}, lines=lines
+                ),
+                "Accuracy of the grafted network on held-out examples, its stitches beside controls "
+                "that should do worse; the lines are the two networks by themselves. Near the "
+                "receiver's line the stitch loses nothing.",
+            ),
+            *score_blocks(numbers, plan, controls),
+            *(
+                Picture(
+                    kind,
+                    weight_matrix(stitches[kind].affine_map()[0].detach().cpu(), name),
+                    f"Weights of the stitch `{name}`: row j says which source units make up "
+                    "target unit j.",
+                )
+                for kind, name in same.items()
+            ),
+            "## How it was stitched",
             f"The front of `{plan.sender}` up to `{plan.sender_layer}`, a stitch, and the end of "
             f"`{plan.receiver}` behind `{plan.receiver_layer}`.",
             f"The stitch is of the family {plan.family_in_words}. It starts at {starts} and is "
             f"trained for {plan.trained_epochs} epochs (with 0, `after` is `before`). What is "
-            "solved is solved on training images; everything below is measured on held-out ones. "
-            "Measures compare stitched with target, flattened as is said of each below.",
-            *(f"**Warning:** {line}." for line in stitch_warnings(numbers, plan)),
-            *score_blocks(numbers, plan, controls),
-            Picture(
-                "accuracy",
-                bars(heights, lines=lines),
-                "Accuracy of the grafted network on held-out examples; the lines are the two "
-                "networks by themselves. Near the receiver's line the stitch loses nothing.",
-            ),
-            *(
-                Picture(
-                    kind,
-                    weight_matrix(stitches[kind].affine_map()[0].detach().cpu(), kind),
-                    f"Weights of the stitch `{kind}`: row j says which source units make up target "
-                    "unit j.",
-                )
-                for kind in KINDS
-            ),
+            "solved is solved on training images; everything above is measured on held-out ones. "
+            "Measures compare stitched with target, flattened as is said of each above.",
         ],
     )

@@ -7,19 +7,21 @@ from rich.console import RenderableType
 
 from frankenstein.catalog import MEASURES
 from frankenstein.networks.accuracy import below_chance_warnings
+from frankenstein.report import Fold
 from frankenstein.report.columns import (
     Column,
+    FittingTable,
     difference_cell,
     filled_columns,
     interval_cell,
     margin_cell,
     markdown_columns,
-    rich_columns,
     value_cell,
 )
 from frankenstein.stitching.controls import CONTROLS, Controls
 from frankenstein.stitching.evaluate import SAMPLED
 from frankenstein.stitching.plan import StitchPlan
+from frankenstein.stitching.same_maps import row_names, same_maps
 from frankenstein.stitching.warnings import stitch_warnings
 
 Numbers = Mapping[str, float]
@@ -54,8 +56,13 @@ _ON_SAMPLE = (
     "names end in `_sampled`."
 )
 
-# In the order of every table. The report has three, "accuracy", "answers" and "together"; the
-# terminal has three of 80 columns, "accuracy", "beside" and "right". Measures come between.
+# Tables of the report, in order, with their headings.
+_PAGE_TABLES = {
+    "accuracy": "Accuracy and likeness",
+    "answers": "Answers, beside the receiver's",
+    "together": "Who is right",
+}
+# In the order of every table, measures between. The terminal has one, of those with `terminal`.
 _BEFORE_MEASURES = [
     Column("n", "n", "*n*: held-out images that it is scored on.", page="accuracy"),
     Column(
@@ -134,7 +141,7 @@ _AFTER_MEASURES = [
         terminal="beside",
         cell=_relative_cell,
     ),
-    Column("stitching_penalty", "penalty (%)", terminal="beside", cell=margin_cell),
+    Column("stitching_penalty", "penalty ±95\xa0%", terminal="beside", cell=margin_cell),
     Column(
         "outside",
         "outside",
@@ -249,22 +256,29 @@ def shown_scores(
     title: str,
     networks: Mapping[str, Mapping[str, Any]],  # their records, by role
 ) -> list[RenderableType]:
-    """What the terminal shows of the stitches of a run, its warnings last."""
-    columns, (rows, *sampled) = columns_with(plan.measures), tables_of(numbers)
-    titles = {
-        "accuracy": f"{title}\n{_counts(numbers, plan.measures)}",
-        "beside": "beside the receiver",
-        "right": "who is right, it or the receiver, and how far answers diverge",
-    }
-    first, *others = [
-        rich_columns([one for one in columns if one.terminal == table], numbers, some, heading)
-        for table, whole in titles.items()
-        for some, heading in [(rows, whole), *((few, _sample(numbers)) for few in sampled)]
+    """What the terminal shows of the stitches of a run, its warnings last.
+
+    One table, of the columns that there is room for: 80 hold the first four or five.
+    """
+    same = same_maps(numbers, plan)
+    first, *others = map(_measure_column, plan.measures) if plan.measures else [None]
+    ordered = [*_BEFORE_MEASURES, first, *_AFTER_MEASURES, *others]
+    columns = [one for one in ordered if one is not None and one.terminal]
+    whole, *sampled = [
+        {row: name for row, name in row_names(rows, same).items() if row != "itself"}
+        for rows in tables_of(numbers)
     ]
+    table = FittingTable(filled_columns(columns, numbers), numbers, [whole, *sampled])
     warnings = below_chance_warnings(numbers, int(numbers["n/receiver"]), networks)
     warnings += stitch_warnings(numbers, plan)
-    few = few_directions(numbers, plan.measures)
-    return [first, *few, *others, *differences(numbers), *(f"warning: {line}" for line in warnings)]
+    return [
+        f"{title}: {_counts(numbers, plan.measures)}",
+        table,
+        *([_sample(numbers)] if sampled else []),
+        *few_directions(numbers, plan.measures),
+        *differences(numbers, same),
+        *(f"warning: {line}" for line in warnings),
+    ]
 
 
 def score_blocks(
@@ -272,8 +286,8 @@ def score_blocks(
     plan: StitchPlan,
     controls: Controls,
     percentile: float = 95.0,  # of `off_distribution`
-) -> list[str]:
-    """All tables for a report, with a line on every row and column."""
+) -> list[str | Fold]:
+    """All tables for a report, and words that unfold: a line on every row and column."""
     reference, tables = controls.reference, tables_of(numbers)
     words = {
         "family": plan.family_in_words,
@@ -282,17 +296,26 @@ def score_blocks(
         "floor": f"{reference.floor:g}",
         "percentile": f"{percentile:g}",
     }
+    same = same_maps(numbers, plan)
     rows = [ROWS[row] for table in tables for row in table if row in ROWS]
     rows += [_ON_SAMPLE] if len(tables) > 1 else []
-    blocks = [f"The rows of every table:\n\n{_listed(rows, words)}"]
-    for table in ("accuracy", "answers", "together"):
+    blocks: list[str | Fold] = []
+    for table, title in _PAGE_TABLES.items():
         columns = [one for one in columns_with(plan.measures) if one.page == table]
-        abouts = [one.about for one in filled_columns(columns, numbers)]
-        shown = [markdown_columns(columns, numbers, some) for some in tables]
-        blocks += ["\n\n".join(shown), _listed(abouts, words)]
-    if lines := differences(numbers):
-        blocks.insert(3, f"{_APART}\n\n{_listed(lines, {})}")
+        if not (filled := filled_columns(columns, numbers)):
+            continue
+        shown = [markdown_columns(columns, numbers, row_names(some, same)) for some in tables]
+        about = _listed([one.about for one in filled], words)
+        blocks += [f"## {title}", "\n\n".join(shown), Fold("How to read the columns", about)]
+        if not blocks[3:]:
+            blocks.append(Fold("What the rows are", _listed(rows, words)))
+            if lines := differences(numbers, same):
+                blocks.append(Fold("How far apart two stitches are", _apart(lines)))
     return blocks
+
+
+def _apart(lines: Sequence[str]) -> str:
+    return f"{_APART}\n\n{_listed(lines, {})}"
 
 
 def rows_of(numbers: Numbers) -> list[str]:
@@ -335,14 +358,17 @@ def few_directions(numbers: Numbers, measures: Sequence[str]) -> list[str]:
     return [f"{titles}: of {most} directions, but {fewer}: {few}"] if fewer else []
 
 
-def differences(numbers: Numbers) -> list[str]:
-    """A line for any two stitches on how far apart their accuracies are; none for a single one."""
+def differences(numbers: Numbers, same: Mapping[str, str] = {}) -> list[str]:
+    """A line for any two stitches on how far apart their accuracies are; none for a single one.
+
+    Of stitches that are the `same` map only the first counts.
+    """
     return [
         f"{pair.replace('-', ' less ')}: {100 * value:+.2f} %, "
         f"95 % interval {difference_cell(numbers, 'difference', pair)}"
         for key, value in numbers.items()
         for what, _, pair in [key.partition("/")]
-        if what == "difference"
+        if what == "difference" and not set(pair.split("-")) & set(same)
     ]
 
 
@@ -364,7 +390,8 @@ def _counts(numbers: Numbers, measures: Sequence[str]) -> str:
 
 def _sample(numbers: Numbers) -> str:
     return (
-        f"controls, and the stitches beside them: {numbers[f'n/receiver{SAMPLED}']:,} of the images"
+        "below the line, controls and the stitches beside them: "
+        f"{numbers[f'n/receiver{SAMPLED}']:,} of the images"
     )
 
 

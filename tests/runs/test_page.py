@@ -62,6 +62,7 @@ def test_a_report_says_what_was_asked_of_which_networks_and_how_to_ask_again(
 ):
     def score(run):
         run.numbers |= {"accuracy/sender": 0.5, "accuracy/receiver": 0.25}
+        run.finding = "The finding."
 
     sender, receiver = saved("lenet", 0), saved("lenet", 1)
     plan = plan_of(f"stitch {sender} {receiver} relu1 relu2 --epochs 3 -o {tmp_path}")
@@ -69,11 +70,12 @@ def test_a_report_says_what_was_asked_of_which_networks_and_how_to_ask_again(
     folder = reported(plan, pair, score)
     text = (folder / "report.md").read_text()
     parts = (
+        "The finding.",
         "What it is.",
+        "What was found.",
         f"frankenstein stitch {sender} {receiver} relu1 relu2 --epochs 3",
         "50.00 %",
         "25.00 %",
-        "What was found.",
         f"frankenstein stitch --config {tmp_path / 'stitch' / 'a' / 'config.yaml'}",
     )
     places = [text.index(part) for part in parts]
@@ -84,7 +86,10 @@ def test_a_report_says_what_was_asked_of_which_networks_and_how_to_ask_again(
     sha = yaml.safe_load((folder / "run.json").read_text())["cards"]["receiver"]["sha256"]
     for part in ("digits", "0", "1", f"`{sha[:12]}`", f"`{receiver}`"):
         assert f" {part} " in row
-    assert [part.text for part in check_page(folder / "report.html").iter("pre")] == [None] * 3
+    page = check_page(folder / "report.html")
+    assert [part.text for part in page.iter("pre")] == [None] * 3
+    assert "".join(page.find(".//h1/..")[1].itertext()).strip() == "The finding."
+    assert Run.read(folder).finding == "The finding."
 
 
 def test_warnings_are_in_the_report_once_and_shown_as_before(tmp_path):

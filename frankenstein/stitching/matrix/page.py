@@ -1,5 +1,7 @@
 """What a matrix of stitches shows: heatmaps, tables, one CSV, TensorBoard's page."""
 
+import math
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,7 +10,18 @@ from matplotlib.figure import Figure
 from frankenstein.catalog import MEASURES
 from frankenstein.files import write_whole
 from frankenstein.networks.accuracy import below_chance_warnings
-from frankenstein.report import Picture, format_value, heatmap, markdown_table, terminal_matrix
+from frankenstein.report import (
+    CellMatrix,
+    Fold,
+    Picture,
+    code,
+    format_value,
+    heatmap,
+    markdown_table,
+    terminal_matrix,
+)
+from frankenstein.report.document import Block
+from frankenstein.report.matrices import colour_range
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.run import Run
 from frankenstein.stitching.matrix.results import FEW, Number, Results
@@ -31,7 +44,8 @@ def write_matrix_page(run: Run, plan: StitchPlan, results: Results) -> None:
     run.numbers |= results.summary()
     write_whole(run.folder / "matrix.csv", results.to_csv())
     warned = warnings_of(plan, results, run.networks)
-    blocks: list[str | Picture] = [
+    run.finding = _finding(results)
+    blocks: list[Block] = [
         f"Every stitch from a layer of `{plan.sender}` (rows) to a layer of `{plan.receiver}` "
         f"(columns). By themselves they are right in {results.networks['sender']:.2%} and "
         f"{results.networks['receiver']:.2%} of the held-out images. Stitches are solved and "
@@ -41,9 +55,16 @@ def write_matrix_page(run: Run, plan: StitchPlan, results: Results) -> None:
     ]
     pictures = {}
     for kind, what in results.tables():
-        picture = Picture(f"{what}-{kind}", _figure(results, kind, what), _caption(kind, what))
+        picture = Picture(
+            f"{what}-{kind}",
+            _figure(results, kind, what),
+            _caption(kind, what),
+            _cells(plan, results, kind, what),
+        )
         pictures[f"matrix/{picture.name}"] = picture
-        blocks += [f"## {_title(kind, what)}", _markdown(results, kind, what), picture]
+        title = _title(kind, what)
+        table = Fold(f"The numbers: {title}", _markdown(results, kind, what))
+        blocks += [f"## {title}", picture, table]
     blocks.append("Every number is in `matrix.csv`.")
     title = f"{run.name} (unfinished)" if run.unfinished else run.name
     write_page(run, f"All stitches: {title}", blocks)
@@ -112,12 +133,63 @@ def _shown(results: Results) -> Iterator[object]:
     yield from _beside_control(results)
 
 
+def _finding(results: Results) -> str:
+    """The best of the stitches, and how many are clearly above their control."""
+    kind = "trained" if results.all_of("trained") else "solved"
+    numbers = results.all_of(kind)
+    if not numbers:
+        return ""
+    best = max(numbers, key=lambda number: number.mean)
+    whole = results.networks["receiver"]
+    line = (
+        f"The best of {len(numbers)} stitches, from {code(best.pair[0])} to {code(best.pair[1])}, "
+        f"is right in {format_value(best.mean, percent=True)} of the images, and the receiver in "
+        f"{format_value(whole, percent=True)}."
+    )
+    controls, few = results.all_of("untrained"), results.all_of(FEW)
+    if not controls or not few:
+        return line
+    above = len(results.clearly_below("untrained", FEW))
+    return f"{line} {above} of {len(few)} are clearly above the same stitch from untrained senders."
+
+
+def _cells(plan: StitchPlan, results: Results, kind: str, what: str) -> CellMatrix:
+    array = results.table(kind, what)
+    numbers = {number.pair: number for number in results.all_of(kind, what)}
+    ends = {pair: number.ends for pair, number in numbers.items()}
+    low, high = (
+        [[_end(ends.get((row, column)), end) for column in results.columns] for row in results.rows]
+        for end in (0, 1)
+    )
+    known = any(ends.values())
+    sender, receiver = shlex.quote(plan.sender), shlex.quote(plan.receiver)
+    return CellMatrix(
+        array,
+        results.rows,
+        results.columns,
+        _limits(what) or colour_range(array),
+        what,
+        _title(kind, what).removeprefix(f"{what}, "),
+        low=low if known else None,
+        high=high if known else None,
+        command=f"frankenstein stitch {sender} {receiver} {{row}} {{column}}",
+    )
+
+
+def _end(ends: tuple[float, float] | None, which: int) -> float:
+    return math.nan if ends is None else ends[which]
+
+
+def _limits(what: str) -> tuple[float, float] | None:
+    """Of the colours; None for those of the values."""
+    return (0.0, 1.0) if what in _SHARES or MEASURES[what].range == (0.0, 1.0) else None
+
+
 def _figure(results: Results, kind: str, what: str) -> Figure:
-    limits = (0.0, 1.0) if what in _SHARES or MEASURES[what].range == (0.0, 1.0) else None
     table = results.table(kind, what)
     labels = "sender's layer", "receiver's layer"
     title = _title(kind, what)
-    return heatmap(table, results.rows, results.columns, title, *labels, limits=limits)
+    return heatmap(table, results.rows, results.columns, title, *labels, limits=_limits(what))
 
 
 def _markdown(results: Results, kind: str, what: str) -> str:
