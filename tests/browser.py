@@ -65,7 +65,8 @@ for (const select of document.querySelectorAll(".choices select")) {
   select.selectedIndex = 0;
   select.dispatchEvent(new Event("change"));
 }
-const button = [...document.querySelectorAll(".get button")].find((one) => one.textContent === "LaTeX");
+const buttons = [...document.querySelectorAll(".get button")];
+const button = buttons.find((one) => one.textContent === "LaTeX");
 if (button) {
   button.click();
   const text = document.querySelector("textarea");
