@@ -98,8 +98,8 @@ def write_stitch_page(
                 bars(
                     {**{name: heights[kind] for kind, name in same.items()}, **beside}, lines=lines
                 ),
-                "Accuracy of the grafted network on held-out examples, beside controls that should do "
-                "worse; the lines are the two networks by themselves. Near the "
+                "Accuracy of the grafted network on held-out examples, beside controls that "
+                "should do worse; the lines are the two networks by themselves. Near the "
                 "receiver's line the stitch loses nothing.",
             ),
             *score_blocks(numbers, plan, controls),
