@@ -10,7 +10,7 @@ from frankenstein.buffers import keep_buffers
 from frankenstein.catalog import VERBS
 from frankenstein.cli.commands import command_of, print_result, shown_of
 from frankenstein.cli.errors import Outcome, UsageError, one_line, plain_warnings, say
-from frankenstein.cli.help import help_text, table
+from frankenstein.cli.help import help_text, measures_text, table
 from frankenstein.cli.parser import parse
 from frankenstein.cli.words import Spoken, spoken
 from frankenstein.errors import AlreadyDone, did_you_mean
@@ -69,8 +69,12 @@ def _run(said: Spoken, words: list[str], program: str, outcome: Outcome) -> None
     if "resume" in said.options:
         words_again = [word for word in words if word != "--resume"]
         outcome.again = lambda kept: f"{program} {shlex.join(words_again)} --resume"
-    if "-h" in words or "--help" in words:
-        sys.stdout.write(help_text(said, program))
+    if asked := {"-h", "--help"} & {*words}:
+        whole = "all" in words[words.index(asked.pop()) + 1 :]
+        sys.stdout.write(help_text(said, program, whole))
+        return
+    if "measures" in said.options and words == ["--measures"]:
+        sys.stdout.write(measures_text())
         return
     plan = said.plan(**said.words.sort(parse(said, words)))
     command = command_of(plan)

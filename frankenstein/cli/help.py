@@ -3,38 +3,59 @@
 import shutil
 import textwrap
 from collections.abc import Iterable
+from math import inf
 from types import NoneType
 from typing import Any, get_args, get_origin
 
-from frankenstein.catalog import VERBS
+from frankenstein.catalog import MEASURES, VERBS, Question
 from frankenstein.cli.words import CONFIG, Spoken
 from frankenstein.runs.schema import REQUIRED, Option, alternatives, choices
 
 _COLUMN = 26  # where the texts beside the options begin
+_NAMES = 20  # to choose from, that short help lists
 _HELP = ("-h, --help", "this page")
 _KINDS = {int: "N", float: "X", str: "TEXT"}
 
 
-def help_text(said: Spoken, program: str) -> str:
-    """The page for one verb."""
+def help_text(said: Spoken, program: str, whole: bool = True) -> str:
+    """The page for one verb: all of its options, or those that most use."""
+    first = () if whole else said.words.first
     positionals = [said.options[name] for name in said.words.positionals]
     groups: dict[str, list[Option]] = {"positionals": positionals, "options": []}
-    for one in [*said.options.values(), CONFIG]:
-        if said.flags(one.name):
+    named = [one for one in [*said.options.values(), CONFIG] if said.flags(one.name)]
+    for one in named:
+        if not first:
             groups.setdefault(one.group, []).append(one)
+        elif one.name in first:
+            groups["options"].append(one)
     width = _width()
     usage = " ".join([program, *(one.name.upper() for one in positionals), "[options]"])
     parts = [textwrap.fill(f"usage: {usage}", width, subsequent_indent=" " * 7)]
     about = f"{VERBS[said.verb].about}\n\n{textwrap.dedent(said.words.about).strip()}".strip()
-    parts += [textwrap.fill(part, width) for part in about.split("\n\n")]
+    parts += [textwrap.fill(part, width) for part in about.split("\n\n")[: 1 if first else None]]
     for heading, options in groups.items():
         if options:
-            rows = [(_invocation(said, one), _about(said, one)) for one in options]
-            rows += [_HELP] if heading == CONFIG.group else []
+            most = _NAMES if first else inf
+            rows = [(_invocation(said, one), _about(said, one, most)) for one in options]
+            rows += [_HELP] if heading == CONFIG.group and not first else []
+            rows += (
+                [("--help all", f"all {len(named)} options")]
+                if heading == "options" and first
+                else []
+            )
             parts.append(f"{heading}:\n{table(rows)}")
     examples = textwrap.dedent(said.words.examples).strip("\n")
     if examples:
         parts.append(f"examples:\n{textwrap.indent(examples, '  ')}")
+    return "\n\n".join(parts) + "\n"
+
+
+def measures_text() -> str:
+    """Every measure with a line, by what it answers."""
+    parts = []
+    for question in get_args(Question):
+        rows = [(name, row.about) for name, row in MEASURES.items() if row.question == question]
+        parts.append(f"{question}:\n{table(rows)}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -77,11 +98,13 @@ def _kind(hint: Any) -> str:
     return _kind(kinds[0]) if kinds[0] is not hint else _KINDS.get(hint, "VALUE")
 
 
-def _about(said: Spoken, one: Option) -> str:
-    """What an option is for, the names to choose from and the default."""
+def _about(said: Spoken, one: Option, most: float = inf) -> str:
+    """What an option is for, the default, and the names to choose from if they are not too many."""
     words = choices(one.hint)
     positional = not said.flags(one.name)
     names = f" {{{', '.join(words)}}}" if len(words) > 2 or (words and positional) else ""
+    if len(words) > most:
+        names = f" (`--{one.name}` alone lists them)"
     silent = one.default is REQUIRED or one.default is None or one.hint is bool
     value = one.default
     if isinstance(value, list):

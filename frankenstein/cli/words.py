@@ -36,6 +36,7 @@ class Words:
     positionals: tuple[str, ...] = ()  # fields that come without a flag, in order
     flags: Mapping[str, str] = field(default_factory=dict)  # one more for a field, of this verb
     abouts: Mapping[str, str] = field(default_factory=dict)  # texts that suit this verb better
+    first: tuple[str, ...] = ()  # fields that most use, if `--help` leaves others to `--help all`
     goes_on: bool = False  # whether the same line goes on with what an interruption has left
     sort: Callable[[dict[str, Any]], dict[str, Any]] = dict  # values as typed -> fields of the plan
 

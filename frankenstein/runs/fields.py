@@ -5,12 +5,16 @@ come first in YAML and help.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from frankenstein.catalog import ARCHITECTURES, DATASETS, MEASURES, STITCHES
-from frankenstein.errors import PlanError
-from frankenstein.runs.plan import Plan
+from frankenstein.errors import DataError, PlanError
+from frankenstein.runs.plan import Command, Plan
 from frankenstein.runs.schema import option
+
+if TYPE_CHECKING:
+    from frankenstein.runs.run import Run
 
 PARTIAL = ".partial"  # ends the name of a run's folder until the run is whole
 
@@ -91,6 +95,19 @@ class DataFields(Plan):
     def texts(self) -> list[str]:
         """The files of sentences."""
         return [one for one in (self.text, self.held_out_text) if one is not None]
+
+    def run(self, command: Command = Command()) -> "Run":  # noqa: B008 - it is frozen
+        """As `Plan.run`; a folder of images that is not there is told before networks are opened.
+
+        Raises:
+            DataError: if there is no such folder.
+        """
+        if self.dataset == "folder" and self.data_root and not Path(self.data_root).is_dir():
+            raise DataError(
+                f"folder: there is no {self.data_root}; ‹data_root› is a folder with images in "
+                "train/<class>/ and val/<class>/"
+            )
+        return super().run(command)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,6 +79,8 @@ def _of_two(plan: ComparePlan, device: torch.device) -> Subject:
     name = between.join(short_name(side.source) for side in sides)
     if len(networks) == 2:
         name = networks_name(networks, dataset, between)
+    if plan.normalize:
+        name = "-".join([name, "normalized", *(f"{one:g}" for one in plan.normalize)])
     if plan.is_table:
         name = "-".join([name, str(plan.sender_layer), str(plan.receiver_layer)])
 

@@ -19,6 +19,7 @@ from frankenstein.runs.schema import options_of
 _NETWORKS = ("sender", "receiver", "subject")  # fields of plans that name a network
 _SCORED = ("sender", "receiver", "held_out")  # accuracies of whole networks
 _OF_CARDS = {"init_seed", "order_seed", "file", "sha256"}  # what two seeds of one network differ in
+_SHA = 8  # digits of a hash that tell networks apart in a name
 
 
 @dataclass(frozen=True)
@@ -236,6 +237,8 @@ def said_of(asked: Mapping[str, Any]) -> str:
     ('low_rank –', 'low_rank 8, measures a b, all')
     >>> said_of({"sender epochs": 6, "receiver epochs": 6})
     "networks' epochs 6"
+    >>> said_of({"sender sha256": "0123456789abcdef"})
+    'sender sha256 01234567'
     """
     used = {key: value for key, value in asked.items() if value not in (None, False, [])}
     words = []
@@ -248,5 +251,6 @@ def said_of(asked: Mapping[str, Any]) -> str:
             used[f"networks' {what}"] = asked[key]
     for key, value in used.items():
         text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        text = text[:_SHA] if key.endswith("sha256") else text  # all of it is in run.json
         words.append(text if key == "verb" else key if value is True else f"{key} {text}")
     return ", ".join(words or [f"{key} –" for key in asked])

@@ -16,4 +16,16 @@ WORDS = Words(
         frankenstein analyze A.safetensors B.safetensors --circuits --threshold 0.8
         """,
     positionals=("sender", "receiver", "sender_layer", "receiver_layer"),
+    first=(
+        "all",
+        "units",
+        "weights",
+        "activations",
+        "circuits",
+        "merge",
+        "probes",
+        "autoencoder",
+        "dataset",
+        "data_root",
+    ),
 )

@@ -83,4 +83,16 @@ WORDS = Words(
         "measures": "measures of the layers, the first of which may stand in place of a layer",
     },
     sort=_sort,
+    first=(
+        "dataset",
+        "data_root",
+        "normalize",
+        "size",
+        "model",
+        "flattening",
+        "bootstrap",
+        "permutations",
+        "batch_size",
+        "run_name",
+    ),
 )

@@ -18,4 +18,16 @@ WORDS = Words(
     abouts={
         "data_root": "folder where data sets lie; as in the run if absent, then as for stitch.py",
     },
+    first=(
+        "dataset",
+        "data_root",
+        "normalize",
+        "size",
+        "model",
+        "stitch",
+        "measures",
+        "batch_size",
+        "floor",
+        "run_name",
+    ),
 )

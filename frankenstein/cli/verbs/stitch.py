@@ -25,4 +25,16 @@ WORDS = Words(
     positionals=("sender", "receiver", "sender_layer", "receiver_layer"),
     abouts={"sender": f"network that gives its front: {GRAMMAR}"},
     flags={"low_rank": "-r", "mask": "-m", "flatten": "-f", "init": "-i"},
+    first=(
+        "dataset",
+        "data_root",
+        "epochs",
+        "lr",
+        "init",
+        "family",
+        "low_rank",
+        "all",
+        "normalize",
+        "seed",
+    ),
 )

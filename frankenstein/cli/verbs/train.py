@@ -15,4 +15,16 @@ WORDS = Words(
         python train.py --config configs/train/tiny10_digits.yaml -i 3
         """,
     flags={"model": "-m", "init_noise": "-i", "gradient_noise": "-g"},
+    first=(
+        "model",
+        "dataset",
+        "data_root",
+        "epochs",
+        "batch_size",
+        "lr",
+        "optimizer",
+        "init_noise",
+        "gradient_noise",
+        "resume",
+    ),
 )
