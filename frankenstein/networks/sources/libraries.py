@@ -48,7 +48,7 @@ def _asking_only_who_is_there() -> Iterator[None]:
     if find_spec("huggingface_hub") is None:
         yield
         return
-    constants = importlib.import_module("huggingface_hub.constants")
+    constants: Any = importlib.import_module("huggingface_hub.constants")
     was = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = was or not _answers(constants.ENDPOINT)
     try:
