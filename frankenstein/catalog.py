@@ -78,6 +78,18 @@ class Stitch(Entry):
     """A stitch family: a class `(in_channels, out_channels, ...) -> nn.Module`."""
 
     trainable: bool = True  # False: it has a closed form only, no gradient to follow
+    # What can be put right behind its closed form: units' spread by a scale each, or the whole
+    # covariance by any matrix, too.
+    puts_right: tuple[Literal["spread", "covariance"], ...] = ()
+
+
+@dataclass(frozen=True)
+class Objective(Entry):
+    """What a stitch is trained for: a function of some fields to one of a `Pass` to a loss."""
+
+    fields: tuple[str, ...] = ()  # of `StitchPlan`, that it takes and no other objective does
+    # Layers behind the cut that it takes as `later`: the penultimate one, or all key layers to it.
+    follows: Literal["nothing", "penultimate", "later"] = "nothing"
 
 
 Question = Literal["geometry", "linear readout", "neighbours", "units"]
@@ -88,7 +100,8 @@ class Measure(Entry):
     """A function of two representations to a scalar, and the laws that tests hold it to.
 
     It takes two matrices, or what was accumulated of them: `Moments` or `Folds` of moments where
-    it follows from sums, else a `Reservoir`, and for "inputs" one that has kept the inputs too.
+    it follows from sums, `WithinClasses` of sums by class, else a `Reservoir`, and for "inputs" one
+    that has kept the inputs too.
     """
 
     question: Question  # that it answers
@@ -98,10 +111,11 @@ class Measure(Entry):
     range: tuple[float, float] = (0.0, 1.0)
     symmetric: bool = True
     perfect: float | None = 1.0  # the value of any representation with itself; None: its own
-    needs: Literal["moments", "folds", "examples", "inputs"] = "moments"
+    needs: Literal["moments", "folds", "classes", "examples", "inputs"] = "moments"
     # Those of frankenstein.shapes that make sense, the one taken by default first.
     flattenings: tuple[str, ...] = ("per_location", "per_sample", "pooled", "last")
-    from_second_moments: bool = False  # whether means and covariances are enough
+    # Whether means and covariances are enough, of "classes" those within them.
+    from_second_moments: bool = False
     # Functions that only some have; empty for none.
     from_grams: Function = _NONE  # (Grams) -> all pairs of layers, per sample
     resampled: Function = _NONE  # (xs, ys, inputs) -> all pairs of any draw
@@ -115,7 +129,7 @@ class Measure(Entry):
 
     @property
     def kept(self) -> str:
-        """What is accumulated for it: "moments", "folds" or "examples"."""
+        """What is accumulated for it: "moments", "folds", "classes" or "examples"."""
         return "examples" if self.needs == "inputs" else self.needs
 
 
@@ -321,19 +335,48 @@ STITCHES: Mapping[str, Stitch] = {
     "matched": Stitch(
         "frankenstein.stitches.matched:Matched",
         "one source unit for each target unit, scaled and shifted, chosen by a rule",
+        puts_right=("spread",),
     ),
     "orthogonal": Stitch("frankenstein.stitches.orthogonal:Orthogonal", "a rotation or reflection"),
     "affine": Stitch(
         "frankenstein.stitches.affine:Affine",
         "any matrix and bias; solved, it is the pseudo-inverse",
+        puts_right=("spread", "covariance"),
     ),
     "low_rank": Stitch(
         "frankenstein.stitches.low_rank:LowRank",
         "a matrix of rank at most R and bias; solved, it is reduced-rank regression",
+        puts_right=("spread", "covariance"),
     ),
     "sparse": Stitch(
         "frankenstein.stitches.sparse:Sparse",
         "a matrix with many exact zeros and bias; solved, it is the lasso",
+        puts_right=("spread",),
+    ),
+}
+
+OBJECTIVES: Mapping[str, Objective] = {
+    "task": Objective(
+        "frankenstein.tasks.objectives.task:target_objective",
+        "right answers, by labels or by teachers (task loss matching)",
+        fields=("target_type", "temperature"),
+    ),
+    "direct": Objective(
+        "frankenstein.tasks.objectives.direct:direct_objective",
+        "the target representation at the cut (direct matching)",
+        fields=("direct",),
+    ),
+    "final_features": Objective(
+        "frankenstein.tasks.objectives.final_features:final_features",
+        "the receiver's penultimate representation (Mai 2026)",
+        follows="penultimate",
+    ),
+    "latent_alignment": Objective(
+        "frankenstein.tasks.objectives.latent_alignment:latent_alignment",
+        "the cut, every later key layer and the logits, all as in the receiver "
+        "(functional latent alignment)",
+        fields=("align_layers", "align_weights"),
+        follows="later",
     ),
 }
 
@@ -346,6 +389,7 @@ _KLABUNDE = "Klabunde et al. 2023, https://arxiv.org/abs/2305.06329"
 _HUH = "Huh et al. 2024, https://arxiv.org/abs/2405.07987"
 _KHOSLA = "Khosla & Williams 2023, https://arxiv.org/abs/2311.09466"
 _CONWELL = "Conwell et al. 2022, https://doi.org/10.1101/2022.03.28.485868"
+_WITHIN = "covariances within classes, Fisher 1936, in place of whole ones"
 _RIGID = frozenset({"rotate", "scale", "shift", "permute"})
 _LINEAR = _RIGID | {"mix"}
 _MOTION = _RIGID - {"scale"}
@@ -521,6 +565,34 @@ MEASURES: Mapping[str, Measure] = {
         source=f"{_KRIEGESKORTE}; Nili et al. 2014, https://doi.org/10.1371/journal.pcbi.1003553",
         needs="examples",
         flattenings=_BY_EXAMPLE,
+    ),
+    "within_class_unbiased_cka": Measure(
+        "frankenstein.measures.within_class:within_class_unbiased_cka",
+        "unbiased_cka of what examples of one class have apart: class means are taken off both",
+        range=(-1.0, 1.0),
+        question="geometry",
+        invariant_to=_RIGID,
+        source=_WITHIN,
+        needs="classes",
+    ),
+    "within_class_linear_cka": Measure(
+        "frankenstein.measures.within_class:within_class_linear_cka",
+        "linear_cka of the same; biased upwards when examples are few",
+        question="geometry",
+        invariant_to=_RIGID,
+        source=_WITHIN,
+        needs="classes",
+        from_second_moments=True,
+    ),
+    "within_class_r_squared": Measure(
+        "frankenstein.measures.within_class:within_class_r_squared",
+        "r_squared of the same",
+        symmetric=False,
+        question="linear readout",
+        invariant_to=_LINEAR,
+        source=_WITHIN,
+        needs="classes",
+        from_second_moments=True,
     ),
     "mean_cca": Measure(
         "frankenstein.measures.cca:mean_cca",

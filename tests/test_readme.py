@@ -129,6 +129,7 @@ def measures_table(question):
         "folds": "sums of five parts",
         "examples": "examples",
         "inputs": "examples, inputs",
+        "classes": "sums of each class",
     }
     bound = {math.inf: "∞", -math.inf: "-∞", math.pi / 2: "π/2", math.pi: "π"}
     header = ("measure", "what it says", "range", "symmetric", "does not feel", "needs", "source")

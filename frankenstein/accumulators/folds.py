@@ -11,7 +11,6 @@ from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.numbered import numbers_of, parts_of
 from frankenstein.accumulators.reservoir import Reservoir
-from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.errors import UserError
 from frankenstein.shapes import Layers, as_tensor, per_location, same_examples
 
@@ -168,28 +167,29 @@ def _drawn(first: int, n: int, count: int, seed: int = 0) -> list[Tensor]:
 
 
 class EachPair:
-    """One `AdaptiveMoments` or `Folds` for every pair of layers."""
+    """One accumulator, such as `AdaptiveMoments` or `Folds`, for every pair of layers."""
 
-    def __init__(self, make: Callable[[], AdaptiveMoments | Folds]) -> None:
+    def __init__(self, make: Callable[[], Any]) -> None:
         """Start empty; `make` makes the accumulator of a pair."""
         self.make = make
-        self._pairs: dict[tuple[str, str], AdaptiveMoments | Folds] = {}
+        self._pairs: dict[tuple[str, str], Any] = {}
         self._forget()
 
-    def update(self, xs: Layers, ys: Layers) -> None:
-        """Add a batch of all layers."""
+    def update(self, xs: Layers, ys: Layers, *labels: Tensor) -> None:
+        """Add a batch of all layers, with labels where the accumulator takes them."""
         self._pairs = self._pairs or {pair: self.make() for pair in product(xs, ys)}
         for (row, column), sums in self._pairs.items():
-            sums.update(xs[row], ys[column])
+            sums.update(xs[row], ys[column], *labels)
         self._forget()
 
-    def pair(self, row: str, column: str) -> Moments | Folds:
+    def pair(self, row: str, column: str) -> Any:
         """What is kept of one layer with another; what follows from it is made once."""
         if (row, column) not in self._frozen:
             sums = self._pairs[row, column]
-            frozen = sums.frozen() if isinstance(sums, AdaptiveMoments) else sums
+            frozen = sums if isinstance(sums, Folds) else sums.frozen()
             for side, layer in (("x", row), ("y", column)):
-                frozen.cache[side] = self._cache[side].setdefault(layer, {})
+                if hasattr(frozen, "cache"):
+                    frozen.cache[side] = self._cache[side].setdefault(layer, {})
             self._frozen[row, column] = frozen
         return self._frozen[row, column]
 

@@ -177,6 +177,34 @@ class Moments:
             known[what] = make()
         return known[what]
 
+    def about_mean(self) -> "Moments":
+        """The moments of the rows less their mean; they keep no rows.
+
+        Raises:
+            UserError: if there are no examples, or NaN or Inf among them.
+        """
+        self._check()
+        moved = self._sums()._moved_to({side: self.mean_of(side) for side in _SIDES})
+        moved.shift = {side: torch.zeros_like(one) for side, one in moved.shift.items()}
+        return moved
+
+    def forget(self, side: str, units: Tensor) -> None:
+        """Let units (D,), of which rounding alone is left, be 0 at every row."""
+        self.first[side] = self.first[side].masked_fill(units, 0)
+        for a in _SIDES:
+            self.third[a + side] = self.third[a + side].masked_fill(units, 0)
+        for a, b in _PAIRS:
+            if side == a:
+                self.second[a + b] = self.second[a + b].masked_fill(units[:, None], 0)
+            if side == b:
+                self.second[a + b] = self.second[a + b].masked_fill(units, 0)
+
+    def _sums(self) -> "Moments":
+        """These moments, or of few rows their sums, so that the rows stay."""
+        sums = copy.copy(self)
+        sums._sum_up()
+        return sums
+
     def _covariance(self, pair: str) -> Tensor:
         a, b = pair[0], pair[1]
         return (self.second[pair] - torch.outer(self.first[a], self.first[b]) / self.n) / self.n

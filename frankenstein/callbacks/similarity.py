@@ -23,11 +23,11 @@ class RepresentationSimilarity(pl.Callback):
     `similarity/<measure>/<flattening>`.
 
     Works with any LightningModule that has a method `representations(batch)` returning two tensors
-    of the same examples; a measure of the inputs too takes `batch[0]`. It rides on the validation
-    that runs anyway: sums, and for measures that do not follow from them at most `limit` examples,
-    are kept on the device where the representations are, and only the finished numbers leave it. Of
-    several validation loaders each has its own values (`.../dataloader_idx_1`), and on several
-    processes no example counts twice.
+    of the same examples; a measure of the inputs too takes `batch[0]`, one within classes the
+    labels, `batch[1]`. It rides on the validation that runs anyway: sums, and for measures that do
+    not follow from them at most `limit` examples, are kept on the device where the representations
+    are, and only the finished numbers leave it. Of several validation loaders each has its own
+    values (`.../dataloader_idx_1`), and on several processes no example counts twice.
     Each measure flattens maps by its own default (`catalog.MEASURES`) unless a flattening is named.
     When training ends it draws how each unit of one correlates with each unit of the other.
     """
@@ -43,6 +43,7 @@ class RepresentationSimilarity(pl.Callback):
         )
         self._similarities: dict[int, LayerSimilarities] = {}  # by loader
         self._needs_inputs = self._empty().needs_inputs
+        self._needs_labels = self._empty().needs_labels
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse a module that has nothing to compare, before the first epoch."""
@@ -75,9 +76,10 @@ class RepresentationSimilarity(pl.Callback):
         loader = validation_loaders(trainer)[dataloader_idx]
         again = come_again(loader, batch_idx, len(stitched))
         inputs = without(batch[0], again) if self._needs_inputs else None
+        labels = without(batch[1], again) if self._needs_labels else None
         kept = self._similarities.setdefault(dataloader_idx, self._empty())
         both = {"stitched": without(stitched, again)}, {"target": without(target, again)}
-        kept.update(*both, inputs)
+        kept.update(*both, inputs, labels)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Turn what was kept into numbers, once for all processes."""

@@ -69,5 +69,10 @@ if TYPE_CHECKING:  # imported when first asked for
         matched_correlation,
         unit_correlation,
     )
+    from frankenstein.measures.within_class import (
+        within_class_linear_cka,
+        within_class_r_squared,
+        within_class_unbiased_cka,
+    )
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

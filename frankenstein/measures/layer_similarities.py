@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, distributed
 
+from frankenstein.accumulators.classes import ByClass, LayerClasses
 from frankenstein.accumulators.folds import EachPair, Folds, LayerFolds
 from frankenstein.accumulators.grams import Grams
 from frankenstein.accumulators.layer_reservoir import LayerReservoir
@@ -32,8 +33,10 @@ class LayerSimilarities:
     Two representations are one layer on each side. Measures that the catalog makes from `Grams`
     come, per sample, from Gram matrices of `block` examples each; measures of sums from one matrix
     product a batch (`LayerMoments`, `LayerFolds`), or while examples are fewer than units from rows
-    (`LayerRows`), or pair by pair (`AdaptiveMoments`, `Folds`);
-    the rest from at most `limit` kept examples. Memory does not grow with the number of examples.
+    (`LayerRows`), or pair by pair (`AdaptiveMoments`, `Folds`); measures within classes from such
+    sums of every class (`LayerClasses`, `ByClass`), of which the sums of all examples are made,
+    too; the rest from at most `limit` kept examples. Memory does not grow with the number of
+    examples.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class LayerSimilarities:
             for name, row in rows.items()
         }
         self.needs_inputs = any(row.needs == "inputs" for row in rows.values())
+        self.needs_labels = any(row.needs == "classes" for row in rows.values())
         self.rows: tuple[str, ...] = ()
         self.columns: tuple[str, ...] = ()
         self.n = 0  # examples
@@ -76,7 +80,7 @@ class LayerSimilarities:
         self._kept: dict[tuple[str, str], Any] = {}  # by kind and flattening
 
     def kind(self, measure: str) -> str:
-        """What a measure is made from: "grams", "moments", "folds" or "examples"."""
+        """What a measure is made from: "grams", or what the catalog says that is kept for it."""
         return self._key(measure)[0]
 
     def examples(self, measure: str) -> int:
@@ -86,8 +90,14 @@ class LayerSimilarities:
             return kept.n
         return len(kept) if isinstance(kept, LayerReservoir) else self.n
 
-    def update(self, xs: Layers, ys: Layers, inputs: Tensor | None = None) -> "LayerSimilarities":
-        """Add a batch of all layers; returns self. Inputs are kept only if `needs_inputs`."""
+    def update(
+        self, xs: Layers, ys: Layers, inputs: Tensor | None = None, labels: Tensor | None = None
+    ) -> "LayerSimilarities":
+        """Add a batch of all layers; returns self. Inputs are kept only if `needs_inputs`.
+
+        Raises:
+            UserError: if it `needs_labels`, one class of each example (N,), and gets none.
+        """
         if not self.flattenings:
             return self
         xs, ys = layers_of(xs), layers_of(ys)
@@ -95,7 +105,7 @@ class LayerSimilarities:
             self._start(self._units(xs, ys))
         x = {s: self._folded("x", s, z) for s, z in xs.items()}
         y = {s: self._folded("y", s, z) for s, z in ys.items()}
-        return self.add(x, y, inputs)
+        return self.add(x, y, inputs, labels)
 
     def fold(self, side: Literal["x", "y"], layer: str, z: Tensor) -> "Folded":
         """What is kept of a batch of one layer, which may then be let go; for `add`.
@@ -123,9 +133,16 @@ class LayerSimilarities:
         return Folded(len(z), made)
 
     def add(
-        self, xs: Mapping[str, "Folded"], ys: Mapping[str, "Folded"], inputs: Tensor | None = None
+        self,
+        xs: Mapping[str, "Folded"],
+        ys: Mapping[str, "Folded"],
+        inputs: Tensor | None = None,
+        labels: Tensor | None = None,
     ) -> "LayerSimilarities":
-        """Add a batch of which every layer was folded; returns self."""
+        """Add a batch of which every layer was folded; returns self. See `update`."""
+        if self.needs_labels and labels is None:
+            name = next(one for one in self.flattenings if MEASURES[one].needs == "classes")
+            raise UserError(f"{name} needs the class of each example, and nobody says it here")
         self.n += next(iter(xs.values())).n
         self.rows, self.columns = self.rows or tuple(xs), self.columns or tuple(ys)
         for key, kept in self._kept.items():
@@ -134,6 +151,8 @@ class LayerSimilarities:
                 kept.add(x, y)
             elif isinstance(kept, LayerReservoir):
                 kept.update(x, y, inputs)
+            elif key[0] == "classes":
+                kept.update(x, y, labels)
             else:
                 kept.update(x, y)
         return self
@@ -162,7 +181,7 @@ class LayerSimilarities:
         return self
 
     def pair(self, measure: str, row: str, column: str) -> Any:
-        """What a measure takes of two layers: `Moments`, `Folds` or a `Reservoir`.
+        """What a measure takes of two layers: `Moments`, `Folds`, `WithinClasses` or a `Reservoir`.
 
         Raises:
             UserError: if there are no examples, or NaN or Inf in a layer; if it is made from Grams.
@@ -201,9 +220,16 @@ class LayerSimilarities:
         }
 
     def _start(self, units: Mapping[str, float]) -> None:
-        for name in self.flattenings:
-            if (key := self._key(name)) not in self._kept:
+        for key in dict.fromkeys(map(self._key, self.flattenings)):
+            if key not in self._kept and not self._has_whole(key, units):
                 self._kept[key] = self._made(*key, units[key[1]] <= self._shared_up_to)
+
+    def _has_whole(self, key: tuple[str, str], units: Mapping[str, float]) -> bool:
+        """Whether sums of all examples come out of those of classes, which are kept anyway."""
+        kind, flattening = key
+        classes = {self._key(name) for name in self.flattenings}
+        shared = units[flattening] <= self._shared_up_to
+        return kind == "moments" and shared and ("classes", flattening) in classes
 
     def _made(self, kind: str, flattening: str, shared: bool) -> Any:
         flatten = FLATTENINGS[flattening]
@@ -211,11 +237,13 @@ class LayerSimilarities:
             "grams": lambda: Grams(self.block or 64),
             "moments": lambda: LayerRows(flatten),
             "folds": lambda: LayerFolds(flatten),
+            "classes": lambda: LayerClasses(flatten),
             "examples": lambda: LayerReservoir(self.limit, self.needs_inputs, flatten),
         }
         if not shared:
             makers["moments"] = lambda: EachPair(partial(AdaptiveMoments, flatten))
             makers["folds"] = lambda: EachPair(partial(Folds, flatten=flatten))
+            makers["classes"] = lambda: EachPair(partial(ByClass, flatten))
         return makers[kind]()
 
     def _units(self, xs: Layers, ys: Layers) -> dict[str, float]:
@@ -234,7 +262,10 @@ class LayerSimilarities:
     def _kept_for(self, measure: str) -> Any:
         if not self.rows:
             raise UserError("no examples were given; is the data set empty?")
-        return self._kept[self._key(measure)]
+        kind, flattening = self._key(measure)
+        if kind == "moments" and (kind, flattening) not in self._kept:
+            return self._kept["classes", flattening].whole
+        return self._kept[kind, flattening]
 
 
 def matrix_of(

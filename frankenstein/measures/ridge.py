@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from itertools import combinations
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,13 +9,10 @@ from torch import Tensor
 from frankenstein.accumulators.folds import Folds, folds_of
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.reservoir import Reservoir
+from frankenstein.accumulators.ridge import RidgeFit, errors_of, ridge_fits
 from frankenstein.accumulators.small_sample import reduce_to_span, rotate_to_span
 from frankenstein.errors import UserError
 from frankenstein.measures.undefined import in_range, nothing_to_compare, undefined
-
-# Of the whole variance of x. The least is least squares of minimum norm for all but directions that
-# hold less than it, of which rounding would decide otherwise.
-PENALTIES = (1e-10, *(10.0**power for power in range(-6, 2)))
 
 
 def ridge_r_squared(
@@ -45,7 +41,7 @@ def ridge_r_squared(
         return undefined(folds.without().covariance("xy"), "ridge_r_squared", reason)
     wrong = total = torch.zeros(())
     for part, fit, penalty in _chosen(folds):
-        errors, whole = _errors(fit, part)
+        errors, whole = errors_of(fit, part)
         wrong, total = wrong + part.n * errors[penalty], total + part.n * whole
     return 1 - wrong / total
 
@@ -75,15 +71,6 @@ def ridge_correlation(
     return found.nanmean(0).nanmean()
 
 
-class _Fit(NamedTuple):
-    """Ridge regressions of every penalty, in the principal directions of x at a variance of 1."""
-
-    vectors: Tensor  # (D, D), over the root of the whole variance of x
-    inverse: Tensor  # (penalties, D): 1 / (share of the variance + penalty)
-    answers: Tensor  # (D, E): covariance of the directions with y
-    mean: dict[str, Tensor]
-
-
 def _ready(
     x: Tensor | Folds | Reservoir,
     y: Tensor | None,
@@ -104,11 +91,11 @@ def _ready(
     return folds, reason
 
 
-def _chosen(folds: Folds) -> list[tuple[Moments, _Fit, int]]:
+def _chosen(folds: Folds) -> list[tuple[Moments, RidgeFit, int]]:
     """Every part, what is fitted to all others, and the penalty that they choose among them."""
     penalties = folds.once("penalties", lambda: _penalties(folds))
     return [
-        (part.frozen(), _fit(folds.without(i)), penalty)
+        (part.frozen(), ridge_fits(folds.without(i)), penalty)
         for i, (part, penalty) in enumerate(zip(folds.parts, penalties, strict=True))
     ]
 
@@ -117,38 +104,14 @@ def _penalties(folds: Folds) -> list[int]:
     parts = [part.frozen() for part in folds.parts]  # which are read again and again
     errors = {}  # of a part, predicted without another one
     for i, j in combinations(range(len(parts)), 2):
-        fit = _fit(folds.without(i, j))
+        fit = ridge_fits(folds.without(i, j))
         for left, other in ((i, j), (j, i)):
-            errors[left, other] = parts[left].n * _errors(fit, parts[left])[0]
+            errors[left, other] = parts[left].n * errors_of(fit, parts[left])[0]
     n = range(len(parts))
     return [int(torch.stack([errors[j, i] for j in n if j != i]).sum(0).argmin()) for i in n]
 
 
-def _fit(moments: Moments) -> _Fit:
-    spectrum = moments.cached("x", "spectrum", lambda: torch.linalg.eigh(moments.covariance("xx")))
-    variances = spectrum[0].clamp(min=0)
-    total = torch.where(variances.any(), variances.sum(), torch.inf)
-    # Shares of the whole, so that fourth powers of large or small units are no matter.
-    inverse = 1 / (variances / total + variances.new_tensor(PENALTIES)[:, None])
-    vectors = spectrum[1] / total.sqrt()
-    mean = {side: moments.mean(side) for side in "xy"}
-    return _Fit(vectors, inverse, vectors.T @ moments.covariance("xy"), mean)
-
-
-def _errors(fit: _Fit, part: Moments) -> tuple[Tensor, Tensor]:  # (penalties,), ()
-    """Mean squared error by penalty of what is predicted of a part, and of the fitted mean."""
-    x, y = (part.mean(side) - fit.mean[side] for side in "xy")
-    x = fit.vectors.T @ x
-    own = fit.vectors.T @ part.covariance("xx") @ fit.vectors + torch.outer(x, x)
-    cross = fit.vectors.T @ part.covariance("xy") + torch.outer(x, y)
-    total = part.variance("y").sum() + y.square().sum()
-    explained = fit.inverse @ (fit.answers * cross).sum(1)
-    spread = (fit.inverse @ (fit.answers @ fit.answers.T * own) * fit.inverse).sum(1)
-    size = total + spread
-    return in_range(size - 2 * explained, 0, torch.inf, 1e-9 * size), total
-
-
-def _correlations(fit: _Fit, part: Moments, penalty: int) -> Tensor:  # (E,)
+def _correlations(fit: RidgeFit, part: Moments, penalty: int) -> Tensor:  # (E,)
     weight = fit.vectors @ (fit.inverse[penalty][:, None] * fit.answers)
     weight = weight * (part.variance("x") > 0)[:, None]
     predicted = (weight * (part.covariance("xx") @ weight)).sum(0).clamp(min=0).sqrt()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from frankenstein.catalog import ARCHITECTURES, DATASETS, MEASURES, STITCHES
+from frankenstein.catalog import ARCHITECTURES, DATASETS, MEASURES, OBJECTIVES, STITCHES
 from frankenstein.errors import DataError, PlanError
 from frankenstein.runs.plan import Command, Plan
 from frankenstein.runs.schema import option
@@ -21,6 +21,7 @@ PARTIAL = ".partial"  # ends the name of a run's folder until the run is whole
 NetworkName = Annotated[str, tuple(ARCHITECTURES)]
 DatasetName = Annotated[str, tuple(DATASETS)]
 StitchName = Annotated[str, tuple(STITCHES)]
+ObjectiveName = Annotated[str, tuple(OBJECTIVES)]
 MeasureName = Annotated[str, tuple(MEASURES)]
 
 # The stitches that a run saves: at its start, trained, and the affine map of least squares.

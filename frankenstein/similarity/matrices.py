@@ -29,6 +29,7 @@ Layers = Mapping[str, Tensor]  # {layer: (N, ...)}
 Watch = Callable[[Layers, Layers, Tensor], object]
 
 _KEYS = ("image", "images", "input", "inputs", "x", "pixel_values", "input_ids")
+_LABELS = ("label", "labels", "y", "target", "targets")
 _BLOCKS, _ALIKE = 8, 3.0  # least blocks that tell an order, and F of their means that does
 _BLOCK = 64
 _WHOLE = 512  # inputs that are one block by themselves
@@ -234,8 +235,15 @@ def measure_layers(
             "deconfounded_cka takes out what inputs explain, and tokens are no quantities; take "
             "another measure"
         )
+    if padded and kept.needs_labels:
+        raise UserError(
+            "measures within classes take one class of each example, and of padded tokens nobody "
+            "says it here; take another measure"
+        )
     from_grams = not padded and any(kept.kind(one) == "grams" for one in kept.flattenings)
-    size, inputs_of_all = in_blocks(batches, block if from_grams else 1)
+    labels = _Labels()
+    given = labels.noted(batches) if kept.needs_labels else batches
+    size, inputs_of_all = in_blocks(given, block if from_grams else 1)
     order = _Order(size)
     # Each layer is let go when it is there, unless somebody wants them all side by side.
     at_once = watch is None and not kept.needs_inputs and not one_a_side and not padded
@@ -244,19 +252,40 @@ def measure_layers(
     for inputs in map(input_of, batches) if padded else inputs_of_all:
         if from_grams and inputs.numel():
             order.update(inputs)
+        classes = labels.take(len(inputs)) if kept.needs_labels else None
         if at_once:
-            kept.add(ours(inputs, partial(kept.fold, "x")), theirs(inputs, partial(kept.fold, "y")))
+            folds = ours(inputs, partial(kept.fold, "x")), theirs(inputs, partial(kept.fold, "y"))
+            kept.add(*folds, labels=classes)
             continue
         xs, ys = ours(inputs), theirs(inputs)
         inputs = inputs.to(next(iter(xs.values())).device)
         if not kept.rows:
             grids = {_grid(z) for z in [*xs.values(), *ys.values()]}
             kept = empty(len(grids) == 1, None if padded else size)
-        kept.update(xs, ys, inputs if kept.needs_inputs else None)
+        kept.update(xs, ys, inputs if kept.needs_inputs else None, classes)
         if watch is not None:
             watch(xs, ys, inputs)
     order.check()
     return kept
+
+
+class _Labels:
+    """The classes of inputs that go by, to be taken as these come back in other batches."""
+
+    def __init__(self) -> None:
+        self._seen: list[Tensor] = []
+
+    def noted(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """The same batches, each with its labels noted."""
+        for batch in batches:
+            self._seen.append(labels_of(batch))
+            yield batch
+
+    def take(self, n: int) -> Tensor:  # (n,)
+        """The classes of the next n inputs."""
+        all_seen = torch.cat(self._seen)
+        self._seen = [all_seen[n:]]
+        return all_seen[:n]
 
 
 class _Order:
@@ -381,6 +410,28 @@ def _filled(inputs: Iterator[Tensor], block: int) -> Iterator[Tensor]:
             held = [whole[ends[-1] :]] if ends[-1] < count else []
     if held:
         yield torch.cat(held)
+
+
+def labels_of(batch: Any) -> Tensor:  # (N,), or (N, L) of several labels
+    """The labels in a batch: the second of a tuple, or one in a dict by its usual name.
+
+    Raises:
+        UserError: if there are none.
+
+    >>> labels_of({"image": torch.zeros(3, 1), "label": torch.tensor([1, 0, 1])})
+    tensor([1, 0, 1])
+    """
+    given = None
+    if isinstance(batch, dict):
+        given = next((batch[key] for key in _LABELS if key in batch), None)
+    elif isinstance(batch, list | tuple) and len(batch) > 1:
+        given = batch[1]
+    if not isinstance(given, Tensor):
+        raise UserError(
+            "a measure within classes takes the class of each example: batches of (inputs, labels) "
+            f"or dicts with {', '.join(map(repr, _LABELS))}, got {type(batch).__name__}"
+        )
+    return given
 
 
 def input_of(batch: Any) -> Any:

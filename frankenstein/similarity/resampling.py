@@ -191,6 +191,11 @@ def certainties(
         raise UserError(
             f"{needy[0]} needs the inputs: LayerReservoir(inputs=True).update(xs, ys, inputs)"
         )
+    if by_class := [name for name in given if MEASURES[name].needs == "classes"]:
+        raise UserError(
+            f"{by_class[0]} has no intervals and no null: draws keep no labels; leave it out of a "
+            "comparison with draws"
+        )
     draws = {name: _draws(kept, name, flattening) for name, flattening in flattenings.items()}
     if before is not None:
         counts = {halves: bootstrap, shuffles: permutations}

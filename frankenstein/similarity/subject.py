@@ -143,6 +143,12 @@ def _confounders(
     plan: ComparePlan, networks: Sequence[Network], measures: Sequence[str]
 ) -> Activations | None:
     needed = [name for name in measures if MEASURES[name].needs == "inputs"]
+    by_class = [name for name in measures if MEASURES[name].needs == "classes"]
+    if by_class and not networks:
+        raise UserError(
+            f"{by_class[0]} takes the class of each example, and of activations nobody knows it "
+            "here; compare the networks, or call it in Python with labels"
+        )
     if plan.confounders is None:
         if needed and not networks:
             raise UserError(

@@ -30,6 +30,11 @@ class Affine(Stitch):
         return self.approximate(*least_squares(moments))
 
     @torch.no_grad()
+    def follow(self, matrix: Tensor, bias: Tensor) -> "Affine":
+        """Any matrix will do."""
+        return self.approximate(matrix @ self.weight.to(matrix), bias)
+
+    @torch.no_grad()
     def approximate(self, weight: Tensor, bias: Tensor) -> "Affine":
         """That map itself."""
         self.weight.copy_(weight)

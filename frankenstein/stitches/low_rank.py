@@ -55,6 +55,13 @@ class LowRank(Stitch):
         return self
 
     @torch.no_grad()
+    def follow(self, matrix: Tensor, bias: Tensor) -> "LowRank":
+        """Any matrix will do: the rank does not grow."""
+        self.up.copy_(matrix @ self.up.to(matrix))
+        self.bias.copy_(bias)
+        return self
+
+    @torch.no_grad()
     def approximate(self, weight: Tensor, bias: Tensor) -> "LowRank":
         """The nearest map of this rank, by the SVD, its scale shared by both factors.
 

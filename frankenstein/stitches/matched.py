@@ -10,7 +10,7 @@ from frankenstein.accumulators.linear import first_best
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.shapes import ShapeError
-from frankenstein.stitches.stitch import Stitch
+from frankenstein.stitches.stitch import Stitch, only_scales
 
 RULES = ("semi-match", "abs-semi-match", "match", "random-permutation")
 
@@ -85,6 +85,13 @@ class Matched(Stitch):
         scale = torch.where(variance > 0, cross / variance, 0)
         self.scale.copy_(scale)
         self.bias.copy_(moments.mean("y") - scale * moments.mean("x")[self.partner])
+        return self
+
+    @torch.no_grad()
+    def follow(self, matrix: Tensor, bias: Tensor) -> "Matched":
+        """A diagonal matrix, which leaves every target unit its partner."""
+        self.scale.copy_(only_scales(matrix) * self.scale.to(matrix))
+        self.bias.copy_(bias)
         return self
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.stitches.affine import Affine
+from frankenstein.stitches.stitch import only_scales
 
 
 class Sparse(Affine):
@@ -55,6 +56,12 @@ class Sparse(Affine):
         lasso = Lasso(alpha=alpha, fit_intercept=False, max_iter=100_000, tol=1e-8).fit(x, y)
         weight = torch.as_tensor(lasso.coef_).reshape(self.weight.shape).to(root)
         self.approximate(weight, moments.mean("y") - weight @ moments.mean("x"))
+        return self
+
+    @torch.no_grad()
+    def follow(self, matrix: Tensor, bias: Tensor) -> "Sparse":
+        """A diagonal matrix, which leaves every 0 where it is."""
+        self.approximate(only_scales(matrix)[:, None] * self.weight.to(matrix), bias)
         return self
 
     @torch.no_grad()

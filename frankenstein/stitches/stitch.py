@@ -52,6 +52,17 @@ class Stitch(nn.Module):
         """Become the family's member nearest to an affine map (E, D), (E,); returns self."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it approximates")
 
+    def follow(self, matrix: Tensor, bias: Tensor) -> "Stitch":
+        """Become a matrix (E, E) behind the own one, with a bias (E,); returns self.
+
+        Raises:
+            UserError: if the family has no such member.
+        """
+        raise UserError(
+            f"a stitch of the family {type(self).__name__.lower()} cannot be scaled: its size is "
+            "fixed; take affine, low_rank, sparse or matched"
+        )
+
     def after_step(self, optimizer: Optimizer) -> None:
         """Return to the family after a gradient step; most families have nothing to do."""
 
@@ -84,6 +95,21 @@ class Stitch(nn.Module):
                 f"{counted(self.out_channels, 'unit')}, got "
                 f"moments of {shape[0]} and {shape[1]}"
             )
+
+
+def only_scales(matrix: Tensor) -> Tensor:  # (E,), of (E, E)
+    """The diagonal of a matrix that has nothing beside it.
+
+    Raises:
+        UserError: if it mixes units.
+    """
+    scales = matrix.diagonal()
+    if not torch.equal(matrix, torch.diag(scales)):
+        raise UserError(
+            "the whole covariance is put right by mixing target units, and this family keeps them "
+            "apart; take ‹match_spread›, or an affine stitch"
+        )
+    return scales
 
 
 def same_number_of_units(family: str, in_channels: int, out_channels: int) -> None:

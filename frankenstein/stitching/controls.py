@@ -8,16 +8,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.data import ImageData
 from frankenstein.networks.statistics import counting_images
 from frankenstein.report.progress import progress
-from frankenstein.shapes import per_location
 from frankenstein.stitches import Affine, Identity, Stitch
 from frankenstein.stitching.off_distribution import FLOOR, Reference, ReferenceSums
 from frankenstein.stitching.pair import StitchingPair
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.stitching.recipe import make_stitch
+from frankenstein.stitching.recipe import LEAST_SQUARES, Solving, make_stitch, solving_of
 from frankenstein.surgery import join
 from frankenstein.surgery.lighten import fold
 
@@ -74,6 +72,7 @@ def controls_for(
         device,
         every=max(1, len(data.val_labels) // SCORED_ON),
         make=partial(make_stitch, plan),
+        solving=solving_of(plan),
         sender=joint.sender.front,
         floor=floor,
     )
@@ -93,6 +92,7 @@ def solve_controls(
     device: torch.device | str = "cpu",
     every: int = 1,
     make: Callable[[int, int], Stitch] = Affine,
+    solving: Solving = LEAST_SQUARES,
     sender: nn.Module | None = None,
     floor: float = FLOOR,
 ) -> Controls:
@@ -102,7 +102,7 @@ def solve_controls(
     source like the target (see `surgery.join`); everything lies on `device`, in evaluation mode.
     `floor` is that of `off_distribution`.
 
-    - "solved": a stitch of the family that `make` makes, in its closed form; only if a `sender` is
+    - "solved": a stitch of the family that `make` makes, as `solving` says; only if a `sender` is
       given;
     - "solved_ps_inv": least squares from there; absent where the family is the affine one, whose
       closed form this is;
@@ -117,29 +117,29 @@ def solve_controls(
     sources = {name: fold(front) for name, front in fronts.items()}
     sources |= {} if sender is None else {"sender": fold(sender)}
     target_of, reference = fold(receiver), ReferenceSums()
-    rows = {name: AdaptiveMoments(per_location) for name in sources}
+    rows = {name: solving.sums() for name in sources}
     for images, _ in batches:
         images = images.to(device)
         target = target_of(images)
         for name, front in sources.items():
             rows[name].update(align(front(images)), target)
         reference.update(target)
-    moments = {name: kept.frozen() for name, kept in rows.items()}
-    first = moments["untrained"]
+    known = {name: solving.known(kept) for name, kept in rows.items()}
+    first = solving.moments(known["untrained"])
     d, e = len(first.mean("x")), len(first.mean("y"))
 
     def laid(stitch: Stitch) -> nn.Module:
         return nn.Sequential(align, stitch).to(device)
 
     routes = {}
-    for name, known in moments.items():
+    for name, sums in known.items():
         row = name.replace("sender", "solved")
-        routes[row] = Route(name, laid(stitch := make(d, e).solve(known)))
-        if type(stitch) is not Affine:
+        routes[row] = Route(name, laid(stitch := solving(make(d, e), sums)))
+        if type(stitch) is not Affine or solving.ridge:
             least_squares = row.replace("untrained", "untrained_ps_inv")
             least_squares = least_squares.replace("solved", "solved_ps_inv")
-            routes[least_squares] = Route(name, laid(Affine(d, e).solve(known)))
-    itself = Affine(e, e).solve(first.of_side("y"))
+            routes[least_squares] = Route(name, laid(solving.least_squares(Affine(d, e), sums)))
+    itself = solving.put_right(Affine(e, e).solve(own := first.of_side("y")), own)
     routes["itself"] = Route("receiver", Identity(e, e).to(device))
     routes["itself_ps_inv"] = Route("receiver", itself.to(device))
     if d == e:

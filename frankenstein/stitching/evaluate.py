@@ -11,13 +11,16 @@ from frankenstein.accumulators.small_sample import WIDE
 from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
 from frankenstein.intervals import difference_interval, mean_and_spread, share_interval
+from frankenstein.labels import several
 from frankenstein.measures import LayerSimilarities, normalized_disagreement
 from frankenstein.networks.accuracy import Tally
 from frankenstein.stitching.controls import Controls, Route
+from frankenstein.stitching.depths import Depths, End
 from frankenstein.stitching.off_distribution import Share
 from frankenstein.surgery import Cut
 from frankenstein.surgery.lighten import fold
 
+WITHIN = "within_class_unbiased_cka"  # which is told whatever the measures
 SAMPLED = "_sampled"  # ends the name of a row that is scored on the controls' sample
 _TARGET = "target"
 _SEED = 1  # of the sample
@@ -33,6 +36,7 @@ def evaluate_stitches(
     device: torch.device | str = "cpu",
     controls: Controls | None = None,
     percentile: float = 95.0,
+    behind: nn.Module | None = None,
 ) -> dict[str, float]:
     """Sender, receiver and every stitch between them, on the same examples, in one pass.
 
@@ -51,14 +55,20 @@ def evaluate_stitches(
     Where images have several labels, each counts by itself. For every stitch there is each measure
     of stitched against target, flattened as the measure does by default: place by place if it
     follows from sums, else per example, of at most 2,000; and where a measure is a mean over
-    canonical directions, "directions": how many, of the side that varies in fewer.
+    canonical directions, "directions": how many, of the side that varies in fewer. Where images
+    have one class each, "within_class_unbiased_cka" is told beside them.
+
+    With `behind` (`depths.reader_behind`), every stitch is followed to the logits:
+    "explained@<depth>" and "depth_cka@<depth>" are its R² and CKA with the receiver there, and
+    "final_explained" and "final_depth_cka" those at the last depth before the logits.
 
     With controls, these are scored like stitches, and "outside" of every stitch and the receiver
-    is the share of examples whose representation lies beyond the percentile of the receiver's own
-    (see `off_distribution`). Controls of a sample stand beside the receiver and the stitches on
-    the same sample: the rows "receiver_sampled" and "<stitch>_sampled". Of several untrained
-    senders the row "untrained" has the mean of every score, "<what>_spread/untrained" its standard
-    deviation, and its intervals reach from the lowest end of theirs to the highest.
+    is the share of examples whose representation lies beyond the percentile of the receiver's own;
+    "how_far" is how far they lie, over how far the receiver's own do (see `off_distribution`).
+    Controls of a sample stand beside the receiver and the stitches on the same sample: the rows
+    "receiver_sampled" and "<stitch>_sampled". Of several untrained senders the row "untrained" has
+    the mean of every score, "<what>_spread/untrained" its standard deviation, and its intervals
+    reach from the lowest end of theirs to the highest.
     """
     check_batches(batches)
     sender, receiver = (Cut(*map(fold, halves)) for halves in (sender, receiver))
@@ -66,24 +76,23 @@ def evaluate_stitches(
     untrained = {name: fold(front) for name, front in fronts.items()}
     outside = Share(controls.reference, percentile) if controls else None
     routes = {name: Route("sender", stitch) for name, stitch in stitches.items()}
-    ours = _Group(receiver, routes, measures, outside)
+    end = End(receiver, behind)
+    ours = _Group(end, routes, measures, outside)
     sample = _Sample(controls.every if controls else 1)
     others = None
     if controls:
         again = {f"{name}{SAMPLED}": route for name, route in routes.items()}
         routes = {**(again if sample.every > 1 else {}), **controls.routes}
-        others = _Group(receiver, routes, measures, outside)
+        others = _Group(end, routes, measures, outside)
     seen = 0
     for images, labels in batches:
         numbers = torch.arange(seen, seen + len(images))
         seen += len(images)
         images, labels = images.to(device), labels.to(device)
         sources = {"sender": sender.front(images), "receiver": receiver.front(images)}
-        answers = {
-            "sender": sender.end(sources["sender"]),
-            "receiver": receiver.end(sources["receiver"]),
-        }
-        ours.update(images, sources, answers, labels, numbers)
+        whole, target = end(sources["receiver"])
+        answers = {"sender": sender.end(sources["sender"]), "receiver": whole}
+        ours.update(images, sources, answers, labels, numbers, target)
         if outside:
             outside.update("receiver", sources["receiver"], numbers)
         if others:
@@ -93,8 +102,7 @@ def evaluate_stitches(
                 others.add_sample(sample.take(), untrained)
     if others and sample.n:
         others.add_sample(sample.take(), untrained)
-    shares = outside.shares() if outside else {}
-    told_outside = {f"outside/{name}": share for name, share in shares.items()}
+    told_outside = outside.scores() if outside else {}
     beside = others.scores() if others else {}
     if sample.every > 1:
         beside = {
@@ -160,18 +168,17 @@ class _Group:
 
     def __init__(
         self,
-        receiver: Cut,
+        end: End,
         routes: Mapping[str, Route],
         measures: Sequence[str],
         outside: Share | None,
     ) -> None:
-        self.receiver, self.routes, self.outside = receiver, routes, outside
+        self.end, self.routes, self.outside = end, routes, outside
+        self.depths = Depths()
         self.tallies: dict[str, Tally] = {}
         self.alone: Tensor = torch.zeros(())  # (K, K) of K tallies: how often i is right, j not
-        self.measures = measures
-        self.similarities = LayerSimilarities(
-            measures, block=None, one_grid=True, shared_up_to=WIDE
-        )
+        self.measures = list(measures)
+        self.similarities: LayerSimilarities | None = None
 
     def update(
         self,
@@ -180,27 +187,43 @@ class _Group:
         answers: Mapping[str, Tensor],
         labels: Tensor,
         numbers: Tensor,
+        depths: Mapping[str, Tensor],
     ) -> None:
-        """Add a batch: representations, what whole networks make of them, labels and numbers."""
+        """Add a batch: representations, what whole networks make of them, labels and numbers.
+
+        `depths` has those of the receiver from the cut to the logits, if they are followed.
+        """
         reference, target = answers["receiver"], sources["receiver"]
         right = [self._tally(name, answer, labels, reference) for name, answer in answers.items()]
         stitched = {
             name: route.through(sources[route.source]) for name, route in self.routes.items()
         }
-        self.similarities.update(stitched, {_TARGET: target}, images)
+        if self.similarities is None:
+            self.similarities = self._start(labels)
+        self.similarities.update(stitched, {_TARGET: target}, images, labels)
+        followed: dict[str, Mapping[str, Tensor]] = {}
         for name, representation in stitched.items():
-            right.append(self._tally(name, self.receiver.end(representation), labels, reference))
+            logits, followed[name] = self.end(representation)
+            right.append(self._tally(name, logits, labels, reference))
             if self.outside:
                 self.outside.update(name, representation, numbers)
+        self.depths.update(followed, depths)
         hits = torch.stack(right).flatten(1).double()
         self.alone = self.alone + hits @ (1 - hits).T
+
+    def _start(self, labels: Tensor) -> LayerSimilarities:
+        """Likeness within classes is told beside the measures, where each image has one class."""
+        if not several(labels) and WITHIN not in self.measures:
+            self.measures.append(WITHIN)
+        return LayerSimilarities(self.measures, block=None, one_grid=True, shared_up_to=WIDE)
 
     def add_sample(self, some: dict[str, Tensor], untrained: Mapping[str, nn.Module]) -> None:
         """Add what `_Sample` kept, and what untrained senders make of it."""
         parts = (some.pop(name) for name in ("images", "labels", "answer", "numbers"))
         images, labels, answer, numbers = parts
         sources = {**some, **{name: front(images) for name, front in untrained.items()}}
-        self.update(images, sources, {"receiver": answer}, labels, numbers)
+        _, depths = self.end(some["receiver"])
+        self.update(images, sources, {"receiver": answer}, labels, numbers, depths)
 
     def scores(self) -> dict[str, float]:
         """All scores, by `<what>/<row>`."""
@@ -223,13 +246,15 @@ class _Group:
             )
             if name in self.routes:
                 scores |= self._similarities(name)
-        return {f"{what}/{name}": one for name, row in rows.items() for what, one in row.items()}
+        scores = {f"{what}/{name}": one for name, row in rows.items() for what, one in row.items()}
+        return scores | self.depths.scores()
 
     def _similarities(self, name: str) -> dict[str, float]:
         """Every measure of a stitch, and over how many directions canonical correlations are."""
-        pair = name, _TARGET
-        values = {one: float(self.similarities.value(one, *pair)) for one in self.measures}
-        directions = (self.similarities.directions(one, *pair) for one in self.measures)
+        pair, similarities = (name, _TARGET), self.similarities
+        assert similarities is not None
+        values = {one: float(similarities.value(one, *pair)) for one in self.measures}
+        directions = (similarities.directions(one, *pair) for one in self.measures)
         count = next((number for number in directions if number is not None), None)
         return values if count is None else values | {"directions": count}
 

@@ -8,6 +8,7 @@ from frankenstein.labels import most_frequent
 from frankenstein.networks.accuracy import below_chance_warning, chance_advice, evaluate_network
 from frankenstein.networks.data import data_for, open_all
 from frankenstein.networks.network import Network, networks_name
+from frankenstein.report import Fold, Picture
 from frankenstein.report.columns import markdown_columns, rich_columns
 from frankenstein.report.progress import progress
 from frankenstein.runs.fields import KINDS
@@ -16,10 +17,17 @@ from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.runs.stitch_run import run_label
 from frankenstein.stitching.controls import controls_for
+from frankenstein.stitching.depths import reader_behind
+from frankenstein.stitching.depths_page import depth_pictures
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.evaluate_plan import EvaluatePlan
 from frankenstein.stitching.pair import StitchedRun
-from frankenstein.stitching.score_table import columns_with, score_blocks, shown_scores
+from frankenstein.stitching.score_table import (
+    columns_with,
+    score_blocks,
+    shown_scores,
+    verdict_blocks,
+)
 from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.training.device import device_of
 
@@ -114,15 +122,18 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
             device,
             controls,
             plan.percentile,
+            reader_behind(pair.receiver.module, of_run.layers[1], pair.joint.receiver.end),
         )
         run.numbers["accuracy/most_frequent"] = most_frequent(data.val_labels)
         run.record |= {"device": str(device), "dataset": dataset}
         run.record["examples"] = len(data.val_labels)
-        blocks = [
+        blocks: list[str | Picture | Fold] = [
+            *verdict_blocks(run.numbers, of_run),
             f"The stitches of `{Path(plan.subject)}` on the {len(data.val_labels)} held-out images "
             f"of {dataset}.",
             *(f"**Warning:** {line}." for line in stitch_warnings(run.numbers, of_run)),
             *score_blocks(run.numbers, of_run, controls, plan.percentile),
+            *depth_pictures(run.numbers),
         ]
         write_page(run, f"Evaluation of {run.name}", blocks)
         run.shown += shown_scores(run.numbers, of_run, run.name, run.networks)

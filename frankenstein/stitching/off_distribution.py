@@ -14,7 +14,8 @@ full, where `docs/stitching.md` says why, and how far the numbers move with the 
   of every two successive ones (`parts_of` of their numbers): of K scores the ⌈0.95 (K + 1)⌉-th
   smallest, or the largest if there are fewer.
 - The share outside is that of the images of the other half, or of those of them that are scored,
-  above the threshold.
+  above the threshold. It saturates: most stitches that are trained by task loss have 100 %.
+- How far they are is the median of the root of their scores, over the receiver's own median.
 
 Source: the question is that of Balogh & Jelasity 2025, https://arxiv.org/abs/2412.11299; they
 train a classifier of representations for every layer, on images of two data sets, and take its
@@ -137,16 +138,33 @@ class Share:
         known.append(numbers)
         self._scores[name].append(self.reference.score(z))
 
+    def scores(self) -> dict[str, float]:
+        """Of every representation, by `<what>/<name>`: "outside" and "how_far"."""
+        shares = {f"outside/{name}": share for name, share in self.shares().items()}
+        return shares | {f"how_far/{name}": far for name, far in self.distances().items()}
+
+    def distances(self) -> dict[str, float]:
+        """Median distance of every representation over that of the receiver's own.
+
+        The distance of an example is the root of its score. The receiver's own median is that of
+        one half of the examples, all others of the other half, so that its own ratio is about 1.
+        Nothing bounds it from above: of two stitches that are outside for every example it tells
+        which is further. NaN among the scores counts as infinitely far.
+        """
+        halves = self._in_halves()
+        own = halves["receiver"][0].median().sqrt()
+        return {
+            name: float(others.nan_to_num(math.inf).median().sqrt() / own)
+            for name, (_, others) in halves.items()
+        }
+
     def shares(self) -> dict[str, float]:
         """Share outside of every representation, the receiver's own among them.
 
         Its scores on one half of the examples set the threshold, and all shares are of the other
         half; the receiver's own, about 5 % for the 95th percentile, tells how exact they are.
         """
-        halves = {
-            name: [torch.cat(parts)[half.to(parts[0].device)] for half in self._halves(name)]
-            for name, parts in self._scores.items()
-        }
+        halves = self._in_halves()
         known = halves["receiver"][0]
         rank = min(len(known), math.ceil(self.percentile / 100 * (len(known) + 1)))
         threshold = known.kthvalue(rank).values
@@ -154,6 +172,12 @@ class Share:
         return {
             name: 1 - float((others <= threshold).double().mean())
             for name, (_, others) in halves.items()
+        }
+
+    def _in_halves(self) -> dict[str, list[Tensor]]:
+        return {
+            name: [torch.cat(parts)[half.to(parts[0].device)] for half in self._halves(name)]
+            for name, parts in self._scores.items()
         }
 
     def _halves(self, name: str) -> tuple[Tensor, Tensor]:

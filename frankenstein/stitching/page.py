@@ -1,6 +1,6 @@
 """What a stitching run shows: TensorBoard's pages, the report, the tables of the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytorch_lightning as pl
 import torch
@@ -15,9 +15,10 @@ from frankenstein.runs.schema import options_of
 from frankenstein.shapes import pooled
 from frankenstein.stitches import Stitch
 from frankenstein.stitching.controls import Controls
+from frankenstein.stitching.depths_page import depth_pictures
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.same_maps import row_names, same_maps
-from frankenstein.stitching.score_table import score_blocks, shown_scores
+from frankenstein.stitching.score_table import score_blocks, shown_scores, verdict_blocks
 from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.tasks import Stitching
 
@@ -71,8 +72,20 @@ def log_boards(
         logger.finalize("success")
 
 
+def _for_what(plan: StitchPlan) -> str:
+    """What it is trained for, as the end of a sentence."""
+    if not plan.trained_epochs:
+        return ""
+    then = ", for the second half of them by task loss" if plan.then else ""
+    return f", by the objective {plan.objective_name}: {plan.objective_row.about}{then}"
+
+
 def write_stitch_page(
-    run: Run, plan: StitchPlan, stitches: Mapping[str, Stitch], controls: Controls
+    run: Run,
+    plan: StitchPlan,
+    stitches: Mapping[str, Stitch],
+    controls: Controls,
+    warned: Sequence[str] = (),  # beside what the numbers say
 ) -> None:
     """The page of a run whose numbers and record are complete, and what its terminal shows."""
     numbers = run.numbers
@@ -87,12 +100,14 @@ def write_stitch_page(
     lines = {role: numbers[f"accuracy/{role}"] for role in run.networks}
     starts = "its family's closed form (init: ps_inv)" if plan.init == "ps_inv" else plan.init
     run.shown += shown_scores(numbers, plan, run.name, run.networks)
+    run.shown += [f"warning: {line}" for line in warned]
     same = row_names([*KINDS], same_maps(numbers, plan))
     write_page(
         run,
         f"Stitch {run.name}",
         [
-            *(f"**Warning:** {line}." for line in stitch_warnings(numbers, plan)),
+            *verdict_blocks(numbers, plan),
+            *(f"**Warning:** {line}." for line in (*warned, *stitch_warnings(numbers, plan))),
             Picture(
                 "accuracy",
                 bars(
@@ -103,6 +118,7 @@ def write_stitch_page(
                 "receiver's line the stitch loses nothing.",
             ),
             *score_blocks(numbers, plan, controls),
+            *depth_pictures(numbers),
             *(
                 Picture(
                     kind,
@@ -116,8 +132,9 @@ def write_stitch_page(
             f"The front of `{plan.sender}` up to `{plan.sender_layer}`, a stitch, and the end of "
             f"`{plan.receiver}` behind `{plan.receiver_layer}`.",
             f"The stitch is of the family {plan.family_in_words}. It starts at {starts} and is "
-            f"trained for {plan.trained_epochs} epochs (with 0, `after` is `before`). What is "
-            "solved is solved on training images; everything above is measured on held-out ones. "
+            f"trained for {plan.trained_epochs} epochs (with 0, `after` is `before`)"
+            f"{_for_what(plan)}. What is solved is solved on training images; everything above is "
+            "measured on held-out ones. "
             "Measures compare stitched with target, flattened as is said of each above.",
         ],
     )

@@ -1,15 +1,17 @@
 """The plan of `stitch`: which layers, what the stitch may be, what it is trained for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from frankenstein.catalog import STITCHES
+from frankenstein.catalog import OBJECTIVES, STITCHES, Entry, Objective
 from frankenstein.errors import PlanError
 from frankenstein.runs.fields import (
     DataFields,
     DescentFields,
     MeasureName,
     NetworkFields,
+    ObjectiveName,
     PairFields,
     ResumeFields,
     RunFields,
@@ -37,9 +39,10 @@ _NO_START = {
 
 # Fields that act in training alone.
 _TRAINING = (
+    "objective",
+    "then",
     "cka_reg",
-    "direct",
-    "target_type",
+    *(name for row in OBJECTIVES.values() for name in row.fields),
     "lr",
     "weight_decay",
     "batch_size",
@@ -48,6 +51,10 @@ _TRAINING = (
     "save_frequency",
     "precision",
 )
+
+
+def _listed(rows: Mapping[str, Entry]) -> str:
+    return "; ".join(f"{name}: {row.about}" for name, row in rows.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +108,20 @@ class FamilyFields(Plan):
         "take: from the others training may not arrive, at low rank above all, and the run then "
         "warns. (The row `ps_inv` of the tables is something else: always the affine map.)",
     )
+    match_spread: bool = option(
+        False,
+        "behind every closed form, controls' too, scale each target unit to the target's standard "
+        "deviation, which least squares shrinks",
+    )
+    match_covariance: bool = option(
+        False,
+        "likewise the whole covariance, by the least move (Gaussian optimal transport)",
+    )
+    ridge: bool = option(
+        False,
+        "solve affine stitches by ridge regression, its strength chosen by five parts of the "
+        "examples: for few of them; `ps_inv` stays least squares",
+    )
     solve_on: int | None = option(None, "training images to solve on; all if absent", least=1)
 
 
@@ -110,8 +131,27 @@ class ObjectiveFields(Plan):
 
     group: ClassVar[str] = "objective"
 
+    objective: ObjectiveName | None = option(
+        None, "what is fitted, task if absent: " + _listed(OBJECTIVES)
+    )
+    then: Literal["task"] | None = option(
+        None,
+        "fit this after the objective, for as many epochs again, from a fresh optimizer and the "
+        "whole learning rate",
+    )
     direct: Literal["mse", "cka"] | None = option(
-        None, "fit the target representation by gradient, instead of the task"
+        None,
+        "the objective direct by squared error (which it is if absent) or by CKA; implies it",
+    )
+    align_layers: list[str] | None = option(
+        None,
+        "layers of the receiver behind the cut that latent_alignment fits, beside the cut and the "
+        "logits; its key layers and the penultimate one if absent",
+    )
+    align_weights: list[float] | None = option(
+        None,
+        "weights of latent_alignment: the cut's, one for each of those layers in order, the "
+        "logits'; equal if absent",
     )
     target_type: Literal["hard", "soft_1", "soft_2", "soft_12", "soft_1_plus_2"] = option(
         "hard",
@@ -200,11 +240,32 @@ class StitchPlan(
         return f"{self.family_name} ({options})" if options else self.family_name
 
     @property
+    def put_right(self) -> str | None:
+        """What is put right behind closed forms: "spread", "covariance" or nothing."""
+        if self.match_covariance:
+            return "covariance"
+        return "spread" if self.match_spread else None
+
+    @property
+    def objective_name(self) -> str:
+        """The objective that `objective` names, or that `direct` implies."""
+        return self.objective or ("direct" if self.direct else "task")
+
+    @property
+    def objective_row(self) -> Objective:
+        """Its row of the catalog."""
+        return OBJECTIVES[self.objective_name]
+
+    @property
     def trained_epochs(self) -> int:
-        """Epochs of training: none for a family that follows no gradient, one to debug."""
+        """Epochs of training, of all stages: none for a family that follows no gradient.
+
+        One of each stage to debug.
+        """
         if not STITCHES[self.family_name].trainable:
             return 0
-        return min(1, self.epochs) if self.debug else self.epochs
+        each = min(1, self.epochs) if self.debug else self.epochs
+        return each * (2 if self.then else 1)
 
     @property
     def debug_images(self) -> int | None:
@@ -275,6 +336,21 @@ class StitchPlan(
         for name, (needing, parameter) in FAMILY_OPTIONS.items():
             if parameter and needing == family and name not in self._implying:
                 raise PlanError(f"{_a(family)} stitch needs ‹{name}›")
+        if self.match_spread and self.match_covariance:
+            raise PlanError(
+                "‹match_covariance› puts the spread right, too; leave ‹match_spread› out"
+            )
+        if self.put_right and self.put_right not in STITCHES[family].puts_right:
+            able = [name for name, row in STITCHES.items() if self.put_right in row.puts_right]
+            raise PlanError(
+                f"‹match_{self.put_right}› has no such stitch of the family {family}; take "
+                f"{' or '.join(able)}"
+            )
+        if self.ridge and family != "affine":
+            raise PlanError(
+                f"‹ridge› solves affine stitches, and this one is {family}; leave one of the two "
+                "out"
+            )
         if (family, self.init) in _NO_START:
             raise PlanError(
                 f"‹init› {self.init} singles out no {family} stitch; choose another start"
@@ -283,16 +359,21 @@ class StitchPlan(
     def _check_objective(self) -> None:
         if not self.trained_epochs:
             self._check_untrained()
+        name = self.objective_name
+        if self.then and name == "task":
+            raise PlanError("‹then› task follows another ‹objective›, and this one is task already")
         hard = self.target_type == "hard"
-        if self.direct and not hard:
-            raise PlanError(
-                "‹direct› fits the target representation, where ‹target_type› has no part; "
-                "leave one of the two out"
-            )
         if hard and self.temperature != 1:
             raise PlanError(
                 "‹temperature› softens the answers of a teacher; choose a ‹target_type›"
             )
+        for other, row in OBJECTIVES.items():
+            for field in row.fields:
+                if other != name and getattr(self, field) != self.default(field):
+                    raise PlanError(
+                        f"‹{field}› belongs to the objective {other}, and this one is {name}; "
+                        "leave it out"
+                    )
         if self.direct == "cka" and self.cka_reg:
             raise PlanError("‹direct› cka is CKA alone; leave ‹cka_reg› out or take ‹direct› mse")
 
@@ -318,6 +399,16 @@ class StitchPlan(
                 "‹save_frequency› is of the pictures of one stitch, and a matrix has none; leave "
                 "it out"
             )
+        if self.ridge:
+            raise PlanError(
+                "‹ridge› is chosen by parts of the examples, and a matrix keeps no sums of parts; "
+                "leave it out"
+            )
+        for name in ("align_layers", "align_weights"):
+            if getattr(self, name):
+                raise PlanError(
+                    f"‹{name}› is of what lies behind one cut, and a matrix has many; leave it out"
+                )
         if self.devices not in ("auto", "1") or self.strategy != "auto":
             raise PlanError("a matrix of stitches is made on one device; leave out ‹devices›")
         if self.precision not in ("32-true", "bf16-mixed"):

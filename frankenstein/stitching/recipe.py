@@ -1,15 +1,25 @@
 """A plan of a stitch as the things that it names: a stitch, its start, its objective."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
+from torch import nn
 
+from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.ridge import ridge_regression
+from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.catalog import STITCHES
+from frankenstein.errors import UserError
 from frankenstein.networks.network import Network, networks_name
-from frankenstein.stitches import Stitch, start
+from frankenstein.shapes import per_location
+from frankenstein.stitches import Affine, Stitch, start
+from frankenstein.stitches.put_right import PUT_RIGHT
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.tasks import Objective, cka_regularized, direct_cka, direct_mse, target_objective
+from frankenstein.surgery.key_layers import later_layers
+from frankenstein.tasks import Objective, cka_regularized, task_loss
 
 # How fields of training are called in a name, each where it is not at its default.
 _SHORT = {
@@ -36,22 +46,101 @@ def make_stitch(plan: StitchPlan, in_channels: int, out_channels: int) -> Stitch
         return STITCHES[plan.family_name](in_channels, out_channels, **plan.family_options)
 
 
-def start_stitch(stitch: Stitch, plan: StitchPlan, moments: Moments) -> Stitch:
+@dataclass(frozen=True)
+class Solving:
+    """How stitches are brought into closed form, from sums of one pass."""
+
+    ridge: bool = False  # affine ones, its strength chosen by parts of the examples
+    puts_right: str | None = None  # "spread" or "covariance"
+
+    def sums(self) -> AdaptiveMoments | Folds:
+        """What is kept of source and target, empty; rows are places of examples."""
+        return Folds(flatten=per_location) if self.ridge else AdaptiveMoments(per_location)
+
+    def known(self, sums: AdaptiveMoments | Folds) -> Moments | Folds:
+        """The same, to which no more is added."""
+        return sums if isinstance(sums, Folds) else sums.frozen()
+
+    def moments(self, known: Moments | Folds) -> Moments:
+        """Those of all examples."""
+        return known.without() if isinstance(known, Folds) else known
+
+    def __call__(self, stitch: Stitch, known: Moments | Folds) -> Stitch:
+        """Solve a stitch, put it right, return it."""
+        moments = self.moments(known)
+        if isinstance(known, Folds) and type(stitch) is Affine:
+            stitch.check_moments(moments)
+            weight, bias, _ = ridge_regression(known)
+            stitch.approximate(weight, bias)
+        else:
+            stitch.solve(moments)
+        return self.put_right(stitch, moments)
+
+    def least_squares(self, stitch: Affine, known: Moments | Folds) -> Affine:
+        """The same of an affine stitch without a ridge."""
+        moments = self.moments(known)
+        self.put_right(stitch.solve(moments), moments)
+        return stitch
+
+    def put_right(self, stitch: Stitch, moments: Moments) -> Stitch:
+        """A solved stitch with spread or covariance put right, if that is wanted; returns it."""
+        return PUT_RIGHT[self.puts_right](stitch, moments) if self.puts_right else stitch
+
+
+LEAST_SQUARES = Solving()
+
+
+def solving_of(plan: StitchPlan) -> Solving:
+    """How the plan has stitches solved."""
+    return Solving(plan.ridge, plan.put_right)
+
+
+def start_stitch(stitch: Stitch, plan: StitchPlan, known: Moments | Folds) -> Stitch:
     """The stitch at the start that the plan names."""
-    how = {"ps_inv": "solved"}.get(plan.init, plan.init)
+    solving = solving_of(plan)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        return start(stitch, how, moments)
+        if plan.init == "ps_inv":
+            return solving(stitch, known)
+        return start(stitch, plan.init, solving.moments(known))
 
 
-def objective_of(plan: StitchPlan) -> Objective:
-    """What the stitch is trained for."""
-    objective = {
-        None: target_objective(plan.target_type, plan.temperature),
-        "mse": direct_mse,
-        "cka": direct_cka,
-    }[plan.direct]
-    return cka_regularized(objective, plan.cka_reg) if plan.cka_reg else objective
+class Aim(NamedTuple):
+    """What a stitch is trained for, one objective after the other, and the layers they follow."""
+
+    stages: tuple[Objective, ...]
+    later: tuple[str, ...]  # of the receiver, behind the cut
+
+
+def aim_of(plan: StitchPlan, receiver: nn.Module, layer: str) -> Aim:
+    """What the stitches into a layer of the receiver are trained for.
+
+    Raises:
+        LayerError: for a layer to align that the receiver has not.
+        UserError: if nothing lies behind the cut that the objective could follow.
+    """
+    row, later = plan.objective_row, _followed(plan, receiver, layer)
+    fields = {name: getattr(plan, name) for name in row.fields if name != "align_layers"}
+    objective: Objective = row(**fields, **({"later": later} if row.follows != "nothing" else {}))
+    if plan.cka_reg:
+        objective = cka_regularized(objective, plan.cka_reg)
+    return Aim((objective, task_loss) if plan.then else (objective,), later)
+
+
+def _followed(plan: StitchPlan, receiver: nn.Module, layer: str) -> tuple[str, ...]:
+    """The layers behind the cut that the plan's objective follows."""
+    how = plan.objective_row.follows
+    if how == "nothing":
+        return ()
+    behind = later_layers(receiver, layer)
+    if how == "later":
+        return tuple(plan.align_layers or behind)
+    if not behind:
+        raise UserError(
+            f"{plan.objective_name} fits the layer that answers are read from, and no such layer "
+            f"lies behind {layer!r}; take ‹objective› direct"
+        )
+    return behind[-1:]
 
 
 def stitch_name(plan: StitchPlan, networks: Sequence[Network], dataset: str | None) -> str:
@@ -68,8 +157,14 @@ def stitch_name(plan: StitchPlan, networks: Sequence[Network], dataset: str | No
     words += [f"l1-{plan.l1}"] if plan.l1 else []
     words += [f"cka{plan.cka_reg}"] if plan.cka_reg else []
     words += [plan.direct] if plan.direct else []
+    words += [plan.objective] if plan.objective not in (None, "task") and not plan.direct else []
+    words += [f"then-{plan.then}"] if plan.then else []
+    words += ["+".join(plan.align_layers)] if plan.align_layers else []
+    words += ["+".join(f"{one:g}" for one in plan.align_weights)] if plan.align_weights else []
     words += [plan.mask] if plan.mask != "identity" else []
     words += ["flat"] if plan.flatten else []
+    words += [f"match-{plan.put_right}"] if plan.put_right else []
+    words += ["ridge"] if plan.ridge else []
     words += [plan.target_type] if plan.target_type != "hard" else []
     words += [f"t{plan.temperature}"] if plan.temperature != 1 else []
     words += [f"on{plan.solve_on}"] if plan.solve_on else []

@@ -18,12 +18,20 @@ from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.stitches import Affine, save_stitch
 from frankenstein.stitching.controls import SCORED_ON, controls_for, solved_on
+from frankenstein.stitching.depths import reader_behind
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.matrix.run import run_matrix
 from frankenstein.stitching.page import log_boards, write_stitch_page
 from frankenstein.stitching.pair import open_stitching_pair
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.stitching.recipe import make_stitch, objective_of, start_stitch, stitch_name
+from frankenstein.stitching.recipe import (
+    aim_of,
+    make_stitch,
+    solving_of,
+    start_stitch,
+    stitch_name,
+)
+from frankenstein.stitching.warnings import few_examples_warnings
 from frankenstein.surgery import Joint
 from frankenstein.tasks import DataModule, Stitching, Unaugmented, matching_moments
 from frankenstein.training.processes import all_processes
@@ -45,9 +53,10 @@ def run_stitch(plan: StitchPlan, command: Command) -> Run:
 
 def _run_one(plan: StitchPlan, command: Command) -> Run:
     """Run the plan of one stitch."""
-    objective, epochs, few = objective_of(plan), plan.trained_epochs, plan.debug_images
+    epochs, few = plan.trained_epochs, plan.debug_images
     pair = open_stitching_pair(plan)
     sender, receiver, joint = pair.sender, pair.receiver, pair.joint
+    aim = aim_of(plan, receiver.module, plan.layers[1])
     stitch = make_stitch(plan, joint.source.units, joint.target.units)
     dataset = plan.dataset or receiver.dataset
     data = data_for(
@@ -78,7 +87,8 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
             receiver.module,
             *plan.layers,
             stitch,
-            objective=objective,
+            objective=aim.stages,
+            later=aim.later,
             flatten=plan.flatten,
             lr=plan.lr,
             weight_decay=plan.weight_decay,
@@ -120,6 +130,7 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
             plan.measures,
             device,
             controls=controls,
+            behind=reader_behind(receiver.module, plan.layers[1], task.receiver.end),
         )
         run.numbers["accuracy/most_frequent"] = most_frequent(data.val_labels)
         run.record |= {"joins": joins, "seeds": {"stitch": plan.seed}, "device": str(device)}
@@ -128,7 +139,9 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
         for kind, one in stitches.items():
             save_stitch(run.folder / f"{kind}.safetensors", one, joins)
         log_boards(trainer, task, data, plan, run.numbers)
-        write_stitch_page(run, plan, stitches, controls)
+        rows = solving.examples * (math.prod(joint.target.grid) + joint.target.extra)
+        few_rows = few_examples_warnings(plan, rows, joint.source.units)
+        write_stitch_page(run, plan, stitches, controls, few_rows)
     return run
 
 
@@ -140,9 +153,10 @@ def _solve(
 ) -> Affine:
     """Put the task's stitch at its start; returns `ps_inv`. The sums are let go of."""
     front = nn.Sequential(task.sender.front, task.align)
-    moments = matching_moments(front, task.receiver.front, batches, device)
-    start_stitch(task.stitch, plan, moments)
-    return Affine(task.stitch.in_channels, task.stitch.out_channels).solve(moments)
+    solving = solving_of(plan)
+    known = matching_moments(front, task.receiver.front, batches, device, solving.sums())
+    start_stitch(task.stitch, plan, known)
+    return solving.least_squares(Affine(task.stitch.in_channels, task.stitch.out_channels), known)
 
 
 def _say(joint: Joint, *images: int) -> None:

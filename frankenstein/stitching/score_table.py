@@ -18,10 +18,13 @@ from frankenstein.report.columns import (
     markdown_columns,
     value_cell,
 )
+from frankenstein.runs.fields import KINDS
 from frankenstein.stitching.controls import CONTROLS, Controls
-from frankenstein.stitching.evaluate import SAMPLED
+from frankenstein.stitching.depths import CKA, CUT, EXPLAINED
+from frankenstein.stitching.evaluate import SAMPLED, WITHIN
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.same_maps import row_names, same_maps
+from frankenstein.stitching.verdict import verdicts
 from frankenstein.stitching.warnings import stitch_warnings
 
 Numbers = Mapping[str, float]
@@ -60,6 +63,7 @@ _ON_SAMPLE = (
 _PAGE_TABLES = {
     "accuracy": "Accuracy and likeness",
     "answers": "Answers, beside the receiver's",
+    "inside": "Inside the receiver",
     "together": "Who is right",
 }
 # In the order of every table, measures between. The terminal has one, of those with `terminal`.
@@ -143,6 +147,40 @@ _AFTER_MEASURES = [
     ),
     Column("stitching_penalty", "penalty ±95\xa0%", terminal="beside", cell=margin_cell),
     Column(
+        f"{EXPLAINED}@{CUT}",
+        "R² at the cut",
+        "*R² at the cut*: share of the target's variance that the stitched representation explains "
+        "as it is: 1 for the target, 0 for its mean, below 0 for what is further away.",
+        page="inside",
+        terminal="inside",
+    ),
+    Column(
+        f"final_{EXPLAINED}",
+        "final R²",
+        "*final R²*: the same at the penultimate layer, which answers are read from. It "
+        "orders stitches where accuracy does not (Mai 2026, https://arxiv.org/abs/2603.12433).",
+        page="inside",
+        terminal="inside",
+    ),
+    Column(
+        f"final_{CKA}",
+        "final CKA",
+        "*final CKA*: unbiased CKA of stitched with target there, per sample, from blocks of 64.",
+        page="inside",
+        terminal="inside",
+    ),
+    Column(
+        WITHIN,
+        "within classes",
+        "*within classes*: unbiased CKA of stitched with target at the cut, `per_location`, once "
+        "the mean of its class is taken off every image on both sides. Networks that tell the same "
+        "classes apart look alike by that alone, and so does noise that depends on the class, "
+        "which has 0 here. It is clear late in a network and weaker early, where a marker or "
+        "the pixels themselves keep some of it.",
+        page="inside",
+        terminal="inside",
+    ),
+    Column(
         "outside",
         "outside",
         "*outside*: share of images whose representation at the cut the receiver would not have "
@@ -158,8 +196,17 @@ _AFTER_MEASURES = [
         "CKA hardly weighs. Evaluate the run with another floor to see how far the shares move "
         "with what is added; the definition in full is in docs/stitching.md.",
         percent=True,
-        page="answers",
-        terminal="beside",
+        page="inside",
+        terminal="inside",
+    ),
+    Column(
+        "how_far",
+        "how far",
+        "*how far*: the median of the roots of these scores, over the receiver's own median, which "
+        "is about 1. The share outside saturates, at 100 % for most stitches that are trained by "
+        "task loss; this does not, and tells which of them is further out.",
+        page="inside",
+        terminal="inside",
     ),
     Column(
         "loss",
@@ -235,7 +282,8 @@ _APART = (
 
 def columns_with(measures: Sequence[str]) -> list[Column]:
     """Every column of a run that is scored by these measures."""
-    return [*_BEFORE_MEASURES, *map(_measure_column, measures), *_AFTER_MEASURES]
+    after = [column for column in _AFTER_MEASURES if column.key not in measures]
+    return [*_BEFORE_MEASURES, *map(_measure_column, measures), *after]
 
 
 def is_share(number: str) -> bool:
@@ -272,6 +320,7 @@ def shown_scores(
     warnings = below_chance_warnings(numbers, int(numbers["n/receiver"]), networks)
     warnings += stitch_warnings(numbers, plan)
     return [
+        *_verdicts(numbers, plan),
         f"{title}: {_counts(numbers, plan.measures)}",
         table,
         *([_sample(numbers)] if sampled else []),
@@ -279,6 +328,17 @@ def shown_scores(
         *differences(numbers, same),
         *(f"warning: {line}" for line in warnings),
     ]
+
+
+def verdict_blocks(numbers: Numbers, plan: StitchPlan) -> list[str]:
+    """What the stitches show, for the top of a report; nothing without controls."""
+    lines = _verdicts(numbers, plan)
+    return [_listed(lines, {})] if lines else []
+
+
+def _verdicts(numbers: Numbers, plan: StitchPlan) -> list[str]:
+    same = same_maps(numbers, plan)
+    return verdicts(numbers, [kind for kind in KINDS if kind not in same])
 
 
 def score_blocks(

@@ -6,6 +6,8 @@ from frankenstein.report.tables import format_value
 from frankenstein.stitching.evaluate import SAMPLED
 from frankenstein.stitching.plan import StitchPlan
 
+_ROWS_A_UNIT = 4
+
 
 def stitch_warnings(numbers: Mapping[str, float], plan: StitchPlan) -> list[str]:
     """A line if training ended below the closed form, or an untrained sender does as well.
@@ -30,6 +32,25 @@ def stitch_warnings(numbers: Mapping[str, float], plan: StitchPlan) -> list[str]
         why.append(f"not clearly above `untrained` ({_share(numbers, 'untrained')}{beside})")
     line = f"`after` ({_share(numbers, 'after')}) is {' and '.join(why)}: {what}"
     return [line] if why else []
+
+
+def few_examples_warnings(
+    plan: StitchPlan,
+    rows: int,  # places of images that stitches are solved on
+    units: int,  # of the source
+) -> list[str]:
+    """A line if least squares has hardly more rows than unknowns of every target unit.
+
+    Near as many as units its error explodes; of four times as many it is a third above the least
+    (of unrelated noise units / (rows - units - 1)). A ridge and a rotation do not fall apart.
+    """
+    fits = plan.family_name in ("affine", "low_rank") and not plan.ridge
+    if not fits or rows > _ROWS_A_UNIT * units:
+        return []
+    return [
+        f"{rows:,} rows are few for least squares over {units:,} units, which falls apart near as "
+        "many rows as units: solve on more, or take a ridge or an orthogonal stitch"
+    ]
 
 
 def _solved(numbers: Mapping[str, float], plan: StitchPlan) -> str | None:

@@ -14,6 +14,7 @@ from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.sized import for_all_sizes
 from frankenstein.surgery.steps import Record
 
+OUTPUT = ""  # what the whole network gives, as torch names the whole
 Fold = Callable[[str, Any], Any]  # of a layer's name and what it gives
 
 
@@ -25,10 +26,11 @@ def capture(
 ) -> nn.Module:
     """A module from the input to `{layer: representation}`, in one pass that ends at the last one.
 
-    Any layer will do, cut point or not. Each tensor is what its layer computed, even where the
-    network goes on to overwrite it. Inputs, weights, modes and names are as with `cut`; the network
-    is left as it was. With `fold` the module gives what that makes of each layer when it is there,
-    and no representation outlives the steps that need it.
+    Any layer will do, cut point or not, and `OUTPUT` for what the network gives. Each tensor is
+    what its layer computed, even where the network goes on to overwrite it. Inputs, weights, modes
+    and names are as with `cut`; the network is left as it was. With `fold` the module gives what
+    that makes of each layer when it is there, and no representation outlives the steps that need
+    it.
 
     Raises:
         LayerError: if there is no such layer, or it gives several tensors at once.
@@ -57,9 +59,10 @@ def _captured(steps: Record, network: nn.Module, layers: list[str], fold: Fold |
 
 
 def _single(steps: Record, layer: str) -> fx.Node:
-    node = steps.find(layer)
-    if is_several(node):
+    node = steps.nodes[-1].args[0] if layer == OUTPUT else steps.find(layer)
+    if not isinstance(node, fx.Node) or is_several(node):
         raise LayerError(
-            f"{layer!r} of {steps.title} gives several tensors; name a layer behind it"
+            f"{layer or 'the output'!r} of {steps.title} gives several tensors; name a layer "
+            "that gives one"
         )
     return node

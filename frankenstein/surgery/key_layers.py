@@ -38,6 +38,46 @@ def key_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple[str, .
     return tuple(name for _, name in chosen.values())
 
 
+def penultimate_layer(network: nn.Module, inputs: Inputs | None = None) -> str | None:
+    """The last cut point in front of the last weight matrix: the features that answers are read
+    from. None for a network of one matrix or none.
+
+    >>> network = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Dropout(), nn.Linear(3, 2))
+    >>> network.input_shape = (4,)
+    >>> penultimate_layer(network)
+    '2'
+    """
+    steps = record(network, inputs)
+    allowed = cut_points(network, inputs=inputs)
+    points = {node: steps.name(node) for node in narrows(steps)}
+    passed = last = None  # the last cut point so far, and the one in front of a matrix
+    for node in steps.nodes:
+        if _weights(steps, node) > 1:
+            last = passed
+        if points.get(node) in allowed:
+            passed = points[node]
+    return last
+
+
+def later_layers(
+    network: nn.Module, after: str, inputs: Inputs | None = None
+) -> tuple[str, ...]:  # in order of execution
+    """The key layers behind a cut, and the penultimate one if it lies behind it.
+
+    >>> network = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 3), nn.ReLU(),
+    ...                         nn.Linear(3, 2))
+    >>> network.input_shape = (4,)
+    >>> later_layers(network, "0"), later_layers(network, "3")
+    (('2', '3'), ())
+    """
+    steps = record(network, inputs)
+    chosen = {*key_layers(network, inputs), penultimate_layer(network, inputs)}
+    points = list(cut_points(network, inputs=inputs))
+    after = steps.name(steps.find(after))  # of a block what it gives
+    behind = points[points.index(after) + 1 :] if after in points else points
+    return tuple(layer for layer in behind if layer in chosen)
+
+
 def _weights(steps: Record, node: fx.Node) -> int:
     """Axes of the largest weight that a step has: 2 or more of a matrix, 0 for none."""
     if node.op == "call_module":

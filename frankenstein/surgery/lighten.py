@@ -2,6 +2,7 @@
 
 import copy
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from frankenstein.surgery.assemble import fresh
 from frankenstein.surgery.cut import Cut
+from frankenstein.surgery.read import Reader
 from frankenstein.surgery.steps import called
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -23,6 +25,11 @@ def lighten(halves: Cut) -> Cut:
     those of its own parameters. Numbers and gradients are the same to the last bit.
     """
     return Cut(_changed(halves.front, work_in_place), _changed(halves.end, _pass_on))
+
+
+def light_reader(end: nn.Module, layers: Sequence[str]) -> nn.Module:
+    """An end half as `lighten` has it, whose layers of these names are read as it runs."""
+    return _changed(Reader.of_end(end, layers), _pass_on)
 
 
 def _changed(part: nn.Module, change: Any) -> nn.Module:

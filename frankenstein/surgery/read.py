@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.surgery.blocks import block_layers
-from frankenstein.surgery.capture import capture
+from frankenstein.surgery.capture import OUTPUT, capture
 from frankenstein.surgery.inputs import Call, Inputs
 from frankenstein.surgery.layouts import units_in_place
 from frankenstein.surgery.modules import paths, title_of, unwrapped
@@ -70,7 +70,8 @@ class Reader(nn.Module):
         super().__init__()
         layers = list(layers)
         self.captured = capture(network, layers, inputs)
-        own = {s: partial(units_in_place, axis=unit_axis(network, s, inputs)) for s in layers}
+        axes = {s: unit_axis(network, s, inputs) for s in layers if s != OUTPUT}
+        own = {s: partial(units_in_place, axis=axes.get(s)) for s in layers}
         self.lays: dict[str, Callable[[Tensor], Tensor]] = {**own, **lays}
 
     @classmethod

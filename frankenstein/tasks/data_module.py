@@ -1,6 +1,6 @@
 """Image data for a Trainer; without augmentation, each frozen front half runs once an image."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,10 +11,15 @@ from frankenstein.data.batches import Batches, prefetch
 from frankenstein.data.images import ImageData
 from frankenstein.data.seeded import seeded
 from frankenstein.memory import free_memory
+from frankenstein.tasks.objectives import Pass
 from frankenstein.tasks.stitching import Stitching
 
 _AUGMENTATION = 1  # keeps these draws apart from those of other purposes with the same seed
-_OWNERS = {"source": "the sender's", "target": "the receiver's"}
+_OWNERS = {
+    "source": "the sender's",
+    "target": "the receiver's",
+    "target_later": "the receiver's later",  # by layer
+}
 
 
 class DataModule(pl.LightningDataModule):
@@ -105,7 +110,8 @@ class Unaugmented(DataModule):
         rows, labels = batch
         if not self._kept or not self._trainer.training:
             return batch
-        return {name: z[rows.to(z.device)] for name, z in self._kept.items()}, labels
+        some = {name: z[rows.to(z.device)] for name, z in self._kept.items()}
+        return _nested(some), labels
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Images are prepared, and not augmented, on the device where they have arrived."""
@@ -120,6 +126,7 @@ class Unaugmented(DataModule):
     def _compute(self, batches: Batches) -> dict[str, Tensor]:
         """What the objective reads of every training image; nothing if it does not fit."""
         kept: dict[str, Tensor] = {}
+        names: list[str] = []  # of what the objectives read
         # As many images at once as in training: a library may choose its method by that number.
         size = -(-self.data.batch_size // self._trainer.world_size)
         blocks = _blocks(len(batches.labels), size)
@@ -132,13 +139,14 @@ class Unaugmented(DataModule):
                     )
                 )
                 if not kept:
-                    self.task.objective(now)  # computes what it reads, and nothing else
-                    read = {name: vars(now)[name] for name in _OWNERS if name in vars(now)}
-                    kept = self._room(read, len(batches.labels))
+                    for objective in self.task.stages:
+                        objective(now)  # computes what it reads, and nothing else
+                    names = [name for name in _OWNERS if name in vars(now)]
+                    kept = self._room(_flat(now, names), len(batches.labels))
                 if not kept:
                     return {}
-                for name, z in kept.items():
-                    z[rows] = getattr(now, name)
+                for name, z in _flat(now, names).items():
+                    kept[name][rows] = z
         return kept
 
     def _room(self, some: dict[str, Tensor], examples: int) -> dict[str, Tensor]:
@@ -149,7 +157,7 @@ class Unaugmented(DataModule):
         most = self.share * free_memory(self.task.device) / sharing
         fits = examples * each <= most
         if self._trainer.is_global_zero:
-            owners = " and ".join(_OWNERS[name] for name in some)
+            owners = " and ".join(dict.fromkeys(_OWNERS[_owner(name)] for name in some))
             verdict = "kept" if fits else "not kept, computed anew for every batch"
             self.say(
                 f"{owners} representations of {examples:,} training images x {each:,} bytes = "
@@ -162,6 +170,34 @@ class Unaugmented(DataModule):
             name: z.new_empty_strided((examples, *z.shape[1:]), z.stride())
             for name, z in some.items()
         }
+
+
+def _flat(now: Pass, names: Iterable[str]) -> dict[str, Tensor]:
+    """Tensors of a pass by name; of those by layer one for each: "target_later/bn5"."""
+    flat: dict[str, Tensor] = {}
+    for name in names:
+        z = getattr(now, name)
+        if isinstance(z, dict):
+            flat |= {f"{name}/{layer}": one for layer, one in z.items()}
+        else:
+            flat[name] = z
+    return flat
+
+
+def _nested(flat: dict[str, Tensor]) -> dict[str, Any]:
+    """The same as `Pass` has them."""
+    known: dict[str, Any] = {}
+    for name, z in flat.items():
+        owner, by_layer, layer = name.partition("/")
+        if by_layer:
+            known.setdefault(owner, {})[layer] = z
+        else:
+            known[owner] = z
+    return known
+
+
+def _owner(name: str) -> str:
+    return name.partition("/")[0]
 
 
 def _blocks(examples: int, size: int) -> Iterator[slice]:

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
+import pytorch_lightning as pl
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, MultiStepLR
 
 from frankenstein.errors import UserError
 
@@ -27,8 +29,18 @@ def make_optimizer(
     raise UserError(f"unknown optimizer {name!r}; known: {', '.join(OPTIMIZERS)}")
 
 
-def two_cuts(optimizer: Optimizer, epochs: int) -> LRScheduler:
+def stage_at(task: pl.LightningModule, epoch: int) -> int:
+    """Which of a task's `stages` an epoch belongs to; they share the epochs equally."""
+    stages: Any = task.stages
+    if len(stages) == 1:
+        return 0
+    return min(epoch * len(stages) // (task.trainer.max_epochs or 1), len(stages) - 1)
+
+
+def two_cuts(optimizer: Optimizer, epochs: int, stages: int = 1) -> LRScheduler:
     """The learning rate, cut by 10 at one third and again at two thirds of the epochs.
+
+    Of several stages, which share the epochs equally, each begins at the whole rate.
 
     Raises:
         UserError: if the end is open (Lightning says -1), so that there is no third of it.
@@ -38,4 +50,8 @@ def two_cuts(optimizer: Optimizer, epochs: int) -> LRScheduler:
             f"the learning rate is cut at one third and two thirds of the epochs, got {epochs} "
             "epochs; give the Trainer max_epochs"
         )
-    return MultiStepLR(optimizer, [math.ceil(epochs / 3), math.ceil(2 * epochs / 3)], gamma=0.1)
+    each = epochs // stages
+    cuts = [math.ceil(each / 3), math.ceil(2 * each / 3)]
+    if stages == 1:
+        return MultiStepLR(optimizer, cuts, gamma=0.1)
+    return LambdaLR(optimizer, lambda epoch: 0.1 ** sum(epoch % each >= cut for cut in cuts))

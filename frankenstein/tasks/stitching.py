@@ -1,6 +1,6 @@
 """Training a stitch between two frozen networks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import pytorch_lightning as pl
@@ -8,18 +8,19 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, per_location
 from frankenstein.stitches import Stitch, start
 from frankenstein.surgery import Joint, join
-from frankenstein.surgery.lighten import lighten
+from frankenstein.surgery.capture import OUTPUT
+from frankenstein.surgery.lighten import light_reader, lighten
 from frankenstein.tasks.loaders import once
 from frankenstein.tasks.means import Accuracy, Mean
 from frankenstein.tasks.objectives import Objective, Pass, task_loss
-from frankenstein.tasks.optimizers import make_optimizer, two_cuts
+from frankenstein.tasks.optimizers import make_optimizer, stage_at, two_cuts
 
 _ON_CPU = 50  # images at once: what a layer makes of them stays in the cache for the next
 
@@ -42,7 +43,8 @@ class Stitching(pl.LightningModule):
         stitch: Stitch,
         *,
         start: str = "random",
-        objective: Objective = task_loss,
+        objective: Objective | Sequence[Objective] = task_loss,  # several: one after the other
+        later: Sequence[str] = (),  # layers of the receiver behind the cut that it follows
         flatten: bool = False,
         lr: float = 1e-3,
         weight_decay: float = 0.0,
@@ -57,10 +59,16 @@ class Stitching(pl.LightningModule):
         _check_units(stitch, joint)
         self.light = lighten(self.sender), lighten(self.receiver)
         # A Cut is a tuple: its halves are registered here, so that they follow to the device.
-        self.frozen = Frozen([*self.sender, *self.receiver, *self.light[0], *self.light[1]])
+        self.behind = light_reader(self.receiver.end, [*later, OUTPUT]) if later else None
+        behind = [] if self.behind is None else [self.behind]
+        self.frozen = Frozen(
+            [*self.sender, *self.receiver, *self.light[0], *self.light[1], *behind]
+        )
         self.stitch = stitch
         self.start = start
-        self.objective = objective
+        # They share the epochs equally, and each begins with a fresh optimizer.
+        self.stages = (objective,) if callable(objective) else tuple(objective)
+        self.objective = self.stages[0]
         self.lr = lr
         self.weight_decay = weight_decay
         self.optimizer_name = optimizer
@@ -92,7 +100,7 @@ class Stitching(pl.LightningModule):
         """One batch of images and labels, nothing of it computed yet."""
         images, labels = batch
         sender, receiver = self.light
-        return Pass(images, labels, sender, self.stitch, receiver, self.align)
+        return Pass(images, labels, sender, self.stitch, receiver, self.align, self.behind)
 
     def representations(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Stitched and target: what RepresentationSimilarity compares."""
@@ -100,10 +108,17 @@ class Stitching(pl.LightningModule):
         now = done if done is not None and done.images is batch[0] else self.one_pass(batch)
         return now.stitched, now.target
 
+    def on_train_epoch_start(self) -> None:
+        """Where another objective begins, nothing is left of the steps before but the stitch."""
+        begins = stage_at(self, self.current_epoch)
+        if self.current_epoch and begins != stage_at(self, self.current_epoch - 1):
+            optimizer: Any = self.optimizers(use_pl_optimizer=False)
+            optimizer.state.clear()
+
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """The objective of one batch."""
         now = self.one_pass(batch)
-        loss = self.objective(now)
+        loss = self.stages[stage_at(self, self.current_epoch)](now)
         self.log("train/loss", loss.detach())
         return loss
 
@@ -115,7 +130,8 @@ class Stitching(pl.LightningModule):
         now = self._validated = self.one_pass(batch)
         self.accuracy.update(now.logits, now.labels)
         self.log("val/accuracy", self.accuracy)
-        self.held_out_loss.update(self.objective(now), len(now.labels))
+        loss = self.stages[stage_at(self, self.current_epoch)](now)
+        self.held_out_loss.update(loss, len(now.labels))
         self.log("val/loss", self.held_out_loss)
 
     def on_validation_end(self) -> None:
@@ -127,7 +143,8 @@ class Stitching(pl.LightningModule):
         optimizer = make_optimizer(
             self.optimizer_name, self.stitch.parameters(), self.lr, self.weight_decay
         )
-        return [optimizer], [two_cuts(optimizer, self.trainer.max_epochs or 1)]
+        epochs = self.trainer.max_epochs or 1
+        return [optimizer], [two_cuts(optimizer, epochs, len(self.stages))]
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """A gradient step, then back into the family."""
@@ -166,12 +183,14 @@ def matching_moments(
     receiver_front: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
     device: torch.device | str = "cpu",
-) -> Moments:
-    """Moments of the two representations, place by place, over all batches."""
+    rows: AdaptiveMoments | Folds | None = None,  # empty, of places; by parts for a ridge
+) -> Any:
+    """Moments of the two representations, place by place, over all batches; or their folds."""
     check_batches(batches)
-    rows = AdaptiveMoments(per_location)
+    rows = AdaptiveMoments(per_location) if rows is None else rows
     for images, _ in batches:
         images = images.to(device)
         for part in images.split(_ON_CPU if images.device.type == "cpu" else len(images)):
             rows.update(sender_front(part), receiver_front(part))
-    return rows.all_reduce().frozen()
+    rows.all_reduce()
+    return rows if isinstance(rows, Folds) else rows.frozen()

@@ -1,6 +1,6 @@
 """Training all stitches that start at one sender layer, which share its pass."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from frankenstein.labels import hits
 from frankenstein.stitches import Stitch
 from frankenstein.surgery import Cut
-from frankenstein.surgery.lighten import lighten
+from frankenstein.surgery.capture import OUTPUT
+from frankenstein.surgery.lighten import light_reader, lighten
 from frankenstein.tasks.objectives import Objective, Pass, task_loss
-from frankenstein.tasks.optimizers import make_optimizer, two_cuts
+from frankenstein.tasks.optimizers import make_optimizer, stage_at, two_cuts
 
 
 class StitchingTogether(pl.LightningModule):
@@ -36,7 +37,9 @@ class StitchingTogether(pl.LightningModule):
         stitches: Mapping[str, Stitch],
         read_targets: nn.Module,  # images -> {layer: target}, by one pass of the receiver
         *,
-        objective: Objective = task_loss,
+        # Of all stitches, or by layer what each is trained for, one after the other.
+        objective: Objective | Mapping[str, Sequence[Objective]] = task_loss,
+        later: Mapping[str, Sequence[str]] | None = None,  # by layer; see `Stitching`
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         optimizer: str = "adam",
@@ -50,8 +53,16 @@ class StitchingTogether(pl.LightningModule):
             "receivers": {layer: lighten(halves) for layer, halves in receivers.items()},
             "aligns": dict(aligns),
             "read_targets": read_targets,
+            "behind": {
+                layer: light_reader(receivers[layer].end, [*layers, OUTPUT])
+                for layer, layers in (later or {}).items()
+                if layers
+            },
         }
-        self.objective = objective
+        self.objectives = (
+            dict.fromkeys(stitches, (objective,)) if callable(objective) else objective
+        )
+        self.stages = next(iter(self.objectives.values()))
         self.lr = lr
         self.weight_decay = weight_decay
         self.optimizer_name = optimizer
@@ -62,7 +73,9 @@ class StitchingTogether(pl.LightningModule):
         shared = _Shared(images, self.frozen)
         for layer, stitch in zip(self.layers, self.stitches, strict=True):
             receiver, align = self.frozen["receivers"][layer], self.frozen["aligns"][layer]
-            now = _SharedPass(images, labels, self.frozen["sender"], stitch, receiver, align)
+            behind = self.frozen["behind"].get(layer)
+            sender = self.frozen["sender"]
+            now = _SharedPass(images, labels, sender, stitch, receiver, align, behind)
             vars(now).update(shared=shared, layer=layer)
             yield layer, now
 
@@ -70,8 +83,9 @@ class StitchingTogether(pl.LightningModule):
         """A step of every stitch on one batch."""
         wrapped: Any = self.optimizers()
         wrapped = wrapped if isinstance(wrapped, list) else [wrapped]
+        stage = stage_at(self, self.current_epoch)
         for (layer, now), optimizer in zip(self.passes(batch), wrapped, strict=True):
-            loss = self.objective(now)
+            loss = self.objectives[layer][stage](now)
             optimizer.zero_grad()
             self.manual_backward(loss)
             # The Trainer counts the steps of the first only: augmentation is drawn by that count.
@@ -83,6 +97,14 @@ class StitchingTogether(pl.LightningModule):
         for layer, now in self.passes(batch):
             right = hits(now.logits, now.labels).float().mean()
             self.log(f"val/accuracy/{layer}", right, batch_size=len(now.labels))
+
+    def on_train_epoch_start(self) -> None:
+        """As `Stitching` does."""
+        begins = stage_at(self, self.current_epoch)
+        if self.current_epoch and begins != stage_at(self, self.current_epoch - 1):
+            wrapped: Any = self.optimizers(use_pl_optimizer=False)
+            for optimizer in wrapped if isinstance(wrapped, list) else [wrapped]:
+                optimizer.state.clear()
 
     def on_train_epoch_end(self) -> None:
         """The learning rates' course."""
@@ -97,7 +119,8 @@ class StitchingTogether(pl.LightningModule):
             for stitch in self.stitches
         ]
         epochs = self.trainer.max_epochs or 1
-        return optimizers, [two_cuts(optimizer, epochs) for optimizer in optimizers]
+        stages = len(self.stages)
+        return optimizers, [two_cuts(optimizer, epochs, stages) for optimizer in optimizers]
 
 
 class _Shared:
@@ -138,8 +161,7 @@ class _SharedPass(Pass):
     def source(self) -> Tensor:
         return self.shared.source
 
-    @property
-    def target(self) -> Tensor:
+    def _read_target(self) -> Tensor:
         return self.shared.targets[self.layer]
 
     @property

@@ -19,8 +19,8 @@ def pair():
 
 
 def value(name, x, y):
-    inputs = [torch.arange(120.0).view(40, 3).sin()] if MEASURES[name].needs == "inputs" else []
-    return MEASURES[name](x, y, *inputs)
+    more = {"inputs": [torch.arange(120.0).view(40, 3).sin()], "classes": [torch.arange(40) % 3]}
+    return MEASURES[name](x, y, *more.get(MEASURES[name].needs, []))
 
 
 NO_SCALE = [
@@ -65,7 +65,7 @@ def test_no_examples_are_refused_by_every_measure_of_layers(block, shared):
     nothing = torch.zeros(0, 3)
     for name in MEASURES:
         kept = LayerSimilarities([name], block=block, shared_up_to=shared)
-        kept.update({"a": nothing}, {"b": nothing}, nothing)
+        kept.update({"a": nothing}, {"b": nothing}, nothing, torch.zeros(0).long())
         with pytest.raises(UserError, match="no examples were given; is the data set empty"):
             kept.values()
 

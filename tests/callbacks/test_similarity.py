@@ -47,12 +47,12 @@ class TwoLines(pl.LightningModule):
 @torch.no_grad()
 def by_hand(module, data):
     """All held-out examples at once: both representations, and what they are made of."""
-    rows = [(*module.representations(batch), batch[0]) for batch in data.val_batches()]
+    rows = [(*module.representations(batch), *batch) for batch in data.val_batches()]
     return [torch.cat(part) for part in zip(*rows, strict=True)]
 
 
 def check_logged(trainer, rows, names, flattening=None):
-    x, y, images = rows
+    x, y, images, labels = rows
     for name in names:
         row = MEASURES[name]
         flattened = flattening or row.flattenings[0]
@@ -60,7 +60,10 @@ def check_logged(trainer, rows, names, flattening=None):
         if row.needs == "folds":  # which parts keep the places of an example together
             expected = row(Folds(flatten=flat).update(x, y))
         else:
-            expected = row(flat(x), flat(y), *([images] if row.needs == "inputs" else []))
+            x_rows, y_rows = flat(x), flat(y)
+            classes = labels.repeat_interleave(len(x_rows) // len(labels))
+            more = {"inputs": [images], "classes": [classes]}.get(row.needs, [])
+            expected = row(x_rows, y_rows, *more)
         logged = trainer.callback_metrics[f"similarity/{name}/{flattened}"].item()
         assert logged == pytest.approx(expected.item(), rel=1e-6)
 
@@ -74,7 +77,13 @@ def test_it_logs_every_measure_over_the_whole_held_out_part(task, spots, fit):
 @pytest.mark.parametrize("flattening", ["per_sample", "pooled"])
 def test_every_measure_may_be_flattened_otherwise(task, spots, fit, flattening):
     data = spots(eval_batch_size=16)
-    few = ("r_squared", "reverse_r_squared", "cross_validated_r_squared", "eigenspace_overlap")
+    few = (
+        "r_squared",
+        "reverse_r_squared",
+        "within_class_r_squared",
+        "cross_validated_r_squared",
+        "eigenspace_overlap",
+    )
     names = [name for name in MEASURES if "cca" not in name and name not in few]
     similarity = RepresentationSimilarity(names, flattening)
     trainer = fit(task, data, only_validate=True, callbacks=[similarity])

@@ -27,7 +27,8 @@ def similarities_of(batches, limit=2000):
     names = [name for name in MEASURES if name not in ("unit_correlation", "mean_squared_distance")]
     kept = LayerSimilarities(names, block=None, limit=limit, one_grid=True, shared_up_to=0)
     for batch in batches:
-        kept.update({"x": batch[:, :3]}, {"y": batch[:, 3:].square()}, batch.cos())
+        classes = (batch[:, 0] > 0).long()
+        kept.update({"x": batch[:, :3]}, {"y": batch[:, 3:].square()}, batch.cos(), classes)
     return kept
 
 

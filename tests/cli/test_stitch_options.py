@@ -179,8 +179,17 @@ SOFT = "--target-type soft_1"
         # What contradicts the objective.
         (
             f"--direct mse {SOFT}",
-            "--direct fits the target representation, where --target-type has",
+            "--target-type belongs to the objective task, and this one is direct; leave it out",
         ),
+        ("--match-spread --orthogonal", "--match-spread has no such stitch of the family orthogo"),
+        ("--match-covariance -m match", "of the family matched; take affine or low_rank"),
+        ("--match-covariance --match-spread", "--match-covariance puts the spread right, too"),
+        ("--ridge -r 3", "--ridge solves affine stitches, and this one is low_rank; leave one"),
+        ("--direct mse --objective task", "--direct belongs to the objective direct, and this one"),
+        ("--objective latent", "--objective takes task, direct, final_features or latent_alignm"),
+        ("--objective task --then task", "--then task follows another --objective, and this one"),
+        ("--align-layers fc1", "--align-layers belongs to the objective latent_alignment, and th"),
+        ("--objective final_features -e 0", "--objective acts in training, and --epochs 0"),
         ("--direct cka --cka-reg 1", "--direct cka is CKA alone; leave --cka-reg out or take"),
         ("--temperature 2", "--temperature softens the answers of a teacher; choose a --target-ty"),
         ("--temperature 2 --direct mse", "--temperature softens the answers of a teacher"),

@@ -17,25 +17,45 @@ def inputs_of():
 
 
 @pytest.fixture(scope="session")
-def value(inputs_of):
+def labels_of():
+    """Makes the classes of any number of examples, of which one half have another order."""
+
+    def make(n):
+        return (torch.arange(n) * 7 // 5) % 3
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def more_of(inputs_of, labels_of):
+    """What a measure of a name takes beside two matrices of so many rows."""
+
+    def make(name, n):
+        made = {"inputs": inputs_of, "classes": labels_of}.get(MEASURES[name].needs)
+        return () if made is None else (made(n),)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def value(more_of):
     """The measure of a name of two matrices, whatever else it needs."""
 
     def measure(name, x, y, **options):
-        more = (inputs_of(len(x)),) if MEASURES[name].needs == "inputs" else ()
-        return MEASURES[name](x, y, *more, **options)
+        return MEASURES[name](x, y, *more_of(name, len(x)), **options)
 
     return measure
 
 
 @pytest.fixture(scope="session")
-def streamed(inputs_of):
+def streamed(inputs_of, labels_of):
     """The same from batches, given as the rows of each."""
 
     def measure(name, x, y, batches):
         kept = LayerSimilarities([name], block=None, one_grid=True, shared_up_to=0)
-        inputs = inputs_of(len(x))
+        inputs, labels = inputs_of(len(x)), labels_of(len(x))
         for rows in batches:
-            kept.update({"x": x[rows]}, {"y": y[rows]}, inputs[rows])
+            kept.update({"x": x[rows]}, {"y": y[rows]}, inputs[rows], labels[rows])
         return kept.value(name, "x", "y")
 
     return measure

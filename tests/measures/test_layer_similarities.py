@@ -34,9 +34,10 @@ def test_sums_may_be_shared_or_made_pair_by_pair(units):
     together = on_one_grid(measures, WIDE)
     alone = {name: on_one_grid(measures, 0) for name in ("before", "after")}
     for xs, target, inputs in batches(units):
-        together.update(xs, target, inputs)
+        labels = (inputs[:, 0, 0, 0] > 0).long()
+        together.update(xs, target, inputs, labels)
         for name, x in xs.items():
-            alone[name].update({"it": x}, target, inputs)
+            alone[name].update({"it": x}, target, inputs, labels)
     for name, one in alone.items():
         assert together.flattenings == one.flattenings
         for measure in measures:
@@ -71,7 +72,8 @@ def test_nan_is_told_by_the_name_of_the_representation(place, side):
     together = on_one_grid(["linear_cka"], WIDE)
     for xs, target, inputs in batches((4, 5, 3)):
         ({**xs, **target}[place])[0, 0] = float("nan")
-        together.update(xs, target, inputs)
+        labels = (inputs[:, 0, 0, 0] > 0).long()
+        together.update(xs, target, inputs, labels)
     with pytest.raises(UserError, match=f"NaN or Inf in the {side} representation, '{place}'"):
         together.values()
 

@@ -59,6 +59,7 @@ MOVES = {
 SECOND = {
     "pwcca": {*MOVES},
     "reverse_r_squared": {*MOVES},
+    "within_class_r_squared": {*MOVES} - {"mix"},
     "r_squared": {*MOVES} - {"mix"},
     "cross_validated_r_squared": {*MOVES} - {"mix"},
     "ridge_correlation": {"scale", "shift", "permute"},
@@ -152,9 +153,8 @@ def test_a_measure_that_is_a_distance_says_so(name):
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_neither_the_order_nor_the_size_of_batches_matters(name, pair, value, streamed, inputs_of):
+def test_neither_the_order_nor_the_size_of_batches_matters(name, pair, value, streamed, more_of):
     x, y = pair
-    inputs = inputs_of(len(x))
     whole = value(name, x, y)
     for size in (1, 7, 64, len(x)):
         batches = torch.arange(len(x)).split(size)
@@ -162,7 +162,7 @@ def test_neither_the_order_nor_the_size_of_batches_matters(name, pair, value, st
     if MEASURES[name].needs == "folds":  # its parts are made of examples in the order they come in
         return
     order = torch.randperm(len(x))
-    more = (inputs[order],) if MEASURES[name].needs == "inputs" else ()
+    more = [one[order] for one in more_of(name, len(x))]
     shuffled = MEASURES[name](x[order], y[order], *more)
     assert abs(shuffled - whole) <= 1e-12 * max(1, abs(whole))
 
@@ -495,4 +495,5 @@ def test_functions_of_the_table_can_be_imported(name):
     row = MEASURES[name]
     for function in (row.from_grams, row.resampled, row.directions, row.of_units):
         assert not function or callable(function.target)
-    assert row.needs == "moments" or not (row.from_second_moments or row.directions)
+    assert row.needs in ("moments", "classes") or not row.from_second_moments
+    assert row.needs == "moments" or not row.directions

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frankenstein.accumulators.classes import ByClass
 from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.reservoir import Reservoir
@@ -56,18 +57,20 @@ def pairs(draw):
 
 
 @pytest.fixture(scope="session")
-def outcomes(inputs_of):
+def outcomes(inputs_of, labels_of):
     """Each measure's value, NaN that a warning has told of, or the text of its error."""
 
     def measures(x, y, names=tuple(MEASURES)):
         examples = Reservoir(limit=max(1, len(x))).update(x, y, inputs_of(len(x)))
         kept = {"moments": Moments().update(x, y), "folds": Folds().update(x, y)}
+        kept["classes"] = ByClass().update(x, y, labels_of(len(x)))
         return {name: one(name, kept.get(MEASURES[name].needs, examples)) for name in names}
 
     def one(name, kept):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             try:
+                kept = kept.frozen() if isinstance(kept, ByClass) else kept
                 found = MEASURES[name](kept).item()
             except UserError as error:
                 return str(error)

@@ -20,15 +20,15 @@ def test_what_rounding_takes_out_of_a_range_is_put_at_its_end_and_errors_are_lef
 
 @pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
 @pytest.mark.parametrize("name", MEASURES)
-def test_no_measure_of_a_representation_with_itself_leaves_its_range(name):
+def test_no_measure_of_a_representation_with_itself_leaves_its_range(name, labels_of):
     low, high = MEASURES[name].range
     draw = torch.Generator().manual_seed(0)
     times = 1 if MEASURES[name].needs == "folds" else 5
     for n, d in [(12, 3), (30, 7), (60, 20), (40, 5)] * times:
         z = torch.randn(n, d, generator=draw, dtype=torch.float64) * 10.0 ** (d - 8) + d
         for other in (z, 2 * z + 1, -z):
-            inputs = [z.cos()] if MEASURES[name].needs == "inputs" else []
-            value = MEASURES[name](z, other, *inputs)
+            more = {"inputs": [z.cos()], "classes": [labels_of(n)]}.get(MEASURES[name].needs, [])
+            value = MEASURES[name](z, other, *more)
             assert value.isnan() or low <= value <= high
             assert value.isnan() or high > 1 or value.arccos().isfinite()
 

@@ -413,6 +413,7 @@ CENTRED = {
     "partial_matching_correlation": lambda x, y: -transported(-correlations(x, y), 0.5) / 0.5,
     "soft_matching_distance": soft_distance,
 }
+WITHIN = {f"within_class_{name}": name for name in ("unbiased_cka", "linear_cka", "r_squared")}
 AS_THEY_ARE = {
     "rsa_pearson": rsa(stats.pearsonr),
     "rsa_spearman": rsa(stats.spearmanr),
@@ -435,14 +436,29 @@ OF_SIZE = [
 OF_FEW = [
     name
     for name, row in MEASURES.items()
-    if "cca" not in name and name not in ("r_squared", "reverse_r_squared", "eigenspace_overlap")
+    if "cca" not in name
+    and name not in ("r_squared", "reverse_r_squared", "eigenspace_overlap")
+    and name != "within_class_r_squared"
 ]
 
 
+def without_class_means(z, labels):
+    """Rows less their class's mean; of a class with one row none."""
+    rows = []
+    for label in np.unique(labels):
+        own = z[labels == label]
+        if len(own) > 1:  # a unit that does not vary must not be left with rounding
+            rows.append(np.where(np.ptp(own, 0) > 0, own - own.mean(0), 0))
+    return np.concatenate(rows)
+
+
 @pytest.fixture(scope="module")
-def reference(inputs_of):
+def reference(inputs_of, labels_of):
     def value(name, x, y):
         x, y = (z.double().numpy() for z in (x, y))
+        if name in WITHIN:
+            labels = labels_of(len(x)).numpy()
+            return CENTRED[WITHIN[name]](*(without_class_means(z, labels) for z in (x, y)))
         if name in AS_THEY_ARE:
             return AS_THEY_ARE[name](x, y)
         # Units that do not vary must not be left with the rounding of their mean.
@@ -471,7 +487,7 @@ def check_equal(found, expected, tolerance=1e-9):
 
 
 def test_every_measure_has_a_reference():
-    assert {*CENTRED, *AS_THEY_ARE, "deconfounded_cka"} == set(MEASURES)
+    assert {*CENTRED, *AS_THEY_ARE, *WITHIN, "deconfounded_cka"} == set(MEASURES)
 
 
 @pytest.mark.parametrize("name", MEASURES)

@@ -31,7 +31,7 @@ def values_of(data, order, names, limit=N, size=50):
     kept = LayerSimilarities(names, block=None, limit=limit, shared_up_to=0)
     for rows in order.split(size):
         x, y, inputs = (z[rows] for z in data)
-        kept.update({"x": x}, {"y": y}, inputs)
+        kept.update({"x": x}, {"y": y}, inputs, (inputs.flatten(1)[:, 0] > 0).long())
     return {name: float(value) for name, value in kept.values().items()}
 
 

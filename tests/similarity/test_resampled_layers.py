@@ -91,7 +91,12 @@ def test_every_draw_is_told_of(layers):
     assert len(told) == 2 * (1 + 39 + 19)
 
 
-@pytest.mark.parametrize("name", MEASURES)
+def test_measures_within_classes_have_no_interval_and_say_so(layers):
+    with pytest.raises(UserError, match="within_class_linear_cka has no intervals and no null"):
+        certainties(kept_of(layers), ["linear_cka", "within_class_linear_cka"], 39)
+
+
+@pytest.mark.parametrize("name", [name for name in MEASURES if MEASURES[name].needs != "classes"])
 def test_every_measure_has_an_interval_and_a_null(name):
     x = torch.randn(60, 1, 1, 1) + torch.randn(60, 2, 2, 2)
     y = x + 0.5 * torch.randn(60, 2, 2, 2)

@@ -103,9 +103,9 @@ def test_measures_are_of_all_examples_together(pair, batches):
     answer = evaluate_stitches(sender, receiver, {"it": stitch}, batches, measures=list(MEASURES))
     with torch.no_grad():
         kept = LayerSimilarities(list(MEASURES), block=None, one_grid=True)
-        for images, _ in batches:
+        for images, labels in batches:
             stitched = stitch(sender.front(images))
-            kept.update({"it": stitched}, {"target": receiver.front(images)}, images)
+            kept.update({"it": stitched}, {"target": receiver.front(images)}, images, labels)
     for name, value in kept.values().items():
         assert answer[f"{name}/it"] == pytest.approx(value.item(), abs=1e-6)
     assert answer["unbiased_cka/it"] != answer["mean_cca/it"]

@@ -20,7 +20,12 @@ def test_every_number_of_a_run_has_a_column_and_is_explained_in_its_report(run, 
     whats = {key.partition("/")[0].removesuffix("_low").removesuffix("_high") for key in numbers}
     # Every score of untrained senders has a spread, and a table that of the accuracy.
     whats -= {what for what in whats if what.endswith("_spread")} - {"accuracy_spread"}
+    # Curves have a figure; the tables have the cut and the penultimate layer.
+    curves = {what for what in whats if "@" in what}
+    assert {"explained@fc2", "depth_cka@cut", "depth_cka@logits"} < curves
+    whats -= curves - {"explained@cut"}
     assert whats == {column.key for column in columns}
+    assert {"depth-explained.png", "depth-cka.png"} <= {one.name for one in folder.rglob("*.png")}
     report = (folder / "report.md").read_text()
     for column in columns:
         assert column.page is None or f"\n- *{column.about.split('*')[1]}*" in report

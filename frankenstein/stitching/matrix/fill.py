@@ -27,13 +27,18 @@ from frankenstein.stitching.matrix.solve import (
     score_stitches,
 )
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.stitching.recipe import make_stitch, objective_of, start_stitch
+from frankenstein.stitching.recipe import aim_of, make_stitch, solving_of, start_stitch
 from frankenstein.surgery import join
 from frankenstein.surgery.layer_set import LayerSet, layer_set
 from frankenstein.tasks import DataModule
 from frankenstein.tasks.together import StitchingTogether
 from frankenstein.training.trainer import bare_trainer
 
+# What is told beside a measure, where images have one class each.
+_WITHIN = {
+    "linear_cka": "within_class_linear_cka",
+    "r_squared": "within_class_r_squared",
+}
 Values = dict[str, dict[Pair, float]]  # by what they are: "accuracy", "agreement", ..., a measure
 
 
@@ -77,7 +82,8 @@ def kinds_and_seeds(plan: StitchPlan) -> list[tuple[str, int]]:
     # Solved likewise, both from the trained sender and from untrained ones, on fewer images.
     kinds += [(FEW, seeds[0]), *(("untrained", k) for k in range(plan.untrained))]
     kinds += [("trained", seed) for seed in seeds if plan.trained_epochs]
-    return kinds + ([("measures", seeds[0])] if _measures(plan) else [])
+    measured = any(MEASURES[measure].from_second_moments for measure in plan.measures)
+    return kinds + ([("measures", seeds[0])] if measured else [])
 
 
 def fill(work: Work) -> None:
@@ -106,10 +112,10 @@ def fill(work: Work) -> None:
             continue
         stitches = work.stitches(replace(plan, seed=seed), moments)
         if kind == "measures":
-            work.keep(kind, seed, layers, measure_pairs(moments, stitches, _measures(plan)))
+            work.keep(kind, seed, layers, measure_pairs(moments, stitches, _measures(work)))
             continue
         for pair, stitch in stitches.items():
-            stitch.solve(moments.moments(*pair))
+            solving_of(plan)(stitch, moments.moments(*pair))
         work.keep(kind, seed, layers, score(stitches))
     trained = [
         (seed, s) for (kind, seed), rows in missing.items() for s in rows if kind == "trained"
@@ -118,9 +124,13 @@ def fill(work: Work) -> None:
         _train_rows(work, trained, moments, score)
 
 
-def _measures(plan: StitchPlan) -> list[str]:
-    """Those of the plan that a matrix has."""
-    return [measure for measure in plan.measures if MEASURES[measure].from_second_moments]
+def _measures(work: Work) -> list[str]:
+    """Those of the plan that a matrix has, and likeness within classes beside a CKA or R²."""
+    measures = [one for one in work.plan.measures if MEASURES[one].from_second_moments]
+    if not work.data.multilabel:
+        beside = [within for one, within in _WITHIN.items() if one in measures]
+        measures += [one for one in beside if one not in measures]
+    return measures
 
 
 def _control(work: Work, number: int | None) -> dict[Pair, float]:
@@ -141,7 +151,7 @@ def _control(work: Work, number: int | None) -> dict[Pair, float]:
     moments = pair_moments(*sides, solving, work.device)
     stitches = work.stitches(plan, moments)
     for pair, stitch in stitches.items():
-        stitch.solve(moments.moments(*pair))
+        solving_of(plan)(stitch, moments.moments(*pair))
     scoring = progress(data.val_batches(few or SCORED_ON), "scoring controls", plan.quiet)
     return score_stitches(*sides, moments, stitches, scoring, work.device).accuracy
 
@@ -178,13 +188,15 @@ def _train_row(
     """Train all stitches that start at one sender layer."""
     modules = work.sender.module, work.receiver.module
     joints = {t: join(*modules, layer, t, plan.flatten).seeing(*work.looks) for _, t in stitches}
+    aims = {t: aim_of(plan, work.receiver.module, t) for t in joints}
     task = StitchingTogether(
         next(iter(joints.values())).sender,
         {t: joint.receiver for t, joint in joints.items()},
         {t: joint.align for t, joint in joints.items()},
         {t: stitch for (_, t), stitch in stitches.items()},
         work.sides[1].read,
-        objective=objective_of(plan),
+        objective={t: aim.stages for t, aim in aims.items()},
+        later={t: aim.later for t, aim in aims.items()},
         lr=plan.lr,
         weight_decay=plan.weight_decay,
         optimizer=plan.optimizer,

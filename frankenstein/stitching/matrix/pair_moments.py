@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from frankenstein.accumulators.classes import WithinClasses, within_of_sums
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError
@@ -38,6 +39,7 @@ class PairMoments:
         self._lays: dict[tuple[Grid, Grid], nn.Module | ShapeError] = {}
         self._shifts: dict[tuple[str, str], Tensor] = {}
         self._sums: dict[Any, Tensor] = {}
+        self._counts: Tensor | None = None  # examples of each class
 
     def lay(self, source: str, target: str) -> nn.Module:
         """What lays a source like a target, without parameters.
@@ -72,13 +74,20 @@ class PairMoments:
         return more and isinstance(self.lay(source, target), Resize)
 
     @torch.no_grad()
-    def update(self, sources: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> "PairMoments":
+    def update(
+        self,
+        sources: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        labels: Tensor | None = None,  # (N,): one class of each example, to take class means off
+    ) -> "PairMoments":
         """Add a batch of all representations; returns self."""
+        which = None if labels is None else self._members_of(labels)
         x = {s: self._centred(("x", s), sources[s]) for s in self.sources}
         y = {t: self._centred(("y", t), targets[t]) for t in self.targets}
         self.n += next(iter(y.values())).shape[-2]
         for t in self.targets:
             self._add(("y", t), y[t], y[t])
+            self._add_classes(("y", t), which, y[t])
         by_grid: dict[Grid, list[str]] = {}
         for t, layout in self.targets.items():
             by_grid.setdefault(_grid(layout), []).append(t)
@@ -95,11 +104,13 @@ class PairMoments:
                     if (place := _grid(layout)) not in under:
                         under[place] = lay.adjoint.places(theirs)
                     self._add((s, grid), x[s], under[place])
+                    self._add_classes((s, grid), which, x[s] * under[place][..., :1])
                     self._add((s, grid, s), x[s], lay.gram.places(x[s]))
                     continue
                 kept = isinstance(lay, nn.Identity)
                 laid = x[s] if kept else self._centred(("x", s), lay(sources[s]))
                 self._add((s, grid), laid, theirs)
+                self._add_classes((s, grid), which, laid)
                 self._add((s, grid, s), laid, laid)
         return self
 
@@ -123,6 +134,36 @@ class PairMoments:
             },
         )
 
+    def within(self, source: str, target: str) -> WithinClasses:
+        """The moments of one pair once class means are taken off both; no unbiased CKA of these.
+
+        Raises:
+            UserError: if no labels came with the examples.
+        """
+        if self._counts is None:
+            raise UserError("sums within classes need the class of each example, and got none")
+        grid = _grid(self.targets[target])
+        counts = self._counts * _places(self.targets[target])
+        sums = {"x": (source, grid), "y": ("y", target)}
+        by_class = {side: self._sums["classes", key][: len(counts)] for side, key in sums.items()}
+        return within_of_sums(self.moments(source, target), counts, by_class)
+
+    def _members_of(self, labels: Tensor) -> Tensor:  # (K, N) float64, of 0 and 1
+        """Which class each example is of; K grows with the largest class that was seen."""
+        seen = 0 if self._counts is None else len(self._counts)
+        most = max(seen, int(labels.max()) + 1) if len(labels) else seen
+        which = torch.nn.functional.one_hot(labels, most).T.double()
+        self._counts = _padded(self._counts, most, which) + which.sum(1)
+        return which
+
+    def _add_classes(self, key: Any, which: Tensor | None, rows: Tensor) -> None:
+        """Add the sums of rows (*places, N, C) of every class."""
+        if which is None:
+            return
+        part = which @ rows.flatten(0, -3).sum(0) if rows.ndim > 2 else which @ rows
+        known = self._sums.get(("classes", key))
+        self._sums["classes", key] = part if known is None else _padded(known, len(part)) + part
+
     def _columns(self, members: list[str]) -> accumulate:
         """Where each of the targets that share a grid begins, behind the column of ones."""
         return accumulate((self.targets[t].units for t in members), initial=1)
@@ -144,6 +185,14 @@ class PairMoments:
         if key not in self._shifts:
             self._shifts[key] = z.flatten(0, -2).mean(0)
         return z - self._shifts[key]
+
+
+def _padded(sums: Tensor | None, classes: int, like: Tensor | None = None) -> Tensor:
+    """Sums by class with zeros for classes that were not seen before."""
+    if sums is None:
+        assert like is not None
+        return like.new_zeros(classes)
+    return torch.cat([sums, sums.new_zeros(classes - len(sums), *sums.shape[1:])])
 
 
 def _grid(layout: Layout) -> Grid:

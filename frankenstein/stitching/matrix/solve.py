@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from frankenstein.catalog import MEASURES
 from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
-from frankenstein.labels import decisions, hits
+from frankenstein.labels import decisions, hits, several
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches import Affine, Stitch
 from frankenstein.stitching.matrix.pair_moments import PairMoments
@@ -84,9 +84,10 @@ def pair_moments(
 ) -> PairMoments:
     """The moments of all pairs of layers: one pass, in which each network runs once a batch."""
     moments = PairMoments(sender.layouts, receiver.layouts, device)
-    for images, _ in batches:
+    for images, labels in batches:
         images = images.to(device)
-        moments.update(sender.read(images), receiver.read(images))
+        classes = None if several(labels) else labels.to(device)
+        moments.update(sender.read(images), receiver.read(images), classes)
     return moments
 
 
@@ -175,8 +176,10 @@ def measure_pairs(
     for pair in pairs:
         both = moments.moments(*pair)
         for measure in measures:
+            by_class = MEASURES[measure].needs == "classes"
+            kept = moments.within(*pair) if by_class else both
             with suppress(ShapeError):  # of unit by unit, where the numbers of units differ
-                values[measure][pair] = float(MEASURES[measure](both))
+                values[measure][pair] = float(MEASURES[measure](kept))
     return values
 
 

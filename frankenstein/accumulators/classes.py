@@ -1,0 +1,200 @@
+"""Sums kept class by class: what is left of two representations when class means are taken off.
+
+Two networks that tell the same classes apart are alike by that alone, whatever else they see. With
+the class means taken off both, what is alike is how examples of one class differ. Sums of every
+class by itself say that without a second pass: those of all classes, each about its own mean, are
+the sums of the rows less their class's mean, and together they are the sums of all rows.
+
+Memory is that of one class times their number: for data of few classes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+import torch
+from torch import Tensor, distributed
+
+from frankenstein.accumulators.layer_moments import LayerMoments
+from frankenstein.accumulators.moments import Moments
+from frankenstein.accumulators.small_sample import AdaptiveMoments
+from frankenstein.errors import UserError
+from frankenstein.shapes import ShapeError, per_location, same_examples
+
+_NUMBERS = 2**29  # in the sums of all classes: 4 GB
+
+
+@dataclass(frozen=True, eq=False)
+class WithinClasses:
+    """Moments of rows less their class's mean; of a class with one row nothing is left."""
+
+    moments: Moments
+    means: int  # that were taken off: classes of two rows or more
+
+
+def within_classes(parts: Iterable[Moments]) -> WithinClasses:
+    """What is left of the rows when each class, whose moments these are, loses its mean.
+
+    Raises:
+        UserError: if there are no examples, or NaN or Inf among them.
+    """
+    parts = [part for part in parts if part.mean("x").numel()]  # reading looks for NaN and Inf
+    parts = [part for part in parts if part.n > 1]
+    if not parts:
+        return WithinClasses(Moments(), 0)
+    if all(part.rows for part in parts):
+        rows = [torch.cat([part.rows[side] for part in parts]) for side in "xy"]
+        if len(rows[0]) <= max(z.shape[1] for z in rows):
+            return WithinClasses(Moments.of_rows(*rows), len(parts))
+    total = Moments()
+    for part in parts:
+        total.merge(part.about_mean())
+    # What rounding leaves of a unit that is constant in every class is not there.
+    for side in "xy":
+        varies = torch.stack([part.variance(side) > 0 for part in parts]).any(0)
+        total.forget(side, ~varies)
+    return WithinClasses(total.frozen(), len(parts))
+
+
+def within_of_sums(
+    whole: Moments,
+    counts: Tensor,  # (K,) rows of each class
+    sums: Mapping[str, Tensor],  # (K, D) and (K, E): of x and y less the shift of `whole`
+) -> WithinClasses:
+    """The same of means and covariances alone: what class means hold is taken from the whole.
+
+    Without what unbiased HSIC needs. A class with one row counts among the rows, and adds nothing.
+    """
+    some = counts > 0
+    held = {side: one[some] / counts[some, None].sqrt() for side, one in sums.items()}
+    second = {a + b: whole.second[a + b] - held[a].T @ held[b] for a, b in ("xx", "xy", "yy")}
+    for side in "xy":  # what rounding leaves of a unit that is constant in every class
+        pair = side + side
+        full = whole.second[pair].diagonal()
+        varies = second[pair].diagonal() > 1e-12 * full
+        mask = torch.where(varies, 1.0, 0.0).to(full)
+        second = {
+            key: value * (mask[:, None] if key[0] == side else 1) * (mask if key[1] == side else 1)
+            for key, value in second.items()
+        }
+    zeros = {side: torch.zeros_like(whole.first[side]) for side in "xy"}
+    return WithinClasses(Moments.of_sums(whole.n, zeros, zeros, second), int((counts > 1).sum()))
+
+
+class ByClass:
+    """Moments of two representations, of every class by itself."""
+
+    def __init__(self, flatten: Callable[[Tensor], Tensor] = per_location) -> None:
+        """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
+        self.flatten = flatten
+        self.parts: dict[int, AdaptiveMoments] = {}
+
+    def update(self, source: Tensor, target: Tensor, labels: Tensor) -> "ByClass":
+        """Add a batch (N, ...) of both with the class of each example; returns self.
+
+        Raises:
+            ShapeError: if they are not as many, or an example has several labels.
+        """
+        same_examples(source, target)
+        for label, some in _rows_of(labels, len(source)).items():
+            part = self.parts.setdefault(label, AdaptiveMoments(self.flatten))
+            part.update(source[some.to(source.device)], target[some.to(target.device)])
+        return self
+
+    def all_reduce(self) -> "ByClass":
+        """Become the classes of all processes together, on each of them; returns self."""
+        for label in _everyones(self.parts):
+            self.parts.setdefault(label, AdaptiveMoments(self.flatten)).all_reduce()
+        return self
+
+    def frozen(self) -> WithinClasses:
+        """What measures within classes take."""
+        if not self.parts:
+            raise UserError("no examples were given; is the data set empty?")
+        return within_classes(self.parts[label].frozen() for label in sorted(self.parts))
+
+
+class LayerClasses:
+    """The same of all layers of two networks: a matrix product a batch and class for all pairs."""
+
+    def __init__(self, flatten: Callable[[Tensor], Tensor]) -> None:
+        """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
+        self.flatten = flatten
+        self.parts: dict[int, LayerMoments] = {}
+        self._within: dict[tuple[str, str], WithinClasses] = {}
+        self._whole: LayerMoments | None = None
+
+    def update(
+        self, xs: Mapping[str, Tensor], ys: Mapping[str, Tensor], labels: Tensor
+    ) -> "LayerClasses":
+        """Add a batch (N, ...) of every layer; returns self.
+
+        Raises:
+            ShapeError: as `LayerMoments` does, and if an example has several labels.
+            UserError: if sums of so many units and classes take more memory than a machine has.
+        """
+        self._within, self._whole = {}, None
+        rows = _rows_of(labels, len(next(iter(xs.values()))))
+        for label, some in rows.items():
+            part = self.parts.setdefault(label, LayerMoments(self.flatten))
+            part.update(*({s: z[some.to(z.device)] for s, z in one.items()} for one in (xs, ys)))
+        self._check_size()
+        return self
+
+    def pair(self, x: str, y: str) -> WithinClasses:
+        """What is left of one layer and another when class means are taken off both.
+
+        Raises:
+            ShapeError: if the two have different numbers of rows.
+            UserError: if there are no examples, or NaN or Inf in the layer that is named.
+        """
+        if not self.parts:
+            raise UserError("no examples were given; is the data set empty?")
+        if (x, y) not in self._within:
+            parts = (self.parts[label].pair(x, y) for label in sorted(self.parts))
+            self._within[x, y] = within_classes(parts)
+        return self._within[x, y]
+
+    @property
+    def whole(self) -> LayerMoments:
+        """The sums of all examples, whatever their class."""
+        if self._whole is None:
+            parts = [self.parts[label] for label in sorted(self.parts)]
+            first = parts[0].moved_to(parts[0].shift) if parts else LayerMoments(self.flatten)
+            self._whole = reduce(LayerMoments.merge, parts[1:], first)
+        return self._whole
+
+    def _check_size(self) -> None:
+        part = next(iter(self.parts.values()))
+        numbers = sum(sums.numel() for side in part.own.values() for sums in side.values())
+        numbers += sum(sums.numel() for sums in part.cross.values())
+        if (numbers := numbers * len(self.parts)) > _NUMBERS:
+            raise UserError(
+                f"sums of {len(self.parts)} classes by themselves take "
+                f"{8 * numbers / 1e9:.0f} GB; measures within classes are for data of few classes "
+                "and layers: take fewer layers, or pooled for the flattening"
+            )
+
+
+def _rows_of(labels: Tensor, n: int) -> dict[int, Tensor]:
+    """The places of a batch's examples by class."""
+    if labels.ndim != 1 or labels.is_floating_point():
+        raise ShapeError(
+            "measures within classes take one class of each example, a whole number, got labels "
+            f"of shape {tuple(labels.shape)}, {str(labels.dtype).removeprefix('torch.')}"
+        )
+    if len(labels) != n:
+        raise ShapeError(f"got {len(labels)} labels for {n} examples; use one loader for both")
+    order = labels.sort(stable=True)
+    classes, counts = order.values.unique_consecutive(return_counts=True)
+    places = order.indices.split(counts.tolist())
+    return dict(zip(classes.tolist(), places, strict=True))
+
+
+def _everyones(labels: Iterable[int]) -> list[int]:
+    """The classes that any process has seen, in order."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return sorted(labels)
+    everyone: list[list[int]] = [[]] * distributed.get_world_size()
+    distributed.all_gather_object(everyone, [*labels])
+    return sorted({label for own in everyone for label in own})

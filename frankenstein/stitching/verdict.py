@@ -1,0 +1,93 @@
+"""What a stitch shows, in a sentence or two: first on its page, before any table."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from frankenstein.report.tables import format_value
+from frankenstein.runs.fields import KINDS
+from frankenstein.stitching.depths import EXPLAINED
+from frankenstein.stitching.evaluate import SAMPLED, WITHIN
+
+Numbers = Mapping[str, float]
+
+# What knows nothing of what the sender has learned. `identity`, `itself` and `solved` do.
+_IGNORANT = ("untrained", "untrained_ps_inv")
+_SPREADS = 2  # standard deviations of a control over its senders that are no difference
+_LIKENESS = {  # in words, by number
+    WITHIN: "likeness within classes",
+    f"final_{EXPLAINED}": "R² at the penultimate layer",
+}
+
+
+def verdicts(numbers: Numbers, kinds: Sequence[str] = KINDS) -> list[str]:
+    """A line for every stitch that was scored beside controls.
+
+    Each says its accuracy against the receiver and against the best control, how like the receiver
+    it is within classes and at the penultimate layer against the controls, and what of that is
+    beyond what senders that know nothing reach. An accuracy is beyond a control if their 95 %
+    intervals do not overlap, on the same images; a likeness if it is above the control's mean by
+    more than two standard deviations over its senders.
+    """
+    controls = [row for row in _IGNORANT if f"accuracy/{row}" in numbers]
+    if not controls:
+        return []
+    return [_verdict(numbers, kind, controls) for kind in kinds if f"accuracy/{kind}" in numbers]
+
+
+def _verdict(numbers: Numbers, kind: str, controls: list[str]) -> str:
+    sampled = f"{kind}{SAMPLED}"
+    row = sampled if f"accuracy/{sampled}" in numbers else kind
+    parts = [_against_receiver(numbers, kind)]
+    beyond: dict[str, bool] = {}
+    best = max(controls, key=lambda control: numbers[f"accuracy/{control}"])
+    beyond["accuracy"] = numbers[f"accuracy_low/{row}"] > numbers[f"accuracy_high/{best}"]
+    share = format_value(numbers[f"accuracy/{best}"], percent=True)
+    on_same = (
+        f" ({format_value(numbers[f'accuracy/{row}'], percent=True)} on the same images)"
+        if row == sampled
+        else ""
+    )
+    parts.append(
+        f"{'clearly above' if beyond['accuracy'] else 'not clearly above'} the best control, "
+        f"`{best}` with {share}{on_same}"
+    )
+    for what, words in _LIKENESS.items():
+        own = numbers.get(f"{what}/{row}", math.nan)
+        theirs = {
+            control: value
+            for control in controls
+            if not math.isnan(value := numbers.get(f"{what}/{control}", math.nan))
+        }
+        if math.isnan(own) or not theirs:
+            continue
+        most = max(theirs, key=theirs.__getitem__)
+        spread = numbers.get(f"{what}_spread/{most}", 0.0)
+        beyond[words] = own > theirs[most] + _SPREADS * spread
+        parts.append(f"{words} {own:.2f}, and `{most}` {theirs[most]:.2f}")
+    return f"`{kind}`: {'; '.join(parts)}. {_conclusion(beyond)}"
+
+
+def _against_receiver(numbers: Numbers, kind: str) -> str:
+    share = format_value(numbers[f"accuracy/{kind}"], percent=True)
+    low, high = (
+        numbers.get(f"stitching_penalty_{end}/{kind}", math.nan) for end in ("low", "high")
+    )
+    points = 100 * abs(numbers[f"stitching_penalty/{kind}"])
+    if low > 0:
+        return f"{share} right, {points:.1f} points below the receiver"
+    if high < 0:
+        return f"{share} right, {points:.1f} points above the receiver"
+    return f"{share} right, as the receiver to what so few images tell"
+
+
+def _conclusion(beyond: Mapping[str, bool]) -> str:
+    shown = [words for words, yes in beyond.items() if yes]
+    missing = [words for words, yes in beyond.items() if not yes]
+    if not shown:
+        return "Nothing of that is beyond what a sender that has learned nothing reaches."
+    if not missing:
+        return "All of that is beyond what a sender that has learned nothing reaches."
+    return (
+        f"Beyond what a sender that has learned nothing reaches: {' and '.join(shown)}; not so: "
+        f"{' and '.join(missing)}."
+    )

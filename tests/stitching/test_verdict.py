@@ -1,0 +1,65 @@
+"""The verdict of a stitch is made of its numbers and of those of controls."""
+
+import pytest
+
+from frankenstein.stitching.verdict import verdicts
+
+
+def numbers(after, control, within=(0.7, 0.1), final=(0.9, 0.5), spread=0.05):
+    """Accuracies with intervals of 2 points to both sides, and two likenesses."""
+    made = {}
+    for row, accuracy, i in (("after", after, 0), ("untrained", control, 1)):
+        made |= {f"accuracy/{row}": accuracy}
+        made |= {f"accuracy_low/{row}": accuracy - 0.02, f"accuracy_high/{row}": accuracy + 0.02}
+        made |= {f"stitching_penalty/{row}": 0.95 - accuracy}
+        made |= {f"stitching_penalty_low/{row}": 0.93 - accuracy}
+        made |= {f"stitching_penalty_high/{row}": 0.97 - accuracy}
+        made |= {f"within_class_unbiased_cka/{row}": within[i], f"final_explained/{row}": final[i]}
+    return made | {"final_explained_spread/untrained": spread}
+
+
+def test_all_is_beyond_a_control_that_is_far_below():
+    (line,) = verdicts(numbers(0.9, 0.7))
+    assert line == (
+        "`after`: 90.00 % right, 5.0 points below the receiver; clearly above the best control, "
+        "`untrained` with 70.00 %; likeness within classes 0.70, and `untrained` 0.10; R² at the "
+        "penultimate layer 0.90, and `untrained` 0.50. All of that is beyond what a sender that "
+        "has learned nothing reaches."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (numbers(0.9, 0.89, (0.1, 0.1), (0.5, 0.5)), "Nothing of that is beyond what a sender"),
+        (
+            numbers(0.9, 0.89),
+            "reaches: likeness within classes and R² at the penultimate layer; not so: accuracy.",
+        ),
+        (
+            numbers(0.9, 0.7, final=(0.59, 0.5)),  # within two standard deviations
+            "reaches: accuracy and likeness within classes; not so: R² at the penultimate layer.",
+        ),
+        (numbers(0.95, 0.7), "95.00 % right, as the receiver to what so few images tell; clearly"),
+        (numbers(0.99, 0.7), "99.00 % right, 4.0 points above the receiver; clearly"),
+    ],
+)
+def test_each_is_told_that_is_beyond_its_control_and_each_that_is_not(given, expected):
+    (line,) = verdicts(given)
+    assert expected in line
+
+
+def test_controls_of_a_sample_are_held_against_the_stitch_on_it():
+    given = numbers(0.9, 0.85)
+    for key in ("accuracy", "accuracy_low", "accuracy_high"):
+        given[f"{key}/after_sampled"] = given[f"{key}/after"] - 0.04
+    (line,) = verdicts(given)
+    assert "not clearly above the best control, `untrained` with 85.00 % (86.00 % on the" in line
+
+
+def test_without_controls_and_without_likeness_nothing_is_made_up():
+    given = numbers(0.9, 0.7)
+    assert verdicts({k: v for k, v in given.items() if "/untrained" not in k}) == []
+    plain = {k: v for k, v in given.items() if "within" not in k and "final" not in k}
+    assert "likeness" not in verdicts(plain)[0]
+    assert "All of that is beyond" in verdicts(plain)[0]
