@@ -82,7 +82,8 @@ def _of_what_is_left(
         x = ByClass().update(as_tensor(x), as_tensor(y), torch.as_tensor(labels)).frozen()
     moments, reason = x.moments, None
     if not x.means:
-        return undefined(torch.zeros(()).double(), name, "no class has two examples")
+        reason = "the first representation is the same for every example of a class, one at most"
+        return undefined(torch.zeros(()).double(), name, reason)
     reason = nothing_to_compare(moments)
     if not reason and fits and moments.n - x.means <= (rank := rank_of(moments, "x")):
         reason = (

@@ -92,11 +92,11 @@ def test_noise_that_depends_on_the_class_is_like_only_across_classes():
     labels = torch.arange(2000) % 5
     means = torch.randn(2, 5, 6, generator=draw)
     x, y = (3 * m[labels] + torch.randn(2000, 6, generator=draw) for m in means)
-    assert unbiased_cka(x, y) > 0.5
+    assert unbiased_cka(x, y) > 0.3
     assert abs(within_class_unbiased_cka(x, y, labels)) < 0.01
     # And what the two have in common within classes is found.
     shared = torch.randn(2000, 6, generator=draw)
-    assert within_class_unbiased_cka(x + 3 * shared, y + 3 * shared, labels) > 0.9
+    assert within_class_unbiased_cka(x + 3 * shared, y + 3 * shared, labels) > 0.8
 
 
 def test_what_is_constant_within_classes_is_undefined():
@@ -104,7 +104,7 @@ def test_what_is_constant_within_classes_is_undefined():
     x, y = labels[:, None] * torch.tensor([0.1, 0.7]), torch.randn(40, 2)
     with pytest.warns(UndefinedSimilarityWarning, match="within_class_unbiased_cka is undefined"):
         assert within_class_unbiased_cka(x, y, labels).isnan()
-    with pytest.warns(UndefinedSimilarityWarning, match="no class has two examples"):
+    with pytest.warns(UndefinedSimilarityWarning, match="of a class, one at most"):
         assert within_class_linear_cka(y, y, torch.arange(40)).isnan()
     with pytest.warns(UndefinedSimilarityWarning, match=r"classes are too few for \d+ directions"):
         assert within_class_r_squared(torch.randn(9, 6), y[:9], labels[:9]).isnan()

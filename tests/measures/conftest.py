@@ -21,7 +21,7 @@ def labels_of():
     """Makes the classes of any number of examples, of which one half have another order."""
 
     def make(n):
-        return (torch.arange(n) * 7 // 5) % 3
+        return (torch.arange(n) // 2 + torch.arange(n) // 5) % 3
 
     return make
 
