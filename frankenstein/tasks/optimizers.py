@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import pytorch_lightning as pl
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, MultiStepLR
@@ -29,12 +28,12 @@ def make_optimizer(
     raise UserError(f"unknown optimizer {name!r}; known: {', '.join(OPTIMIZERS)}")
 
 
-def stage_at(task: pl.LightningModule, epoch: int) -> int:
+def stage_at(task: Any, epoch: int) -> int:
     """Which of a task's `stages` an epoch belongs to; they share the epochs equally."""
-    stages: Any = task.stages
-    if len(stages) == 1:
+    count = len(task.stages)
+    if count == 1:
         return 0
-    return min(epoch * len(stages) // (task.trainer.max_epochs or 1), len(stages) - 1)
+    return min(epoch * count // (task.trainer.max_epochs or 1), count - 1)
 
 
 def two_cuts(optimizer: Optimizer, epochs: int, stages: int = 1) -> LRScheduler:
