@@ -126,7 +126,7 @@ def test_labels_that_are_none_or_several_are_refused():
     with pytest.raises(UserError, match="needs the class of each example: give it labels"):
         within_class_linear_cka(x, x)
     with pytest.raises(UserError, match="within_class_linear_cka needs the class of each example"):
-        LayerSimilarities(["within_class_linear_cka"]).update(x, x)
+        LayerSimilarities(["within_class_linear_cka"]).update({"a": x}, {"a": x})
 
 
 def test_many_classes_of_many_units_are_refused_before_memory_is_full(monkeypatch):

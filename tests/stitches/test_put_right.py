@@ -95,7 +95,7 @@ def test_families_of_one_size_or_of_units_apart_say_so(moments):
     square = Moments().update(torch.randn(40, 3), torch.randn(40, 3))
     with pytest.raises(UserError, match="family orthogonal cannot be scaled: its size is fixed"):
         match_spread(Orthogonal(3, 3).solve(square), square)
-    with pytest.raises(UserError, match="keeps them apart; take ‹match_spread›"):
+    with pytest.raises(UserError, match="keeps them apart; take match_spread"):
         match_covariance(Matched(6, 5, "match").solve(moments), moments)
 
 
