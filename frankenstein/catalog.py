@@ -180,8 +180,20 @@ VERBS: Mapping[str, Verb] = {
     ),
     "study": Verb(
         "frankenstein.studies.plan:StudyPlan",
-        "Run several verbs one after the other into one folder, with one page that leads to all.",
+        "Do many runs with one command: networks and their pairs as a graph, or a list of steps.",
         runs="frankenstein.studies.run:run_study",
+        is_step=False,
+    ),
+    "worker": Verb(
+        "frankenstein.studies.plan:WorkerPlan",
+        "Do the runs of studies, one at a time, for a scheduler: on this machine or another.",
+        runs="frankenstein.studies.cluster.worker:run_worker",
+        is_step=False,
+    ),
+    "scheduler": Verb(
+        "frankenstein.studies.plan:SchedulerPlan",
+        "Hand out the runs of studies to workers on several machines.",
+        runs="frankenstein.studies.cluster.start:run_scheduler",
         is_step=False,
     ),
     "layers": Verb(

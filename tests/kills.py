@@ -31,6 +31,9 @@ from frankenstein.cli import main as command_line
 from frankenstein.files import load_tensors, read_sealed
 from frankenstein.zoo import Card, build_network, save_network
 
+sys.path.insert(0, str(Path(__file__).parent))
+from study_kills import study_kills  # it lies beside this file
+
 EPOCHS = ("-e", "4", "-b", "64", "--quiet", "--accelerator", "cpu")
 OFTEN = ("-s", "5")
 ROOT = Path(__file__).parents[1]
@@ -54,6 +57,7 @@ def main():
         "saves": saved,
         "together": of_one_name,
         "signals": signalled,
+        "studies": studies,
     }
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -116,6 +120,11 @@ def signalled(runs, pair, options, draw):
         for to in ("both", "first", "second"):
             row = signals(command, f"{name}-{to}", to, options.signals, draw)
             print(f"| {name} | {to} | {' | '.join(map(str, row))} |", flush=True)
+
+
+def studies(runs, pair, options, draw):
+    with in_a_folder():
+        study_kills(options.kills, draw)
 
 
 @contextlib.contextmanager

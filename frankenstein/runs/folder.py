@@ -39,12 +39,19 @@ def check_launcher() -> None:
             )
 
 
-def claim_partial(parent: Path, name: str, goes_on_from: str) -> tuple[Path, int]:
+class UnderWay(UserError):  # noqa: N818 - one may wait for it
+    """Another process writes the folder that a run wants."""
+
+
+def claim_partial(
+    parent: Path, name: str, goes_on_from: str, beside: bool = True
+) -> tuple[Path, int]:
     """A new folder for a run under way, and the lock on it; numbered if that name is taken.
 
     What a kill has left under the name before there was anything to go on from is swept away.
 
     Raises:
+        UnderWay: if another run is under way there, and this one must not lie `beside` it.
         UserError: if it cannot be made.
     """
     try:
@@ -56,6 +63,8 @@ def claim_partial(parent: Path, name: str, goes_on_from: str) -> tuple[Path, int
             with suppress(FileExistsError):
                 path.mkdir()
             lock = lock_folder(path)
+            if lock < 0 and not beside:
+                raise UnderWay(f"{path} is being written by another process")
             if lock < 0:
                 continue  # another run is under way there
             if _is_begun(path) and not any(path.glob(goes_on_from)):
@@ -145,14 +154,17 @@ def find_unfinished(
 
     Raises:
         AlreadyDone: if there is a finished one, or one that lacks nothing but its name: it gets it.
+        UnderWay: if there is none that is free, and one that another process writes.
         UserError: if there is none, it has others, or it is running.
     """
     reasons: list[str] = []
+    under_way = False
     for path in _candidates(parent, name):
         lock = lock_folder(path)
         whole = (path / RECORD).exists()
         if lock < 0:
             reasons.append(f"{path} is being written by a run that is under way; wait for it")
+            under_way = True
             continue
         if not _is_begun(path):
             what = "is a finished run" if whole else f"has no {ORIGIN}, which says what it is"
@@ -180,7 +192,8 @@ def find_unfinished(
         if other is None:
             raise AlreadyDone(path)
         reasons.append(f"{none}, and the finished run in {path} has {other}; run without ‹resume›")
-    raise UserError(reasons[0] if reasons else f"{none}; run without ‹resume›")
+    kind = UnderWay if under_way else UserError
+    raise kind(reasons[0] if reasons else f"{none}; run without ‹resume›")
 
 
 def finished_run(parent: Path, name: str, plan: Plan) -> Path | None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -27,6 +27,7 @@ from frankenstein.runs.folder import (
     ORIGIN,
     RECORD,
     SHARED,
+    UnderWay,
     check_launcher,
     check_room,
     check_there,
@@ -46,6 +47,7 @@ from frankenstein.stitches.files import holds_stitch, load_stitch
 from frankenstein.zoo.files import Card, check_card
 
 CHECKPOINT = "last.ckpt"
+_OFTEN = 0.5  # seconds between looks at a folder that another process writes
 _NO_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO}
 # Of what a record may hold besides, that which is read again.
 _MAY_HOLD: Mapping[str, Any] = {
@@ -280,10 +282,18 @@ def _folder(
         UserError: if there is nothing to resume, or no folder can be made.
     """
     resume = getattr(plan, "resume", False)
-    if resume or goes_on != "no":
+    while goes_on == "step":  # of a study, which may have lost sight of who does the same
+        with suppress(UnderWay):
+            try:
+                return find_unfinished(parent, name, plan, origin, goes_on_from)
+            except UnderWay:
+                raise
+            except UserError:
+                return claim_partial(parent, name, goes_on_from, beside=False)
+        time.sleep(_OFTEN)
+    if resume or goes_on == "itself":
         try:
-            finished = resume or goes_on == "step"
-            return find_unfinished(parent, name, plan, origin, goes_on_from, finished)
+            return find_unfinished(parent, name, plan, origin, goes_on_from, finished=resume)
         except UserError:
             if resume:
                 raise

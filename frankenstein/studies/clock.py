@@ -10,8 +10,7 @@ from frankenstein.studies.graph import Node
 class Clock:
     """Seconds of the runs so far, by verb."""
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = {}
 
     def ended(self, outcome: Outcome) -> None:
@@ -19,8 +18,8 @@ class Clock:
         if outcome.folder and outcome.seconds:
             self.seconds.setdefault(_verb(outcome.name), []).append(outcome.seconds)
 
-    def left(self, nodes: Sequence[Node]) -> float | None:
-        """Seconds that these will take together; None while nothing is known.
+    def left(self, nodes: Sequence[Node], workers: int) -> float | None:
+        """Seconds that so many workers will take for these; None while nothing is known.
 
         A verb of which no run is done yet is taken to be as slow as the others.
         """
@@ -28,7 +27,7 @@ class Clock:
             return None
         means = {verb: mean(several) for verb, several in self.seconds.items()}
         total = sum(means.get(_verb(node.name), mean(means.values())) for node in nodes)
-        return total / min(self.workers, max(1, len(nodes)))
+        return total / max(1, min(workers, len(nodes)))
 
 
 def in_words(seconds: float) -> str:

@@ -20,7 +20,9 @@ class Outcome:
 class Engine(Protocol):
     """It takes nodes whose networks are there, and gives back one that has ended."""
 
-    workers: int  # runs at a time
+    @property
+    def workers(self) -> int:
+        """Runs at a time, as far as is known now."""
 
     def start(self, node: Node) -> None:
         """Take a node; it need not begin at once."""

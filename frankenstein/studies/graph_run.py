@@ -2,19 +2,22 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from frankenstein.catalog import Function
 from frankenstein.errors import AlreadyDone, RunsFailed, counted
 from frankenstein.report.tables import rich_table
 from frankenstein.runs.fields import PARTIAL
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.studies.clock import Clock, in_words
+from frankenstein.studies.cluster.connection import has_cluster, need_cluster
+from frankenstein.studies.cluster.shares import shares_of
 from frankenstein.studies.engine import Engine, Outcome
 from frankenstein.studies.folder import begin, finished_study, there
 from frankenstein.studies.graph import Node
@@ -23,6 +26,8 @@ from frankenstein.studies.one_by_one import OneByOne
 from frankenstein.studies.plan import StudyPlan, nodes_of
 
 _FOLDER = "{study}"
+_ON_THIS_MACHINE = Function("frankenstein.studies.cluster.engine:on_this_machine")
+_ON_A_SCHEDULER = Function("frankenstein.studies.cluster.engine:on_a_scheduler")
 
 
 def run_graph(plan: StudyPlan, command: Command) -> Run | None:
@@ -45,7 +50,7 @@ def run_graph(plan: StudyPlan, command: Command) -> Run | None:
         nodes = nodes_of(plan, str(study.folder))
         console = Console(quiet=plan.quiet)
         known = there(nodes, study.folder)
-        with _engine(study) as engine:
+        with _engine(plan, study, len(nodes) - len(known)) as engine:
             console.print(_work_in_words(nodes, known, engine), highlight=False, soft_wrap=True)
             outcomes = _work(nodes, known, engine, console)
         done = {one.name: Run.read(one.folder) for one in outcomes if one.folder}
@@ -61,9 +66,17 @@ def run_graph(plan: StudyPlan, command: Command) -> Run | None:
     return study
 
 
-@contextmanager
-def _engine(study: Run) -> Iterator[Engine]:
-    yield OneByOne(study)
+def _engine(plan: StudyPlan, study: Run, missing: int) -> AbstractContextManager[Engine]:
+    """What runs the nodes: workers, if Dask is there for them, or else this process."""
+    if plan.scheduler is not None:
+        need_cluster("scheduler")
+        gpus = plan.gpus_per_run or 0
+        return _ON_A_SCHEDULER(study, plan.scheduler, plan.insecure, gpus)
+    if plan.workers == 0 or (plan.workers is None and not has_cluster()) or not missing:
+        return nullcontext(OneByOne(study))
+    need_cluster("workers")
+    gpus, workers = shares_of(plan.workers, plan.gpus_per_run, plan.accelerator)
+    return _ON_THIS_MACHINE(study, min(workers, missing), gpus)
 
 
 def _work(
@@ -72,7 +85,7 @@ def _work(
     """Run what is missing; what waits for a run that failed is not begun."""
     outcomes = {name: Outcome(name, folder) for name, folder in known.items()}
     waiting = {node.name: node for node in nodes if node.name not in outcomes}
-    running, clock, told = 0, Clock(engine.workers), False
+    running, clock, told = 0, Clock(), False
     with _bar(console) as bar:
         task = bar.add_task("runs", total=len(nodes), completed=len(outcomes), left="")
         while waiting or running:
@@ -91,7 +104,8 @@ def _work(
                 one = engine.wait()
                 outcomes[one.name], running = one, running - 1
                 clock.ended(one)
-            left = clock.left([node for node in nodes if node.name not in outcomes])
+            rest = [node for node in nodes if node.name not in outcomes]
+            left = clock.left(rest, engine.workers)
             words = f"about {in_words(left)} left" if left else ""
             bar.update(task, completed=len(outcomes), left=words)
             if words and not told and not console.is_terminal:  # where no bar is seen
@@ -117,8 +131,10 @@ def _work_in_words(nodes: Sequence[Node], known: Mapping[str, Path], engine: Eng
     verbs = Counter(node.name.partition("/")[0] for node in nodes)
     said = ", ".join(f"{count} {verb}" for verb, count in verbs.items())
     already = f"; {len(known)} are there already" if known else ""
-    at_once = f", {engine.workers} at a time" if engine.workers > 1 else ", one after the other"
-    return f"{counted(len(nodes), 'run')} ({said}){already}{at_once}"
+    workers = engine.workers
+    at_once = f"{workers} at a time" if workers > 1 else "one after the other"
+    at_once = at_once if workers else "once there is a worker: `frankenstein worker` starts one"
+    return f"{counted(len(nodes), 'run')} ({said}){already}; {at_once}"
 
 
 def _print_graph(name: str, nodes: Sequence[Node], folder: Path) -> None:

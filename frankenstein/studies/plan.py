@@ -62,6 +62,30 @@ class EngineFields(Plan):
 
     group: ClassVar[str] = "engine"
 
+    workers: int | None = option(
+        None,
+        "runs at a time, each in a process of its own; as many as there are cores, or GPUs, if "
+        "absent; 0: one after the other in this process",
+        least=0,
+        changes="nothing",
+    )
+    scheduler: str | None = option(
+        None,
+        "file of a scheduler, or its address, whose workers do the runs; see docs/cluster.md",
+        changes="nothing",
+    )
+    gpus_per_run: int | None = option(
+        None,
+        "GPUs that a run has for itself; 1 if there are any and accelerator is not cpu, if absent",
+        least=0,
+        changes="nothing",
+    )
+    insecure: bool = option(
+        False,
+        "take a scheduler that is open to other machines without TLS: whoever reaches it runs code "
+        "as you",
+        changes="nothing",
+    )
     dry_run: bool = option(False, "print the graph, and run nothing", changes="nothing")
 
 
@@ -100,6 +124,12 @@ class StudyPlan(DeviceFields, EngineFields, GraphFields, RunFields, CodeFields):
                 raise PlanError("missing ‹steps› (command lines), or ‹networks› of a graph")
         elif self.steps:
             raise PlanError("a study is a list of ‹steps› or a graph of ‹networks›, and not both")
+        if self.workers is not None and self.scheduler is not None:
+            raise PlanError("‹scheduler› has workers of its own; leave ‹workers› out")
+        if self.steps:
+            for name in ("workers", "scheduler", "gpus_per_run"):
+                if getattr(self, name):
+                    raise PlanError(f"‹{name}› is of a graph; steps follow each other here")
         for step in self.steps:
             if not isinstance(step, str | dict):
                 raise PlanError(
@@ -115,6 +145,49 @@ def nodes_of(plan: StudyPlan, folder: str) -> list[Node]:
         UserError: if a file of a network is not there.
     """
     return graph_of(plan.networks, plan.pairs, plan.blocks, folder, plan.shared)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerPlan(Plan):
+    """A process that does the runs of studies, one at a time, wherever it is started."""
+
+    verb: ClassVar[str] = "worker"
+
+    scheduler: str = option(
+        about="file that `frankenstein scheduler` wrote, or an address", changes="nothing"
+    )
+    gpus: int = option(
+        0,
+        "GPUs of each of its runs: those that CUDA_VISIBLE_DEVICES names",
+        least=0,
+        changes="nothing",
+    )
+    threads: int | None = option(
+        None, "threads of its runs; the cores that it may use if absent", least=1, changes="nothing"
+    )
+    insecure: bool = option(
+        False,
+        "take a scheduler that is open to other machines without TLS: whoever reaches it runs code "
+        "as you",
+        changes="nothing",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerPlan(Plan):
+    """A process that hands out the runs of studies to workers."""
+
+    verb: ClassVar[str] = "scheduler"
+
+    file: str = option(
+        about="file to write, which workers and studies read; only its owner can", changes="nothing"
+    )
+    host: str | None = option(
+        None,
+        "address to listen on; this machine's in its network if absent, 127.0.0.1 for itself alone",
+        changes="nothing",
+    )
+    port: int = option(0, "port to listen on; 0: any that is free", least=0, changes="nothing")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,9 @@ def config(tmp_path):
 
 
 def study(config, *words):
-    return main(["study", "--config", str(config), "--accelerator", "cpu", *words])
+    return main(
+        ["study", "--config", str(config), "--accelerator", "cpu", "--workers", "0", *words]
+    )
 
 
 def test_a_graph_is_run_goes_on_with_what_is_missing_and_is_not_run_twice(
@@ -39,7 +41,7 @@ def test_a_graph_is_run_goes_on_with_what_is_missing_and_is_not_run_twice(
     path = config(networks=NETWORKS, compare=compare, run_name="two")
     assert study(path) == 1
     said = capsys.readouterr()
-    assert "4 runs (2 train, 2 compare), one after the other" in said.out
+    assert "4 runs (2 train, 2 compare); one after the other" in said.out
     first, last = said.err.splitlines()
     assert first.startswith("compare/mlp-0-vs-mlp-1-fc9: ")
     folder = Path("results/study/two.partial")
@@ -114,7 +116,7 @@ def test_a_report_in_a_step_takes_globs(run, saved, config):
 
 
 def test_a_study_in_python(few_digits):
-    study = Study(networks=NETWORKS, compare=COMPARE, accelerator="cpu", quiet=True)
+    study = Study(networks=NETWORKS, compare=COMPARE, accelerator="cpu", quiet=True, workers=0)
     assert [node.name for node in study.graph()] == [
         "train/mlp-0",
         "train/mlp-1",

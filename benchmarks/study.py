@@ -1,0 +1,166 @@
+"""What the engine of studies costs, and what a second worker brings; all ratios of one run.
+
+    python benchmarks/study.py              # two minutes on two idle cores
+    python benchmarks/study.py --runs 2     # to see whether it works
+
+A run is one training of a small network on digits, about a second of work. "Fresh" is `frankenstein
+train`, a process for each, one after the other.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from claims import Claim, at_least, at_most
+
+FRANKENSTEIN = [sys.executable, "-m", "frankenstein"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=5, help="of each run: about a second of work")
+    options = parser.parse_args()
+    found = measure(options.runs, options.epochs)
+    print("| what | seconds | a run |\n| --- | ---: | ---: |")
+    for name, seconds in {
+        "fresh processes, one by one": found.fresh,
+        **{f"study, {words(n)}: further runs": one for n, one in found.seconds.items()},
+    }.items():
+        print(f"| {name} | {seconds:.1f} | {seconds / options.runs:.2f} |")
+    for claim in told(found):
+        print(f"{claim.claim}: {claim.number} ({claim.goal})")
+    print(f"memory of all processes: {', '.join(memory_in_words(found))}")
+
+
+def claims() -> list[Claim]:
+    """The engine against fresh processes, a second worker, and what the engine takes itself."""
+    return told(measure(12, 5))
+
+
+@dataclass
+class Found:
+    """Seconds of so many runs in every way, and MB of the processes together, by workers."""
+
+    runs: int
+    fresh: float
+    seconds: dict[int, float]
+    memory: dict[int, float]
+    overhead: float  # seconds of the engine for a run, beside the run's own
+
+
+def told(found: Found) -> list[Claim]:
+    one, two = found.seconds[1], found.seconds[2]
+    return [
+        at_least("study: runs of a second, 1 worker over fresh processes", found.fresh / one, 3),
+        at_least("study: 2 workers over 1, on two cores", one / two, 1.7),
+        at_most("study: the engine's own time for a run", found.overhead, 0.3, " s"),
+    ]
+
+
+def measure(runs: int, epochs: int) -> Found:
+    before = os.getcwd()
+    os.environ["OMP_NUM_THREADS"] = "1"  # in all of them, so that they do the same work
+    root = str(Path(__file__).parents[1])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        fresh, _ = timed(lambda: [fresh_run(seed, epochs) for seed in range(runs)])
+        seconds, memory = {}, {}
+        for workers in (0, 1, 2):
+            few, many = (f"few-{workers}", f"many-{workers}")
+            start, _ = timed(lambda n=workers, name=few: study(1, epochs, n, name))
+            whole, memory[workers] = timed(
+                lambda n=workers, name=many: study(runs + 1, epochs, n, name)
+            )
+            seconds[workers] = whole - start  # what begins once, such as the workers, is in both
+        records = Path("results/study/many-1").glob("train/*/run.json")
+        inside = sum(map(seconds_of, records)) * runs / (runs + 1)
+        os.chdir(before)
+    return Found(runs, fresh, seconds, memory, max(0.0, seconds[1] - inside) / runs)
+
+
+def words(workers: int) -> str:
+    return f"{workers} worker{'s' if workers > 1 else ''}" if workers else "one process"
+
+
+def memory_in_words(found: Found) -> list[str]:
+    return [f"{words(n)} {one:,.0f} MB" for n, one in found.memory.items()]
+
+
+def fresh_run(seed: int, epochs: int) -> None:
+    train = ["train", "-m", "mlp", "-d", "digits", "-e", str(epochs), "-i", str(seed)]
+    subprocess.run(
+        [*FRANKENSTEIN, *train, "-g", str(seed), "--accelerator", "cpu", "--quiet"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def study(runs: int, epochs: int, workers: int, name: str) -> None:
+    train = f"{{model: mlp, dataset: digits, epochs: {epochs}}}"
+    config = Path(f"{name}.yaml")
+    config.write_text(f"networks: {{train: {train}, seeds: 0..{runs - 1}}}\nrun_name: {name}\n")
+    command = ["study", "--config", config, "--workers", str(workers)]
+    subprocess.run(
+        [*FRANKENSTEIN, *command, "--accelerator", "cpu", "--quiet"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def seconds_of(path: Path) -> float:
+    return float(re.search(r'"seconds": ([\d.]+)', path.read_text())[1])
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds that work took, and the most memory that its processes had together."""
+    over, most = threading.Event(), [0.0]
+
+    def look() -> None:
+        while not over.wait(0.2):
+            most[0] = max(most[0], memory_below(os.getpid()))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    began = time.monotonic()
+    work()
+    seconds = time.monotonic() - began
+    over.set()
+    watcher.join()
+    return seconds, most[0]
+
+
+def memory_below(parent: int) -> float:
+    """MB of the processes that this one has started; what several share counts once (PSS)."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found, new = set(), {parent}
+    while new:
+        new = {child for child, its in parents.items() if its in new} - found
+        found |= new
+    total = 0
+    for pid in found:
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            total += int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)[1])
+        except (OSError, TypeError):
+            continue
+    return total / 1000
+
+
+if __name__ == "__main__":
+    main()
