@@ -97,7 +97,7 @@ class OnDask:
             if given and max(given) < self.gpus:
                 raise UserError(
                     f"‹gpus_per_run› {self.gpus} is more than any worker gives ({max(given):g}); "
-                    "start workers with `--gpus`"
+                    "start workers with ‹gpus›"
                 )
 
     def _resources(self) -> list[float]:
