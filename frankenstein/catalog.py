@@ -245,8 +245,16 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     ),
 }
 
-# What may fill a blank in a network's name, and the type that its function takes.
-_BLANKS = {"k": (r"[1-9]\d*", int), "name": (r"\w+", str)}
+# What may fill a blank in a name, and the type that a function takes it as.
+_BLANKS = {
+    "k": (r"[1-9]\d*", int),
+    "name": (r"\w+", str),
+    "FILE": (r".+", str),
+    "package": (r"[^\W\d]\w*(?:\.[^\W\d]\w*)*", str),
+    "function": (r"[^\W\d][\w.]*", str),
+}
+# How a user's own data are named, beside the names of `DATASETS`: they are run as code.
+OWN_DATA = ("<FILE>.py:<function>", "<package>:<function>")
 
 
 def find_network(name: str) -> Architecture:

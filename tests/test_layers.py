@@ -22,6 +22,7 @@ LEVELS = [
         "printing",
         "shipped",
         "source",
+        "user_code",
     }
     | {"signals", "buffers", "memory"},
     {"accumulators"},

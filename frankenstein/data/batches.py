@@ -47,6 +47,8 @@ class Batches:
     ) -> None:
         self.images, self.labels = images, labels
         self.order, self.transform = order, transform
+        # What a Trainer does with a batch that comes as it is; None if nothing is left to do.
+        self.left_to_do: Callable[[Tensor], Tensor] | None = None
         self.epoch = 0
         self._length = len(order(0))
         self._first = self._next = 0

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from frankenstein.errors import DataError
+
 Key = str | int  # the name of an argument, or its place
 
 
@@ -80,13 +82,25 @@ def as_inputs(value: Any) -> Inputs:
 
 
 def joined(parts: Sequence[Any]) -> Any:
-    """Inputs one behind another."""
+    """Inputs one behind another.
+
+    Raises:
+        DataError: if those of one batch are of another shape than those of another.
+    """
     if len(parts) == 1:
         return parts[0]
-    if isinstance(parts[0], Examples):
-        keys = parts[0].parts
-        return Examples({key: torch.cat([one.parts[key] for one in parts]) for key in keys})
-    return torch.cat([*parts])
+    try:
+        if isinstance(parts[0], Examples):
+            keys = parts[0].parts
+            return Examples({key: torch.cat([one.parts[key] for one in parts]) for key in keys})
+        return torch.cat([*parts])
+    except (RuntimeError, KeyError):
+        shapes = [one.shape if isinstance(one, Examples) else tuple(one.shape) for one in parts]
+        other = next(one for one in shapes if one != shapes[0])
+        raise DataError(
+            f"batches have other shapes, {shapes[0]} and {other}: make all of one, such as by "
+            "padding; if these are inputs and labels of one batch, give it in a list"
+        ) from None
 
 
 def called(network: Callable[..., Any], inputs: Any) -> Any:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,9 @@ class ImageData:
     mean: tuple[float, ...]  # per channel, of images between 0 and 1
     std: tuple[float, ...]
     multilabel = False  # True: each image has or has not each of its "classes"
+    labelled = True  # False: nobody can say whether a network is right
+    lines: Sequence[str] = ()  # what is to be said of how it is read
+    pictured = True  # False: its inputs are no images for a person to look at
 
     train_images: Tensor | Images  # (N, C, H, W), uint8
     train_labels: Tensor  # (N,), int64; (N, num_classes), float of 0 and 1, if multilabel
@@ -101,6 +105,16 @@ class ImageData:
         return Preprocessing(image_size, image_size, mean, std, how)
 
     @property
+    def num_train(self) -> int:
+        """Examples to train on."""
+        return len(self.train_labels)
+
+    @property
+    def num_val(self) -> int:
+        """Held-out examples."""
+        return len(self.val_labels)
+
+    @property
     def eyes(self) -> Preprocessing:
         """What its images become, in full."""
         return self.eyes_for(self.image_size, self.preprocessing, self.channels)
@@ -110,7 +124,7 @@ class ImageData:
         """Of one example in the batches of a pass."""
         return self.channels, self.image_size, self.image_size
 
-    def blank(self, count: int = 2) -> Tensor:
+    def blank(self, count: int = 2) -> Any:
         """Black images, as batches of a pass have them."""
         return torch.zeros(count, *self.seen_shape)
 
@@ -171,19 +185,19 @@ class ImageData:
     def train_batches(self, examples: int | None = None) -> Batches:
         """Prepared training images for one pass, not augmented: all, or a fixed random choice."""
         self.setup()
-        order = in_order(len(self.train_labels), self.eval_batch_size, examples)
+        order = in_order(self.num_train, self.eval_batch_size, examples)
         return Batches(self.train_images, self.train_labels, order, self.prepare)
 
     def val_batches(self, examples: int | None = None) -> Batches:
         """Prepared held-out images for one pass: all of them, or a fixed random choice."""
         self.setup()
-        order = in_order(len(self.val_labels), self.eval_batch_size, examples)
+        order = in_order(self.num_val, self.eval_batch_size, examples)
         return Batches(self.val_images, self.val_labels, order, self.prepare)
 
     def mixed_val_batches(self) -> Batches:
         """All prepared held-out images for one pass, in one random order: data may lie by class."""
         self.setup()
-        order = mixed(len(self.val_labels), self.eval_batch_size)
+        order = mixed(self.num_val, self.eval_batch_size)
         return Batches(self.val_images, self.val_labels, order, self.prepare)
 
     def shuffled_batches(self) -> Batches:
@@ -193,7 +207,7 @@ class ImageData:
             DataError: as `check`, or if there are not enough for a batch.
         """
         self.check()
-        order = shuffled(len(self.train_labels), self.batch_size, self.order_seed)
+        order = shuffled(self.num_train, self.batch_size, self.order_seed)
         return Batches(self.train_images, self.train_labels, order)
 
     def label_columns(self, labels: Tensor) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from torch import Tensor, distributed
 from torch.utils.data import Dataset, DistributedSampler
 
 from frankenstein.data.batches import Batches
+from frankenstein.data.examples import Examples
 from frankenstein.errors import UserError
 
 
@@ -52,8 +53,8 @@ def come_again(loader: Any, index: int, n: int) -> Tensor | None:  # (n,) bool
 
 def without(batch: Any, again: Tensor | None) -> Any:
     """A batch, a tensor or a tuple of some, without the examples that come again."""
-    if again is None:
+    if again is None or batch is None:
         return batch
-    if isinstance(batch, Tensor):
+    if isinstance(batch, Tensor | Examples):
         return batch[(~again).to(batch.device)]
     return type(batch)(without(part, again) for part in batch)

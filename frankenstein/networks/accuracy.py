@@ -44,11 +44,11 @@ def network_accuracy(
     have several labels, or the other way round, are left out: they cannot be right.
     """
     networks = [network for network in networks if answers_to(network, data)]
+    if not networks:
+        return {}
     # Copies, and not channels-last: a network may ask how its tensors lie (`x.view(len(x), -1)`).
     asked = {network.role: copy.deepcopy(network.module).to(device) for network in networks}
     looks = {network.role: look_of(network, data) for network in networks}
-    if not asked:
-        return {}
     tallies = {role: Tally() for role in asked}
     title = f"evaluating {' and '.join(asked)}"
     with torch.no_grad():
@@ -90,7 +90,8 @@ def accuracy_line(
         if key.startswith("perplexity/")
     ]
     measured = f"measured on {examples} held-out {called} of {dataset}"
-    line = f"accuracy, {measured}: {', '.join(accuracies) or 'n/a, for its classes are others'}"
+    why = "there are no labels that these networks answer with"
+    line = f"accuracy, {measured}: {', '.join(accuracies) or f'n/a, for {why}'}"
     line += f"; perplexity of the next token: {', '.join(perplexities)}" if perplexities else ""
     return "\n".join(
         [line, *(f"warning: {text}" for text in below_chance_warnings(scores, examples, networks))]
@@ -116,7 +117,7 @@ def below_chance_warning(
 
 def chance_advice(network: Mapping[str, Any]) -> str:
     """What to do about a network at chance, by its record: one from outside may see wrongly."""
-    outside = "dataset" in network and network["dataset"] is None
+    outside = "dataset" in network and network["dataset"] is None and network["image_size"]
     return f"{_SEES if outside else ''}take the data set that it was trained on, or {_TRAIN}"
 
 
@@ -208,7 +209,7 @@ def evaluate_network(
     check_batches(batches)
     tally = Tally()
     for images, labels in batches:
-        tally.update(logits_of(network(images.to(device))), labels.to(device))
+        tally.update(logits_of(called(network, images.to(device))), labels.to(device))
     means = tally.means()
     low, high = share_interval(means["accuracy"], tally.images)
     return means | {"n": tally.images, "accuracy_low": low, "accuracy_high": high}

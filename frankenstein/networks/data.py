@@ -1,18 +1,22 @@
 """Networks and the data set that they see: opened, loaded, checked against each other."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from frankenstein.catalog import DATASETS
 from frankenstein.data import ImageData, Preprocessing
+from frankenstein.data.fits import check_taken
+from frankenstein.data.own import OwnData, own_data
+from frankenstein.data.raw import view_of_raw
 from frankenstein.data.shared import SharedImages
 from frankenstein.data.text import Text
 from frankenstein.errors import UserError, counted
 from frankenstein.networks.network import Network, open_network
 from frankenstein.report.progress import progress
-from frankenstein.source import parse_source
+from frankenstein.source import names_code, parse_source
 
 _SENTENCES = 64  # at once: more of them do not stay in a CPU's cache
 
@@ -45,6 +49,14 @@ def data_for(
         raise UserError(
             "the network's file does not say what data it was trained on; choose ‹dataset›"
         )
+    if names_code(dataset):
+        own = own_data(
+            dataset,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            order_seed=order_seed,
+        )
+        return own_data_for(networks, own, answering)
     if DATASETS[dataset].in_channels == 0:
         sentences = Text(texts, batch_size, order_seed, min(eval_batch_size, _SENTENCES))
         return text_for(networks, sentences, answering)
@@ -93,6 +105,33 @@ def text_for(networks: Sequence[Network], data: Text, answering: Sequence[Networ
     return data
 
 
+def own_data_for(
+    networks: Sequence[Network], data: OwnData, answering: Sequence[Network] = ()
+) -> OwnData:
+    """A user's own data, read for these networks, each of which has looked at the first inputs.
+
+    Raises:
+        DataError: for a batch that a network does not take.
+        UserError: if the labels do not fit the answers.
+    """
+    data.shown_to([network.module for network in networks]).setup()
+    for network in networks:
+        check_taken(network.module, network.source, data.blank(), look_of(network, data))
+    for network in answering:
+        if not data.labelled:
+            raise UserError(
+                f"{data.name} gives no labels, and the {network.role} is judged by them; "
+                "`compare`, `extract` and some questions of `analyze` need none"
+            )
+        if not data.can_be_answered(network.card.num_classes):
+            raise UserError(
+                f"{data.name} has {counted(data.num_classes or 0, 'class', 'classes')}, and the "
+                f"{network.role} tells {network.card.num_classes} apart; give the labels that it "
+                "was trained on"
+            )
+    return data
+
+
 def look_of(network: Network, data: ImageData) -> nn.Module | None:
     """From a batch of the data to what a network takes; None if it takes the batch as it is.
 
@@ -102,7 +141,30 @@ def look_of(network: Network, data: ImageData) -> nn.Module | None:
     if isinstance(data, Text):
         assert network.tokenizer is not None  # `text_for` has seen to it
         return data.look_for(network.tokenizer)
+    if isinstance(data, OwnData):
+        if not data.pictured:
+            return data.look_for(network.module)
+        return view_of(network, data.blank())
     return data.look(network.input_shape[-1], network.eyes, network.input_shape[0])
+
+
+def view_of(network: Network, images: Any) -> nn.Module:
+    """From images of 0 to 255 of the user's own to what a network takes.
+
+    Raises:
+        DataError: if nobody says how it sees them.
+    """
+    return view_of_raw(images, network.input_shape, eyes_on(network))
+
+
+def eyes_on(network: Network) -> Preprocessing | None:
+    """How a network sees images of the user's own: as it says, else as those it was trained on."""
+    how, trained = network.eyes, DATASETS.get(network.dataset or "")
+    if (how and how.mean) or trained is None:
+        return how
+    size, target = network.input_shape[-1], trained.target
+    how = how or Preprocessing(size, size, (), ())
+    return replace(how, mean=tuple(target.mean), std=tuple(target.std))
 
 
 def check_data(data: ImageData, quiet: bool) -> None:
@@ -137,6 +199,8 @@ def check_labels(dataset: str, data_root: str | None, networks: Sequence[Network
         UserError: if these have several labels for an image and those one class, or the other way
             round, or if a network tells another number of classes apart.
     """
+    if names_code(dataset):
+        return  # `own_data_for` looks at them
     for network in networks:
         here, there = kind_of(dataset), kind_of(network.dataset)
         if there not in (None, here):
@@ -165,6 +229,8 @@ def answers_to(network: Network, data: ImageData) -> bool:
     """Whether a network answers what the labels of a data set ask."""
     if isinstance(data, Text):
         return network.card.num_classes == data.num_classes > 1
+    if isinstance(data, OwnData):
+        return data.can_be_answered(network.card.num_classes)
     row = DATASETS.get(network.dataset or "")
     alike = row is None or row.multilabel == data.multilabel
     return alike and network.card.num_classes == data.num_classes

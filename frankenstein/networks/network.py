@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from frankenstein import zoo
 from frankenstein.data import Preprocessing, preprocessing_of, resampling_of
+from frankenstein.data.own import own_data
 from frankenstein.data.tokenizers import Tokenizer
 from frankenstein.errors import UserError, counted
 from frankenstein.networks.sources import Wish, opened
 from frankenstein.networks.statistics import count_statistics
-from frankenstein.source import parse_source
+from frankenstein.source import names_code, parse_source
 from frankenstein.zoo import Card, network_sha256
 
 RESERVED = (
@@ -62,10 +63,11 @@ class Network:
         Raises:
             UserError: if it sees no images.
         """
-        if self.inputs:
+        if self.inputs or not hasattr(self.module, "input_shape"):
+            given = " and ".join(self.inputs) or "inputs of its own"
             raise UserError(
-                f"{self.source} takes {' and '.join(self.inputs)}, and images are none of "
-                "these; choose ‹dataset› text, or in Python give batches to similarity_matrix"
+                f"{self.source} takes {given}, and images are none of these; say ‹dataset› as "
+                "my_data.py:loader, which gives yours, or text"
             )
         return tuple(self.module.input_shape)  # type: ignore[arg-type]
 
@@ -81,6 +83,8 @@ class Network:
         """Two inputs that it takes: black images, or tensors by name."""
         if self.inputs:
             return dict(self.inputs)
+        if hasattr(self.module, "example_inputs"):
+            return self.module.example_inputs
         some = next(self.module.parameters(), torch.empty(0))
         return torch.zeros(2, *self.input_shape, dtype=some.dtype, device=some.device)
 
@@ -162,14 +166,15 @@ def open_network(
         UserError: if there is no such network, or it cannot be had here.
     """
     named = parse_source(source)
-    made = opened(named, Wish(model, dataset, size, channels))
+    own = own_data(dataset) if dataset and names_code(dataset) else None
+    made = opened(named, Wish(model, None if own else dataset, size, channels, own))
     module, card, sees = made.module.requires_grad_(False).eval(), made.card, made.sees
     shape: tuple[int, ...] = tuple(getattr(module, "input_shape", ()))
     told = {"size"} if named.kind != "file" and shape[-1:] == (size,) else set()
     if sees is not None and len(sees.mean) != shape[0]:  # of the same kind with other channels
         sees = replace(sees, mean=(), std=())
-    own = named.kind == "code" or named.weights is named.seed is None
-    if card.dataset is None and not made.example and not (sees and sees.mean and own):
+    known = named.kind == "code" or named.weights is named.seed is None
+    if card.dataset is None and shape and not (sees and sees.mean and known):
         if normalize is not None or resampling is not None:
             sees = sees or Preprocessing(shape[-1], shape[-1], (), ())
         if sees is not None and normalize is not None:
@@ -257,4 +262,14 @@ def networks_name(networks: Sequence[Network], dataset: str | None, between: str
         label = f"{card.dataset}-{label}" if several and card.dataset else label
         words.append(label if before in (architecture, label) else f"{architecture}-{label}")
         before = architecture
-    return "-".join([between.join(words), *([dataset] if dataset else [])])
+    return "-".join([between.join(words), *([data_word(dataset)] if dataset else [])])
+
+
+def data_word(dataset: str) -> str:
+    """What names of runs call a data set: of the user's code the file and the function.
+
+    >>> data_word("folder/my_data.py:val_loader"), data_word("digits")
+    ('my_data-val_loader', 'digits')
+    """
+    place, _, name = dataset.rpartition(":")
+    return f"{Path(place).stem}-{name}" if place else dataset

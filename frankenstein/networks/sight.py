@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 
 from frankenstein.data import ImageData
+from frankenstein.data.fits import described
+from frankenstein.data.own import OwnData
 from frankenstein.data.text import Text
+from frankenstein.networks.data import eyes_on
 from frankenstein.networks.network import Network
+from frankenstein.source import names_code
 
 
 def sight_lines(networks: Sequence[Network], data: ImageData) -> dict[str, str]:
@@ -12,6 +16,16 @@ def sight_lines(networks: Sequence[Network], data: ImageData) -> dict[str, str]:
     if isinstance(data, Text):
         tokenizers = {network.role: network.tokenizer for network in networks}
         return {role: data.sight(one) for role, one in tokenizers.items() if one}
+    if isinstance(data, OwnData) and not data.pictured:
+        shown = described(data.blank())
+        return {network.role: f"{shown}, as {data.name} gives them" for network in networks}
+    if isinstance(data, OwnData):
+        return {
+            network.role: f"{data.eyes_for(size, eyes_on(network), channels)}"
+            f"{_recoloured(network, data)} ({_why(network)})"
+            for network in networks
+            for channels, *_, size in [network.input_shape]
+        }
     return {
         network.role: f"{shown}{_recoloured(network, data)} ({_why(network)})"
         for network in networks
@@ -22,7 +36,7 @@ def sight_lines(networks: Sequence[Network], data: ImageData) -> dict[str, str]:
 
 def is_usual(networks: Sequence[Network], data: ImageData) -> bool:
     """Whether all networks see as the data sets have it that their own files name."""
-    return not isinstance(data, Text) and all(
+    return not isinstance(data, Text | OwnData) and all(
         network.dataset and not network.sees and not _recoloured(network, data)
         for network in networks
     )
@@ -33,7 +47,7 @@ def foreign_lines(networks: Sequence[Network], dataset: str | None) -> list[str]
     return [
         f"the {network.role} was trained on {network.dataset}, and is shown {dataset}"
         for network in networks
-        if network.dataset not in (None, dataset)
+        if network.dataset not in (None, dataset) and not names_code(dataset or "")
     ]
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.data import ImageData
+from frankenstein.data.examples import called
 
 _IMAGES = 1000
 _NUMBERS = 2**24  # of all images together: 111 of them where they are large, so that maps fit
@@ -46,7 +47,7 @@ def count_statistics(
     hooks = [norm.register_forward_pre_hook(count) for norm in _counting(network)]
     try:
         if hooks:
-            network(images)
+            called(network, images)
     finally:
         for hook in hooks:
             hook.remove()
@@ -68,8 +69,9 @@ def counting_images(
     A fixed random choice of 1,000, or of 16.8 million numbers where images are large; the same on
     every process.
     """
-    shape: tuple[int, ...] = tuple(network.input_shape)  # type: ignore[arg-type]
-    batches = data.train_batches(max(2, min(_IMAGES, _NUMBERS // math.prod(shape))))
+    shape = getattr(network, "input_shape", None)
+    numbers = data.blank(1).numel() if shape is None else math.prod(shape)
+    batches = data.train_batches(max(2, min(_IMAGES, _NUMBERS // numbers)))
     rows, images = torch.cat([*batches.order(0)]), batches.images
     chosen = images.index_select(0, rows) if isinstance(images, Tensor) else images[rows]
     device = next((one.device for one in network.parameters()), torch.device("cpu"))

@@ -80,6 +80,8 @@ def _section(
 ) -> Section:
     """Ask and word one question, and keep its numbers and files under its name."""
     try:
+        if "labels" in question.needs and not subject.data.labelled:
+            raise NotAskable(f"‹{name}› looks at labels, and {subject.data.name} gives none")
         answer = question.ask(subject)
     except NotAskable as error:
         if not plan.all:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,14 +65,22 @@ def read_sample(
 
 @torch.no_grad()
 def sample_bytes(
-    readers: Mapping[str, nn.Module], input_shape: Sequence[int], examples: int
+    readers: Mapping[str, nn.Module],
+    blank: Any,  # two inputs, in any precision
+    examples: int,
 ) -> int:
-    """How many bytes `read_sample` would keep, from a look at two black images."""
+    """How many bytes `read_sample` would keep, from a look at two inputs, such as black images."""
     total = 0
     for reader in readers.values():
         some = next(reader.parameters(), torch.empty(0))
         with evaluating(reader):
-            black = torch.zeros(2, *input_shape, dtype=some.dtype, device=some.device)
-            shapes = [tuple(z.shape) for z in reader(black).values()]
+            shapes = [tuple(z.shape) for z in reader(_as(some, blank)).values()]
         total += examples * some.element_size() * sum(map(num_units, shapes))
     return total
+
+
+def _as(some: Tensor, inputs: Any) -> Any:
+    """Inputs on the device of a network's weights; in their precision, unless they are ids."""
+    if isinstance(inputs, Tensor) and not inputs.is_floating_point():
+        return inputs.to(some.device)
+    return inputs.to(some.device, some.dtype)

@@ -169,13 +169,23 @@ class Subject:
         """From a batch to what a network takes; None if that is the batch (see `look_of`)."""
         return look_of(network, self.data)
 
-    def pictures(self, part: str, rows: Tensor) -> Tensor:  # (N, C, H, W), uint8
-        """The images behind rows of the sample `train` or `val`, as they are before preparation."""
+    def pictures(self, part: str, rows: Tensor) -> Tensor | None:  # (N, C, H, W), uint8
+        """The images behind rows of the sample `train` or `val`, as they are before preparation.
+
+        None if its examples are no images for a person to look at.
+        """
+        if not self.data.pictured:
+            return None
         batches = self.batches(part)
         chosen = torch.cat([*batches.order(0)])[rows.cpu()]
         images = batches.images
         taken = images.index_select(0, chosen) if isinstance(images, Tensor) else images[chosen]
         return self.data.pictures(taken)
+
+    @property
+    def held_out_labels(self) -> Tensor | None:
+        """Labels of the sample `val`; None if there are none."""
+        return self.val.labels if self.data.labelled else None
 
     @property
     def train(self) -> Sample:
@@ -234,14 +244,17 @@ class Subject:
             )
             for network in networks
         }
-        batches, shape = self.batches(part), self.data.seen_shape
-        needed, free = sample_bytes(readers, shape, batches.examples), free_memory(self.device)
-        size = f"{needed / 1e6:.1f} MB for rows of {batches.examples} {PARTS[part]} images"
+        batches = self.batches(part)
+        needed = sample_bytes(readers, self.data.blank(), batches.examples)
+        free = free_memory(self.device)
+        size = (
+            f"{needed / 1e6:.1f} MB for rows of {batches.examples} {PARTS[part]} {self.data.called}"
+        )
         if free and needed > free:
             raise UserError(f"{size}, but {free / 1e6:.1f} MB are free; choose fewer ‹examples›")
         if not self.quiet:
             Console().out(size, highlight=False)
-        shown = progress(batches, f"reading {PARTS[part]} images", self.quiet)
+        shown = progress(batches, f"reading {PARTS[part]} {self.data.called}", self.quiet)
         return read_sample(readers, shown, self.device, told)
 
     def _layers(self, network: Network, pairs: Iterable[Pair]) -> list[str]:

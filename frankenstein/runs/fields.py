@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from frankenstein.catalog import ARCHITECTURES, DATASETS, MEASURES, OBJECTIVES, STITCHES
+from frankenstein.catalog import ARCHITECTURES, DATASETS, MEASURES, OBJECTIVES, OWN_DATA, STITCHES
 from frankenstein.errors import DataError, PlanError
 from frankenstein.runs.plan import Command, Plan
 from frankenstein.runs.schema import option
@@ -20,6 +20,7 @@ PARTIAL = ".partial"  # ends the name of a run's folder until the run is whole
 
 NetworkName = Annotated[str, tuple(ARCHITECTURES)]
 DatasetName = Annotated[str, tuple(DATASETS)]
+DataName = Annotated[str, (*DATASETS, *OWN_DATA)]
 StitchName = Annotated[str, tuple(STITCHES)]
 ObjectiveName = Annotated[str, tuple(OBJECTIVES)]
 MeasureName = Annotated[str, tuple(MEASURES)]
@@ -69,8 +70,11 @@ class ResumeFields(Plan):
 class DataFields(Plan):
     """Which data."""
 
-    dataset: DatasetName | None = option(
-        None, "data set; the one that the receiver was trained on if absent"
+    dataset: DataName | None = option(
+        None,
+        "data set, or your own code that gives a DataLoader, Dataset or LightningDataModule; the "
+        "one that the receiver was trained on if absent",
+        source=True,
     )
     data_root: str | None = option(
         None,

@@ -102,6 +102,7 @@ class Run:
     def tell_sight(self, networks: Sequence[Network], data: ImageData, dataset: str | None) -> None:
         """Keep what each network is shown; say it where files do not, and warn of other data."""
         self.record["eyes"] = sight_lines(networks, data)
+        self.shown += data.lines
         if not is_usual(networks, data):
             self.shown += [f"{role} sees {line}" for role, line in self.record["eyes"].items()]
         for line in foreign_lines(networks, dataset):

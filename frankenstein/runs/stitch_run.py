@@ -6,7 +6,7 @@ from typing import Any
 
 from frankenstein.catalog import VERBS
 from frankenstein.errors import UserError
-from frankenstein.networks.network import Network
+from frankenstein.networks.network import Network, data_word
 from frankenstein.runs.fields import StitchKind
 from frankenstein.runs.plan import read_plan
 from frankenstein.stitches import stitch_facts
@@ -54,4 +54,4 @@ def check_made_for(files: Iterable[Path], networks: Iterable[Network]) -> None:
 
 def run_label(folder: str, dataset: str | None) -> str:
     """What is done with a run's stitches: the run, and the data set if it is given anew."""
-    return "-".join([Path(folder).resolve().name, *([dataset] if dataset else [])])
+    return "-".join([Path(folder).resolve().name, *([data_word(dataset)] if dataset else [])])

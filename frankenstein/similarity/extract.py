@@ -59,12 +59,12 @@ def extract(
     wanted = layers or telling_layers(network.module)
     with reading(network.module, wanted, device) as read_seen:
         read = behind(look, read_seen)
-        placed = numbers_of(len(data.val_labels), read(data.blank(2)))
+        placed = numbers_of(data.num_val, read(data.blank()))
         size = sum(one.end - one.start for one in placed.values())
         check_place(Path(path), len(placed), size)
         if not quiet:
             Console().out(
-                f"{', '.join(placed)} of {len(data.val_labels)} held-out {data.called}: "
+                f"{', '.join(placed)} of {data.num_val} held-out {data.called}: "
                 f"{size / 1e6:,.1f} MB",
                 highlight=False,
             )
@@ -78,7 +78,7 @@ def extract(
             "network_sha256": network.sha256,
             "dataset": dataset,
             "part": "held-out",
-            "examples": len(data.val_labels),
+            "examples": data.num_val,
             **provenance(),
         }
         return write_activations(path, placed, blocks(), facts)

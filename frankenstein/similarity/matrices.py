@@ -14,7 +14,8 @@ from frankenstein.activations import Activations, activations_of
 from frankenstein.activations.rows import reading_rows
 from frankenstein.buffers import kept_buffers
 from frankenstein.data import ImageData
-from frankenstein.data.examples import Examples
+from frankenstein.data.examples import Examples, joined
+from frankenstein.data.fits import TAKEN_ERRORS, check_taken
 from frankenstein.data.loaders import check_batches
 from frankenstein.data.padding import there_of
 from frankenstein.errors import UserError
@@ -22,8 +23,11 @@ from frankenstein.measures import LayerSimilarities
 from frankenstein.networks.network import Network
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.shapes import Tokens, has_tokens, per_sample, tokens_of
-from frankenstein.similarity.shown import Shown, Side, shown_to
-from frankenstein.surgery.read import Fold, Read, Wanted, reading
+from frankenstein.similarity.shown import Shown, Side, module_of, shown_to
+from frankenstein.surgery import LayerError
+from frankenstein.surgery.blocks import telling_layers
+from frankenstein.surgery.inputs import Call
+from frankenstein.surgery.read import MODULES, Fold, Read, Wanted, reading
 
 Layers = Mapping[str, Tensor]  # {layer: (N, ...)}
 Watch = Callable[[Layers, Layers, Tensor], object]
@@ -32,6 +36,7 @@ _KEYS = ("image", "images", "input", "inputs", "x", "pixel_values", "input_ids")
 _LABELS = ("label", "labels", "y", "target", "targets")
 _BLOCKS, _ALIKE = 8, 3.0  # least blocks that tell an order, and F of their means that does
 _BLOCK = 64
+_SOME = 64  # examples that a network's layers are looked up with
 _WHOLE = 512  # inputs that are one block by themselves
 _ROOM = 2**23  # if they hold no more numbers: 512 images of 3 x 73 x 73
 
@@ -60,7 +65,9 @@ def similarity_matrix(
     there already will do, too: an array (N, ...), {layer: array}, or what `open_activations` gives.
     Beside a network their rows are its inputs, in the order of the loader, or of the data set's
     held-out images; two such sides need no batches. Layers are names, globs ("layer1.*", in
-    which "*" crosses dots), "modules" or "cut points", which is what None takes; see `reading`.
+    which "*" crosses dots), "blocks", "modules" or "cut points"; see `reading`. If none are named,
+    there is one for each block of a deep network, else all cut points, and all modules of a network
+    that cannot be cut.
     Networks are in evaluation mode for the pass and come back as they were: no hooks, mode, device.
 
     Each measure flattens as `LayerSimilarities` says unless a flattening is named. Unbiased CKA per
@@ -145,9 +152,10 @@ def reader_of(
         with reading_rows(side, shown.order, device or "cpu") as rows:
             yield rows
         return
-    module = side.module if isinstance(side, Network) else side
-    with reading(module, layers, device) as read:
-        yield behind(shown.look(side), masked(read, layers))
+    module, look = module_of(side), shown.look(side)
+    wanted = layers or usual_layers(module, look, shown.first)
+    with reading(module, wanted, device) as read:
+        yield behind(look, masked(told_what_is_not_taken(read, module), layers))
 
 
 def _side(given: Any, role: str, layers: Wanted | None) -> Side:
@@ -162,6 +170,42 @@ def _home(sides: Iterable[Side]) -> torch.device | None:
         return None
     module = networks[0].module if isinstance(networks[0], Network) else networks[0]
     return next((tensor.device for tensor in module.parameters()), None)
+
+
+def usual_layers(module: nn.Module, look: nn.Module | None, first: Any) -> Wanted | None:
+    """What is compared of a network if nothing is named, as `telling_layers` has it.
+
+    Of a network that cannot be cut, because its steps depend on values, all of its modules; a
+    warning says so.
+    """
+    if first is None or not isinstance(module, nn.Module):
+        return None
+    seen = first if look is None else look(first)
+    home = next(chain(module.parameters(), module.buffers()), torch.empty(0))
+    floats = home.is_floating_point()
+    change = lambda x: x.to(home.device, home.dtype if floats and x.is_floating_point() else None)  # noqa: E731
+    call = Call.of(seen[:_SOME]).map(change)
+    try:
+        return telling_layers(module, call.kwargs or call.args)
+    except LayerError as error:
+        check_taken(module, type(module).__name__, seen[:_SOME])
+        warnings.warn(f"{error}; its modules are compared instead", stacklevel=5)
+        return MODULES
+
+
+def told_what_is_not_taken(read: Read, module: nn.Module) -> Read:
+    """The reader, which says of a batch that the network does not take what it is."""
+
+    def told(inputs: Any) -> dict[str, Tensor]:
+        try:
+            return read(inputs)
+        except UserError:
+            raise
+        except TAKEN_ERRORS as error:
+            check_taken(module, type(module).__name__, inputs)
+            raise error
+
+    return told
 
 
 def behind(look: nn.Module | None, read: Read) -> Read:
@@ -250,7 +294,12 @@ def measure_layers(
     at_once &= kept.flattenings == empty(False).flattenings
     kept = empty(size=size) if at_once else kept
     for inputs in map(input_of, batches) if padded else inputs_of_all:
-        if from_grams and inputs.numel():
+        if kept.needs_inputs and isinstance(inputs, Examples):
+            raise UserError(
+                "deconfounded_cka takes out what inputs explain, and these are several tensors; "
+                "take another measure"
+            )
+        if from_grams and isinstance(inputs, Tensor) and inputs.is_floating_point():
             order.update(inputs)
         classes = labels.take(len(inputs)) if kept.needs_labels else None
         if at_once:
@@ -404,12 +453,12 @@ def _filled(inputs: Iterator[Tensor], block: int) -> Iterator[Tensor]:
         size = size or block * max(1, round(len(new) / block))
         held.append(new)
         if (count := sum(map(len, held))) >= size:
-            whole = torch.cat(held) if len(held) > 1 else new
+            whole = joined(held)
             ends = range(size, count + 1, size)
             yield from (whole[end - size : end] for end in ends)
             held = [whole[ends[-1] :]] if ends[-1] < count else []
     if held:
-        yield torch.cat(held)
+        yield joined(held)
 
 
 def labels_of(batch: Any) -> Tensor:  # (N,), or (N, L) of several labels
@@ -459,7 +508,7 @@ def input_of(batch: Any) -> Any:
             )
     elif isinstance(batch, list | tuple) and batch:
         given = batch[0]
-    if not isinstance(given, Tensor):
+    if not isinstance(given, Tensor | Examples):
         raise UserError(
             "a batch is a tensor, a tuple that begins with one, or a dict, "
             f"got {type(given).__name__}"

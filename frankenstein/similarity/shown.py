@@ -1,20 +1,26 @@
 """What a comparison passes over: batches of inputs, and the rows of files that belong to them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import UserDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from frankenstein.activations import Activations
 from frankenstein.activations.checks import check_same_examples
 from frankenstein.data import ImageData
 from frankenstein.data.batches import Batches, mixed
+from frankenstein.data.examples import Inputs
+from frankenstein.data.given import given
+from frankenstein.data.own import OwnData
+from frankenstein.data.raw import is_raw
 from frankenstein.data.text import Text
 from frankenstein.errors import UserError
-from frankenstein.networks.data import look_of
+from frankenstein.networks.data import look_of, view_of
 from frankenstein.networks.network import Network
 
 Side = Network | nn.Module | Activations
@@ -32,6 +38,7 @@ class Shown:
     order: Tensor | None = None  # of the rows of files, one for each input
     block: int | None = None  # examples of a Gram matrix, if files decide
     data: ImageData | None = None
+    own: "_OwnBatches | None" = None  # of the user's, where there is no data set
 
     @property
     def called(self) -> str:
@@ -41,7 +48,7 @@ class Shown:
     @property
     def examples(self) -> int:
         """How many there are, of a data set or of files."""
-        return len(self.order) if self.data is None else len(self.data.val_labels)  # type: ignore
+        return len(self.order) if self.data is None else self.data.num_val  # type: ignore
 
     @property
     def padded(self) -> bool:
@@ -49,15 +56,28 @@ class Shown:
         return isinstance(self.data, Text)
 
     @property
-    def black(self) -> Tensor:
+    def black(self) -> Any:
         """Two images of the data."""
         assert self.data is not None
-        return self.data.blank(2)
+        return self.data.blank()
+
+    @property
+    def first(self) -> Any:
+        """The inputs of a first batch; None where there are none."""
+        if self.own is not None:
+            return self.own.first
+        return None if self.data is None else self.data.blank()
 
     def look(self, side: Side) -> nn.Module | None:
         """What a network looks at a batch with; None if it takes it as it is."""
-        known = isinstance(side, Network) and self.data is not None
-        return look_of(side, self.data) if known else None  # type: ignore[arg-type]
+        assert not isinstance(side, Activations)
+        if self.own is not None:
+            return self.own.look(side)
+        if isinstance(side, Network):
+            return None if self.data is None else look_of(side, self.data)
+        if isinstance(self.data, OwnData) and not self.data.pictured:
+            return self.data.look_for(side)
+        return None
 
 
 def shown_to(
@@ -81,9 +101,76 @@ def shown_to(
         return _of_files(files[0], files[1], confounders)
     if batches is None:
         raise UserError("a network needs batches of inputs, got none; give a loader or a data set")
-    data = batches if isinstance(batches, ImageData) else None
-    given = batches.mixed_val_batches() if isinstance(batches, ImageData) else batches
-    return Shown(given, _order(files[0], given) if files else None, data=data)
+    modules = [module_of(side) for side in sides if not isinstance(side, Activations)]
+    data = data_of(batches, modules)
+    taken: Any = batches if data is None else data.mixed_val_batches()
+    order = _order(files[0], taken) if files else None
+    if data is not None:
+        return Shown(taken, order, data=data)
+    own = _OwnBatches(taken, modules)
+    return Shown(own, order, own=own)
+
+
+def module_of(side: Network | nn.Module) -> nn.Module:
+    """The module of a network."""
+    return side.module if isinstance(side, Network) else side
+
+
+def data_of(given: Any, modules: Sequence[nn.Module]) -> ImageData | None:
+    """The data set in what stands for data in Python; None for batches.
+
+    It may be a data set of the project, in a DataModule or not, or any LightningDataModule or
+    Dataset, read for these networks.
+    """
+    data = getattr(given, "data", given)  # of frankenstein.tasks.DataModule
+    if not isinstance(data, ImageData) and (
+        isinstance(given, Dataset)
+        or all(hasattr(given, f"{part}_dataloader") for part in ("train", "val"))
+    ):
+        data = OwnData(f"this {type(given).__name__}", given)
+    if isinstance(data, OwnData):
+        data.shown_to(modules)
+    if not isinstance(data, ImageData):
+        return None
+    data.setup()
+    return data
+
+
+class _OwnBatches:
+    """The inputs in a user's batches, read as the first of them shows."""
+
+    def __init__(self, batches: Any, modules: Sequence[nn.Module]) -> None:
+        if isinstance(batches, Tensor):
+            batches = batches.split(_ROWS)
+        elif isinstance(batches, Mapping | UserDict):
+            batches = [batches]
+        if not isinstance(batches, Iterable):
+            raise UserError(
+                f"data are a DataLoader or another iterable of batches, a Dataset, a "
+                f"LightningDataModule or a data set, got {type(batches).__name__}"
+            )
+        self._left_to_do = getattr(batches, "left_to_do", None)
+        rest = iter(batches)
+        few = [*islice(rest, 1)]
+        self.given = given(few[0], modules) if few else None
+        self.batches = chain(few, rest)
+        self.first = self._read(few[0]) if few else None
+
+    def __iter__(self) -> Iterator[Inputs]:
+        return map(self._read, self.batches)
+
+    def look(self, side: Network | nn.Module) -> nn.Module | None:
+        """From the inputs to those that a network takes; of raw images what it sees of them."""
+        if self.given is None:
+            return None
+        if isinstance(side, Network) and is_raw(self.first):
+            return view_of(side, self.first)
+        return self.given.look(module_of(side))
+
+    def _read(self, batch: Any) -> Inputs:
+        assert self.given is not None
+        inputs, _ = self.given.read(batch)
+        return inputs if self._left_to_do is None else self._left_to_do(inputs)
 
 
 def _of_files(one: Activations, other: Activations, confounders: Activations | None) -> Shown:

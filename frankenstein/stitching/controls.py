@@ -70,7 +70,7 @@ def controls_for(
         joint.align,
         progress(data.train_batches(few or wanted), "solving controls", plan.quiet),
         device,
-        every=max(1, len(data.val_labels) // SCORED_ON),
+        every=max(1, data.num_val // SCORED_ON),
         make=partial(make_stitch, plan),
         solving=solving_of(plan),
         sender=joint.sender.front,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from frankenstein.accumulators.numbered import parts_of
 from frankenstein.accumulators.small_sample import WIDE
+from frankenstein.data.examples import joined
 from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
 from frankenstein.intervals import difference_interval, mean_and_spread, share_interval
@@ -160,7 +161,7 @@ class _Sample:
     def take(self) -> dict[str, Tensor]:
         """All that are kept, which are forgotten."""
         kept, self._kept, self.n = self._kept, [], 0
-        return {name: torch.cat([one[name] for one in kept]) for name in kept[0]}
+        return {name: joined([one[name] for one in kept]) for name in kept[0]}
 
 
 class _Group:

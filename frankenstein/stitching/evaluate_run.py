@@ -6,7 +6,7 @@ from frankenstein.data import ImageData
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
 from frankenstein.networks.accuracy import below_chance_warning, chance_advice, evaluate_network
-from frankenstein.networks.data import data_for, open_all
+from frankenstein.networks.data import data_for, look_of, open_all
 from frankenstein.networks.network import Network, networks_name
 from frankenstein.report import Fold, Picture
 from frankenstein.report.columns import markdown_columns, rich_columns
@@ -29,6 +29,7 @@ from frankenstein.stitching.score_table import (
     verdict_blocks,
 )
 from frankenstein.stitching.warnings import stitch_warnings
+from frankenstein.surgery import seeing
 from frankenstein.training.device import device_of
 
 _AS_IN_THE_RUN = ("dataset", "model", "measures", "data_root", "untrained")  # unless given
@@ -69,17 +70,18 @@ def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
         run.say_name(plan.quiet)
         run.tell_sight([network], data, dataset)
         batches = progress(data.val_batches(), "evaluating", plan.quiet)
-        numbers = evaluate_network(network.module, batches, device)
+        seen = seeing(network.module, look_of(network, data))
+        numbers = evaluate_network(seen, batches, device)
         run.numbers |= numbers
         run.record |= {"network": network.sha256, "device": str(device)}
-        run.record |= {"dataset": dataset, "examples": len(data.val_labels)}
+        run.record |= {"dataset": dataset, "examples": data.num_val}
         table = columns_with([]), {f"{key}/{run.name}": one for key, one in numbers.items()}
         chance = most_frequent(data.val_labels)
         advice = chance_advice(network.record())
-        images = len(data.val_labels)
+        images = data.num_val
         warnings = below_chance_warning(numbers["accuracy"], chance, images, advice=advice)
         blocks = [
-            f"`{file}` on the {len(data.val_labels)} held-out images of {dataset}. The interval "
+            f"`{file}` on the {data.num_val} held-out images of {dataset}. The interval "
             "is Wilson's, in %; the loss is cross entropy in nats.",
             *(f"**Warning:** {line}." for line in warnings),
             markdown_columns(*table, [run.name]),
@@ -126,10 +128,10 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
         )
         run.numbers["accuracy/most_frequent"] = most_frequent(data.val_labels)
         run.record |= {"device": str(device), "dataset": dataset}
-        run.record["examples"] = len(data.val_labels)
+        run.record["examples"] = data.num_val
         blocks: list[str | Picture | Fold] = [
             *verdict_blocks(run.numbers, of_run),
-            f"The stitches of `{Path(plan.subject)}` on the {len(data.val_labels)} held-out images "
+            f"The stitches of `{Path(plan.subject)}` on the {data.num_val} held-out images "
             f"of {dataset}.",
             *(f"**Warning:** {line}." for line in stitch_warnings(run.numbers, of_run)),
             *score_blocks(run.numbers, of_run, controls, plan.percentile),

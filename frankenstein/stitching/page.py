@@ -43,8 +43,8 @@ def log_boards(
     for writer in writers(trainer):
         images, labels = next(iter(data.val_batches()))
         images, labels = images[:_POINTS].to(task.device), labels[:_POINTS]
-        pictures = data.pictures(data.val_images[: len(labels)])
-        if not data.multilabel:
+        pictures = data.pictures(data.val_images[: len(labels)]) if data.pictured else None
+        if pictures is not None and not data.multilabel:
             pictures = framed(pictures, labels)
         source, target = task.sender.front(images), task.receiver.front(images)
         clouds = {"stitched": pooled(task.stitch(task.align(source))), "target": pooled(target)}
@@ -58,7 +58,7 @@ def log_boards(
                 **{what: words * len(clouds) for what, words in data.label_columns(labels).items()},
                 "representation": [name for name in clouds for _ in labels],
             },
-            pictures.repeat(len(clouds), 1, 1, 1),
+            None if pictures is None else pictures.repeat(len(clouds), 1, 1, 1),
             limit=len(clouds) * _POINTS,
         )
     fields = {name: getattr(plan, name) for name in _TOLD_APART_BY}

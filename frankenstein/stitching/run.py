@@ -75,7 +75,7 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
     solving = data.train_batches(few or plan.solve_on)
     if not plan.quiet:
         held_out = data.val_batches(few).examples
-        _say(joint, solving.examples, len(data.train_labels), held_out, plan.untrained)
+        _say(joint, solving.examples, data.num_train, held_out, plan.untrained)
     layers = {"sender_layer": plan.sender_layer, "receiver_layer": plan.receiver_layer}
     joins = {"sender": sender.sha256, "receiver": receiver.sha256, **layers}
     name = plan.run_name or stitch_name(plan, [sender, receiver], dataset)
@@ -135,7 +135,7 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
         run.numbers["accuracy/most_frequent"] = most_frequent(data.val_labels)
         run.record |= {"joins": joins, "seeds": {"stitch": plan.seed}, "device": str(device)}
         run.record |= {"dataset": dataset}
-        run.record["examples"] = min(few or len(data.val_labels), len(data.val_labels))
+        run.record["examples"] = min(few or data.num_val, data.num_val)
         for kind, one in stitches.items():
             save_stitch(run.folder / f"{kind}.safetensors", one, joins)
         log_boards(trainer, task, data, plan, run.numbers)

@@ -32,16 +32,17 @@ def block_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple[str,
     return _blocks(network, inputs) or key_layers(network, inputs)
 
 
-def telling_layers(network: nn.Module) -> list[str] | None:
+def telling_layers(network: nn.Module, inputs: Inputs | None = None) -> list[str] | None:
     """What is compared of a network if nothing is named: its blocks, or None for its cut points.
 
     Blocks where it has any, or more than 30 cut points, as deep networks do: most cut points would
     be near-copies.
     """
     # By name: a network may have a layer that is called "blocks".
-    if blocks := _blocks(network):
+    if blocks := _blocks(network, inputs):
         return [*blocks]
-    return [*key_layers(network)] if len(cut_points(network)) > _MANY else None
+    several = len(cut_points(network, inputs=inputs)) > _MANY
+    return [*key_layers(network, inputs)] if several else None
 
 
 def _blocks(network: nn.Module, inputs: Inputs | None = None) -> tuple[str, ...]:

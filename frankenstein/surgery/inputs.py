@@ -43,21 +43,6 @@ class Call(NamedTuple):
         return [x for x in pieces(tuple(self)) if isinstance(x, Tensor)]
 
 
-def signature_of(network: nn.Module) -> inspect.Signature:
-    """What a network's forward takes, also where a decorator of the user's hides its names."""
-    found = inspect.signature(network.forward)
-    forward = getattr(network.forward, "__func__", network.forward)
-    cells = [cell.cell_contents for cell in getattr(forward, "__closure__", None) or ()]
-    inner = [one for one in cells if inspect.isfunction(one)]
-    kinds = [one.kind for one in found.parameters.values()]
-    if (
-        kinds == [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]
-        and len(inner) == 1
-    ):
-        return inspect.signature(inner[0].__get__(network))
-    return found
-
-
 def named(
     signature: inspect.Signature, call: Call, partial: bool = False
 ) -> dict[str, Any]:  # by the name of a parameter, or that and its place inside

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 from torch import nn
 
+from frankenstein.data.examples import Arguments, Calling
 from frankenstein.surgery.cut import Cut, cut, shape_after
+from frankenstein.surgery.inputs import Inputs
 from frankenstein.surgery.layouts import Layout, alignment, flattened, laid
 from frankenstein.surgery.units import unit_axis
 
@@ -38,33 +40,39 @@ def join(
     sender_layer: str,
     receiver_layer: str,
     flatten: bool = False,
+    inputs: Inputs | None = None,
 ) -> Joint:
     """Cut two networks, ready for a stitch.
 
     Maps whose channels come last are turned to channels-first, tokens whose units come first to
     units last; with `flatten` every place of a unit counts as a unit of its own, and both
-    representations are vectors.
+    representations are vectors. `inputs` is a batch as `cut` takes it, of both networks.
 
     Raises:
         LayerError: for a layer after which a network cannot be cut.
         ShapeError: if the source cannot be laid like the target.
     """
-    front, source = _laid(sender, sender_layer, flatten)
-    end, target = _laid(receiver, receiver_layer, flatten)
+    front, source = _laid(sender, sender_layer, flatten, inputs)
+    end, target = _laid(receiver, receiver_layer, flatten, inputs)
     align, how_laid = alignment(source, target)
     return Joint(front, end, align, source, target, how_laid)
 
 
-def _laid(network: nn.Module, layer: str, flatten: bool) -> tuple[Cut, Layout]:
+def _laid(
+    network: nn.Module, layer: str, flatten: bool, inputs: Inputs | None
+) -> tuple[Cut, Layout]:
     """The halves of one network, its map's channels first, and how its representation lies."""
-    halves = cut(network, after=layer)  # before its shape is asked for: it says why it cannot be
-    shape = shape_after(network, layer)
-    halves, layout = laid(halves, shape, unit_axis(network, layer))
+    # Cut before its shape is asked for: that says why it cannot be.
+    halves = cut(network, layer, inputs)
+    shape = shape_after(network, layer, inputs)
+    halves, layout = laid(halves, shape, unit_axis(network, layer, inputs))
     return flattened(halves, layout) if flatten else (halves, layout)
 
 
 def seeing(part: nn.Module, look: nn.Module | None) -> nn.Module:
     """A network or its front, behind the look that it has at a batch."""
+    if isinstance(look, Arguments):
+        return Calling(look, part)
     return part if look is None else nn.Sequential(look, part)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from frankenstein.data.examples import signature_of
 from frankenstein.surgery.assemble import sharing, written
 from frankenstein.surgery.constants import hold
 from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, foreseen, makes_nested
@@ -22,7 +23,6 @@ from frankenstein.surgery.inputs import (
     guess,
     images_of,
     named,
-    signature_of,
 )
 from frankenstein.surgery.marks import marks_of, places_of, replaced
 from frankenstein.surgery.modules import (

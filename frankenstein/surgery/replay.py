@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from frankenstein.data.examples import signature_of
 from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, unwarned
 from frankenstein.surgery.halves import check_flags
-from frankenstein.surgery.inputs import Call, Inputs, example_of, named, resized, signature_of
+from frankenstein.surgery.inputs import Call, Inputs, example_of, named, resized
 from frankenstein.surgery.modules import paths, place_of, title_of, unwrapped
 from frankenstein.surgery.pieces import changed
 from frankenstein.surgery.record import call_of

@@ -43,12 +43,15 @@ class DataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Shuffled whole batches, still uint8."""
-        return self.data.shuffled_batches()
+        batches = self.data.shuffled_batches()
+        batches.left_to_do = self.data.prepare
+        return batches
 
     def val_dataloader(self) -> Batches:
         """The held-out part, still uint8."""
         batches = self.data.val_batches()
         batches.transform = None
+        batches.left_to_do = self.data.prepare
         return batches
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

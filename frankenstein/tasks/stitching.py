@@ -9,14 +9,17 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from frankenstein.accumulators.folds import Folds
+from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.small_sample import AdaptiveMoments
+from frankenstein.data.examples import called
 from frankenstein.data.loaders import check_batches
-from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, per_location
 from frankenstein.stitches import Stitch, start
 from frankenstein.surgery import Joint, join
 from frankenstein.surgery.capture import OUTPUT
+from frankenstein.surgery.inputs import Inputs
 from frankenstein.surgery.lighten import light_reader, lighten
+from frankenstein.tasks.batches import Reading, check_labels_there
 from frankenstein.tasks.loaders import once
 from frankenstein.tasks.means import Accuracy, Mean
 from frankenstein.tasks.objectives import Objective, Pass, task_loss
@@ -50,11 +53,14 @@ class Stitching(pl.LightningModule):
         weight_decay: float = 0.0,
         optimizer: str = "adam",
         looks: tuple[nn.Module | None, nn.Module | None] = (None, None),  # see `Joint.seeing`
+        inputs: Inputs | None = None,  # a batch as both networks take it, where they do not say
     ) -> None:
         super().__init__()
         for network in (sender, receiver):
             network.requires_grad_(False).eval()
-        joint = join(sender, receiver, sender_layer, receiver_layer, flatten).seeing(*looks)
+        joint = join(sender, receiver, sender_layer, receiver_layer, flatten, inputs)
+        joint = joint.seeing(*looks)
+        self._reading = Reading([sender, receiver])
         self.sender, self.receiver, self.align = joint.sender, joint.receiver, joint.align
         _check_units(stitch, joint)
         self.light = lighten(self.sender), lighten(self.receiver)
@@ -74,6 +80,7 @@ class Stitching(pl.LightningModule):
         self.optimizer_name = optimizer
         self.accuracy, self.held_out_loss = Accuracy(), Mean()
         self._validated: Pass | None = None
+        self._validated_batch: Any = None
 
     def on_fit_start(self) -> None:
         """Put the stitch at its start, unless a checkpoint has put it further."""
@@ -82,30 +89,62 @@ class Stitching(pl.LightningModule):
         moments = None
         if self.start == "solved":
             data: Any = getattr(self.trainer, "datamodule", None)
-            if not hasattr(data, "train_batches"):
-                raise UserError(
-                    'the start "solved" takes its moments from the data module\'s train_batches(); '
-                    "give fit a data module that has it, or solve the stitch before"
-                )
-            batches = data.train_batches()
-            front = nn.Sequential(self.sender.front, self.align)
-            moments = matching_moments(front, self.receiver.front, batches, self.device)
+            if hasattr(data, "train_batches"):
+                moments = self.moments(data.train_batches())
+            else:  # the loader that it is trained with
+                self.trainer.fit_loop.setup_data()
+                loader: Any = self.trainer.train_dataloader
+                moments = self.moments(loader)
         start(self.stitch, self.start, moments)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits of the grafted network."""
-        return self.receiver.end(self.stitch(self.align(self.sender.front(images))))
+    def moments(self, batches: Iterable[Any]) -> Moments:
+        """Moments of the source, laid like the target, with the target: what a stitch is solved by.
 
-    def one_pass(self, batch: tuple[Tensor, Tensor]) -> Pass:
-        """One batch of images and labels, nothing of it computed yet."""
-        images, labels = batch
-        sender, receiver = self.light
+        Batches are as in `fit`; those of a loader that shuffles and drops the last ones are what it
+        gives in one pass.
+
+        Raises:
+            UserError: for a data set, whose items are single examples.
+        """
+        rows = AdaptiveMoments(per_location)
+        with torch.no_grad():
+            for inputs, _ in self._reading.labelled(batches):
+                inputs = inputs.to(self.device)
+                size = _ON_CPU if self.device.type == "cpu" else len(inputs)
+                sender, receiver = self._fronts(inputs)
+                for part in inputs.split(size):
+                    rows.update(self.align(sender(part)), receiver(part))
+        return rows.all_reduce().frozen()
+
+    def _fronts(self, inputs: Any) -> tuple[nn.Module, nn.Module]:
+        both = zip((self.sender, self.receiver), self._reading.networks, strict=True)
+        one, other = (self._reading.halves(halves, of, inputs) for halves, of in both)
+        return one.front, other.front
+
+    def forward(self, images: Any) -> Tensor:
+        """Logits of the grafted network."""
+        return self.receiver.end(self.stitch(self.align(called(self.sender.front, images))))
+
+    def one_pass(self, batch: Any) -> Pass:
+        """One batch, of which nothing is computed yet: inputs and labels, as `given` reads them.
+
+        Raises:
+            UserError: if the batch has no labels.
+        """
+        return self._pass(*self._reading(batch))
+
+    def _pass(self, images: Any, labels: Any) -> Pass:
+        check_labels_there(labels)
+        sender, receiver = (
+            self._reading.halves(halves, network, images)
+            for halves, network in zip(self.light, self._reading.networks, strict=True)
+        )
         return Pass(images, labels, sender, self.stitch, receiver, self.align, self.behind)
 
-    def representations(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def representations(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Stitched and target: what RepresentationSimilarity compares."""
         done = self._validated
-        now = done if done is not None and done.images is batch[0] else self.one_pass(batch)
+        now = done if done is not None and self._validated_batch is batch else self.one_pass(batch)
         return now.stitched, now.target
 
     def on_train_epoch_start(self) -> None:
@@ -115,19 +154,22 @@ class Stitching(pl.LightningModule):
             optimizer: Any = self.optimizers(use_pl_optimizer=False)
             optimizer.state.clear()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+    def training_step(self, batch: Any, index: int) -> Tensor:
         """The objective of one batch."""
         now = self.one_pass(batch)
         loss = self.stages[stage_at(self, self.current_epoch)](now)
         self.log("train/loss", loss.detach())
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+    def validation_step(self, batch: Any, index: int) -> None:
         """Objective and accuracy on held-out examples."""
-        batch = once(self, batch, index)
-        if not len(batch[1]):
+        read = self._reading(batch)
+        check_labels_there(read[1])
+        own = once(self, read, index)
+        if not len(own[1]):
             return
-        now = self._validated = self.one_pass(batch)
+        now = self._validated = self._pass(*own)
+        self._validated_batch = batch if own[0] is read[0] else None
         self.accuracy.update(now.logits, now.labels)
         self.log("val/accuracy", self.accuracy)
         loss = self.stages[stage_at(self, self.current_epoch)](now)
@@ -136,7 +178,7 @@ class Stitching(pl.LightningModule):
 
     def on_validation_end(self) -> None:
         """Let go of the last batch."""
-        self._validated = None
+        self._validated = self._validated_batch = None
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer by name, its learning rate cut twice; it sees the stitch only."""

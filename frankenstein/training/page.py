@@ -30,7 +30,7 @@ def write_train_page(run: Run, plan: TrainPlan, network: Network, data: ImageDat
     card, file = network.card, run.final / "network.safetensors"
     size = sum(parameter.numel() for parameter in network.module.parameters())
     start = "random weights" if card.weights is None else f"the trained weights {card.weights}"
-    chance, images = most_frequent(data.val_labels), len(data.val_labels)
+    chance, images = most_frequent(data.val_labels), data.num_val
     warnings = below_chance_warning(run.numbers["accuracy/held_out"], chance, images)
     rows = [
         ["the network", run.numbers["accuracy/held_out"], run.numbers["loss/held_out"]],
@@ -38,7 +38,7 @@ def write_train_page(run: Run, plan: TrainPlan, network: Network, data: ImageDat
     ]
     blocks: list[str | Picture] = [
         f"`{card.architecture}`, {size:,} parameters, trained from {start} for {card.epochs} "
-        f"epochs on {len(data.train_labels)} images of {card.dataset}, {plan.batch_size} a "
+        f"epochs on {data.num_train} images of {card.dataset}, {plan.batch_size} a "
         f"step, and scored on {images} held-out images after the last epoch.",
         markdown_table(rows, ["", "accuracy", "loss"], percent=["accuracy"]),
         *(f"**Warning:** {line}." for line in warnings),

@@ -66,7 +66,7 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
         run.record["network"] = network.sha256
         run.record["seeds"] = {"init": card.init_seed, "order": card.order_seed}
         run.record["device"] = str(trainer.strategy.root_device)
-        run.record["examples"] = len(data.val_labels)
+        run.record["examples"] = data.num_val
         run.record["accuracy/most_frequent"] = most_frequent(data.val_labels)
         write_train_page(run, plan, network, data)
     run.shown.append(f"network:    {run.folder / _FILE}")

@@ -51,7 +51,6 @@ def test_a_data_set_is_no_loader_wherever_batches_are_taken(small_network):
     data = TensorDataset(torch.randn(7, 1, 8, 8), torch.zeros(7, dtype=torch.int64))
     told = "TensorDataset is a data set, whose items are single examples; give batches of it"
     for use in (
-        lambda: similarity_matrix(*pair, data),
         lambda: matching_moments(halves[0].front, halves[1].front, data),
         lambda: evaluate_stitches(*halves, {}, data),
         lambda: evaluate_network(pair[0], data),
@@ -59,3 +58,7 @@ def test_a_data_set_is_no_loader_wherever_batches_are_taken(small_network):
         with pytest.raises(UserError, match=told):
             use()
     check_batches(DataLoader(data, batch_size=4))
+    # `similarity_matrix` makes batches of it.
+    matrix = similarity_matrix(*pair, data, measure="linear_cka")
+    of_batches = similarity_matrix(*pair, [data.tensors[0]], measure="linear_cka")
+    torch.testing.assert_close(matrix.values, of_batches.values)

@@ -46,7 +46,7 @@ def test_each_network_runs_once_a_batch_and_watchers_see_what_it_made(readers, b
 def test_the_bytes_that_are_said_are_those_that_are_kept(readers, batches):
     sample = read_sample(readers, batches)
     kept = sum(z.nbytes for layers in sample.of.values() for z in layers.values())
-    assert sample_bytes(readers, (1, 8, 8), 19) == kept
+    assert sample_bytes(readers, torch.zeros(2, 1, 8, 8), 19) == kept
 
 
 def test_no_examples_are_refused(readers):

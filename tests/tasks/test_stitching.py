@@ -160,12 +160,14 @@ def test_the_solved_start_is_direct_matching_over_all_training_images(pair, spot
 
 
 @pytest.mark.filterwarnings("ignore:You defined a `validation_step`")
-def test_the_solved_start_needs_a_data_module(pair, spots, fit):
-    data = spots()
+def test_the_solved_start_takes_a_plain_loader_as_it_takes_a_data_module(pair, spots, fit):
+    data, maps = spots(), []
     data.setup()
-    task = stitching(pair, start="solved")
-    with pytest.raises(UserError, match=r'the start "solved" .*data module.*train_batches'):
-        fit(task, data.train_batches())
+    for given in (data, data.train_batches()):
+        task = stitching(pair, start="solved", lr=0.0)
+        fit(task, given)
+        maps.append(torch.cat([part.flatten() for part in task.stitch.affine_map()]))
+    torch.testing.assert_close(*maps)
 
 
 def test_an_unknown_start_is_refused(pair, spots, fit):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from frankenstein.catalog import DATASETS, find_network
 from frankenstein.cli.words import Words
-from frankenstein.runs.fields import DatasetName, ModelFields
+from frankenstein.runs.fields import DataName, ModelFields
 from frankenstein.runs.plan import Command
 from frankenstein.runs.schema import option
 from frankenstein.source import GRAMMAR, parse_source
@@ -32,8 +32,11 @@ class LayersPlan(ModelFields):
     verb: ClassVar[str] = "layers"
 
     name: str = option(about=f"network: {GRAMMAR}", source=True)
-    dataset: DatasetName | None = option(
-        None, "data set whose images it takes, where the network does not say which it takes"
+    dataset: DataName | None = option(
+        None,
+        "data set, or your own code, whose examples it takes, where the network does not say which "
+        "it takes",
+        source=True,
     )
     in_channels: int | None = option(
         None,
@@ -67,7 +70,8 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
     source, inputs = parse_source(plan.name), None
     made = source.kind != "file" and source.weights is None and source.seed is None
     if made and source.kind in ("zoo", "torchvision"):
-        shown = DATASETS[plan.dataset].in_channels if plan.dataset else None
+        row = DATASETS.get(plan.dataset or "")
+        shown = row.in_channels if row else None
         channels = plan.in_channels or shown or (1 if source.kind == "zoo" else 3)
         network = build_network(plan.name, plan.num_classes, channels, image_size=plan.size)
     else:  # layers are there without trained weights

@@ -1,24 +1,22 @@
 """A network that a function of the user's own code makes."""
 
-import importlib
-import importlib.util
-import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from frankenstein.catalog import DATASETS
+from frankenstein.data.examples import as_inputs, called
+from frankenstein.data.fits import not_taken
 from frankenstein.data.preprocessing import Preprocessing, preprocessing_from
-from frankenstein.errors import UserError, counted, did_you_mean
-from frankenstein.files import FileError, tensors_sha256
+from frankenstein.errors import UserError, counted
+from frankenstein.files import tensors_sha256
 from frankenstein.networks.answer import logits_of
 from frankenstein.networks.sources.wish import Opened, Wish, card_of, seeded, shaped
 from frankenstein.source import Source
+from frankenstein.user_code import check_no_arguments, named_in_code
 from frankenstein.zoo.weights import load_weights, read_weights
 
 
@@ -27,14 +25,7 @@ def from_code(source: Source, wish: Wish) -> Opened:
 
     What stands beside it under `preprocessing` and `input_shape` says how it sees.
     """
-    place, _, attribute = source.name.rpartition(":")
-    namespace = _imported(place)
-    factory: Any = namespace
-    for part in attribute.split("."):
-        if not hasattr(factory, part):
-            named = [name for name in vars(namespace) if not name.startswith("_")]
-            raise UserError(f"{place} has no {attribute!r}{did_you_mean(attribute, named)}")
-        factory = getattr(factory, part)
+    namespace, factory = named_in_code(source.name)
 
     def make(seed: int) -> nn.Module:
         made = seeded(factory, seed)
@@ -50,7 +41,7 @@ def from_code(source: Source, wish: Wish) -> Opened:
                 f"{source.label} is a network and no function that makes one; leave # out"
             )
     elif callable(factory):
-        _check_no_arguments(source, factory)
+        check_no_arguments(source.label, factory)
         module, build = make(source.seed or 0), make
     else:
         raise UserError(f"{source.label} is a {type(factory).__name__}, and no function or network")
@@ -67,6 +58,23 @@ def from_code(source: Source, wish: Wish) -> Opened:
         sees = sees() if callable(sees) else sees
         sees = preprocessing_from(sees, f"preprocessing of {source.label}")
     shape = _said(beside, "input_shape")
+    example = _said(beside, "example_inputs")
+    if shape is None and example is None and sees is None and wish.own is not None:
+        example = wish.own.shown_to([module]).example_for(module)
+    again = None if build is None else lambda seed: shaped(build(seed), module)
+    if shape is None and example is not None:
+        example = as_inputs(example)
+        classes = _answering(module, source, example)
+        if isinstance(example, Tensor) and example.is_floating_point():
+            module.input_shape = tuple(example.shape[1:])
+        else:
+            module.example_inputs = example
+        # What is no image has a card, too: its first axis is counted as channels.
+        of_one = example.shape[1:] if isinstance(example, Tensor) else ()
+        channels = of_one[0] if of_one else 1
+        return Opened(
+            module, card_of(source.label, classes, channels, seed=source.seed), None, again
+        )
     shapes = [tuple(shape)] if shape is not None else _shapes(source, wish, sees)
     module.input_shape, classes = _taken(module, source, shapes)
     channels = module.input_shape[0]
@@ -80,7 +88,6 @@ def from_code(source: Source, wish: Wish) -> Opened:
         sees = replace(sees, mean=sees.mean * channels, std=sees.std * channels)
     size = module.input_shape[-1]
     card = card_of(source.label, classes, channels, seed=source.seed, image_size=size)
-    again = None if build is None else lambda seed: shaped(build(seed), module)
     return Opened(module, card, sees, again)
 
 
@@ -97,15 +104,36 @@ def _said(places: list[Any], name: str) -> Any:
 
 def _shapes(source: Source, wish: Wish, sees: Preprocessing | None) -> list[tuple[int, ...]]:
     """What a network may take that does not say it, the likeliest first: grey or colour."""
+    if wish.own is not None:
+        first, *_, last = wish.own.seen_shape
+        return [(one, wish.size or last, wish.size or last) for one in dict.fromkeys((first, 1, 3))]
     dataset = DATASETS[wish.dataset] if wish.dataset else None
     size = wish.size or (sees.crop if sees else dataset.target.native_size if dataset else None)
     channels = wish.channels or (dataset.in_channels if dataset else len(sees.mean) if sees else 0)
     if not channels or size is None:
         raise UserError(
             f"{source.label} does not say what it takes; choose ‹dataset›, or write "
-            "input_shape = (channels, height, width) beside it"
+            "input_shape beside it: that of one example, such as (channels, height, width), or "
+            "example_inputs: a batch as it takes it"
         )
     return [(one, size, size) for one in dict.fromkeys((channels, 1, 3))]
+
+
+def _answering(module: nn.Module, source: Source, example: Any) -> int:
+    """How many classes a network tells apart; 1 if it gives no row of numbers for an example.
+
+    Raises:
+        UserError: if it does not take the inputs.
+    """
+    was = module.training
+    try:
+        with torch.no_grad():
+            answer = logits_of(called(module.eval(), example))
+    except Exception as error:  # the user's own code
+        raise UserError(not_taken(source.label, example, error)) from error
+    finally:
+        module.train(was)
+    return answer.shape[1] if isinstance(answer, Tensor) and answer.ndim == 2 else 1
 
 
 def _taken(
@@ -135,49 +163,3 @@ def _taken(
         f"{' '.join(str(errors[0]).split())}; write input_shape = (channels, height, width) beside "
         "it"
     ) from errors[0]
-
-
-def _imported(place: str) -> Any:
-    """The user's module, whose folder is looked at first while it is imported."""
-    path = Path(place)
-    of_file = place.endswith(".py")
-    if of_file and not path.is_file():
-        raise FileError(f"no file {path}; is the path right, and are you in the right folder?")
-    folder = str(path.resolve().parent) if of_file else str(Path.cwd())
-    sys.path.insert(0, folder)
-    try:
-        if not of_file:
-            return importlib.import_module(place)
-        name = f"_frankenstein_{path.resolve().as_posix()}".replace(".", "_")
-        if name in sys.modules:
-            return sys.modules[name]
-        spec: Any = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-        return module
-    except Exception as error:  # the user's own code
-        reason = " ".join(str(error).split())
-        raise UserError(f"{place} cannot be imported ({type(error).__name__}: {reason})") from error
-    finally:
-        sys.path.remove(folder)
-
-
-def _check_no_arguments(source: Source, factory: Callable[..., Any]) -> None:
-    try:
-        needed = [
-            name
-            for name, one in inspect.signature(factory).parameters.items()
-            if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
-        ]
-    except (TypeError, ValueError):  # of what is not written in Python
-        return
-    if needed:
-        raise UserError(
-            f"{source.label} is called without arguments, and needs {', '.join(needed)}; write a "
-            "function that gives them"
-        )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.catalog import DATASETS
+from frankenstein.data.own import OwnData
 from frankenstein.data.preprocessing import Preprocessing
 from frankenstein.data.tokenizers import Tokenizer
 from frankenstein.zoo.files import Card
@@ -21,6 +22,7 @@ class Wish:
     dataset: str | None = None  # of which random weights get the classes and channels
     size: int | None = None  # pixels
     channels: int | None = None
+    own: OwnData | None = None  # the user's own data, which are shown to it
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ def card_of(
 
 def sizes_of_data(wish: Wish, classes: Any, channels: int) -> tuple[Any, int]:
     """Classes and channels of random weights: those of the data set if one is named."""
+    if wish.own is not None:
+        seen = wish.own.seen_shape
+        return wish.own.num_classes or classes, seen[0] if len(seen) == 3 else channels
     if wish.dataset is None:
         return classes, wish.channels or channels
     row = DATASETS[wish.dataset]

@@ -192,7 +192,8 @@ class TopImages:
 
     matched: Tensor  # (2, R): the units shown, the sender's and the receiver's
     correlations: Tensor  # (R,): of each pair
-    images: tuple[Tensor, Tensor]  # (R, K, C, H, W) uint8 each; grey where a unit is dead
+    # (R, K, C, H, W) uint8 each; grey where a unit is dead; None if examples are no images.
+    images: tuple[Tensor, Tensor] | None
     mean: float  # correlation, over all pairs
     untrained: tuple[float, ...]  # likewise of pairs of untrained networks
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 from torch.nn import functional
 
 from frankenstein.intervals import mean_and_spread
@@ -90,7 +91,11 @@ def activations_section(title: str, answer: ActivationsAnswer) -> Section:
         if any(not math.isnan(one.by_chance[name][0]) for one in shown):
             blocks.append(Picture(name, _by_depth(answer, name), _CAPTIONS[name]))
     tops = zip(answer.pairs, answer.labels, answer.top, answer.top_chances, strict=True)
-    blocks += [_top_images(*top) for top in tops]
+    blocks += [
+        _top_images(pair, label, top, top.images, chance)
+        for pair, label, top, chance in tops
+        if top.images is not None
+    ]
     return Section(title, tuple(blocks), short=_short(answer))
 
 
@@ -212,13 +217,19 @@ def _by_depth(answer: ActivationsAnswer, name: str) -> Figure:
     return curves(series, *labels, margins=margins, controls=[_UNTRAINED])
 
 
-def _top_images(pair: tuple[str, str], label: str, top: TopImages, chance: float) -> Picture:
+def _top_images(
+    pair: tuple[str, str],
+    label: str,
+    top: TopImages,
+    images: tuple[Tensor, Tensor],
+    chance: float,
+) -> Picture:
     names = [
         f"{i}, {j}: r {r:.2f}"
         for (i, j), r in zip(top.matched.T.tolist(), top.correlations.tolist(), strict=True)
     ]
     caption = _TOP.format(
-        images=top.images[0].shape[1],
+        images=images[0].shape[1],
         one=pair[0],
         other=pair[1],
         mean=top.mean,
@@ -227,7 +238,7 @@ def _top_images(pair: tuple[str, str], label: str, top: TopImages, chance: float
         spread=short_number(mean_and_spread(top.untrained)[1], ".3f"),
         chance=short_number(chance, ".3f"),
     )
-    grid = image_grid(dict(zip(("sender", "receiver"), top.images, strict=True)), names)
+    grid = image_grid(dict(zip(("sender", "receiver"), images, strict=True)), names)
     return Picture(f"top-{label}".replace("/", "-"), grid, caption)
 
 

@@ -113,7 +113,7 @@ def _layer(
     sums: Mapping[str, ActivationSums],  # by layer
 ) -> LayerAnswer:
     layer, rows = subject.layer_of(network, pair), subject.rows("val", network, pair)
-    chances = by_chance(rows, subject.val.labels, subject.generator())
+    chances = by_chance(rows, subject.held_out_labels, subject.generator())
     return LayerAnswer(network.role, layer, rows.shape[1], sums[layer].result(), chances)
 
 
@@ -171,13 +171,16 @@ def _top_images(
         of_network = layers[network.role]
         rows = sums[network.role][of_network.layer].top.rows
         assert rows is not None
-        pictures = subject.pictures("val", rows[units].flatten()).unflatten(0, (len(units), -1))
+        taken = subject.pictures("val", rows[units].flatten())
+        if taken is None:
+            continue
+        pictures = taken.unflatten(0, (len(units), -1))
         pictures[of_network.facts.dead_units.cpu()[units]] = _BLANK
         images.append(pictures)
     return TopImages(
         matched[:, shown],
         alike[shown],
-        (images[0], images[1]),
+        (images[0], images[1]) if images else None,
         float(alike.mean()),
         tuple(float(one.mean()) for one in control),
     )

@@ -199,6 +199,8 @@ def _ranked(name: str, lines: Mapping[str, Tensor], x_label: str, y_label: str) 
 
 def _top(answer: AutoencoderAnswer) -> list[Picture]:
     """The images of the best matched features, if there are any."""
+    if not answer.pictures:
+        return []
     matching = answer.matchings["networks"]
     names = [
         f"{one} ~ {other}, r {value:.2f}"

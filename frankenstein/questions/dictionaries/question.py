@@ -92,6 +92,7 @@ class Autoencoder(DictionaryOptions, Question[AutoencoderAnswer]):
             {
                 network.role: _pictures(subject, one, best[:, side])
                 for side, (network, one) in enumerate(zip(sides, scores, strict=True))
+                if subject.data.pictured
             },
         )
 
@@ -133,7 +134,9 @@ def _pictures(
     """The images on which features are most active."""
     examples = scores.top_examples.cpu()[features, :_IMAGES]
     active = scores.top_strengths.cpu()[features, :_IMAGES] > 0
-    images = subject.pictures("val", examples.flatten()).unflatten(0, examples.shape)
+    taken = subject.pictures("val", examples.flatten())
+    assert taken is not None
+    images = taken.unflatten(0, examples.shape)
     return torch.where(active[:, :, None, None, None], images, torch.tensor(_BLANK).to(images))
 
 
@@ -155,7 +158,7 @@ def _fitted(
         network.module, layer, dictionary, penalty=penalty, seed=seed, look=look
     )
     data = copy.copy(subject.data)  # the images are shared
-    data.batch_size, data.order_seed = min(_BATCH, len(data.train_labels)), seed
+    data.batch_size, data.order_seed = min(_BATCH, data.num_train), seed
     each = min(-(-options.steps // _EPOCHS), len(data.shuffled_batches()))
     with quiet_lightning():
         trainer = bare_trainer(

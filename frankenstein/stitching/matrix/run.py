@@ -87,7 +87,7 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
 
 
 def _results(work: Work, refused: dict[Pair, str]) -> Results:
-    few, every = work.plan.debug_images, len(work.data.val_labels)
+    few, every = work.plan.debug_images, work.data.num_val
     images = {
         **dict.fromkeys(("untrained", FEW), min(few or SCORED_ON, every)),
         **dict.fromkeys(("solved", "trained"), min(few or every, every)),

@@ -1,0 +1,168 @@
+"""`-d my_data.py:function`: whatever a user's code gives, through every verb that takes data."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import default_collate
+
+from frankenstein.activations import open_activations
+from frankenstein.data.own import own_data
+from frankenstein.runs import Run
+from frankenstein.user_code import named_in_code
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
+CODE = """
+import torch
+import pytorch_lightning as pl
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+def numbers(seed, *shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+TABLE, CLASSES = numbers(0, 60, 12), torch.arange(60) % 3
+table = lambda: DataLoader(TensorDataset(TABLE, CLASSES), batch_size=7, shuffle=True)
+unlabelled = lambda: [TABLE[:32], TABLE[32:]]
+audio = lambda: TensorDataset(numbers(1, 60, 1, 30), CLASSES)
+digits = lambda: TensorDataset(torch.arange(60 * 64).view(60, 8, 8, 1).byte(), CLASSES)
+
+class Sequences(Dataset):
+    def __len__(self): return 60
+    def __getitem__(self, row):
+        ids = (torch.arange(5) * (row + 1)) % 11
+        return {"ids": ids, "lengths": torch.tensor([row % 5 + 1.0]), "label": row % 3}
+
+class Module(pl.LightningDataModule):
+    def train_dataloader(self):
+        return DataLoader(Sequences(), batch_size=20, shuffle=True)
+    def val_dataloader(self):
+        return DataLoader(Sequences(), batch_size=20)
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.lstm = nn.Embedding(11, 4), nn.LSTM(4, 6, batch_first=True)
+        self.fc = nn.Linear(6, 3)
+    def forward(self, ids, lengths):
+        states, _ = self.lstm(self.embedding(ids))
+        return self.fc(states.mean(1) * lengths)
+
+recurrent = Recurrent
+mlp = lambda: nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))
+wave = lambda: nn.Sequential(
+    nn.Conv1d(1, 4, 5), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 3))
+"""
+
+
+@pytest.fixture
+def code(few_digits, tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(CODE)
+    return path
+
+
+def made(code, name, seed):
+    torch.manual_seed(seed)
+    return named_in_code(f"{code}:{name}")[1]().eval()
+
+
+def linear_cka(x, y):
+    """Kornblith et al. 2019, eq. 4, in float64."""
+    x, y = (z.double().numpy() - z.double().numpy().mean(0) for z in (x, y))
+    return np.linalg.norm(y.T @ x) ** 2 / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y))
+
+
+def states(network, batch):
+    return network.lstm(network.embedding(batch["ids"]))[0].mean(1) * batch["lengths"]
+
+
+@torch.no_grad()
+def test_vectors_are_compared_and_accuracies_are_those_of_a_loop(code, run):
+    folder = run(
+        *("compare", f"{code}:mlp#0", f"{code}:mlp#1", "-d", f"{code}:table", "1", "1"),
+        "linear_cka",
+    )
+    numbers = Run.read(folder).numbers
+    data = own_data(f"{code}:table")
+    x, labels = data.part("val")[:], data.val_labels
+    one, other = made(code, "mlp", 0), made(code, "mlp", 1)
+    expected = linear_cka(one[:2](x), other[:2](x))
+    assert numbers["linear_cka/1/1"] == pytest.approx(expected, abs=1e-6)
+    accuracy = (other(x).argmax(1) == labels).double().mean().item()
+    assert numbers["accuracy/receiver"] == pytest.approx(accuracy)
+
+
+@torch.no_grad()
+def test_a_recurrent_network_with_two_inputs_is_compared_stitched_and_extracted(code, run, capsys):
+    pair = f"{code}:recurrent#0", f"{code}:recurrent#1"
+    folder = run("compare", *pair, "-d", f"{code}:Module", "mul", "mul", "linear_cka")
+    rows = named_in_code(f"{code}:Sequences")[1]()
+    batch = default_collate([rows[i] for i in range(60)])
+    one, other = made(code, "recurrent", 0), made(code, "recurrent", 1)
+    x, y = states(one, batch), states(other, batch)
+    assert Run.read(folder).numbers["linear_cka/mul/mul"] == pytest.approx(
+        linear_cka(x, y), abs=1e-6
+    )
+
+    folder = run("stitch", *pair, "mul", "mul", "-d", f"{code}:Module", "-e", 0, "--init", "ps_inv")
+    source = np.hstack([x.double().numpy(), np.ones((60, 1))])
+    solved = source @ np.linalg.lstsq(source, y.double().numpy(), rcond=None)[0]
+    logits = other.fc(torch.from_numpy(solved).float())
+    accuracy = (logits.argmax(1) == batch["label"]).double().mean().item()
+    numbers = json.loads((folder / "summary.json").read_text())
+    assert numbers["accuracy/after"] == pytest.approx(accuracy)
+
+    path = run("extract", pair[0], "-d", f"{code}:Module", "-o", "a.npz", "--layers", "mul")
+    torch.testing.assert_close(open_activations(path).of().read(torch.arange(60))["mul"], x)
+
+
+@torch.no_grad()
+def test_audio_is_evaluated_and_analyzed(code, run):
+    folder = run("evaluate", f"{code}:wave#0", "-d", f"{code}:audio")
+    data, network = own_data(f"{code}:audio"), made(code, "wave", 0)
+    right = network(data.part("val")[:]).argmax(1) == data.val_labels
+    assert Run.read(folder).numbers["accuracy"] == pytest.approx(right.double().mean().item())
+
+
+def test_without_labels_only_measures_are_told(code, run, capsys):
+    words = "compare", f"{code}:mlp#0", f"{code}:mlp#1", "-d", f"{code}:unlabelled"
+    numbers = Run.read(run(*words)).numbers
+    assert numbers
+    assert not [key for key in numbers if key.startswith("accuracy")]
+
+
+def test_raw_images_of_a_users_loader_are_seen_as_each_network_sees_them(code, run, saved):
+    folder = run("compare", saved("lenet"), saved("lenet", 1), "-d", f"{code}:digits")
+    eyes = Run.read(folder).record["eyes"]["sender"]
+    assert eyes.startswith("32 x 32 pixels, mean 0.3")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["stitch", "mlp", "mlp", "1", "1", "-d", "table"], "needs training examples"),
+        (["compare", "mlp", "mlp", "-d", "audio"], "does not take"),
+        (["compare", "mlp", "mlp", "-d", "tables"], "has no 'tables'; did you mean table"),
+        (
+            ["compare", "wave", "recurrent", "-d", "audio"],
+            "does not take batches of number 1",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_one_line(code, mistake, words, message):
+    verb, *rest = words
+    names = {"mlp": f"{code}:mlp#0", "wave": f"{code}:wave#0", "recurrent": f"{code}:recurrent#0"}
+    rest = [names.get(word, word) for word in rest[:-1]] + [f"{code}:{rest[-1]}"]
+    assert message in mistake(verb, *rest)
+
+
+def test_data_that_a_yaml_names_are_run_only_if_that_is_allowed(code, mistake, run, tmp_path):
+    config = tmp_path / "plan.yaml"
+    config.write_text(f"dataset: {code}:table\n")
+    words = "compare", f"{code}:mlp#0", f"{code}:mlp#1", "--config", str(config)
+    assert "dataset in" in (said := mistake(*words))
+    assert "names code" in said
+    assert run(*words, "--allow-code").is_dir()
