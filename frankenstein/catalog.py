@@ -233,6 +233,11 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         "frankenstein.zoo.small:dense", "three hidden layers of 300 units, ReLU", 32
     ),
     "mlp": Architecture("frankenstein.zoo.small:mlp", "784-32-16-10, tanh", 28),
+    "vit_tiny": Architecture(
+        "frankenstein.zoo.vit:vit_tiny",
+        "vision transformer of 6 blocks of 64 units, on patches of 4x4 pixels",
+        image_size=32,
+    ),
     "inceptionv1": Architecture(
         "frankenstein.zoo.vision:inceptionv1",
         "torchvision's GoogLeNet without its auxiliary heads",

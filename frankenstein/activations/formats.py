@@ -1,6 +1,5 @@
 """Files of activations: what kind each is, and the layers in it. Nothing in them is executed."""
 
-import io
 import json
 import re
 import warnings
@@ -10,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import safetensors
@@ -128,16 +127,19 @@ def _npz(path: Path) -> Contents:
                 found[name] = _array(path, file, file.tell() + member.file_size)
             else:
                 with archive.open(member) as packed:
-                    found[name] = _unpacked(packed.read())
+                    found[name] = _unpacked(packed, member.file_size)
     return _sorted(found)
 
 
-def _unpacked(content: bytes) -> Layer | str:
-    file = io.BytesIO(content)
-    shape, by_column, dtype = _header(file)
+def _unpacked(packed: IO[bytes], size: int) -> Layer | str:
+    """The array in a compressed member of so many bytes; its header is compared with them first."""
+    shape, by_column, dtype = _header(packed)
     if reason := no_numbers(dtype):
         return reason
-    array = np.frombuffer(content, dtype, offset=file.tell())
+    numbers = (size - packed.tell()) // dtype.itemsize
+    if prod(shape) != numbers or min(shape, default=0) < 0:
+        raise ValueError(f"it says that it has {shape} numbers, and holds {numbers:,}")
+    array = np.frombuffer(packed.read(), dtype)
     return held(of_numpy(array.reshape(shape, order="F" if by_column else "C")))
 
 
@@ -160,7 +162,7 @@ def _array(path: Path, file: BinaryIO, end: int) -> Layer | str:
     return held(of_numpy(np.ascontiguousarray(array)))
 
 
-def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, whether it lies column by column, and type: what stands before an array's numbers."""
     if np.lib.format.read_magic(file) == (1, 0):
         return np.lib.format.read_array_header_1_0(file)

@@ -29,9 +29,8 @@ def run_extract(plan: ExtractPlan, command: Command) -> None:
     data = data_for(
         network, dataset, plan.data_root, eval_batch_size=plan.batch_size, texts=plan.texts
     )
-    layers = [name for word in plan.layers for name in word.split(",") if name]
     path = extract(
-        network, data, plan.output, layers, device_of(plan.accelerator), plan.quiet, dataset
+        network, data, plan.output, plan.names, device_of(plan.accelerator), plan.quiet, dataset
     )
     Console().out(path, highlight=False)
 

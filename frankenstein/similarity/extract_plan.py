@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from frankenstein.errors import PlanError
 from frankenstein.runs.fields import DataFields, DeviceFields, NetworkFields
 from frankenstein.runs.schema import option
 
@@ -23,3 +24,17 @@ class ExtractPlan(DeviceFields, NetworkFields, DataFields):
     )
     batch_size: int = option(250, "images a batch", least=1)
     quiet: bool = option(False, "no progress bar; print the file only")
+
+    @property
+    def names(self) -> list[str]:
+        """The layers, each by itself; none if none are named."""
+        return [name for word in self.layers for name in word.split(",") if name]
+
+    def check(self) -> None:
+        """Refuse words that name no layer.
+
+        Raises:
+            PlanError: if there are only such.
+        """
+        if self.layers and not self.names:
+            raise PlanError(f"‹layers› names no layer, got {', '.join(map(repr, self.layers))}")

@@ -196,9 +196,9 @@ def usual_layers(module: nn.Module, look: nn.Module | None, first: Any) -> Wante
 def told_what_is_not_taken(read: Read, module: nn.Module) -> Read:
     """The reader, which says of a batch that the network does not take what it is."""
 
-    def told(inputs: Any) -> dict[str, Tensor]:
+    def told(inputs: Any, fold: Any = None) -> dict[str, Any]:
         try:
-            return read(inputs)
+            return read(inputs, fold)
         except UserError:
             raise
         except TAKEN_ERRORS as error:
@@ -299,7 +299,8 @@ def measure_layers(
                 "deconfounded_cka takes out what inputs explain, and these are several tensors; "
                 "take another measure"
             )
-        if from_grams and isinstance(inputs, Tensor) and inputs.is_floating_point():
+        quantities = isinstance(inputs, Tensor) and inputs.is_floating_point()
+        if from_grams and quantities and inputs.numel():
             order.update(inputs)
         classes = labels.take(len(inputs)) if kept.needs_labels else None
         if at_once:

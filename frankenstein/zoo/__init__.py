@@ -16,6 +16,7 @@ from frankenstein.zoo.files import (
 from frankenstein.zoo.resnet20 import resnet20
 from frankenstein.zoo.small import dense, lenet, mlp
 from frankenstein.zoo.tiny10 import nbn_tiny10, tiny10
+from frankenstein.zoo.vit import vit_tiny
 
 if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.zoo.vision import (

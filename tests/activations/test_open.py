@@ -165,6 +165,13 @@ def claims_gigabytes(path):
     Path(path).write_bytes(content)
 
 
+def claims_more(path):
+    """A header of more numbers than there are, in a member that is packed."""
+    header = npy_header({"descr": "<f4", "fortran_order": False, "shape": (9999, 2)})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("z.npy", header + bytes(56))
+
+
 def twice(path):
     np.savez(path, a=np.zeros((7, 2)))
     with zipfile.ZipFile(path, "a") as archive:
@@ -226,6 +233,7 @@ REFUSED = {
         ),
         "damaged, or no whole npy file",
     ),
+    "claims.npz": (claims_more, "it says that it has \\(9999, 2\\) numbers, and holds 14"),
     "missing.npy": (lambda path: None, "no file missing.npy"),
     "folder.npy": (os.mkdir, "is a folder, and a file of activations is wanted"),
 }

@@ -101,6 +101,11 @@ def test_runs_of_files_are_joined_in_a_report(run, files, capsys):
         (["it.npy", "unbiased_ca"], "no layer and no measure is called 'unbiased_ca'; did you"),
         (["it.npy", "deconfounded_cka"], "name a file of them, or of labels: --confounders"),
         (["it.npy", "cka", "--confounders", "labels.npy"], "linear_cka has none; leave it out"),
+        (["it.npy", "deconfounded_cka", "--confounders", "nan1.npy"], "confounders nan1.npy"),
+        (
+            ["it.npy", "deconfounded_cka", "--confounders", "nan.npy"],
+            "confounders nan.npy, ",
+        ),
         (["labels.npy"], "labels.npy holds no layer (N, ...), a row for each example: 'labels'"),
         (["NETWORK", "-d", "digits"], "v1.npz holds 50 examples, and the data set has 60"),
         (["NETWORK", "-d", "digits"], "write a file of each network, and compare the two files"),
@@ -114,6 +119,7 @@ def test_runs_of_files_are_joined_in_a_report(run, files, capsys):
 def test_what_files_cannot_give_is_one_line(mistake, files, saved, words, expected):
     np.save("turned.npy", np.zeros((5, 50)))
     np.save("nan.npy", np.full((50, 2), np.nan))
+    np.save("nan1.npy", np.full(50, np.nan))
     words = [saved("lenet") if word == "NETWORK" else word for word in words]
     assert expected in mistake("compare", files[0], *words)
 

@@ -76,6 +76,8 @@ def test_examples_of_another_data_set_are_refused(extracted, mistake, saved):
         (["-o", "a.npy"], "a.npy holds one array, and there are"),
         (["-o", "no/a.npz"], "no folder no to write a.npz into"),
         (["-o", "a.npz", "--layers", "fc9"], "has no layer 'fc9'; did you mean fc"),
+        (["-o", "a.npz", "--layers", ""], "--layers names no layer, got ''"),
+        (["-o", "a.npz", "--layers", ",", ""], "--layers names no layer, got ',', ''"),
         ([], "missing OUTPUT (-o FILE"),
     ],
 )

@@ -7,7 +7,7 @@ from frankenstein.zoo import build_network
 
 # One of each row; torchvision's have tests of their own.
 ZOO = [name.replace("<k>", "1") for name in ARCHITECTURES if "<name>" not in name]
-RESIZABLE = {"tiny10", "nbn_tiny10", "resnet20_w1", "inceptionv1"}
+RESIZABLE = {"tiny10", "nbn_tiny10", "resnet20_w1", "vit_tiny", "inceptionv1"}
 
 
 def small(name, num_classes=10, in_channels=1, init_seed=None):
