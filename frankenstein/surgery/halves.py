@@ -12,7 +12,6 @@ from torch import Tensor, fx, nn
 
 from frankenstein.surgery.fakes import CodeGen, FakeTensor, numbers
 from frankenstein.surgery.inputs import Call, named
-from frankenstein.surgery.marks import replaced
 from frankenstein.surgery.modules import unwrapped
 from frankenstein.surgery.pieces import unflatten
 from frankenstein.surgery.proof import ready, ready_behind
@@ -73,7 +72,7 @@ class Arguments(CodeGen):
         if any(isinstance(x, FakeTensor) for x in given):
             return given  # it is being recorded itself
         network = self.known()
-        for name in replaced(unwrapped(network), self.record.places) if network else ():
+        for name in self.record.replaced(unwrapped(network)) if network else ():
             raise LayerError(f"{title} has another {name!r} than when it was cut; cut it again")
         if self.entrance is not None:
             inputs = {node: values.get(str(node.target)) for node in self.record.inputs}

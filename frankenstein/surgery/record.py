@@ -24,7 +24,7 @@ from frankenstein.surgery.inputs import (
     images_of,
     named,
 )
-from frankenstein.surgery.marks import marks_of, places_of, replaced
+from frankenstein.surgery.marks import marks_of, places_of
 from frankenstein.surgery.modules import (
     paths,
     place_of,
@@ -136,7 +136,7 @@ def _kept(network: nn.Module) -> _Kept:
         kept.marks, kept.records = marks, {}
     for known in kept.records.values():
         for sizes, made in list(known.items()):
-            if replaced(network, made.places):
+            if made.replaced(network):
                 del known[sizes]
     return kept
 
@@ -214,8 +214,8 @@ def _record(network: nn.Module, example: Example, signature: inspect.Signature) 
         else:
             constants = [attribute(made.root, one) for one in made.nodes if one.op == "get_attr"]
             called = {str(node.target) for node in made.nodes if node.op == "call_module"}
-            made.places |= places_of(network, [x for x in constants if isinstance(x, Tensor)])
-            made.places |= {(path,): modules[path] for path in called}
+            tensors = places_of(network, [x for x in constants if isinstance(x, Tensor)])
+            made.found_at(network, tensors | {(path,): modules[path] for path in called})
             _check_weights(made)
             return made
 

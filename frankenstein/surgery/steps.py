@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from frankenstein.errors import did_you_mean
 from frankenstein.surgery.inputs import Call, named, resized
-from frankenstein.surgery.marks import Marks, Place
+from frankenstein.surgery.marks import Link, Marks, Place, links_of, replaced, unbroken
 from frankenstein.surgery.refusal import LayerError
 
 T = TypeVar("T")
@@ -56,6 +56,7 @@ class Record:
     structure: Any = None  # of the output, as a pytree
     # The modules and tensors of steps, by where the network has them.
     places: dict[Place, Tensor | nn.Module] = field(default_factory=dict)
+    links: list[Link] | None = None  # that lead to these places, if modules alone do
     main_name: str = ""  # of the input that activations start from
     derived: dict[str, Any] = field(default_factory=dict)  # what functions found of it, by name
     # What has been shown on real batches (`surgery.proof`).
@@ -88,6 +89,17 @@ class Record:
                 "name the input that activations start from as network.main_input_name"
             )
         return shape[0]
+
+    def found_at(self, network: nn.Module, places: Mapping[Place, Tensor | nn.Module]) -> None:
+        """Note where the network has the modules and tensors of the steps."""
+        self.places |= places
+        self.links = links_of(network, self.places)
+
+    def replaced(self, network: nn.Module) -> list[str]:
+        """The names of those that the network has replaced since."""
+        if self.links is not None and unbroken(self.links):
+            return []
+        return replaced(network, self.places)
 
     def sizes(self) -> dict[Any, int]:
         """The symbols as they are in the example."""

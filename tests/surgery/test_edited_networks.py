@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,6 +13,12 @@ X = torch.linspace(-1, 1, 12).reshape(3, 4)
 TABLE = torch.ones(4)
 TABLES = {"deep": [torch.ones(4)]}
 SCALE = 1.0
+OPTIONS = {"scales": [1.0, 2.0]}
+NUMBERS = np.ones(2)
+
+
+def scaled(h):
+    return h * OPTIONS["scales"][0] * float(NUMBERS[0])
 
 
 class Net(nn.Module):
@@ -114,6 +121,28 @@ def test_settings_of_a_class_a_file_and_a_closure_are_noticed_by_the_next_cut(mo
     factor = 4.0
     assert equal(cut(network, after="a", inputs=X), network)
     monkeypatch.setattr(Net, "between", lambda self, h: -h)
+    assert equal(cut(network, after="a", inputs=X), network)
+
+
+class Helped(Net):
+    """Its methods call a function, which reads what its file holds."""
+
+    def between(self, h):
+        return scaled(h)
+
+
+@torch.no_grad()
+def test_what_functions_of_a_class_read_is_noticed_however_deep_it_lies(monkeypatch):
+    network = Helped().eval()
+    assert equal(cut(network, after="a", inputs=X), network)
+    monkeypatch.setitem(OPTIONS["scales"], 0, 2.0)
+    assert equal(cut(network, after="a", inputs=X), network)
+    monkeypatch.setitem(OPTIONS, "scales", [5.0])
+    assert equal(cut(network, after="a", inputs=X), network)
+    NUMBERS[0] = 3.0
+    assert equal(cut(network, after="a", inputs=X), network)
+    NUMBERS[0] = 1.0
+    monkeypatch.setattr(scaled, "__code__", (lambda h: h - 1).__code__)
     assert equal(cut(network, after="a", inputs=X), network)
 
 
