@@ -63,7 +63,7 @@ def links_of(network: nn.Module, places: Mapping[Place, Tensor | nn.Module]) -> 
             if around is not now or name not in now._modules:
                 return None
             child = now._modules[name]
-            links[id(now), name] = (now._modules, name, child)  # type: ignore[assignment]
+            links[id(now), name] = (now._modules, name, child)
             if child is None:
                 return None
             now = child
@@ -72,8 +72,8 @@ def links_of(network: nn.Module, places: Mapping[Place, Tensor | nn.Module]) -> 
             held = next((one for one in holders if keys[0] in one), None)
             if len(keys) > 1 or held is None:
                 return None
-            links[id(held), keys[0]] = (held, keys[0], held[keys[0]])  # type: ignore[index]
-            now = held[keys[0]]  # type: ignore[index,assignment]
+            links[id(held), keys[0]] = (held, keys[0], held[keys[0]])
+            now = held[keys[0]]
         if now is not x:
             return None
     return list(links.values())
