@@ -1,15 +1,19 @@
 """What common modules give, in shape alone: recording asks for no more, and PyTorch takes its time.
 
-A rule serves a plain module of torch.nn and a plain input; for all else the module itself is run.
+A rule serves a plain module of torch.nn, or a function, and a plain input; for all else the module
+or the function itself is run.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import increment_version
+from torch.nn import functional
 
+from frankenstein.surgery.fakes import FakeTensor, fake_like, same_size
 from frankenstein.surgery.refusal import LayerError
 
 
@@ -24,15 +28,30 @@ def in_shape(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             return args[0]
         sizes = rule(module, args[0])
         if sizes is not None:
-            return _carrying(module, args[0], args[0].new_empty(sizes))
+            return _made(args[0], sizes, module._parameters.values())
     return type(module).forward(module, *args, **kwargs)
 
 
-def _carrying(module: nn.Module, x: Tensor, made: Tensor) -> Tensor:
-    """The same with gradients, if the module would give them: code asks for requires_grad."""
-    weights = any(one is not None and one.requires_grad for one in module._parameters.values())
-    carries = torch.is_grad_enabled() and (x.requires_grad or weights)
-    return made.requires_grad_().clone() if carries else made  # a copy may be written into
+def call_in_shape(function: Any, args: Any, kwargs: Any) -> Any:
+    """What a function of torch gives for tensors without data."""
+    rule = _OF_FUNCTIONS.get(function)
+    fakes = any(type(one) is FakeTensor for one in args)
+    made = rule(*args, **kwargs) if rule is not None and fakes else None
+    return function(*args, **kwargs) if made is None else made
+
+
+def _made(x: Tensor, sizes: Any, weights: Iterable[Tensor | None] = ()) -> Tensor:
+    """A tensor of these sizes, with gradients if what it is made of has some: code asks for it."""
+    sources = (one for one in (x, *weights) if one is not None and one.requires_grad)
+    carries = next(sources, None) if torch.is_grad_enabled() else None
+    return fake_like(x, sizes, carries, is_last=not x.is_contiguous())
+
+
+def _is_plain(x: Any) -> bool:
+    """Whether a tensor lies in memory in a way that is handed on: row by row, or channels last."""
+    if type(x) is not FakeTensor or not x.is_floating_point():
+        return False
+    return x.is_contiguous() or (x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last))
 
 
 def _fits(module: nn.Module, x: Any) -> bool:
@@ -40,9 +59,7 @@ def _fits(module: nn.Module, x: Any) -> bool:
     weights = [*module._parameters.values(), *module._buffers.values()]
     tensors = [one for one in weights if one is not None and one.is_floating_point()]
     return (
-        isinstance(x, Tensor)
-        and x.is_floating_point()
-        and x.is_contiguous()
+        _is_plain(x)
         and all(type(one) in (Tensor, nn.Parameter) and one.is_contiguous() for one in tensors)
         and all((one.dtype, one.device) == (x.dtype, x.device) for one in tensors)
     )
@@ -95,6 +112,76 @@ _RULES: dict[type, Callable[[Any, Tensor], Any]] = {
     nn.Conv2d: _convolution,
     **dict.fromkeys((nn.GELU, nn.Hardsigmoid, nn.Hardswish, nn.ReLU, nn.ReLU6, nn.SiLU), _each),
     **dict.fromkeys((nn.Sigmoid, nn.Tanh), _each),
+}
+
+
+def _layer_normed(
+    x: Tensor, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Tensor | None:
+    weights = [one for one in (weight, bias) if one is not None]
+    last = tuple(x.shape[-len(shape) :])
+    if not (_is_plain(x) and x.is_contiguous() and _are_numbers(last) and last == tuple(shape)):
+        return None
+    kinds = {(one.dtype, one.device) for one in (x, *weights)}
+    fits = len(kinds) == 1 and all(one.shape == last for one in weights)
+    return _made(x, x.shape, weights) if fits else None
+
+
+def _alike(x: Tensor, *args: Any, **kwargs: Any) -> Tensor | None:
+    """Of a function of each entry, if it is not told to write into what it is given."""
+    return None if args or kwargs or not _is_plain(x) else _made(x, x.shape)
+
+
+def _add_product(bias: Any, x: Any, weight: Any, **kwargs: Any) -> Tensor | None:
+    """The linear layer of GPT-2."""
+    if kwargs or not _is_plain(x) or not isinstance(weight, Tensor):
+        return None
+    if (bias.ndim, x.ndim, weight.ndim) != (1, 2, 2):
+        return None
+    kinds = {(one.dtype, one.device) for one in (bias, x, weight)}
+    fits = _is(x, 1, weight.shape[0]) and _is(bias, 0, weight.shape[1]) and len(kinds) == 1
+    return _made(x, (x.shape[0], weight.shape[1]), (bias, weight)) if fits else None
+
+
+def _viewed(x: Tensor, *shape: Any) -> Tensor | None:
+    """A view of what is contiguous, if it is plain that it has as many entries."""
+    sizes = list(shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape)
+    if not x.ndim or not all(isinstance(one, int | torch.SymInt) for one in sizes):
+        return None
+    if not x.is_contiguous() or any(type(one) is int and one == 0 for one in (*sizes, *x.shape)):
+        return None
+    old, new = list(x.shape), list(sizes)
+    for end in (0, -1):
+        while old and new and same_size(old[end], new[end]):
+            del old[end], new[end]
+    open_ones = [i for i, one in enumerate(sizes) if type(one) is int and one == -1]
+    if len(open_ones) == 1:
+        rest = [one for one in new if not (type(one) is int and one == -1)]
+        if rest and not _are_numbers((*old, *rest)):
+            return None
+        whole, part = math.prod(old), math.prod(rest)
+        if rest and whole % part:
+            return None
+        sizes[open_ones[0]] = whole // part if rest else whole
+    elif open_ones or not same_size(math.prod(old), math.prod(new)):
+        return None
+    strides = [1]
+    for size in reversed(sizes[1:]):
+        strides.insert(0, strides[0] * size)
+    return x.as_strided(sizes, strides[: len(sizes)])
+
+
+def _are_numbers(sizes: Iterable[Any]) -> bool:
+    return all(type(one) is int for one in sizes)
+
+
+_OF_FUNCTIONS: dict[Any, Callable[..., Tensor | None]] = {
+    functional.layer_norm: _layer_normed,
+    torch.addmm: _add_product,
+    Tensor.view: _viewed,
+    Tensor.reshape: _viewed,
+    **dict.fromkeys((functional.gelu, functional.silu, functional.relu), _alike),
+    **dict.fromkeys((torch.relu, torch.tanh, torch.sigmoid), _alike),
 }
 
 

@@ -67,14 +67,14 @@ def links_of(network: nn.Module, places: Mapping[Place, Tensor | nn.Module]) -> 
             if child is None:
                 return None
             now = child
+        held: dict[str, Any] | None = None
         if keys:
             holders = (now._buffers, now._parameters, vars(now))
             held = next((one for one in holders if keys[0] in one), None)
             if len(keys) > 1 or held is None:
                 return None
             links[id(held), keys[0]] = (held, keys[0], held[keys[0]])
-            now = held[keys[0]]
-        if now is not x:
+        if (held[keys[0]] if keys and held else now) is not x:
             return None
     return list(links.values())
 

@@ -23,7 +23,7 @@ from frankenstein.surgery.fakes import (
     alias,
     size_steps,
 )
-from frankenstein.surgery.in_shape import in_shape
+from frankenstein.surgery.in_shape import call_in_shape, in_shape
 from frankenstein.surgery.modules import (
     has_code,
     is_leaf,
@@ -131,7 +131,7 @@ class Recorder(TorchFunctionMode):
             return self._hook(args, kwargs or {})
 
         def run() -> Any:
-            out = func(*args, **(kwargs or {}))
+            out = call_in_shape(func, args, kwargs or {})
             if func is Tensor.detach_:  # of which a tensor's version tells nothing
                 increment_version(args[0])
             return out
@@ -233,7 +233,7 @@ class Recorder(TorchFunctionMode):
             Opens: if it is not, for a hook or another module brings in what was computed before.
         """
         patched = vars(module).get("forward")
-        forward = partial(in_shape, module) if patched is None else module.forward
+        forward = partial(self._by_rule, module) if patched is None else module.forward
         if self.own[module] != tensors_of(module):  # torch.func.functional_call gave them others
             others = (p for one, p in self.paths.items() if self.own[one] != tensors_of(one))
             raise Opens(*others)
@@ -255,6 +255,10 @@ class Recorder(TorchFunctionMode):
             del module.forward
             if patched is not None:
                 module.forward = patched
+
+    def _by_rule(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        out = in_shape(module, *args, **kwargs)
+        return out if any(out is one for one in args) else self._inside(out, made=True)
 
     def _computed(self, module: nn.Module, path: str) -> bool:
         """Whether a module has a tensor that was made outside of it."""

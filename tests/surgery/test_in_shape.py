@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from frankenstein.surgery import cut, cut_points
 from frankenstein.surgery.fakes import Fakes
-from frankenstein.surgery.in_shape import in_shape
+from frankenstein.surgery.in_shape import call_in_shape, in_shape
 
 INPUTS = {
     "vectors": torch.randn(2, 6),
@@ -61,6 +62,58 @@ def test_a_rule_says_what_the_module_gives(module, inputs):
     for name in inputs:
         x = INPUTS[name]
         assert outcome(lambda x: in_shape(module, x), x) == outcome(module, x), name
+
+
+W, B = torch.randn(6, 5), torch.randn(5)
+CALLS = [
+    (functional.layer_norm, lambda x: (x, (6,)), VECTORS),
+    (functional.layer_norm, lambda x: (x, (6,), torch.ones(6), torch.zeros(6)), VECTORS),
+    (functional.layer_norm, lambda x: (x, (4, 6)), ("tokens", "turned", "vectors")),
+    (functional.gelu, lambda x: (x,), (*VECTORS, "channels last", "narrow")),
+    (torch.relu, lambda x: (x,), ("numbers", "channels last", "turned")),
+    (functional.relu, lambda x: (x, True), ("tokens",)),
+    (torch.addmm, lambda x: (B, x, W), ("vectors", "tokens")),
+    (torch.addmm, lambda x: (B, x, W[:, :4]), ("vectors",)),
+    (Tensor.view, lambda x: (x, -1, 6), ("tokens", "turned", "maps")),
+    (Tensor.view, lambda x: (x, x.shape[0], 2, 2, -1), ("tokens", "maps")),
+    (Tensor.view, lambda x: (x, (*x.shape[:-1], 2, 3)), ("tokens", "vectors", "turned", "short")),
+    (Tensor.view, lambda x: (x, x.shape[0] * 4, 6), ("tokens",)),
+    (Tensor.view, lambda x: (x, x.shape[0], -1, 5), ("tokens", "short")),
+    (Tensor.view, lambda x: (x, torch.int32), ("tokens",)),
+    (Tensor.reshape, lambda x: (x, x.shape[0], -1), ("tokens", "turned", "channels last", "maps")),
+    (Tensor.reshape, lambda x: (x, -1), ("tokens", "vectors")),
+    (Tensor.reshape, lambda x: (x, x.shape[0], 7, -1), ("tokens",)),
+]
+
+
+@pytest.mark.parametrize(("function", "given", "inputs"), CALLS)
+def test_a_rule_says_what_the_function_gives(function, given, inputs):
+    for name in inputs:
+        x = INPUTS[name]
+        rule = outcome(lambda x: call_in_shape(function, given(x), {}), x)
+        assert rule == outcome(lambda x: function(*given(x)), x), name
+
+
+def test_a_view_by_rule_is_written_through():
+    fakes = Fakes()
+    x = fakes.of(torch.randn(2, 6), "x", {0})
+    with fakes.running():
+        view = call_in_shape(Tensor.view, (x, -1, 2, 3), {})
+        before = x._version
+        view.add_(1)
+    assert x._version > before
+
+
+def test_what_a_rule_gives_carries_gradients_and_can_be_written_into():
+    fakes = Fakes()
+    x = fakes.of(torch.randn(2, 6), "x", {0})
+    with fakes.running(), torch.enable_grad():
+        out = in_shape(nn.Linear(6, 5), x)
+        assert out.requires_grad
+        out.add_(1)
+        assert call_in_shape(functional.layer_norm, (out, (5,)), {}).requires_grad
+    with fakes.running(), torch.no_grad():
+        assert not in_shape(nn.Linear(6, 5), x).requires_grad
 
 
 @torch.no_grad()
