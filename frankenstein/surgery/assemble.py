@@ -82,6 +82,17 @@ def _function(fold: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
 
 
 class _Half(fx.GraphModule):
+    def __deepcopy__(self, memo: Any) -> Any:
+        try:
+            return super().__deepcopy__(memo)
+        except RuntimeError as error:
+            if "deepcopy protocol" not in str(error):
+                raise
+            raise LayerError(
+                "a half of a network cannot be copied while the network or a hook of it keeps a "
+                "tensor that carries gradients; copy it before it is run, or under torch.no_grad()"
+            ) from error
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise LayerError(
             "a half of a network cannot be pickled or saved as a whole; save the state_dict() of "

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.autograd.graph import increment_version
+from torch.autograd.graph import increment_version, saved_tensors_hooks
 from torch.utils.checkpoint import CheckpointFunction
 
 from frankenstein.surgery.constants import READS, read
@@ -99,6 +99,17 @@ class Recorder(TorchFunctionMode):
     def watching(self) -> Iterator[None]:
         """Inside, calls are seen: of torch, modules, and functions with their own gradient."""
         module_call, apply = nn.Module.__call__, torch.autograd.Function.__dict__["apply"]
+        saves = saved_tensors_hooks.__enter__
+
+        def saved(hooks: saved_tensors_hooks) -> Any:
+            if type(hooks) is saved_tensors_hooks or not type(hooks).__module__.startswith(
+                "torch."
+            ):
+                raise LayerError(
+                    "it changes what is saved for gradients (saved_tensors_hooks), and its halves "
+                    "would not"
+                )
+            return saves(hooks)
 
         def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             return self._module(module, args, kwargs)
@@ -108,12 +119,14 @@ class Recorder(TorchFunctionMode):
 
         nn.Module.__call__ = call  # type: ignore[method-assign]
         torch.autograd.Function.apply = classmethod(applied)
+        saved_tensors_hooks.__enter__ = saved  # type: ignore[method-assign]
         try:
             with self:
                 yield
         finally:
             nn.Module.__call__ = module_call  # type: ignore[method-assign]
             torch.autograd.Function.apply = apply
+            saved_tensors_hooks.__enter__ = saves  # type: ignore[method-assign]
 
     # Calls.
 

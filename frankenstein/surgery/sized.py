@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from frankenstein.surgery.fakes import FakeTensor
@@ -54,7 +55,12 @@ class _Sized(nn.Module):
             )
 
         def fitting(x: Tensor) -> Tensor:
+            if names[id(x)] in given:
+                return given[names[id(x)]]
             alike = resized(x, {0: len(z)}) if x.ndim and len(x) == batch else x
-            return given.get(names[id(x)], alike)
+            # The network may be of another precision now.
+            both = x.is_floating_point() and z.is_floating_point()
+            cast = torch.is_autocast_enabled(z.device.type)
+            return alike.to(z.dtype) if both and not cast else alike
 
         return self.steps.call.map(fitting)

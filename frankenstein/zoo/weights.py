@@ -27,10 +27,8 @@ from frankenstein.pickles import check_pickled, check_stored
 
 # Under which trainers file a network's tensors, the likeliest first.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights")
-_AVERAGED = (
-    "state_dict_ema",
-    "model_ema",
-)  # of an exponential moving average, if there is no other
+# Those of an exponential moving average, if there is no other.
+_AVERAGED = ("state_dict_ema", "model_ema")
 _POINTER = b"version https://git-lfs"
 # Beside tensors a trainer keeps its arguments and its best score. These can hold them and do no
 # more: https://docs.pytorch.org/docs/stable/notes/serialization.html#torch-load-with-weights-only-true
@@ -297,6 +295,15 @@ def _tensors_in(path: Path, content: Any) -> dict[str, Tensor]:
             hint = f"; of shape {tuple(content.shape)}, it may be activations"
         raise FileError(
             f"{path} holds a {what}, not named tensors; save network.state_dict(){hint}"
+        )
+    outer = [key for key, one in content.items() if isinstance(one, dict) and one]
+    averaged = [key for key in _AVERAGED if key in outer]
+    if averaged and not set(_WRAPPERS).isdisjoint(outer):
+        warnings.warn(
+            f"{path} also holds a moving average of the weights ({averaged[0]}), which is left "
+            "aside; to use it, save that state dict alone",
+            WeightsFileWarning,
+            stacklevel=3,
         )
     if not zipfile.is_zipfile(path):
         _tell_of_no_checksum(path, hashlib.sha256(path.read_bytes()).hexdigest())

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -230,6 +231,34 @@ def test_weights_of_lightning_leave_aside_what_is_not_the_networks(tmp_path):
     torch.save(lightning(network.state_dict()), path)
     with pytest.warns(WeightsFileWarning, match="holds 1 tensor beside the network's, .*: loss.w"):
         assert open_network(f"mlp@{path}").sha256 == network_sha256(network)
+
+
+def test_an_average_beside_the_weights_is_left_aside_and_told_of(tmp_path):
+    network, other = (build_network("mlp", 10, 1, init_seed=seed) for seed in (3, 4))
+    path = tmp_path / "last.pt"
+    torch.save({"model": network.state_dict(), "model_ema": other.state_dict()}, path)
+    with pytest.warns(
+        WeightsFileWarning, match=r"a moving average .* \(model_ema\), .* left aside"
+    ):
+        assert open_network(f"mlp@{path}").sha256 == network_sha256(network)
+
+
+def test_a_checkpoint_that_was_saved_on_a_gpu_is_read_where_there_is_none(tmp_path):
+    network = build_network("mlp", 10, 1, init_seed=3)
+    there, here = tmp_path / "there.pt", tmp_path / "here.pt"
+    torch.save(network.state_dict(), here)
+    with zipfile.ZipFile(here) as read, zipfile.ZipFile(there, "w") as written:
+        for name in read.namelist():
+            content = read.read(name)
+            if name.endswith("data.pkl"):  # the place of each storage, as pickle has words
+                assert b"X\x03\0\0\0cpu" in content
+                content = content.replace(b"X\x03\0\0\0cpu", b"X\x06\0\0\0cuda:0")
+            written.writestr(name, content)
+    with pytest.raises(RuntimeError, match="CUDA"):
+        torch.load(there)
+    opened = open_network(f"mlp@{there}")
+    assert opened.sha256 == network_sha256(network)
+    assert {x.device.type for x in opened.module.parameters()} == {"cpu"}
 
 
 def test_safetensors_of_others_and_half_weights_are_taken(tmp_path):

@@ -1,3 +1,5 @@
+from itertools import count
+
 import pytest
 import torch
 import torchvision
@@ -142,3 +144,19 @@ def test_a_buffer_or_an_input_that_is_called_as_a_step_hides_none():
         front, end = cut(network, after=layer, inputs=x)
         assert found[layer].shape == front(x).shape == shape
         assert torch.equal(end(front(x)), network(x))
+
+
+def test_a_network_runs_once_to_list_its_cut_points_and_to_be_cut_at_all_of_them():
+    runs = count()
+
+    class Deep(nn.Sequential):
+        def forward(self, x):
+            next(runs)  # a counter is not put back, as a list would be
+            return super().forward(x)
+
+    network = Deep(*(nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(20))).eval()
+    points = cut_points(network, inputs=torch.zeros(2, 4))
+    assert len(points) == 40
+    for layer in points:
+        cut(network, layer, inputs=torch.zeros(2, 4))
+    assert next(runs) == 1

@@ -1,5 +1,6 @@
 """A network that is edited after it was cut: halves follow, or say so; a new cut is of what is."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -162,6 +163,16 @@ def test_another_precision_is_followed_or_refused():
         fixed.double()
         with pytest.raises(LayerError, match="recorded steps of Net do not give what it gives"):
             end(fixed.a(x) if alone else front(x))
+
+
+@torch.no_grad()
+def test_another_precision_is_followed_where_code_makes_numbers_of_the_batch_size():
+    network = Net(lambda self, h: h / math.sqrt(len(h))).eval()
+    front, end = cut(network, after="a", inputs=X)
+    assert torch.equal(end(front(X)), network(X))
+    network.double()
+    assert torch.equal(end(front(X.double())), network(X.double()))
+    assert torch.equal(end(network.a(X[:2].double())), network(X[:2].double()))
 
 
 @torch.no_grad()

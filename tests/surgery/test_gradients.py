@@ -1,12 +1,15 @@
 """Gradients through halves are the network's, whatever it does about its own."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
+from torch.autograd.graph import save_on_cpu, saved_tensors_hooks
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from frankenstein.surgery import cut, cut_points
+from frankenstein.surgery import LayerError, cut, cut_points
 
 X = torch.linspace(-1, 1, 12).reshape(3, 4)
 
@@ -19,6 +22,16 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.d(self.between(self, self.a(x)).tanh())
+
+
+def kept_elsewhere(self, h):
+    with save_on_cpu():
+        return self.c(h).tanh()
+
+
+def rounded(self, h):
+    with saved_tensors_hooks(lambda x: x.round(), lambda x: x):
+        return self.c(h.exp())
 
 
 def doubled(self, h):
@@ -47,6 +60,7 @@ BETWEEN = {
     "reentrant checkpoint": lambda self, h: checkpoint(
         lambda one, other: self.c(one) * other, h, h.tanh(), use_reentrant=True
     ),
+    "saved on the CPU": kept_elsewhere,
     "hook on a tensor": doubled,
     "written into without gradients": written,
     "detach_": taken_off,
@@ -73,3 +87,30 @@ def test_gradients_of_halves_are_those_of_the_network(between):
         found = gradients(network, lambda x, front=front, end=end: end(front(x)))
         assert len(found) == len(expected)
         assert all(map(torch.equal, found, expected)), layer
+
+
+def test_changes_to_what_is_saved_for_gradients_are_refused_or_the_network_runs_itself():
+    network = Net(rounded).eval()
+    expected = gradients(network, network)
+    with pytest.raises(LayerError, match="it changes what is saved for gradients"):
+        cut(network, after="tanh", inputs=X)
+    for layer in ("a", "c"):
+        front, end = cut(network, after=layer, inputs=X)
+        found = gradients(network, lambda x, front=front, end=end: end(front(x)))
+        assert all(map(torch.equal, found, expected)), layer
+
+
+def test_a_half_whose_network_keeps_a_tensor_with_gradients_is_not_copied():
+    def keep(self, h):
+        self.c.last = self.c(h)
+        return self.c.last
+
+    network = Net(keep).eval()
+    front, end = cut(network, after="c", inputs=X)
+    end(front(X))
+    network(X)
+    with pytest.raises(LayerError, match="keeps a tensor that carries gradients"):
+        copy.deepcopy(front)
+    with torch.no_grad():
+        network(X)
+    assert torch.equal(end(copy.deepcopy(front)(X)), network(X))
