@@ -1,7 +1,7 @@
 """Control stitches: what accuracy is reached where the two representations need not be alike."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -12,6 +12,8 @@ from frankenstein.data import ImageData
 from frankenstein.networks.statistics import counting_images
 from frankenstein.report.progress import progress
 from frankenstein.stitches import Affine, Identity, Stitch
+from frankenstein.stitching.fraud_stitches import Fit, fit_of
+from frankenstein.stitching.frauds import FRAUDS, Fraud, frauds_for
 from frankenstein.stitching.off_distribution import FLOOR, Reference, ReferenceSums
 from frankenstein.stitching.pair import StitchingPair
 from frankenstein.stitching.plan import StitchPlan
@@ -19,8 +21,10 @@ from frankenstein.stitching.recipe import LEAST_SQUARES, Solving, make_stitch, s
 from frankenstein.surgery import join
 from frankenstein.surgery.lighten import fold
 
+TRAINED = "_trained"  # ends the name of a fraud whose stitch is trained as the sender's is
 CONTROLS = (
     *("solved", "solved_ps_inv", "untrained", "untrained_ps_inv"),
+    *(f"{name}{ending}" for name in FRAUDS for ending in ("", TRAINED)),
     *("identity", "itself", "itself_ps_inv"),
 )
 CONTROL_SEED = 1_000_003  # and on: ones that nobody trains from
@@ -45,6 +49,7 @@ class Controls:
     routes: Mapping[str, Route]
     reference: Reference  # how the receiver's representations lie on training images
     every: int = 1  # of how many examples one is scored
+    frauds: Mapping[str, Fraud] = field(default_factory=dict)  # senders that are no network
 
 
 def controls_for(
@@ -63,6 +68,7 @@ def controls_for(
     joint, images = pair.joint, counting_images(data, pair.sender.module, pair.looks[0])
     twins = (pair.sender.untrained(CONTROL_SEED + k, images) for k in range(plan.untrained))
     joints = (join(t.module, pair.receiver.module, *plan.layers, plan.flatten) for t in twins)
+    all_controls = plan.controls == "all"
     wanted = solved_on(joint.source.units, joint.target.units)
     return solve_controls(
         [one.seeing(*pair.looks).sender.front for one in joints],
@@ -73,6 +79,8 @@ def controls_for(
         every=max(1, data.num_val // SCORED_ON),
         make=partial(make_stitch, plan),
         solving=solving_of(plan),
+        frauds=frauds_for(plan, pair, data, device) if all_controls else None,
+        fit=fit_of(plan, pair, data, device) if all_controls else None,
         sender=joint.sender.front,
         floor=floor,
     )
@@ -93,6 +101,8 @@ def solve_controls(
     every: int = 1,
     make: Callable[[int, int], Stitch] = Affine,
     solving: Solving = LEAST_SQUARES,
+    frauds: Mapping[str, Fraud] | None = None,
+    fit: Fit | None = None,
     sender: nn.Module | None = None,
     floor: float = FLOOR,
 ) -> Controls:
@@ -108,6 +118,8 @@ def solve_controls(
       closed form this is;
     - "untrained", "untrained_ps_inv": the same from the same layer of a sender with random weights,
       on the same images; of a second one "untrained 2" and so on;
+    - "class_noise" and other `frauds`: the same from what only looks like a sender, and with `fit`
+      "class_noise_trained", likewise trained;
     - "identity": the source as it is, where the sender has as many units as the receiver;
     - "itself": the receiver's own representation as it is, which must change nothing;
     - "itself_ps_inv": least squares from it to itself, which should not change much.
@@ -117,12 +129,15 @@ def solve_controls(
     sources = {name: fold(front) for name, front in fronts.items()}
     sources |= {} if sender is None else {"sender": fold(sender)}
     target_of, reference = fold(receiver), ReferenceSums()
-    rows = {name: solving.sums() for name in sources}
-    for images, _ in batches:
+    frauds = frauds or {}
+    rows = {name: solving.sums() for name in (*sources, *frauds)}
+    for images, labels in batches:
         images = images.to(device)
         target = target_of(images)
         for name, front in sources.items():
             rows[name].update(align(front(images)), target)
+        for name, fraud in frauds.items():
+            rows[name].update(fraud(images, labels.to(device)), target)
         reference.update(target)
     known = {name: solving.known(kept) for name, kept in rows.items()}
     first = solving.moments(known["untrained"])
@@ -132,7 +147,15 @@ def solve_controls(
         return nn.Sequential(align, stitch).to(device)
 
     routes = {}
+    for name, fraud in frauds.items():
+        units = len(solving.moments(known[name]).mean("x")), e
+        routes[name] = Route(name, solving(make(*units), known[name]).to(device))
+        if fit is not None:
+            fitted = fit(fraud, make(*units), known[name])
+            routes[f"{name}{TRAINED}"] = Route(name, fitted)
     for name, sums in known.items():
+        if name in frauds:
+            continue
         row = name.replace("sender", "solved")
         routes[row] = Route(name, laid(stitch := solving(make(d, e), sums)))
         if type(stitch) is not Affine or solving.ridge:
@@ -144,4 +167,4 @@ def solve_controls(
     routes["itself_ps_inv"] = Route("receiver", itself.to(device))
     if d == e:
         routes["identity"] = Route("sender", laid(Identity(d, e)))
-    return Controls(fronts, routes, reference.solve(floor), every)
+    return Controls(fronts, routes, reference.solve(floor), every, frauds)

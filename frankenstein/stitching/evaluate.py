@@ -17,6 +17,7 @@ from frankenstein.measures import LayerSimilarities, normalized_disagreement
 from frankenstein.networks.accuracy import Tally
 from frankenstein.stitching.controls import Controls, Route
 from frankenstein.stitching.depths import Depths, End
+from frankenstein.stitching.frauds import Fraud
 from frankenstein.stitching.off_distribution import Share
 from frankenstein.surgery import Cut
 from frankenstein.surgery.lighten import fold
@@ -75,6 +76,7 @@ def evaluate_stitches(
     sender, receiver = (Cut(*map(fold, halves)) for halves in (sender, receiver))
     fronts = controls.untrained if controls else {}
     untrained = {name: fold(front) for name, front in fronts.items()}
+    frauds = controls.frauds if controls else {}
     outside = Share(controls.reference, percentile) if controls else None
     routes = {name: Route("sender", stitch) for name, stitch in stitches.items()}
     end = End(receiver, behind)
@@ -100,9 +102,9 @@ def evaluate_stitches(
             answer = answers["receiver"]
             sample.add(numbers, images=images, labels=labels, answer=answer, **sources)
             if sample.n >= len(images):
-                others.add_sample(sample.take(), untrained)
+                others.add_sample(sample.take(), untrained, frauds)
     if others and sample.n:
-        others.add_sample(sample.take(), untrained)
+        others.add_sample(sample.take(), untrained, frauds)
     told_outside = outside.scores() if outside else {}
     beside = others.scores() if others else {}
     if sample.every > 1:
@@ -218,11 +220,17 @@ class _Group:
             self.measures.append(WITHIN)
         return LayerSimilarities(self.measures, block=None, one_grid=True, shared_up_to=WIDE)
 
-    def add_sample(self, some: dict[str, Tensor], untrained: Mapping[str, nn.Module]) -> None:
-        """Add what `_Sample` kept, and what untrained senders make of it."""
+    def add_sample(
+        self,
+        some: dict[str, Tensor],
+        untrained: Mapping[str, nn.Module],
+        frauds: Mapping[str, Fraud],
+    ) -> None:
+        """Add what `_Sample` kept, and what untrained senders and frauds make of it."""
         parts = (some.pop(name) for name in ("images", "labels", "answer", "numbers"))
         images, labels, answer, numbers = parts
         sources = {**some, **{name: front(images) for name, front in untrained.items()}}
+        sources |= {name: fraud(images, labels) for name, fraud in frauds.items()}
         _, depths = self.end(some["receiver"])
         self.update(images, sources, {"receiver": answer}, labels, numbers, depths)
 

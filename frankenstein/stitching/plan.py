@@ -197,6 +197,12 @@ class StitchPlan(
         "them; each costs two passes over a thousand images or so",
         least=1,
     )
+    controls: Literal["few", "all"] = option(
+        "few",
+        "all: beside untrained senders those that fool a stitch, solved and trained alike: noise "
+        "that depends on the class, a network that reads a marker, one of random labels, one of "
+        "other data, the pixels; their networks are trained once a data set and kept in the cache",
+    )
     measures: list[MeasureName] = option(
         ["unbiased_cka", "linear_cka", "mean_cca"],
         "similarity of stitched to target; a matrix has source to target, by those that follow "
@@ -363,6 +369,11 @@ class StitchPlan(
         if self.then and name == "task":
             raise PlanError("‹then› task follows another ‹objective›, and this one is task already")
         hard = self.target_type == "hard"
+        if self.controls == "all" and self.target_type not in ("hard", "soft_2"):
+            raise PlanError(
+                f"‹target_type› {self.target_type} takes the sender's answers, and ‹controls› all "
+                "has senders without any; take hard or soft_2"
+            )
         if hard and self.temperature != 1:
             raise PlanError(
                 "‹temperature› softens the answers of a teacher; choose a ‹target_type›"
@@ -403,6 +414,11 @@ class StitchPlan(
             raise PlanError(
                 "‹ridge› is chosen by parts of the examples, and a matrix keeps no sums of parts; "
                 "leave it out"
+            )
+        if self.controls != "few":
+            raise PlanError(
+                f"‹controls› {self.controls} are those of one stitch, and a matrix has untrained "
+                "senders; leave it out"
             )
         for name in ("align_layers", "align_weights"):
             if getattr(self, name):

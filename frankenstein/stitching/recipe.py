@@ -31,6 +31,7 @@ _SHORT = {
     "seed": "seed",
     "seeds": "seeds",
     "untrained": "untrained",
+    "controls": "controls-",
 }
 _LONG = 40  # letters of a side's layers; names of folders end at 255
 

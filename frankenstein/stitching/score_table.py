@@ -19,7 +19,7 @@ from frankenstein.report.columns import (
     value_cell,
 )
 from frankenstein.runs.fields import KINDS
-from frankenstein.stitching.controls import CONTROLS, Controls
+from frankenstein.stitching.controls import CONTROLS, TRAINED, Controls
 from frankenstein.stitching.depths import CKA, CUT, EXPLAINED
 from frankenstein.stitching.evaluate import SAMPLED, WITHIN
 from frankenstein.stitching.plan import StitchPlan
@@ -29,6 +29,24 @@ from frankenstein.stitching.warnings import stitch_warnings
 
 Numbers = Mapping[str, float]
 
+_TRAINED_FRAUD = "`{name}_trained`: the same, trained as `after` is."
+_ABOUT_FRAUDS = {
+    "class_noise": "a random pattern for each class and as much noise in the sender's place, which "
+    "knows the class and nothing else",
+    "marker": "the sender's architecture trained on images, and shown images, with a bright square "
+    "whose place tells the class",
+    "random_labels": "the same architecture trained on random labels",
+    "other_data": "the same trained on digits (where these are the data, on made-up images)",
+    "pixels": "the image itself at the grid of the cut",
+}
+_FRAUDS = {
+    row: line
+    for name, about in _ABOUT_FRAUDS.items()
+    for row, line in (
+        (name, f"`{name}`, a fraud: {about}; solved as `solved` is."),
+        (f"{name}{TRAINED}", _TRAINED_FRAUD.replace("{name}", name)),
+    )
+}
 # What rows are, in order; words in braces are filled in.
 ROWS = {
     "sender": "`sender`, `receiver`: the two networks by themselves.",
@@ -48,6 +66,7 @@ ROWS = {
     "reach needs no training of the sender.",
     "untrained_ps_inv": "`untrained_ps_inv`, the control of `solved_ps_inv`: from the same random "
     "senders by least squares.",
+    **_FRAUDS,
     "identity": "`identity`, a control: the source handed on as it is.",
     "itself": "`itself`, a control: the receiver stitched to itself as it is, which loses nothing.",
     "itself_ps_inv": "`itself_ps_inv`, a control: the same by least squares, which should lose "

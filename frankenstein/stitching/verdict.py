@@ -5,13 +5,18 @@ from collections.abc import Mapping, Sequence
 
 from frankenstein.report.tables import format_value
 from frankenstein.runs.fields import KINDS
+from frankenstein.stitching.controls import TRAINED
 from frankenstein.stitching.depths import EXPLAINED
 from frankenstein.stitching.evaluate import SAMPLED, WITHIN
+from frankenstein.stitching.frauds import FRAUDS
 
 Numbers = Mapping[str, float]
 
 # What knows nothing of what the sender has learned. `identity`, `itself` and `solved` do.
-_IGNORANT = ("untrained", "untrained_ps_inv")
+_IGNORANT = (
+    *("untrained", "untrained_ps_inv"),
+    *(f"{name}{ending}" for name in FRAUDS for ending in ("", TRAINED)),
+)
 _SPREADS = 2  # standard deviations of a control over its senders that are no difference
 _LIKENESS = {  # in words, by number
     WITHIN: "likeness within classes",

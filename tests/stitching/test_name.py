@@ -45,6 +45,7 @@ OTHER = {  # another value of each field, and what it needs beside it
     "augment": {"augment": False},
     "seed": {"seed": 3},
     "untrained": {"untrained": 2},
+    "controls": {"controls": "all"},
     "size": {"size": 28},
     "normalize": {"normalize": [0.5, 0.25]},
     "resampling": {"resampling": "bicubic"},

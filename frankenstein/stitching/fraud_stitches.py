@@ -1,0 +1,70 @@
+"""Stitches from frauds, trained as a plan trains the sender's."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from frankenstein.accumulators.folds import Folds
+from frankenstein.accumulators.moments import Moments
+from frankenstein.data import ImageData
+from frankenstein.data.seeded import seeded
+from frankenstein.stitches import Stitch
+from frankenstein.stitching.frauds import Fraud
+from frankenstein.stitching.pair import StitchingPair
+from frankenstein.stitching.plan import StitchPlan
+from frankenstein.stitching.recipe import aim_of, start_stitch
+from frankenstein.surgery import Cut
+from frankenstein.surgery.capture import OUTPUT
+from frankenstein.surgery.lighten import light_reader, lighten
+from frankenstein.tasks import Pass
+from frankenstein.tasks.optimizers import make_optimizer, two_cuts
+
+_AUGMENTATION = 5  # keeps these draws apart from those of other purposes
+Fit = Callable[[Fraud, Stitch, Moments | Folds], Stitch]
+
+
+def fit_of(
+    plan: StitchPlan, pair: StitchingPair, data: ImageData, device: torch.device
+) -> Fit | None:
+    """Trains a stitch from a fraud with the plan's start, objectives and steps; None without."""
+    if not plan.trained_epochs:
+        return None
+    receiver, layer = pair.joint.receiver, plan.layers[1]
+    aim = aim_of(plan, pair.receiver.module, layer)
+    behind = light_reader(receiver.end, [*aim.later, OUTPUT]) if aim.later else None
+    light = lighten(receiver)
+    nothing = Cut(nn.Identity(), nn.Identity())
+
+    def fit(fraud: Fraud, stitch: Stitch, known: Moments | Folds) -> Stitch:
+        start_stitch(stitch, plan, known)
+        stitch.to(device)
+        step, epochs = 0, plan.trained_epochs
+        each = epochs // len(aim.stages)
+        for objective in aim.stages:
+            optimizer = make_optimizer(
+                plan.optimizer, stitch.parameters(), plan.lr, plan.weight_decay
+            )
+            schedule = two_cuts(optimizer, each)
+            for _ in range(each):
+                for number, (images, labels) in enumerate(data.shuffled_batches()):
+                    if plan.debug and number == 3:
+                        break
+                    if plan.augment:
+                        draw = seeded(data.order_seed, _AUGMENTATION, step)
+                        images = data.augment(images, draw)
+                    images, labels = data.prepare(images).to(device), labels.to(device)
+                    with torch.no_grad():
+                        both = {"source": fraud(images, labels), "target": light.front(images)}
+                    with torch.enable_grad():
+                        now = Pass(both, labels, nothing, stitch, light, nn.Identity(), behind)
+                        loss = objective(now)
+                        optimizer.zero_grad()
+                        loss.backward()
+                    optimizer.step()
+                    stitch.after_step(optimizer)
+                    step += 1
+                schedule.step()
+        return stitch
+
+    return fit

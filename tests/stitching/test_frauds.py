@@ -1,0 +1,84 @@
+"""Senders that know nothing and look as if they did."""
+
+import json
+
+import pytest
+import torch
+
+from frankenstein.stitching import frauds
+from frankenstein.stitching.frauds import ClassNoise, marked
+
+FEW = ("--measures", "linear_cka", "--untrained", "1")
+
+
+@pytest.fixture
+def quick(run, monkeypatch, blank_figures):
+    """Runs a command line; frauds learn for a few steps."""
+    monkeypatch.setattr(frauds, "_STEPS", 40)
+    return run
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def test_a_marker_tells_the_class_by_its_place_and_changes_nothing_else():
+    images, labels = torch.zeros(10, 1, 16, 16), torch.arange(10)
+    seen = marked(images, labels, 10)
+    places = [tuple((one[0] > 0).nonzero().tolist()[0]) for one in seen]
+    assert len({*places}) == 10
+    assert ((seen > 0).flatten(1).sum(1) == 4).all()
+    assert not images.any()
+
+
+def test_noise_knows_the_class_and_nothing_else():
+    noise = ClassNoise(3, torch.Size([4, 2, 2]), torch.nn.Identity())
+    labels = torch.arange(3).repeat(400)
+    source = noise(torch.empty(0), labels)
+    assert source.shape == (1200, 4, 2, 2)
+    for label in range(3):
+        own = source[labels == label]
+        assert (own.mean(0) - noise.patterns[label]).abs().max() < 0.3
+        assert own.std(0).mean() == pytest.approx(1, abs=0.05)
+
+
+def test_frauds_are_solved_and_trained_beside_a_stitch_and_kept_in_the_cache(
+    quick, saved, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FRANKENSTEIN_CACHE", str(tmp_path / "cache"))
+    pair = saved("lenet", 0), saved("lenet", 1)
+    words = ("pool2", "pool2", "-e", "2", "-lr", "0.01", "--controls", "all", *FEW)
+    folder = quick("stitch", *pair, *words)
+    assert folder.name.endswith("-untrained1-controls-all")
+    numbers = summary(folder)
+    for name in frauds.FRAUDS:
+        for row in (name, f"{name}_trained"):
+            assert 0 <= numbers[f"accuracy/{row}"] <= 1
+            assert f"- `{row}`" in (folder / "report.md").read_text()
+    # What knows the class is right by the class alone, and alike across classes alone.
+    assert numbers["accuracy/class_noise_trained"] > numbers["accuracy/pixels_trained"]
+    assert abs(numbers["within_class_unbiased_cka/class_noise"]) < 0.1
+    kept = sorted((tmp_path / "cache" / "frauds").iterdir())
+    assert [file.name.split("-")[0] for file in kept] == ["marker", "other_data", "random_labels"]
+    monkeypatch.setattr(frauds, "_others", None)  # nobody is trained again
+    again = summary(quick("stitch", *pair, *words, "--seed", "1"))
+    assert again["accuracy/other_data"] == numbers["accuracy/other_data"]
+
+
+def test_nothing_of_a_fraud_is_trained_where_nothing_is(quick, saved):
+    pair = saved("mlp", 0), saved("mlp", 1)
+    words = ("fc2", "fc2", "-i", "ps_inv", "-e", "0", "--controls", "all", *FEW)
+    numbers = summary(quick("stitch", *pair, *words))
+    assert "accuracy/pixels" in numbers
+    assert not [key for key in numbers if "_trained" in key]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("fc2 fc2 --controls all --target-type soft_1", "takes the sender's answers, and --contr"),
+        ("--all --controls all", "--controls all are those of one stitch, and a matrix has"),
+    ],
+)
+def test_what_frauds_cannot_do_is_refused(mistake, saved, words, expected):
+    assert expected in mistake("stitch", saved("mlp", 0), saved("mlp", 1), *words.split())
