@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from frankenstein.accumulators.classes import ByClass
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
 from frankenstein.intervals import mean_and_margin
-from frankenstein.shapes import ShapeError
+from frankenstein.shapes import ShapeError, per_location
 from frankenstein.stitches import Affine, Orthogonal
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.matrix.pair_moments import Resize
@@ -55,6 +56,22 @@ def test_sums_shared_by_all_pairs_are_those_of_each_pair(
         torch.testing.assert_close(
             found.covariance(both), expected.covariance(both), rtol=1e-6, atol=1e-6
         )
+
+
+@pytest.mark.parametrize("sender_layer", LAYERS)
+@pytest.mark.parametrize("receiver_layer", LAYERS)
+def test_sums_within_classes_are_those_of_each_pair(pair, batches, sender_layer, receiver_layer):
+    sets = [layer_set(network, LAYERS) for network in pair]
+    found = pair_moments(*sets, batches).within(sender_layer, receiver_layer)
+    joint, kept = join(*pair, sender_layer, receiver_layer), ByClass(per_location)
+    with torch.no_grad():
+        for images, labels in batches:
+            source = joint.align(joint.sender.front(images))
+            kept.update(source.double(), joint.receiver.front(images).double(), labels)
+    expected = kept.frozen().moments
+    for both in ("xx", "xy", "yy"):
+        mine, theirs = found.moments.covariance(both), expected.covariance(both)
+        torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-6)
 
 
 def test_sums_on_one_grid_are_exact(pair, batches):
