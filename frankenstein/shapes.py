@@ -61,6 +61,10 @@ class Tokens:
         """In single precision."""
         return Tokens(self.values.float(), self.there)
 
+    def cpu(self) -> "Tokens":
+        """On the CPU."""
+        return Tokens(self.values.cpu(), self.there.cpu())
+
 
 def has_tokens(z: Tensor, there: Tensor) -> bool:
     """Whether a representation is (N, T, C) for the tokens of this mask, or (N, C)."""
@@ -216,6 +220,20 @@ def _said(z: Any) -> str:
     return f"{kind} of {z.dtype}" if isinstance(z, np.ndarray) else kind
 
 
+def where_float64_is(z: Any) -> Tensor:
+    """A representation where float64 is: on its device, or of one that has none (mps) on the CPU.
+
+    Gradients flow back to where it was.
+    """
+    z = as_tensor(z)
+    return z.cpu() if has_no_float64(z.device) else z
+
+
+def has_no_float64(device: torch.device) -> bool:
+    """Whether a device cannot hold float64."""
+    return device.type == "mps"
+
+
 def num_units(shape: tuple[int, ...]) -> int:
     """Units of a representation of this shape, batch included: channels, else the last axis."""
     return shape[1] if len(shape) == 4 else shape[-1]
@@ -260,6 +278,7 @@ def rows_of_both(
         ShapeError: if they hold different examples, or lie on grids of other sizes, each place of
             which is a row.
     """
+    x, y = where_float64_is(x), where_float64_is(y)
     rows = flatten(x), flatten(y)
     if len(rows[0]) != len(x):
         same_tokens(x, y)

@@ -12,7 +12,7 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.numbered import numbers_of, parts_of
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.errors import UserError
-from frankenstein.shapes import Layers, as_tensor, per_location, same_examples
+from frankenstein.shapes import Layers, per_location, same_examples, where_float64_is
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Folds:
         Raises:
             ShapeError: if the two hold a different number of rows once flattened.
         """
-        source, target = as_tensor(source), as_tensor(target)
+        source, target = where_float64_is(source), where_float64_is(target)
         same_examples(source, target)
         drawn = _drawn(self.n_seen, len(source), len(self.parts), self.seed)
         for part, some in zip(self.parts, drawn, strict=True):

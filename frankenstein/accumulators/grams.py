@@ -7,7 +7,13 @@ import torch
 from torch import Tensor
 
 from frankenstein.errors import UserError
-from frankenstein.shapes import Layers, different_examples, per_sample, same_examples
+from frankenstein.shapes import (
+    Layers,
+    different_examples,
+    per_sample,
+    same_examples,
+    where_float64_is,
+)
 
 _PART = 2**18  # numbers of a representation that are worked on at once
 _USUAL = 20  # powers of 2, up and down, that float32's products hold as they are
@@ -209,6 +215,7 @@ def _rows(
     z: Tensor,  # (n, ...)
 ) -> Tensor:  # (n, D)
     """Units and places in the order in which they lie in memory: products do not feel it."""
+    z = where_float64_is(z)
     if z.ndim == 4 and not z.is_contiguous():
         z = z.permute(0, 2, 3, 1)  # channels-last memory, and then no copy is needed
     return per_sample(z)

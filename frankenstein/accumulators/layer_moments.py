@@ -9,7 +9,14 @@ from torch import Tensor
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
-from frankenstein.shapes import ShapeError, Tokens, per_location, pooled, same_tokens
+from frankenstein.shapes import (
+    ShapeError,
+    Tokens,
+    per_location,
+    pooled,
+    same_tokens,
+    where_float64_is,
+)
 
 Side = dict[str, Tensor]  # by layer
 
@@ -48,7 +55,9 @@ class LayerMoments:
             UserError: if sums of so many units take more memory than a machine has.
         """
         layers = {"x": xs, "y": ys}
-        rows = {a: {s: self.flatten(z) for s, z in layers[a].items()} for a in layers}
+        rows = {
+            a: {s: self.flatten(where_float64_is(z)) for s, z in layers[a].items()} for a in layers
+        }
         lengths = {len(z) for side in layers.values() for z in side.values()}
         if len(lengths) != 1:
             raise ShapeError(

@@ -8,7 +8,7 @@ from torch import Tensor, distributed
 
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.errors import UserError
-from frankenstein.shapes import Layers, layers_of, per_sample
+from frankenstein.shapes import Layers, layers_of, per_sample, where_float64_is
 
 
 class LayerReservoir:
@@ -90,6 +90,7 @@ class LayerReservoir:
 
     def _rows(self, z: Tensor) -> Tensor:
         """Half precision as float32: means over places are not to be rounded to it."""
+        z = where_float64_is(z)
         z = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
         return self.flatten(z) if self.flatten else z
 

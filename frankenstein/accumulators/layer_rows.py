@@ -10,7 +10,7 @@ from frankenstein.accumulators.layer_moments import LIMIT, LayerMoments
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.small_sample import are_few
 from frankenstein.errors import UserError
-from frankenstein.shapes import pooled, same_examples
+from frankenstein.shapes import pooled, same_examples, where_float64_is
 
 Sides = dict[str, dict[str, Tensor]]  # of "x" and "y", by layer: (N, D)
 
@@ -48,7 +48,9 @@ class LayerRows:
         if not len(first):
             return self
         sides = {"x": xs, "y": ys}
-        rows = {a: {s: self.flatten(z) for s, z in sides[a].items()} for a in "xy"}
+        rows = {
+            a: {s: self.flatten(where_float64_is(z)) for s, z in sides[a].items()} for a in "xy"
+        }
         held = [*self._held, rows]
         if not _can_be_held(held, len(first)):
             self._sum_up()

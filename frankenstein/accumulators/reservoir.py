@@ -12,7 +12,14 @@ from torch import Tensor, distributed
 from frankenstein.accumulators.numbered import numbers_of, priorities
 from frankenstein.accumulators.sizes import check_rows
 from frankenstein.errors import UserError
-from frankenstein.shapes import ShapeError, as_tensor, per_sample, rows_of_both, same_examples
+from frankenstein.shapes import (
+    ShapeError,
+    as_tensor,
+    per_sample,
+    rows_of_both,
+    same_examples,
+    where_float64_is,
+)
 
 
 class Reservoir:
@@ -87,7 +94,7 @@ class Reservoir:
         """
         new = dict(zip("xy", rows_of_both(self.flatten, x, y), strict=True))
         if inputs is not None:
-            given = as_tensor(inputs)
+            given = where_float64_is(inputs)
             new["inputs"] = per_sample(given if given.is_floating_point() else given.float())
         n = len(new["x"])
         for rows in new.values():

@@ -15,6 +15,7 @@ from frankenstein.data.loaders import come_again, without
 from frankenstein.errors import UserError
 from frankenstein.measures import LayerSimilarities, correlation_matrix
 from frankenstein.report import unit_correlations
+from frankenstein.shapes import has_no_float64
 from frankenstein.tasks.loaders import validation_loaders
 
 
@@ -26,8 +27,9 @@ class RepresentationSimilarity(pl.Callback):
     of the same examples; a measure of the inputs too takes `batch[0]`, one within classes the
     labels, `batch[1]`. It rides on the validation that runs anyway: sums, and for measures that do
     not follow from them at most `limit` examples, are kept on the device where the representations
-    are, and only the finished numbers leave it. Of several validation loaders each has its own
-    values (`.../dataloader_idx_1`), and on several processes no example counts twice.
+    are, or on the CPU if it has no float64 (mps). Only the finished numbers leave it. Of several
+    validation loaders each has its own values (`.../dataloader_idx_1`), and on several processes no
+    example counts twice.
     Each measure flattens maps by its own default (`catalog.MEASURES`) unless a flattening is named.
     When training ends it draws how each unit of one correlates with each unit of the other.
     """
@@ -92,6 +94,8 @@ class RepresentationSimilarity(pl.Callback):
             ending = f"/dataloader_idx_{index}" if count > 1 else ""
             for name, flattening in similarities.flattenings.items():
                 value = similarities.value(name, "stitched", "target")
+                if has_no_float64(pl_module.device):
+                    value = value.float().to(pl_module.device)
                 key = f"similarity/{name}/{flattening}{ending}"
                 pl_module.log(key, value, sync_dist=True, add_dataloader_idx=False)
 

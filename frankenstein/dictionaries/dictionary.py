@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from frankenstein.errors import UserError, counted
-from frankenstein.shapes import ShapeError, num_units, per_location
+from frankenstein.shapes import ShapeError, num_units, per_location, where_float64_is
 
 
 class Dictionary(nn.Module):
@@ -133,7 +133,7 @@ def mean_and_scale(
     n, shift = 0, torch.zeros(())
     first, second = torch.zeros(()), torch.zeros(())
     for z in representations:
-        rows = per_location(z).double()
+        rows = per_location(where_float64_is(z)).double()
         if n == 0:
             shift = rows.mean(0)
         rows = rows - shift

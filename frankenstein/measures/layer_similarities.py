@@ -17,7 +17,7 @@ from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.catalog import MEASURES, Measure, find_measure
 from frankenstein.errors import UserError
 from frankenstein.measures.undefined import every_pair, warn_undefined
-from frankenstein.shapes import FLATTENINGS, Layers, layers_of, per_location
+from frankenstein.shapes import FLATTENINGS, Layers, layers_of, per_location, where_float64_is
 
 
 class Folded(NamedTuple):
@@ -123,7 +123,7 @@ class LayerSimilarities:
         return folded
 
     def _folded(self, side: Literal["x", "y"], layer: str, z: Tensor) -> "Folded":
-        made: dict[tuple[str, str], Any] = {}
+        z, made = where_float64_is(z), dict[tuple[str, str], Any]()
         for (kind, flattening), kept in self._kept.items():
             if isinstance(kept, Grams):
                 made[kind, flattening] = kept.fold(side, layer, z)
@@ -152,7 +152,7 @@ class LayerSimilarities:
             elif isinstance(kept, LayerReservoir):
                 kept.update(x, y, inputs)
             elif key[0] == "classes":
-                kept.update(x, y, labels)
+                kept.update(x, y, where_float64_is(labels))
             else:
                 kept.update(x, y)
         return self

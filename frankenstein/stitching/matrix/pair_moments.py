@@ -11,7 +11,7 @@ from torch.nn import functional
 from frankenstein.accumulators.classes import WithinClasses, within_of_sums
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
-from frankenstein.shapes import ShapeError
+from frankenstein.shapes import ShapeError, where_float64_is
 from frankenstein.surgery import Layout
 from frankenstein.surgery.layouts import alignment
 
@@ -180,6 +180,7 @@ class PairMoments:
 
     def _centred(self, key: tuple[str, str], z: Tensor) -> Tensor:  # (*places, N, C), float64
         """Places first and units last, minus the first batch's mean: offsets cost no digits."""
+        z = where_float64_is(z)
         z = z.permute(2, 3, 0, 1) if z.ndim == 4 else z.movedim(0, -2)
         z = z.to(torch.float64, memory_format=torch.contiguous_format)
         if key not in self._shifts:
