@@ -38,6 +38,7 @@ SCRIPTS = (
     "study",
     "networks",
     "masked",
+    "gpu",
 )
 DATA_ROOT = os.environ.get("FRANKENSTEIN_DATA", "data")
 
