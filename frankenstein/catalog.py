@@ -53,10 +53,12 @@ class Architecture(Entry):
     """A function `(num_classes, in_channels) -> nn.Module` and the image size it is made for.
 
     Functions whose networks can see images of other sizes also take `image_size`, and those that
-    can start from trained weights take `weights`.
+    can start from trained weights take `weights`. Of a network that reads text, `num_classes` are
+    tokens, 256 bytes, and there are no channels: 0.
     """
 
     image_size: int | None  # pixels, height and width; None: as its trained weights have it
+    reads: Literal["images", "text"] = "images"
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)  # that its name says
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -242,6 +244,12 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         "frankenstein.zoo.vision:inceptionv1",
         "torchvision's GoogLeNet without its auxiliary heads",
         image_size=224,
+    ),
+    "gpt_tiny": Architecture(
+        "frankenstein.zoo.gpt_tiny:gpt_tiny",
+        "causal transformer of four blocks of 64 units, on text in bytes",
+        image_size=None,
+        reads="text",
     ),
     "torchvision/<name>": Architecture(
         "frankenstein.zoo.vision:torchvision_network",

@@ -74,6 +74,11 @@ def asked_for(
     return logits[:, : labels.shape[1]][asked], labels[asked]
 
 
+def questions(labels: Tensor) -> int:
+    """How many examples a mean of losses is over: tokens that are asked for, where there are."""
+    return int((labels != NOT_ASKED).sum()) if by_token(labels) else len(labels)
+
+
 def by_token(labels: Tensor) -> bool:
     """Whether there is a label for each token of a sentence."""
     return labels.ndim == 2 and not labels.is_floating_point()

@@ -17,6 +17,7 @@ import torch
 from frankenstein import catalog
 from frankenstein.accumulators.moments import Moments
 from frankenstein.cli import main
+from frankenstein.data.grammar import made_up_sentences
 from frankenstein.questions import open_subject
 from frankenstein.questions.plan import question_fields
 from frankenstein.questions.table import Row
@@ -195,3 +196,27 @@ def test_every_block_of_your_own_network_runs(few_digits, monkeypatch, tmp_path,
         numbers = json.loads(Path(f"results/evaluate/my_nets-{made}/summary.json").read_text())
         assert numbers["accuracy"] > 0.5
     assert namespace["run"].numbers["accuracy/sender"] == numbers["accuracy"]
+
+
+def test_every_block_of_text_runs(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("transformers")
+    monkeypatch.chdir(tmp_path)
+    Path("some.txt").write_text("\n".join(made_up_sentences(40)))
+    budget = {"train": ["--batch-size", "16"], "compare": [], "stitch": ["--untrained", "1"]}
+    text = (ROOT / "docs" / "text.md").read_text(encoding="utf-8")
+    namespace = {}
+    for language, block in blocks_of(text):
+        if language == "console":
+            for line in block.replace("-e 5", "-e 1").replace(" --batch-size 64", "").splitlines():
+                program, verb, *words = shlex.split(line.removeprefix("$ "))
+                words += [*budget[verb], "--text", "some.txt", "--accelerator", "cpu", "--quiet"]
+                outcome = main([verb, *words])
+                assert (program, outcome) == ("frankenstein", 0), capsys.readouterr().err
+        else:
+            exec(block.replace('"text")', '"text", texts=["some.txt"])'), namespace)
+    numbers = json.loads(Path("results/stitch/block1/summary.json").read_text())
+    for row in ("receiver", "after", "ps_inv", "untrained", "itself"):
+        assert numbers[f"perplexity/{row}"] == pytest.approx(math.exp(numbers[f"loss/{row}"]))
+    assert numbers["perplexity/itself"] == pytest.approx(numbers["perplexity/receiver"])
+    assert namespace["matrix"].flattening == "pooled"
+    assert namespace["beside"].rows == ("encoder.layer.0", "encoder.layer.1")

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset, DistributedSampler
 from frankenstein.data.batches import Batches
 from frankenstein.data.examples import Examples
 from frankenstein.errors import UserError
+from frankenstein.shapes import Tokens
 
 
 def check_batches(batches: Iterable[Any]) -> None:
@@ -55,6 +56,6 @@ def without(batch: Any, again: Tensor | None) -> Any:
     """A batch, a tensor or a tuple of some, without the examples that come again."""
     if again is None or batch is None:
         return batch
-    if isinstance(batch, Tensor | Examples):
+    if isinstance(batch, Tensor | Examples | Tokens):
         return batch[(~again).to(batch.device)]
     return type(batch)(without(part, again) for part in batch)

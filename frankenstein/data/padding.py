@@ -1,13 +1,13 @@
 """Sentences of several lengths in one batch: which of their tokens are there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from frankenstein.data.examples import Examples
-from frankenstein.shapes import ShapeError, tokens_of
+from frankenstein.shapes import ShapeError, Tokens
 
 
 def there_of(inputs: Any) -> Tensor | None:  # (N, T) bool
@@ -33,10 +33,20 @@ def there_of(inputs: Any) -> Tensor | None:  # (N, T) bool
     return there
 
 
-def with_mask(z: Any, inputs: Any, called: str = "a representation") -> Any:
-    """A representation of inputs, with which of its tokens are there if they say it."""
-    there = there_of(inputs)
-    return z if there is None else tokens_of(z, there.to(z.device), called)
+def joined(parts: Sequence[Any]) -> Any:
+    """Tensors, or tokens, one behind another, padded with 0 to the longest on the second axis."""
+    if isinstance(parts[0], Examples):
+        return Examples({key: joined([one.parts[key] for one in parts]) for key in parts[0].parts})
+    if isinstance(parts[0], Tokens):
+        values, there = (joined([getattr(z, name) for z in parts]) for name in ("values", "there"))
+        return Tokens(values, there)
+    longest = max(z.shape[1] if z.ndim > 1 else 0 for z in parts)
+    return torch.cat([z if z.ndim < 2 else _padded(z, longest) for z in parts])
+
+
+def _padded(z: Tensor, longest: int) -> Tensor:
+    missing = longest - z.shape[1]
+    return torch.cat([z, z.new_zeros(len(z), missing, *z.shape[2:])], 1) if missing else z
 
 
 class Sentences(nn.Module):

@@ -41,6 +41,7 @@ class Text(ImageData):
 
     name = "text"
     called = "sentences"
+    pictured = False
     in_channels = 0
     train_images: Tensor  # numbers of sentences
     val_images: Tensor
@@ -74,6 +75,7 @@ class Text(ImageData):
             if not len(rows):
                 raise DataError(f"text: {counted(len(numbers), 'sentence')} leave none to {part}")
         self.predict_nothing()
+        self.lines = [self.about]
 
     @property
     def about(self) -> str:
@@ -85,6 +87,7 @@ class Text(ImageData):
 
     def predict_nothing(self) -> None:
         """Labels are those of the file, if it has any."""
+        self.labelled = bool(self.classes)
         labels = self._labels if len(self._labels) else torch.full((len(self.sentences), 1), -100)
         self.train_labels, self.val_labels = labels[self.train_images], labels[self.val_images]
 
@@ -92,7 +95,7 @@ class Text(ImageData):
         """Let the labels be next tokens, (N, T), -100 where there is none."""
         labels = self.look_for(tokenizer).next_tokens(torch.arange(len(self.sentences)))
         self.train_labels, self.val_labels = labels[self.train_images], labels[self.val_images]
-        self.num_classes = tokenizer.size
+        self.num_classes, self.labelled = tokenizer.size, True
 
     def look_for(self, tokenizer: Tokenizer) -> Sentences:
         """From numbers of sentences to what a network with such a tokenizer takes."""

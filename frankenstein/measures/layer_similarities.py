@@ -17,7 +17,14 @@ from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.catalog import MEASURES, Measure, find_measure
 from frankenstein.errors import UserError
 from frankenstein.measures.undefined import every_pair, warn_undefined
-from frankenstein.shapes import FLATTENINGS, Layers, layers_of, per_location, where_float64_is
+from frankenstein.shapes import (
+    FLATTENINGS,
+    Layers,
+    Tokens,
+    layers_of,
+    per_location,
+    where_float64_is,
+)
 
 
 class Folded(NamedTuple):
@@ -55,7 +62,8 @@ class LayerSimilarities:
         Where all lie on one grid (`one_grid`), that is the measure's own first choice. Else it is
         per_sample for measures made from Gram matrices or kept examples, and pooled for all others:
         places of different grids cannot be compared. Without a `block` there are no Gram matrices.
-        Of `padded` sentences, which have no row of all their tokens, it is never per_sample.
+        Of `padded` sentences, as the first batch may show, it is never per_sample: they have no row
+        of all their tokens.
 
         Sums are shared by all pairs unless a layer has more than `shared_up_to` units. Then each
         pair is summed by itself, and keeps its rows while they are fewer than units.
@@ -66,11 +74,14 @@ class LayerSimilarities:
         measures = [measures] if isinstance(measures, str) else measures
         rows = {name: find_measure(name, flattening) for name in measures}
         choose = partial(_own if one_grid else _fitting_any_grid, grams=block is not None)
-        self.flattenings = {
-            name: flattening
-            or next(one for one in choose(row) if not padded or one != "per_sample")
-            for name, row in rows.items()
+        known = {name: [flattening] if flattening else choose(row) for name, row in rows.items()}
+        self.flattenings = {name: every[0] for name, every in known.items()}
+        self._of_text = {
+            name: next((one for one in every if one != "per_sample"), every[0])
+            for name, every in known.items()
         }
+        if padded:
+            self.flattenings = self._of_text
         self.needs_inputs = any(row.needs == "inputs" for row in rows.values())
         self.needs_labels = any(row.needs == "classes" for row in rows.values())
         self.rows: tuple[str, ...] = ()
@@ -101,6 +112,13 @@ class LayerSimilarities:
         if not self.flattenings:
             return self
         xs, ys = layers_of(xs), layers_of(ys)
+        if not self._kept and any(isinstance(z, Tokens) for z in (*xs.values(), *ys.values())):
+            self.flattenings = self._of_text
+            if self.needs_inputs:
+                raise UserError(
+                    "deconfounded_cka takes out what inputs explain, and tokens are no quantities; "
+                    "take another measure"
+                )
         if not self._kept:
             self._start(self._units(xs, ys))
         x = {s: self._folded("x", s, z) for s, z in xs.items()}
@@ -170,9 +188,11 @@ class LayerSimilarities:
                 "processes add up what is summed pair by pair: block=None, shared_up_to=0"
             )
         everyone: list[Any] = [None] * distributed.get_world_size()
-        distributed.all_gather_object(everyone, (self.n, self.rows, self.columns))
+        mine = self.n, self.flattenings, self.rows, self.columns
+        distributed.all_gather_object(everyone, mine)
         self.n = sum(n for n, *_ in everyone)
-        rows, columns = next(([*names] for n, *names in everyone if n), ((), ()))
+        self.flattenings = next((known for n, known, *_ in everyone if n), self.flattenings)
+        rows, columns = next(([*names] for n, _, *names in everyone if n), ((), ()))
         if rows and not self.rows:
             self.rows, self.columns = rows, columns
             self._start(dict.fromkeys(self.flattenings.values(), math.inf))

@@ -207,10 +207,12 @@ def evaluate_network(
     on `device`, in evaluation mode.
     """
     check_batches(batches)
-    tally = Tally()
+    tally, next_tokens = Tally(), False
     for images, labels in batches:
         tally.update(logits_of(called(network, images.to(device))), labels.to(device))
+        next_tokens = by_token(labels)
     means = tally.means()
+    means |= {"perplexity": math.exp(means["loss"])} if next_tokens else {}
     low, high = share_interval(means["accuracy"], tally.images)
     return means | {"n": tally.images, "accuracy_low": low, "accuracy_high": high}
 

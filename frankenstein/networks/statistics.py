@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from frankenstein.data import ImageData
 from frankenstein.data.examples import called
+from frankenstein.data.text import Text
+from frankenstein.errors import UserError
 
 _IMAGES = 1000
 _NUMBERS = 2**24  # of all images together: 111 of them where they are large, so that maps fit
@@ -69,6 +71,10 @@ def counting_images(
     A fixed random choice of 1,000, or of 16.8 million numbers where images are large; the same on
     every process.
     """
+    if isinstance(data, Text):
+        if keeps_statistics(network):
+            raise UserError("BatchNorm of untrained networks is not counted on padded sentences")
+        return torch.empty(0, device=next((one.device for one in network.parameters()), None))
     shape = getattr(network, "input_shape", None)
     numbers = data.blank(1).numel() if shape is None else math.prod(shape)
     batches = data.train_batches(max(2, min(_IMAGES, _NUMBERS // numbers)))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from frankenstein.data import ImageData
 from frankenstein.data.batches import Batches
+from frankenstein.data.text import Text
 from frankenstein.errors import UserError
 from frankenstein.memory import free_memory
 from frankenstein.networks.data import data_for, look_of, open_all
@@ -158,6 +159,11 @@ class Subject:
             raise UserError("this question looks at data; give the subject a data set")
         data = self._data if isinstance(self._data, ImageData) else self._data()
         data.setup()
+        if isinstance(data, Text):
+            raise UserError(
+                "analyze asks of images, and these are sentences; compare and stitch take them, "
+                "and extract writes activations, of which analyze tells what units do"
+            )
         return data
 
     def batches(self, part: str, most: int | None = None) -> Batches:

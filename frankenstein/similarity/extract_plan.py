@@ -1,7 +1,7 @@
 """The plan of `extract`: which layers of a network, of which data, into which file."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from frankenstein.errors import PlanError
 from frankenstein.runs.fields import DataFields, DeviceFields, NetworkFields
@@ -21,6 +21,11 @@ class ExtractPlan(DeviceFields, NetworkFields, DataFields):
     )
     output: str = option(
         about="file to write: .safetensors, which says how it was made, .npz, or .npy for one layer"
+    )
+    flattening: Literal["per_sample", "pooled", "last"] | None = option(
+        None,
+        "what an example becomes: all of it, the mean over its places or tokens, or its last "
+        "token; if absent all, and of sentences, which have several lengths, the mean",
     )
     batch_size: int = option(250, "images a batch", least=1)
     quiet: bool = option(False, "no progress bar; print the file only")

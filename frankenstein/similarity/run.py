@@ -1,10 +1,12 @@
 """One comparison, from a plan to a run: layers against layers, or a stitched representation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from frankenstein.accumulators.layer_reservoir import LayerReservoir
 from frankenstein.activations import Activations
@@ -16,6 +18,7 @@ from frankenstein.networks.data import data_for
 from frankenstein.report.progress import progress, progress_bar
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
+from frankenstein.shapes import FLATTENINGS, per_location
 from frankenstein.similarity.compared import Compared
 from frankenstein.similarity.matrices import bytes_of_one, labelled, measure_layers
 from frankenstein.similarity.page import write_compare_page
@@ -103,7 +106,7 @@ def _measure(
         *readers,
         progress(shown.batches, "comparing layers", plan.quiet),
         subject.measures,
-        plan.flattening,
+        _flattening(plan, shown),
         plan.block or shown.block,
         plan.keep,
         None if kept is None else kept.update,
@@ -116,6 +119,16 @@ def _measure(
         {} if kept is None else _drawn(kept, similarities.flattenings, plan),
         similarities,
     )
+
+
+def _flattening(plan: ComparePlan, shown: Shown) -> str | None:
+    """The one that is named; of sentences that are drawn, one that has a row for each."""
+    return plan.flattening or ("pooled" if shown.padded and plan.draws else None)
+
+
+def _bytes_of(layers: Mapping[str, Any], flatten: Callable[[Any], Tensor] | None) -> int:
+    """What one example of these layers takes, flattened or as it is."""
+    return bytes_of_one({s: flatten(z) if flatten else z for s, z in layers.items()})
 
 
 @contextmanager
@@ -142,10 +155,18 @@ def _reservoir(
     """What keeps examples in the pass, if draws are asked for; how much it will keep is printed."""
     if not plan.draws:
         return None
+    flatten = FLATTENINGS[_flattening(plan, shown) or "pooled"] if shown.padded else None
+    if flatten is per_location:
+        raise UserError(
+            "‹bootstrap› and ‹permutations› draw sentences, and per_location has a row a token; "
+            "take pooled or last for the ‹flattening›"
+        )
     if not plan.quiet:
         count = min(plan.keep, shown.examples)
         of_one = sum(
-            side.bytes_of_one if isinstance(side, Activations) else bytes_of_one(read(shown.black))
+            side.bytes_of_one
+            if isinstance(side, Activations)
+            else _bytes_of(read(shown.black), flatten)
             for side, read in zip(subject.sides, readers, strict=True)
         )
         Console().out(
@@ -154,7 +175,7 @@ def _reservoir(
             highlight=False,
         )
     inputs = any(MEASURES[name].needs == "inputs" for name in subject.measures)
-    return LayerReservoir(plan.keep, inputs)
+    return LayerReservoir(plan.keep, inputs, flatten)
 
 
 def _drawn(

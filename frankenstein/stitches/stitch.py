@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError, counted, did_you_mean
-from frankenstein.shapes import ShapeError, num_units
+from frankenstein.shapes import ShapeError, Tokens, num_units
 
 STARTS = ("random", "eye", "perm", "ones-zeros", "solved")
 
@@ -65,6 +65,12 @@ class Stitch(nn.Module):
 
     def after_step(self, optimizer: Optimizer) -> None:
         """Return to the family after a gradient step; most families have nothing to do."""
+
+    def __call__(self, source: Any) -> Any:
+        """What it makes of a representation; of padded text token by token."""
+        if isinstance(source, Tokens):
+            return Tokens(self(source.values), source.there)
+        return super().__call__(source)
 
     def forward(
         self,

@@ -17,6 +17,7 @@ from frankenstein.surgery import Cut
 from frankenstein.surgery.capture import OUTPUT
 from frankenstein.surgery.key_layers import later_layers
 from frankenstein.surgery.lighten import fold
+from frankenstein.surgery.padded import reads_text
 from frankenstein.surgery.read import Reader
 
 CUT, LOGITS = "cut", "logits"
@@ -24,8 +25,13 @@ EXPLAINED, CKA = "explained", "depth_cka"
 _MEASURE, _BLOCK = "unbiased_cka", 64
 
 
-def reader_behind(receiver: nn.Module, layer: str, end: nn.Module) -> nn.Module:
-    """An end half that gives every layer that is followed, and the logits as `OUTPUT`."""
+def reader_behind(receiver: nn.Module, layer: str, end: nn.Module) -> nn.Module | None:
+    """An end half that gives every layer that is followed, and the logits as `OUTPUT`.
+
+    None of a network that reads padded text, which is not followed.
+    """
+    if reads_text(receiver):
+        return None
     return Reader.of_end(end, [*later_layers(receiver, layer), OUTPUT])
 
 

@@ -1,20 +1,23 @@
 """How well grafted networks do, and how like the receiver they are in deed and inside."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from frankenstein.accumulators.numbered import parts_of
 from frankenstein.accumulators.small_sample import WIDE
-from frankenstein.data.examples import joined
 from frankenstein.data.loaders import check_batches
+from frankenstein.data.padding import joined
 from frankenstein.errors import UserError
 from frankenstein.intervals import difference_interval, mean_and_spread, share_interval
-from frankenstein.labels import several
+from frankenstein.labels import by_token
 from frankenstein.measures import LayerSimilarities, normalized_disagreement
 from frankenstein.networks.accuracy import Tally
+from frankenstein.shapes import Tokens
 from frankenstein.stitching.controls import Controls, Route
 from frankenstein.stitching.depths import Depths, End
 from frankenstein.stitching.frauds import Fraud
@@ -26,6 +29,7 @@ WITHIN = "within_class_unbiased_cka"  # which is told whatever the measures
 SAMPLED = "_sampled"  # ends the name of a row that is scored on the controls' sample
 _TARGET = "target"
 _SEED = 1  # of the sample
+_MOST = 700.0  # nats whose exponential a float holds
 
 
 @torch.no_grad()
@@ -179,6 +183,7 @@ class _Group:
         self.end, self.routes, self.outside = end, routes, outside
         self.depths = Depths()
         self.tallies: dict[str, Tally] = {}
+        self.by_token = False
         self.alone: Tensor = torch.zeros(())  # (K, K) of K tallies: how often i is right, j not
         self.measures = list(measures)
         self.similarities: LayerSimilarities | None = None
@@ -197,12 +202,13 @@ class _Group:
         `depths` has those of the receiver from the cut to the logits, if they are followed.
         """
         reference, target = answers["receiver"], sources["receiver"]
+        self.by_token = by_token(labels)
         right = [self._tally(name, answer, labels, reference) for name, answer in answers.items()]
         stitched = {
             name: route.through(sources[route.source]) for name, route in self.routes.items()
         }
         if self.similarities is None:
-            self.similarities = self._start(labels)
+            self.similarities = self._start(labels, target)
         self.similarities.update(stitched, {_TARGET: target}, images, labels)
         followed: dict[str, Mapping[str, Tensor]] = {}
         for name, representation in stitched.items():
@@ -214,9 +220,10 @@ class _Group:
         hits = torch.stack(right).flatten(1).double()
         self.alone = self.alone + hits @ (1 - hits).T
 
-    def _start(self, labels: Tensor) -> LayerSimilarities:
+    def _start(self, labels: Tensor, target: Any) -> LayerSimilarities:
         """Likeness within classes is told beside the measures, where each image has one class."""
-        if not several(labels) and WITHIN not in self.measures:
+        one_class = labels.ndim == 1 and not isinstance(target, Tokens)
+        if one_class and WITHIN not in self.measures:
             self.measures.append(WITHIN)
         return LayerSimilarities(self.measures, block=None, one_grid=True, shared_up_to=WIDE)
 
@@ -244,6 +251,8 @@ class _Group:
             accuracy = scores["accuracy"]
             scores["relative_accuracy"] = accuracy / receivers if receivers else float("nan")
             scores["stitching_penalty"] = receivers - accuracy
+            if self.by_token:
+                scores["perplexity"] = math.exp(min(scores["loss"], _MOST))
             scores["n"] = self.tallies[name].images
             low, high = share_interval(accuracy, self.tallies[name].images)
             scores |= {"accuracy_low": low, "accuracy_high": high}

@@ -1,5 +1,6 @@
 """One evaluation on held-out images, from a network's file or a run's folder to a folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from frankenstein.data import ImageData
@@ -70,7 +71,7 @@ def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
         run.say_name(plan.quiet)
         run.tell_sight([network], data, dataset)
         batches = progress(data.val_batches(), "evaluating", plan.quiet)
-        seen = seeing(network.module, look_of(network, data))
+        seen = seeing(network.module, look_of(network, data)).to(device)
         numbers = evaluate_network(seen, batches, device)
         run.numbers |= numbers
         run.record |= {"network": network.sha256, "device": str(device)}
@@ -108,7 +109,7 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
     pair, of_run = stitched.pair, stitched.plan
     dataset = of_run.dataset or pair.receiver.dataset
     both = [pair.sender, pair.receiver]
-    data = _data(plan, both, dataset, of_run.data_root, of_run.seed)
+    data = _data(plan, both, dataset, of_run.data_root, of_run.seed, of_run.texts)
     pair = pair.seeing(data)
     name = plan.run_name or run_label(plan.subject, plan.dataset)
     with Run.write(plan, name, both, command) as run:
@@ -148,6 +149,12 @@ def _data(
     dataset: str | None,
     root: str | None,
     seed: int = 0,
+    texts: Sequence[str] = (),
 ) -> ImageData:
     size, last = plan.batch_size, networks[-1:]
-    return data_for(networks, dataset, root, size, size, order_seed=seed, answering=last)
+    return data_for(
+        *(networks, dataset, root, size, size),
+        order_seed=seed,
+        answering=last,
+        texts=plan.texts or texts,
+    )

@@ -91,7 +91,7 @@ class ReferenceSums:
 
     def update(self, target: Tensor) -> None:
         """Add a batch of the receiver's representations."""
-        self._rows.update(target, target.new_zeros(len(target), 1))
+        self._rows.update(target, torch.zeros(len(target), 1, device=target.device))
 
     def solve(self, floor: float = FLOOR) -> Reference:
         """What scores need, of all that were added.

@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import Tensor, distributed, nn
 
 from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar, draw_stitch
+from frankenstein.data.text import Text
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
 from frankenstein.networks.data import check_augment, check_data, data_for
@@ -112,7 +113,9 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
             if plan.debug:
                 trainer.limit_train_batches = trainer.limit_val_batches = 3
             plain = Unaugmented(data, task, say=Console(quiet=plan.quiet).out)
-            fitted = DataModule(data) if plan.augment else plain
+            # What a text's sentences become has no fixed size, and is not kept.
+            kept = not plan.augment and not isinstance(data, Text)
+            fitted = plain if kept else DataModule(data)
             with all_processes(trainer), telling_how_far(run, trainer):
                 trainer.fit(task, fitted, ckpt_path=run.checkpoint, weights_only=True)
             if distributed.is_initialized():  # from here on the first process sees all examples

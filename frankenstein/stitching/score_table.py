@@ -236,6 +236,13 @@ _AFTER_MEASURES = [
         terminal="beside",
     ),
     Column(
+        "perplexity",
+        "perplexity",
+        "*perplexity*: exp(loss), of the next token of a sentence.",
+        page="answers",
+        terminal="right",
+    ),
+    Column(
         "cross_entropy",
         "cross entropy",
         "*cross entropy*: of the receiver's answers with these, in nats; least in the receiver's "

@@ -6,9 +6,12 @@ from typing import NamedTuple
 from torch import nn
 
 from frankenstein.data.examples import Arguments, Calling
+from frankenstein.data.padding import Sentences
 from frankenstein.surgery.cut import Cut, cut, shape_after
 from frankenstein.surgery.inputs import Inputs
 from frankenstein.surgery.layouts import Layout, alignment, flattened, laid
+from frankenstein.surgery.padded import masked_halves, reads_text
+from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.units import unit_axis
 
 
@@ -66,12 +69,16 @@ def _laid(
     halves = cut(network, layer, inputs)
     shape = shape_after(network, layer, inputs)
     halves, layout = laid(halves, shape, unit_axis(network, layer, inputs))
+    if reads_text(network, inputs):
+        if flatten:
+            raise LayerError("‹flatten› goes from place to place, and sentences have no fixed ones")
+        return masked_halves(halves), layout
     return flattened(halves, layout) if flatten else (halves, layout)
 
 
 def seeing(part: nn.Module, look: nn.Module | None) -> nn.Module:
     """A network or its front, behind the look that it has at a batch."""
-    if isinstance(look, Arguments):
+    if isinstance(look, Arguments | Sentences):  # it gives several tensors
         return Calling(look, part)
     return part if look is None else nn.Sequential(look, part)
 

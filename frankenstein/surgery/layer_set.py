@@ -11,7 +11,9 @@ from frankenstein.surgery.join import seeing
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layouts import Layout, flattened, laid
 from frankenstein.surgery.lighten import fold
+from frankenstein.surgery.padded import Masking, masked_halves, reads_text
 from frankenstein.surgery.read import Reader
+from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.units import unit_axis
 
 
@@ -65,4 +67,10 @@ def layer_set(
         if flatten:
             end, layouts[name] = flattened(end, layouts[name])
         lays[name], ends[name] = end
-    return LayerSet(names, Reader(network, names, lays, inputs), ends, layouts)
+    read: nn.Module = Reader(network, names, lays, inputs)
+    if reads_text(network):
+        if flatten:
+            raise LayerError("‹flatten› goes from place to place, and sentences have no fixed ones")
+        read = Masking(read)
+        ends = {name: masked_halves(Cut(read, end)).end for name, end in ends.items()}
+    return LayerSet(names, read, ends, layouts)

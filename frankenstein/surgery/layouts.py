@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from frankenstein.shapes import ShapeError
+from frankenstein.shapes import ShapeError, Tokens, pooled
 from frankenstein.surgery.cut import Cut
 
 
@@ -134,7 +134,11 @@ class _Align(nn.Module):
         super().__init__()
         self.source, self.target = source, target
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Any) -> Tensor:
+        if isinstance(z, Tokens):
+            if self.target.kind == "vector":
+                return pooled(z)  # type: ignore[arg-type]
+            raise ShapeError("tokens of a sentence are laid like no grid; stitch tokens to tokens")
         first = None
         if self.source.kind == "tokens":
             first, z = z[:, : self.source.extra], z[:, self.source.extra :]

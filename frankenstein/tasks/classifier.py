@@ -4,7 +4,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from frankenstein.labels import hits, label_loss
+from frankenstein.labels import hits, label_loss, questions
 from frankenstein.tasks.loaders import once
 from frankenstein.tasks.means import Accuracy, Mean
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
@@ -49,7 +49,7 @@ class Classifier(pl.LightningModule):
         logits = self.network(images)
         self.accuracy.update(logits, labels)
         self.log("val/accuracy", self.accuracy)
-        self.held_out_loss.update(label_loss(logits, labels), len(labels))
+        self.held_out_loss.update(label_loss(logits, labels), questions(labels))
         self.log("val/loss", self.held_out_loss)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

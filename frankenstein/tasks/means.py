@@ -30,8 +30,9 @@ class Accuracy(Metric):
         labels: Tensor,  # (N,) int64, or (N, L) float
     ) -> None:
         """Count a batch."""
-        self.right = self.right + hits(logits, labels).sum()
-        self.total = self.total + labels.numel()
+        right = hits(logits, labels)
+        self.right = self.right + right.sum()
+        self.total = self.total + right.numel()
 
     def compute(self) -> Tensor:  # ()
         """The accuracy of all batches."""

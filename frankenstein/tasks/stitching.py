@@ -13,12 +13,14 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.data.examples import called
 from frankenstein.data.loaders import check_batches
+from frankenstein.labels import questions
 from frankenstein.shapes import ShapeError, per_location
 from frankenstein.stitches import Stitch, start
-from frankenstein.surgery import Joint, join
+from frankenstein.surgery import Joint, LayerError, join
 from frankenstein.surgery.capture import OUTPUT
 from frankenstein.surgery.inputs import Inputs
 from frankenstein.surgery.lighten import light_reader, lighten
+from frankenstein.surgery.padded import reads_text
 from frankenstein.tasks.batches import Reading, check_labels_there
 from frankenstein.tasks.loaders import once
 from frankenstein.tasks.means import Accuracy, Mean
@@ -65,6 +67,8 @@ class Stitching(pl.LightningModule):
         _check_units(stitch, joint)
         self.light = lighten(self.sender), lighten(self.receiver)
         # A Cut is a tuple: its halves are registered here, so that they follow to the device.
+        if later and reads_text(receiver):
+            raise LayerError("layers behind the cut are not followed where text is padded")
         self.behind = light_reader(self.receiver.end, [*later, OUTPUT]) if later else None
         behind = [] if self.behind is None else [self.behind]
         self.frozen = Frozen(
@@ -173,7 +177,7 @@ class Stitching(pl.LightningModule):
         self.accuracy.update(now.logits, now.labels)
         self.log("val/accuracy", self.accuracy)
         loss = self.stages[stage_at(self, self.current_epoch)](now)
-        self.held_out_loss.update(loss, len(now.labels))
+        self.held_out_loss.update(loss, questions(now.labels))
         self.log("val/loss", self.held_out_loss)
 
     def on_validation_end(self) -> None:

@@ -1,5 +1,6 @@
 """One training run: a network of the zoo, from seeds to a file."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,13 +8,17 @@ import pytorch_lightning as pl
 from torch import nn
 
 from frankenstein.callbacks import Every, SeededSteps, TrainingBar
-from frankenstein.catalog import DATASETS
+from frankenstein.catalog import DATASETS, find_network
 from frankenstein.data import ImageData
+from frankenstein.data.tokenizers import Bytes
+from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
-from frankenstein.networks.data import check_data, data_for, num_classes_of
+from frankenstein.networks.data import check_data, data_for, look_of, num_classes_of
 from frankenstein.networks.network import Network
+from frankenstein.networks.sources.zoo import of_the_zoo
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
+from frankenstein.surgery import seeing
 from frankenstein.tasks import Classifier, DataModule
 from frankenstein.training.page import write_train_page
 from frankenstein.training.plan import TrainPlan
@@ -42,7 +47,8 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
         texts=plan.texts,
     )
     check_data(data, plan.quiet)
-    task = Classifier(network.module, plan.lr, plan.weight_decay, plan.optimizer)
+    seen = seeing(network.module, look_of(network, data))
+    task = Classifier(seen, plan.lr, plan.weight_decay, plan.optimizer)
     name = plan.run_name or (
         f"{card.architecture}-{card.dataset}-in{card.init_seed}-gn{card.order_seed}"
     ).replace("/", "-")
@@ -62,6 +68,8 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
             return run
         for key in ("accuracy", "loss"):
             run.numbers[f"{key}/held_out"] = trainer.callback_metrics[f"val/{key}"].item()
+        if network.causal:
+            run.numbers["perplexity/held_out"] = math.exp(run.numbers["loss/held_out"])
         save_network(run.folder / _FILE, network.module, card)
         run.record["network"] = network.sha256
         run.record["seeds"] = {"init": card.init_seed, "order": card.order_seed}
@@ -75,8 +83,12 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
 
 def _new_network(plan: TrainPlan) -> Network:
     """The network that is trained, with its first weights; its source is the zoo."""
-    num_classes = num_classes_of(plan.dataset, plan.data_root)
-    in_channels = DATASETS[plan.dataset].in_channels
+    in_channels, reads = DATASETS[plan.dataset].in_channels, find_network(plan.model).reads
+    if (reads == "text") != (in_channels == 0):
+        raise UserError(
+            f"{plan.model} takes {reads}, and {plan.dataset} has none; choose another ‹dataset›"
+        )
+    num_classes = num_classes_of(plan.dataset, plan.data_root) if in_channels else Bytes().size
     module = build_network(
         plan.model, num_classes, in_channels, plan.init_noise, plan.image_size, plan.weights
     )
@@ -91,7 +103,13 @@ def _new_network(plan: TrainPlan) -> Network:
         image_size=plan.image_size,
         weights=getattr(module, "weights", None),
     )
-    return Network(module, card, plan.model, "trained")
+    made = of_the_zoo(module, card)
+    return Network(
+        *(module, card, plan.model, "trained"),
+        inputs=made.example,
+        tokenizer=made.tokenizer,
+        causal=made.causal,
+    )
 
 
 def _bytes(network: nn.Module) -> int:

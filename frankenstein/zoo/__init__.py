@@ -13,6 +13,7 @@ from frankenstein.zoo.files import (
     save_network,
     untrained,
 )
+from frankenstein.zoo.gpt_tiny import gpt_tiny
 from frankenstein.zoo.resnet20 import resnet20
 from frankenstein.zoo.small import dense, lenet, mlp
 from frankenstein.zoo.tiny10 import nbn_tiny10, tiny10

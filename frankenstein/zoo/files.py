@@ -69,8 +69,8 @@ def check_card(record: Mapping[str, Any], where: str) -> None:
         FileError: if one is.
     """
     check_fields(record, get_type_hints(Card), where)
-    if min(record["num_classes"], record["in_channels"]) < 1:
-        raise FileError(f"{where}: there is at least one class and one channel")
+    if record["num_classes"] < 1 or record["in_channels"] < 0:
+        raise FileError(f"{where}: there is at least one class, and no channel but of text")
 
 
 def untrained(card: Card, seed: int) -> nn.Module:

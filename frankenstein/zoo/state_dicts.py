@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from frankenstein.catalog import ARCHITECTURES
+from frankenstein.catalog import ARCHITECTURES, find_network
 from frankenstein.files import FileError
 from frankenstein.zoo.build import build_network
 from frankenstein.zoo.weights import few, named_as
@@ -61,6 +61,7 @@ def _fit(name: str, tensors: Mapping[str, Tensor]) -> tuple[int, int] | None:
     channels = tensors[first].shape[1] * 3 // model[first].shape[1]
     if min(classes, channels) < 1:
         return None
+    channels = channels if find_network(name).reads == "images" else 0
     model = build_network(name, classes, channels, init_seed=0).state_dict()
     same = all(model[key].shape == tensor.shape for key, tensor in tensors.items())
     return (classes, channels) if same else None

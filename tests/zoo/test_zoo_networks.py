@@ -6,7 +6,11 @@ from frankenstein.errors import UserError
 from frankenstein.zoo import build_network
 
 # One of each row; torchvision's have tests of their own.
-ZOO = [name.replace("<k>", "1") for name in ARCHITECTURES if "<name>" not in name]
+ZOO = [
+    name.replace("<k>", "1")
+    for name, row in ARCHITECTURES.items()
+    if "<name>" not in name and row.reads == "images"
+]
 RESIZABLE = {"tiny10", "nbn_tiny10", "resnet20_w1", "vit_tiny", "inceptionv1"}
 
 

@@ -3,9 +3,10 @@
 from frankenstein.activations import activations_at
 from frankenstein.files import FileError
 from frankenstein.networks.sources.wish import Opened, Wish
+from frankenstein.networks.sources.zoo import of_the_zoo
 from frankenstein.shipped import shipped
 from frankenstein.source import Source
-from frankenstein.zoo.files import open_saved, untrained
+from frankenstein.zoo.files import open_saved
 
 
 def from_file(source: Source, wish: Wish) -> Opened:
@@ -24,4 +25,4 @@ def from_file(source: Source, wish: Wish) -> Opened:
                 f"{path} holds activations, and here a network is wanted; `compare` takes both"
             ) from None
         raise
-    return Opened(module, card, build=lambda seed: untrained(card, seed))
+    return of_the_zoo(module, card)

@@ -56,7 +56,7 @@ def sizes_of_data(wish: Wish, classes: Any, channels: int) -> tuple[Any, int]:
     if wish.own is not None:
         seen = wish.own.seen_shape
         return wish.own.num_classes or classes, seen[0] if len(seen) == 3 else channels
-    if wish.dataset is None:
+    if wish.dataset is None or not DATASETS[wish.dataset].in_channels:  # of text
         return classes, wish.channels or channels
     row = DATASETS[wish.dataset]
     return row.num_classes or classes, row.in_channels

@@ -11,7 +11,13 @@ from torch.nn import functional
 from frankenstein.accumulators.classes import WithinClasses, within_of_sums
 from frankenstein.accumulators.moments import Moments
 from frankenstein.errors import UserError
-from frankenstein.shapes import ShapeError, where_float64_is
+from frankenstein.shapes import (
+    ShapeError,
+    Tokens,
+    per_location,
+    same_tokens,
+    where_float64_is,
+)
 from frankenstein.surgery import Layout
 from frankenstein.surgery.layouts import alignment
 
@@ -40,6 +46,7 @@ class PairMoments:
         self._shifts: dict[tuple[str, str], Tensor] = {}
         self._sums: dict[Any, Tensor] = {}
         self._counts: Tensor | None = None  # examples of each class
+        self._rows: dict[Grid, int] = {}
 
     def lay(self, source: str, target: str) -> nn.Module:
         """What lays a source like a target, without parameters.
@@ -81,10 +88,13 @@ class PairMoments:
         labels: Tensor | None = None,  # (N,): one class of each example, to take class means off
     ) -> "PairMoments":
         """Add a batch of all representations; returns self."""
-        which = None if labels is None else self._members_of(labels)
+        padded = any(isinstance(z, Tokens) for z in targets.values())
+        which = None if labels is None or padded else self._members_of(labels)
+        for z in (*sources.values(), *targets.values()):
+            same_tokens(z, next(iter(targets.values())))
         x = {s: self._centred(("x", s), sources[s]) for s in self.sources}
         y = {t: self._centred(("y", t), targets[t]) for t in self.targets}
-        self.n += next(iter(y.values())).shape[-2]
+        self.n += len(next(iter(targets.values())))
         for t in self.targets:
             self._add(("y", t), y[t], y[t])
             self._add_classes(("y", t), which, y[t])
@@ -95,6 +105,7 @@ class PairMoments:
             one = y[members[0]].new_ones(()).expand(*y[members[0]].shape[:-1], 1)
             theirs = torch.cat([one, *(y[t] for t in members)], -1)
             self._add(grid, theirs, theirs[..., :1])
+            self._rows[grid] = self._rows.get(grid, 0) + theirs[..., 0].numel()
             under: dict[Grid, Tensor] = {}  # the targets brought to the grid of a source
             for s, layout in self.sources.items():
                 if not self.fits(s, members[0]):
@@ -124,7 +135,7 @@ class PairMoments:
         mine = slice(*edges[target])
         both, ones = self._sums[source, grid], self._sums[grid]
         return Moments.of_sums(
-            self.n * _places(self.targets[target]),
+            self._rows[grid],
             {"x": self._shifts["x", source], "y": self._shifts["y", target]},
             {"x": both[:, 0], "y": ones[mine, 0]},
             {
@@ -179,7 +190,11 @@ class PairMoments:
         self._sums[key] = self._sums[key].add_(part) if key in self._sums else part
 
     def _centred(self, key: tuple[str, str], z: Tensor) -> Tensor:  # (*places, N, C), float64
-        """Places first and units last, minus the first batch's mean: offsets cost no digits."""
+        """Places first and units last, minus the first batch's mean: offsets cost no digits.
+
+        Of padded text (K, C), a row for each token that is there.
+        """
+        z = per_location(z) if isinstance(z, Tokens) else z
         z = where_float64_is(z)
         z = z.permute(2, 3, 0, 1) if z.ndim == 4 else z.movedim(0, -2)
         z = z.to(torch.float64, memory_format=torch.contiguous_format)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from frankenstein.catalog import MEASURES
 from frankenstein.data.loaders import check_batches
 from frankenstein.errors import UserError
-from frankenstein.labels import decisions, hits, several
+from frankenstein.labels import decisions, hits
 from frankenstein.shapes import ShapeError
 from frankenstein.stitches import Affine, Stitch
 from frankenstein.stitching.matrix.pair_moments import PairMoments
@@ -86,7 +86,7 @@ def pair_moments(
     moments = PairMoments(sender.layouts, receiver.layouts, device)
     for images, labels in batches:
         images = images.to(device)
-        classes = None if several(labels) else labels.to(device)
+        classes = labels.to(device) if labels.ndim == 1 else None
         moments.update(sender.read(images), receiver.read(images), classes)
     return moments
 
@@ -135,12 +135,13 @@ def score_stitches(
     n = 0
     for images, labels in batches:
         images, labels = images.to(device), labels.to(device)
-        n += labels.numel()
         sources, targets = sender.read(images), receiver.read(images)
         whole = receiver.logits(targets)
         reference = decisions(whole, labels)
         # Sums of 0/1 in int64 tensors: nothing waits for a device until the end.
-        correct["sender"] += hits(sender.logits(sources), labels).sum()
+        right = hits(sender.logits(sources), labels)
+        n += right.numel()
+        correct["sender"] += right.sum()
         correct["receiver"] += hits(whole, labels).sum()
         for (s, t), path in paths.items():
             logits = receiver.ends[t](path(sources[s]))

@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from frankenstein.measures import linear_cka
+from frankenstein.shapes import Tokens, per_location, rows_of_both
 from frankenstein.tasks.objectives.passes import Objective, Pass
 
 
@@ -14,6 +15,8 @@ def direct_objective(direct: str | None = None) -> Objective:
 
 def direct_mse(batch: Pass) -> Tensor:
     """Mean squared error of stitched to target, per number: direct matching by gradient."""
+    if isinstance(batch.target, Tokens):
+        return functional.mse_loss(*rows_of_both(per_location, batch.stitched, batch.target))
     return functional.mse_loss(batch.stitched, batch.target)
 
 

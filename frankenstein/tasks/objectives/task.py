@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from frankenstein.errors import UserError, did_you_mean
-from frankenstein.labels import label_loss, several
+from frankenstein.labels import asked_for, label_loss, several
 from frankenstein.tasks.objectives.passes import Objective, Pass
 
 TARGET_TYPES = ("hard", "soft_1", "soft_2", "soft_12", "soft_1_plus_2")
@@ -41,9 +41,9 @@ def target_objective(target_type: str, temperature: float = 1.0) -> Objective:
 
     def taught(batch: Pass) -> Tensor:
         loss = soft_binary_cross_entropy if several(batch.labels) else soft_cross_entropy
-        losses = [
-            loss(batch.logits, teacher, temperature) for teacher in _teachers(batch, target_type)
-        ]
+        teachers = _teachers(batch, target_type)
+        logits, _ = asked_for(batch.logits, batch.labels)
+        losses = [loss(logits, asked_for(t, batch.labels)[0], temperature) for t in teachers]
         return sum(losses[1:], losses[0]) / len(losses)
 
     return taught
