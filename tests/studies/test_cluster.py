@@ -111,7 +111,7 @@ def test_a_study_survives_the_kill_of_a_run_and_ctrl_c_and_ends_as_one_that_was_
     assert time.monotonic() - began[0] < 10
     said = capfd.readouterr()
     assert killed.acted
-    assert "3 runs (2 train, 1 compare)" in said.out
+    assert "4 runs (2 train, 2 compare)" in said.out
     assert "Traceback" not in said.err
     assert said.err.splitlines()[-1] == (
         "frankenstein study: interrupted; go on with: "
@@ -127,7 +127,7 @@ def test_a_study_survives_the_kill_of_a_run_and_ctrl_c_and_ends_as_one_that_was_
     (tmp_path / "whole").mkdir()
     assert main([*words, "--workers", "0", "--quiet", "--run-name", "whole"]) == 0
     found, expected = (left_by(Path("results/study", name)) for name in ("study", "whole"))
-    assert len(expected) == 5
+    assert len(expected) == 6
     assert found == expected
 
 
