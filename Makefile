@@ -1,10 +1,12 @@
-# make demo | make test | make check | make browser | make board | make benchmarks; every target sets itself up first.
+# make demo | make test | make check | make browser | make docs | make board | make benchmarks; every target sets itself up first.
 PYTHON ?= python3
+# make TORCH=cpu: the build of PyTorch without CUDA, a tenth of the size, for a machine without a GPU.
+TORCH ?=
 DATA ?= digits
 DATA_ROOT ?= $(or $(FRANKENSTEIN_DATA),data)
 BIN := .venv/bin
 
-.PHONY: demo test check browser board benchmarks setup clean
+.PHONY: demo test check browser docs board benchmarks setup clean
 setup: .venv/.ready
 
 # The stamp is written last, so an interrupted set-up is not mistaken for a whole one: it starts over.
@@ -14,7 +16,7 @@ setup: .venv/.ready
 	@echo "setting up .venv (one or two minutes, once)"
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[dev]' || $(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/uv pip install --quiet $(if $(TORCH),--torch-backend $(TORCH)) --compile-bytecode --python $(BIN)/python -e '.[dev]' || $(BIN)/python -m pip install --quiet -e '.[dev]'
 	@touch $@
 
 demo: setup
@@ -41,6 +43,11 @@ browser: setup
 	  npm install --silent --no-save --prefix .browser axe-core@4 && \
 	  $(BIN)/python tests/browser.py .browser/node_modules/axe-core/axe.min.js; \
 	else echo "make browser needs chromium and npm, which are not here: nothing was checked"; fi
+
+# The documents as a site in .site/: strict, and without a network once the extra `docs` is there.
+docs: setup
+	@test -x $(BIN)/mkdocs || $(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Images of a slider are kept, not every tenth: the stitch's weight matrix over training is a film.
 # TensorBoard's 0 once meant all of them; in 2.21 it means none.

@@ -246,7 +246,7 @@ def _h5(path: Path) -> Contents:
         import h5py
     except ImportError:
         raise FileError(
-            f"{path} is HDF5, which takes h5py; pip install 'frankenstein[h5]'"
+            f"{path} is HDF5, which takes h5py; pip install 'frankenstein-stitching[h5]'"
         ) from None
     found: dict[str, Layer | str] = {}
 

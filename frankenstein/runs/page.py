@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from frankenstein.networks.accuracy import below_chance_warnings
 from frankenstein.report import (
@@ -50,15 +51,42 @@ def write_page(
     return write_report(run.folder, title, around)
 
 
-def log_page(run: Run, pictures: Mapping[str, Picture], numbers: Mapping[str, float] = {}) -> None:
-    """Show a page's pictures, by tag, and numbers in TensorBoard, without drawing them again."""
+def log_page(
+    run: Run,
+    pictures: Mapping[str, Picture],  # of the page, by tag
+    numbers: Mapping[str, float] = {},
+    facts: Mapping[str, str] = {},  # options that tell runs apart, those first that matter most
+) -> None:
+    """Show in TensorBoard what a run without steps found: pictures, text, and a row of hparams.
+
+    Nothing is drawn again. Numbers are a table of text, and columns of hparams, for a curve of one
+    step is a lonely dot.
+    """
     for older in run.folder.glob("events.out.tfevents.*"):  # of the same run, before a signal
         older.unlink()
     with SummaryWriter(str(run.folder)) as writer:
-        for tag, value in numbers.items():
-            writer.add_scalar(tag, value)
-        for tag, picture in pictures.items():
-            log_png(writer, tag, (run.folder / "figures" / f"{picture.name}.png").read_bytes())
+        add_page(writer, run, pictures, numbers)
+        if facts:
+            shown = {name: float(f"{value:.4g}") for name, value in numbers.items()}
+            for summary in hparams({**facts, **shown}, {}):
+                assert writer.file_writer is not None  # it is open
+                writer.file_writer.add_summary(summary)
+
+
+def add_page(
+    writer: SummaryWriter,
+    run: Run,
+    pictures: Mapping[str, Picture],
+    numbers: Mapping[str, float] = {},
+) -> None:
+    """What was found as text, numbers as a table of text, and pictures that the page has drawn."""
+    if run.finding:
+        writer.add_text("finding", run.finding)
+    if numbers:
+        rows = [[name, value] for name, value in numbers.items()]
+        writer.add_text("numbers", markdown_table(rows, ["", "value"]))
+    for tag, picture in pictures.items():
+        log_png(writer, tag, (run.folder / "figures" / f"{picture.name}.png").read_bytes())
 
 
 def network_table(

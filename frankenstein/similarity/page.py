@@ -52,7 +52,10 @@ def write_compare_page(run: Run, plan: ComparePlan, compared: Compared) -> None:
         title, blocks = "Similarity of layers", _matrices(run, plan, compared)
     write_page(run, f"{title}: {run.name}", blocks)
     pictures = [block for block in blocks if isinstance(block, Picture)]
-    log_page(run, {f"similarity/{one.name}": one for one in pictures}, scalars)
+    facts = {"sender": plan.sender, "receiver": str(plan.receiver)}
+    if plan.is_table:
+        facts |= dict(zip(("sender layer", "receiver layer"), compared.layers, strict=True))
+    log_page(run, {f"similarity/{one.name}": one for one in pictures}, scalars, facts)
 
 
 def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[Block]:

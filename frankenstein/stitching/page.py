@@ -1,15 +1,17 @@
 """What a stitching run shows: TensorBoard's pages, the report, the tables of the terminal."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.callbacks import writers
 from frankenstein.data import ImageData
 from frankenstein.report import Picture, bars, framed, log_projector, weight_matrix
 from frankenstein.runs.fields import KINDS
-from frankenstein.runs.page import write_page
+from frankenstein.runs.page import add_page, write_page
 from frankenstein.runs.run import Run
 from frankenstein.runs.schema import options_of
 from frankenstein.shapes import pooled
@@ -24,6 +26,7 @@ from frankenstein.tasks import Stitching
 
 _POINTS = 250  # examples of each network in the projector
 _SAID_ELSEWHERE = ("sender", "receiver", "model", "all", "seeds")  # by the run's name and record
+_FIRST = ("sender_layer", "receiver_layer", "init", "epochs")  # in every row of that table
 _TOLD_APART_BY = [  # fields of the plan in TensorBoard's table of runs
     name
     for name, one in options_of(StitchPlan).items()
@@ -61,12 +64,13 @@ def log_boards(
             None if pictures is None else pictures.repeat(len(clouds), 1, 1, 1),
             limit=len(clouds) * _POINTS,
         )
-    fields = {name: getattr(plan, name) for name in _TOLD_APART_BY}
-    options = {name: str(value) for name, value in fields.items() if value is not None}
     final = {key: number for key, number in numbers.items() if key.endswith("/after")}
+    step = trainer.global_step
     for logger in trainer.loggers:
         if isinstance(logger, pl.loggers.TensorBoardLogger):
-            logger.log_hyperparams(options, final)
+            # A stitch that is not trained has no curves: its numbers are columns of the table.
+            shown = {} if step else {key: f"{value:.4f}" for key, value in final.items()}
+            logger.log_hyperparams({**_facts(plan), **shown}, final if step else None, step)
         else:
             logger.log_metrics(dict(numbers), trainer.global_step)
         logger.finalize("success")
@@ -78,6 +82,20 @@ def _for_what(plan: StitchPlan) -> str:
         return ""
     then = ", for the second half of them by task loss" if plan.then else ""
     return f", by the objective {plan.objective_name}: {plan.objective_row.about}{then}"
+
+
+def _facts(plan: StitchPlan) -> dict[str, str]:
+    """What TensorBoard's table of runs has of a plan: what tells most apart first, no defaults."""
+    networks = {role: Path(getattr(plan, role)).stem for role in ("sender", "receiver")}
+    fields = {name: getattr(plan, name) for name in _TOLD_APART_BY}
+    defaults = {name: one.default for name, one in options_of(StitchPlan).items()}
+    changed = {
+        name: str(value)
+        for name, value in fields.items()
+        if name in _FIRST or value not in (None, defaults[name])
+    }
+    layers = {name: changed.pop(name) for name in ("sender_layer", "receiver_layer")}
+    return {"family": plan.family_in_words, **layers, **networks, **changed}
 
 
 def write_stitch_page(
@@ -102,21 +120,20 @@ def write_stitch_page(
     run.shown += shown_scores(numbers, plan, run.name, run.networks)
     run.shown += [f"warning: {line}" for line in warned]
     same = row_names([*KINDS], same_maps(numbers, plan))
+    accuracy = Picture(
+        "accuracy",
+        bars({**{name: heights[kind] for kind, name in same.items()}, **beside}, lines=lines),
+        "Accuracy of the grafted network on held-out examples, beside controls that should do "
+        "worse; the lines are the two networks by themselves. Near the receiver's line the stitch "
+        "loses nothing.",
+    )
     write_page(
         run,
         f"Stitch {run.name}",
         [
             *verdict_blocks(numbers, plan),
             *(f"**Warning:** {line}." for line in (*warned, *stitch_warnings(numbers, plan))),
-            Picture(
-                "accuracy",
-                bars(
-                    {**{name: heights[kind] for kind, name in same.items()}, **beside}, lines=lines
-                ),
-                "Accuracy of the grafted network on held-out examples, beside controls that "
-                "should do worse; the lines are the two networks by themselves. Near the "
-                "receiver's line the stitch loses nothing.",
-            ),
+            accuracy,
             *score_blocks(numbers, plan, controls),
             *depth_pictures(numbers),
             *(
@@ -138,3 +155,5 @@ def write_stitch_page(
             "Measures compare stitched with target, flattened as is said of each above.",
         ],
     )
+    with SummaryWriter(str(run.folder)) as writer:  # beside what was logged in training
+        add_page(writer, run, {"stitch/accuracy": accuracy})

@@ -3,12 +3,23 @@
 import math
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from frankenstein.catalog import DATASETS, STITCHES
 from frankenstein.errors import UserError
 from frankenstein.records import read_yaml
-from frankenstein.report import Picture, bars, interval_text, markdown_table, rich_table
+from frankenstein.report import (
+    CellMatrix,
+    Picture,
+    bars,
+    format_value,
+    interval_text,
+    markdown_table,
+    rich_table,
+)
+from frankenstein.report.labelled import LabelledMatrix
+from frankenstein.report.progress import progress
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
@@ -35,15 +46,32 @@ def run_demo(plan: DemoPlan, command: Command) -> Run:
     steps = _steps(plan)
     _check_rank(plan, steps)
     with begin(plan, plan.run_name or f"{plan.model}-{plan.dataset}", command) as demo:
-        runs = [run_step(step, demo, plan) for step in steps]
+        told = progress(steps, "training, stitching, comparing", plan.quiet)
+        # A bar of all steps is what a person wants to see; each step's own page has the rest.
+        runs = [run_step(step, demo, replace(plan, quiet=True)) for step in told]
         stitches = {run.name: run.numbers for run in runs if run.name in KINDS}
         *_, compared = runs
         demo.networks = compared.networks
+        demo.finding = _finding(stitches)
         _write(demo, plan, stitches, compared)
     images = next(iter(stitches.values()))["n/receiver"]
     title = f"six stitches, {images:,} held-out images"
     demo.shown.append(rich_table(*_rows(stitches), percent=_SHARES, title=title))
     return demo
+
+
+def _finding(stitches: Numbers) -> str:
+    """The best stitch beside the receiver, and the control."""
+    right = {kind: numbers["accuracy/after"] for kind, numbers in stitches.items()}
+    best = max(right, key=lambda kind: right[kind])
+    whole = stitches[best]["accuracy/receiver"]
+    best_share, share, control = (
+        format_value(one, percent=True) for one in (right[best], whole, right["identity"])
+    )
+    return (
+        f"Stitched by `{best}`, the two networks are right in {best_share} of the images, and the "
+        f"receiver by itself in {share}. Without a map (`identity`) it is {control}."
+    )
 
 
 def _steps(plan: DemoPlan) -> list[dict[str, dict[str, Any]]]:
@@ -94,6 +122,10 @@ def _accuracy_of(numbers: Mapping[str, float], row: str) -> tuple[float, str]:
     return numbers[f"accuracy/{row}"], interval_text(low, high)
 
 
+def _cells(matrix: LabelledMatrix) -> CellMatrix:
+    return CellMatrix(matrix.values, matrix.rows, matrix.columns, (0.0, 1.0), matrix.measure)
+
+
 def _write(demo: Run, plan: DemoPlan, stitches: Numbers, compared: Run) -> None:
     first = next(iter(stitches.values()))
     lines = {role: first[f"accuracy/{role}"] for role in ("sender", "receiver")}
@@ -112,9 +144,9 @@ def _write(demo: Run, plan: DemoPlan, stitches: Numbers, compared: Run) -> None:
             f"to the end of the second at `{plan.layer}`, in six ways. Everything below is "
             f"measured on {first['n/receiver']:,} held-out images (intervals are Wilson's, in %); "
             "measures compare stitched with target, place by place.",
-            markdown_table(*_rows(stitches), percent=_SHARES),
             Picture("accuracy", bars(heights, lines=lines), _ACCURACY),
-            Picture("matrix", matrix.plot(), _MATRIX),
+            markdown_table(*_rows(stitches), percent=_SHARES),
+            Picture("matrix", matrix.plot(), _MATRIX, _cells(matrix)),
             f"Every value of the matrix is in `{table}`. Each run under `train/`, `stitch/` and "
             "`compare/` has its own report, and its `config.yaml` replays it.",
         ],

@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 from frankenstein.accumulators.moments import Moments
@@ -165,6 +166,9 @@ def test_two_layers_by_measures_and_dr_frankensteins_words(run, pair, few_digits
     report = (folder / "report.md").read_text()
     assert (folder / re.search(r"!\[.*?\]\((.*?)\)", report).group(1)).is_file()
     assert "r_squared: share of the second" in report
+    tags = EventAccumulator(str(folder)).Reload().Tags()
+    assert (tags["scalars"], tags["images"]) == ([], ["similarity/units"])  # no dot at step 0
+    assert {"finding/text_summary", "numbers/text_summary"} <= set(tags["tensors"])
     again = run("compare", "--config", folder / "config.yaml")
     assert summary(again) == summary(folder)
 

@@ -15,6 +15,8 @@ def test_the_demo_trains_stitches_compares_and_shows(few_digits, capsys, tmp_pat
     folder = tmp_path / "results" / "demo" / "lenet-digits"
     assert all(kind in said for kind in ("sender", "receiver", *KINDS))
     assert "six stitches, 60 held-out images" in said
+    assert len(said.splitlines()) <= 25
+    assert "is right in" in said or "are right in" in said
     *_, report, board = said.strip().splitlines()
     assert report == "report:     results/demo/lenet-digits/report.md"
     assert board == "look at it: tensorboard --logdir results/demo/lenet-digits"

@@ -17,7 +17,9 @@ _SECONDS = 4  # that the hub has to answer in
 def library(name: str) -> Any:
     """A library of an extra."""
     if find_spec(name) is None:
-        raise UserError(f"{name} is not installed; get it by: pip install 'frankenstein[{name}]'")
+        raise UserError(
+            f"{name} is not installed; get it by: pip install 'frankenstein-stitching[{name}]'"
+        )
     try:
         return importlib.import_module(name)
     except Exception as error:  # half an installation can fail in any way

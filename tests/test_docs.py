@@ -1,0 +1,75 @@
+"""The site's pages: every page has its place, its pictures are as drawn, its code runs."""
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import frankenstein
+from frankenstein.cli import main
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+
+def _pages(entry):
+    if isinstance(entry, dict):
+        return [page for part in entry.values() for page in _pages(part)]
+    return [page for part in entry for page in _pages(part)] if isinstance(entry, list) else [entry]
+
+
+def test_every_page_is_in_the_site_and_every_place_has_a_page():
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert sorted(_pages(site["nav"])) == sorted(path.name for path in DOCS.glob("*.md"))
+
+
+def test_the_pictures_of_the_concepts_are_as_they_are_drawn():
+    drawn = runpy.run_path(str(DOCS / "draw.py"))
+    for path in (DOCS / "pictures").iterdir():
+        assert path.read_text(encoding="utf-8") == drawn[path.stem]()
+        assert path.stat().st_size < 10_000
+        assert f"](pictures/{path.name})" in (DOCS / "concepts.md").read_text(encoding="utf-8")
+
+
+def test_every_block_of_the_concepts_runs(capsys):
+    text = (DOCS / "concepts.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+    assert [language for language, _ in blocks] == ["console", "python"]
+    assert main(blocks[0][1].strip().removeprefix("$ frankenstein ").split()) == 0
+    assert "bn3" in capsys.readouterr().out
+    namespace = {}
+    exec(blocks[1][1], namespace)
+    assert namespace["left"] < 1e-4
+
+
+@pytest.mark.parametrize("name", ["stitch", "compare", "activations"])
+def test_a_notebook_runs(name, few_digits, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    code = (DOCS / "notebooks" / f"{name}.py").read_text(encoding="utf-8")
+    assert code.startswith("# %% [markdown]\n# # ")
+    namespace = {"Digits": few_digits}
+    exec(code.replace("from frankenstein.data import Digits\n", ""), namespace)
+    assert capsys.readouterr().out
+    if name == "stitch":
+        assert namespace["accuracy"] > 0.9
+    if name == "activations":
+        assert namespace["values"]["unbiased_cka"][0] == pytest.approx(1, abs=1e-4)
+        assert abs(namespace["values"]["unbiased_cka"][1]) < 0.1
+
+
+def test_every_object_of_the_api_page_is_there():
+    names = re.findall(r"^::: (\S+)$", (DOCS / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert names
+    for name in names:
+        module, _, attribute = name.rpartition(".")
+        assert getattr(__import__(module, fromlist=[attribute]), attribute).__doc__
+
+
+def test_the_version_is_said_alike_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert project["version"] == frankenstein.__version__ == citation["version"]
+    assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
