@@ -57,7 +57,9 @@ def test_the_python_of_the_readme_runs(few_digits, monkeypatch, capfd):
     assert (found.value < found.high).all()
     assert (found.low < found.high).all()
     assert (found.null_mean < found.low).all()
-    exec(BLOCKS[4], namespace)
+    exec(BLOCKS[3], namespace)
+    assert namespace["many"].matrix("angular_shape_distance")["one", "itself"] == 0
+    exec(BLOCKS[5], namespace)
     assert namespace["units"].images == 60
     assert namespace["circuits"].numbers["threshold/sender/relu3-relu5"] == 0.8
 
@@ -83,7 +85,7 @@ def test_a_question_added_as_the_readme_says_is_asked_and_has_a_switch(
 def test_a_plan_of_the_readme_runs(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     code, again = (
-        BLOCKS[3].replace("quiet=True", f"quiet=True, out_dir={str(tmp_path)!r}").split("Run.read(")
+        BLOCKS[4].replace("quiet=True", f"quiet=True, out_dir={str(tmp_path)!r}").split("Run.read(")
     )
     namespace = {}
     exec(code, namespace)

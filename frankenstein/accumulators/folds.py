@@ -53,8 +53,8 @@ class Folds:
         """
         source, target = where_float64_is(source), where_float64_is(target)
         same_examples(source, target)
-        drawn = _drawn(self.n_seen, len(source), len(self.parts), self.seed)
-        for part, some in zip(self.parts, drawn, strict=True):
+        parts = drawn(self.n_seen, len(source), len(self.parts), self.seed)
+        for part, some in zip(self.parts, parts, strict=True):
             part.update(source[some.to(source.device)], target[some.to(target.device)])
         self.n_seen += len(source)
         self.made = {}
@@ -139,7 +139,7 @@ class LayerFolds:
     def update(self, xs: Layers, ys: Layers) -> None:
         """Add a batch of all layers; the part of an example is that of `Folds`."""
         n = len(next(iter(xs.values())))
-        for part, some in zip(self.parts, _drawn(self.n_seen, n, _FOLDS), strict=True):
+        for part, some in zip(self.parts, drawn(self.n_seen, n, _FOLDS), strict=True):
             part.update(*({s: z[some.to(z.device)] for s, z in side.items()} for side in (xs, ys)))
         self.n_seen += n
         self._forget()
@@ -160,7 +160,7 @@ class LayerFolds:
         self._made: dict[tuple[str, str], dict[str, Any]] = {}
 
 
-def _drawn(first: int, n: int, count: int, seed: int = 0) -> list[Tensor]:
+def drawn(first: int, n: int, count: int, seed: int = 0) -> list[Tensor]:
     """Places in a batch of the examples of each part, if this process saw `first` before it."""
     parts = parts_of(numbers_of(first, n), count, seed)
     return [(parts == i).nonzero()[:, 0] for i in range(count)]

@@ -167,6 +167,75 @@ class Grams:
         self.own_y = self.own_y + own_y * size_y.square()
 
 
+class NetworkGrams:
+    """The same for several networks: each layer's Gram matrix is made once, whatever the pairs.
+
+    Of a batch `take` every network's layers, one after another, and then `end` it. Between the two
+    there is one n x n matrix a layer, and afterwards one number a pair of layers. Values are those
+    of `Grams` of the two networks.
+    """
+
+    def __init__(self, block: int = 64) -> None:
+        self._folder = Grams(block)
+        self.block = block
+        self.n = self.seen = 0
+        self.cross = self.own = torch.zeros(())  # (Σ L, Σ L), (Σ L,): of all layers together
+        self.layers: dict[str, tuple[str, ...]] = {}  # by network
+        self._folded: dict[str, LayerGrams] = {}  # of a batch
+
+    def take(self, network: str, layers: Layers) -> None:
+        """Make the Gram matrices of a network's layers, of every block of a batch.
+
+        Raises:
+            UserError: if these are other layers than before.
+        """
+        if self.layers.setdefault(network, tuple(layers)) != tuple(layers):
+            raise UserError("every batch holds the same layers in the same order; start new sums")
+        for layer, z in layers.items():
+            name = f"{layer} of {network}"
+            self._folded[name] = self._folder.fold("x", name, z)
+
+    @torch.no_grad()
+    def end(self) -> None:
+        """Add the products of the batch that every network's layers were taken of.
+
+        Raises:
+            ShapeError: if layers hold different numbers of examples.
+        """
+        folded, self._folded = [*self._folded.values()], {}
+        for one in folded:
+            if one.n != folded[0].n:
+                raise different_examples(folded[0].n, one.n)
+        self.seen += folded[0].n
+        for block in range(len(folded[0].blocks)):
+            terms, own, size = _terms([(one.blocks[block], one.scale) for one in folded])
+            n, dead = len(folded[0].blocks[block]), (own == 0)[:, None] | (own == 0)
+            cross = sum(w * a @ a.T for w, a in zip(_weights(n), terms, strict=True))
+            self.n += n
+            self.cross = self.cross + torch.where(dead, 0, cross) * torch.outer(size, size)
+            self.own = self.own + own * size.square()
+
+    def between(self, one: str, other: str) -> Grams:
+        """The sums of a network's layers with another's."""
+        rows, columns = self._span(one), self._span(other)
+        if not self.n:
+            zeros = torch.zeros(len(self.layers[one]), len(self.layers[other]), dtype=torch.float64)
+            cross, own_x, own_y = zeros, zeros[:, 0], zeros[0]
+        else:
+            cross, own_x, own_y = self.cross[rows, columns], self.own[rows], self.own[columns]
+        grams = Grams.of_sums(self.layers[one], self.layers[other], self.n, cross, own_x, own_y)
+        grams.seen, grams.block = self.seen, self.block
+        return grams
+
+    def _span(self, network: str) -> slice:
+        start = 0
+        for name, layers in self.layers.items():
+            if name == network:
+                return slice(start, start + len(layers))
+            start += len(layers)
+        raise KeyError(network)
+
+
 Terms = tuple[Tensor, Tensor, Tensor]  # (L, n·n) cells, (L, n) row sums, (L, 1) whole sums
 
 

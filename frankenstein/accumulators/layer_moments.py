@@ -74,9 +74,9 @@ class LayerMoments:
         self._cache = {"x": {}, "y": {}}
         self.n += n
         for places, product in self.cross.items():
-            ends = {a: _Lengthened(self.shift[a], self._group(a, places)) for a in "xy"}
+            ends = {a: Lengthened(self.shift[a], self._group(a, places)) for a in "xy"}
             count = len(rows["x"][self._group("x", places)[0]])
-            for part in _parts(count, max(product.shape)):
+            for part in parts_of_rows(count, max(product.shape)):
                 x, y = (ends[a].of(rows[a], part) for a in "xy")
                 product.addmm_(x.T, y)
                 for a, side in (("x", x), ("y", y)):
@@ -103,26 +103,12 @@ class LayerMoments:
         for a, s, name in (("x", x, "first"), ("y", y, "second")):
             if not self.finite(a, s):
                 raise UserError(f"NaN or Inf in the {name} representation, {s!r}")
-        one, other = self.own["x"][x], self.own["y"][y]
-        both = self.cross[places][self._span("x", x), self._span("y", y)]
-        units, square, unit = slice(-2), -2, -1  # x itself, |x|² and 1
-        moments = Moments.of_sums(
-            int(one[unit, unit]),  # Σ 1²: rows
+        moments = moments_of_products(
             {"x": self.shift["x"][x], "y": self.shift["y"][y]},
-            {"x": one[unit, units], "y": other[unit, units]},
-            {"xx": one[units, units], "xy": both[units, units], "yy": other[units, units]},
+            self.own["x"][x],
+            self.own["y"][y],
+            self.cross[places][self._span("x", x), self._span("y", y)],
         )
-        moments.third = {
-            "xx": one[square, units],
-            "xy": both[square, units],
-            "yx": both[units, square],
-            "yy": other[square, units],
-        }
-        moments.fourth = {
-            "xx": one[square, square],
-            "xy": both[square, square],
-            "yy": other[square, square],
-        }
         moments.cache = {"x": self._cache["x"].setdefault(x, {})}
         moments.cache["y"] = self._cache["y"].setdefault(y, {})
         return moments
@@ -186,12 +172,9 @@ class LayerMoments:
         shapes = self.shapes()
         numbers = sum(x * y for x, y in shapes.values())
         numbers += sum(size**2 for side in sizes.values() for size in side.values())
-        if numbers > LIMIT:
-            most, name = max((size - 2, s) for side in sizes.values() for s, size in side.items())
-            raise UserError(
-                f"sums over so many units take {8 * numbers / 1e9:.0f} GB ({name!r} has {most:,}); "
-                "take pooled for the flattening, fewer layers, or unbiased_cka, which needs none"
-            )
+        check_numbers(
+            numbers, [(s, size - 2) for side in sizes.values() for s, size in side.items()]
+        )
         for a, side in rows.items():
             self.shift[a] = {s: z.mean(0, dtype=torch.float64) for s, z in side.items()}
         new = next(iter(self.shift["x"].values())).new_zeros
@@ -224,19 +207,63 @@ class LayerMoments:
     def _span(self, a: str, layer: str) -> slice:
         if (a, layer) not in self._spans:
             group = self._group(a, self.places[a][layer])
-            self._spans |= {(a, s): one for s, one in _side_by_side(self.shift[a], group).items()}
+            self._spans |= {(a, s): one for s, one in side_by_side(self.shift[a], group).items()}
         return self._spans[a, layer]
 
 
-class _Lengthened:
+def check_numbers(numbers: int, units: Sequence[tuple[str, int]]) -> None:
+    """Refuse sums that take more memory than a machine has.
+
+    Raises:
+        UserError: with the layer that has the most units.
+    """
+    if numbers > LIMIT:
+        name, most = max(units, key=lambda one: one[1])
+        raise UserError(
+            f"sums over so many units take {8 * numbers / 1e9:.0f} GB ({name!r} has {most:,}); "
+            "take pooled for the flattening, fewer layers, or unbiased_cka, which needs none"
+        )
+
+
+def moments_of_products(
+    shift: dict[str, Tensor],  # of "x" and "y": (D,), (E,)
+    one: Tensor,  # (D + 2, D + 2) of lengthened rows of x with themselves
+    other: Tensor,  # (E + 2, E + 2) of y
+    both: Tensor,  # (D + 2, E + 2)
+) -> Moments:
+    """The moments that products of lengthened rows hold; views of them, not copies."""
+    units, square, unit = slice(-2), -2, -1  # x itself, |x|² and 1
+    moments = Moments.of_sums(
+        int(one[unit, unit]),  # Σ 1²: rows
+        shift,
+        {"x": one[unit, units], "y": other[unit, units]},
+        {"xx": one[units, units], "xy": both[units, units], "yy": other[units, units]},
+    )
+    moments.third = {
+        "xx": one[square, units],
+        "xy": both[square, units],
+        "yx": both[units, square],
+        "yy": other[square, units],
+    }
+    moments.fourth = {
+        "xx": one[square, square],
+        "xy": both[square, square],
+        "yy": other[square, square],
+    }
+    return moments
+
+
+class Lengthened:
     """Rows of some layers side by side, each less its shift and followed by |x|² and 1."""
 
-    def __init__(self, shift: Side, layers: Sequence[str]) -> None:
+    def __init__(self, shift: Mapping[Any, Tensor], layers: Sequence[Any]) -> None:
         self.shift = shift
-        self.spans = _side_by_side(shift, layers)
+        self.spans = side_by_side(shift, layers)
         self._room = next(iter(shift.values())).new_empty(0, 0)
 
-    def of(self, rows: Side, part: slice) -> Tensor:  # (rows of the part, Σ (D + 2)), overwritten
+    def of(
+        self, rows: Mapping[Any, Tensor], part: slice
+    ) -> Tensor:  # (rows of the part, Σ (D + 2)), overwritten
         """The part of the rows; float64, as the shift is, so that nothing underflows."""
         n = len(rows[next(iter(self.spans))][part])
         if len(self._room) < n:
@@ -249,12 +276,14 @@ class _Lengthened:
         return self._room[:n]
 
 
-def _side_by_side(shift: Side, layers: Sequence[str]) -> dict[str, slice]:
+def side_by_side(shift: Mapping[Any, Tensor], layers: Sequence[Any]) -> dict[Any, slice]:
+    """Where each layer lies among lengthened rows side by side."""
     edges = accumulate((len(shift[s]) + 2 for s in layers), initial=0)
     return {s: slice(*edge) for s, edge in zip(layers, pairwise(edges), strict=True)}
 
 
-def _parts(rows: int, width: int) -> list[slice]:
+def parts_of_rows(rows: int, width: int) -> list[slice]:
+    """Rows that are worked on at once, of so many numbers each."""
     size = max(_LEAST, _PART // width)
     return [slice(start, start + size) for start in range(0, rows, size)]
 

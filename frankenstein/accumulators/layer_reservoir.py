@@ -95,6 +95,25 @@ class LayerReservoir:
         return self.flatten(z) if self.flatten else z
 
 
+def kept_between(one: LayerReservoir, row: str, other: LayerReservoir, column: str) -> Reservoir:
+    """The examples of the first network's layer in one reservoir with that in another.
+
+    Reservoirs of one limit that have seen the same batches hold the same examples, in one order.
+
+    Raises:
+        UserError: for NaN or Inf in a layer, which is named.
+    """
+    both = []
+    for kept, layer, name in ((one, row, "first"), (other, column, "second")):
+        kept.examples.check_some()
+        span = _spans(kept._shapes[0])[layer]
+        some = kept.examples.of_units(span, slice(0))
+        if not some.finite("x"):
+            raise UserError(f"NaN or Inf in the {name} representation, {layer!r}")
+        both.append(some)
+    return both[0].beside(both[1])
+
+
 def _spans(shapes: Mapping[str, torch.Size]) -> dict[str, slice]:
     edges = accumulate((shape.numel() for shape in shapes.values()), initial=0)
     return {s: slice(*edge) for s, edge in zip(shapes, pairwise(edges), strict=True)}

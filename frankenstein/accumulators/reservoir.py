@@ -112,6 +112,19 @@ class Reservoir:
         some._rows = {a: rows[:, spans[a]] for a, rows in self._rows.items()}
         return some
 
+    def beside(self, other: "Reservoir") -> "Reservoir":
+        """The first representation here, and as the second one the first of another reservoir.
+
+        Raises:
+            UserError: if the two have kept other examples.
+        """
+        if not torch.equal(self.priorities, other.priorities):
+            raise UserError("the two have seen other examples; update both with the same batches")
+        both = Reservoir(self.limit, self.flatten, self.seed)
+        both.n_seen, both.priorities = self.n_seen, self.priorities
+        both._rows = {**self._rows, "y": other._rows["x"]}
+        return both
+
     def merge(self, other: "Reservoir") -> "Reservoir":
         """Add what `other` has kept and seen; returns self."""
         if other.n_kept:

@@ -131,6 +131,8 @@ def _asked(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
         blocks.append(network_table(networks, run.numbers))
     if eyes := run.record.get("eyes"):
         lines = [f"the {role} sees {line}" for role, line in eyes.items()]
+        if len(lines) > 2 and len(set(eyes.values())) == 1:
+            lines = [f"all see {next(iter(eyes.values()))}"]
         blocks.append(f"Of the same images {'; '.join(lines)}.")
     if any(f"accuracy/{role}" in run.numbers for role in networks):
         images = "held-out images"

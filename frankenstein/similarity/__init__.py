@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # imported when first asked for
         similarity_matrices,
         similarity_matrix,
     )
+    from frankenstein.similarity.networks.between import Between, similarity_between
     from frankenstein.similarity.plan import ComparePlan
     from frankenstein.similarity.resampling import Certainty, certainties, certainty
 

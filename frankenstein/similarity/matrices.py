@@ -272,7 +272,7 @@ def measure_layers(
         return LayerSimilarities(measures, flattening, None, limit, **alone)
 
     check_batches(batches)
-    padded, batches = _peek(batches, padded)
+    padded, batches = peek(batches, padded)
     kept = empty()  # first: it says what is wrong
     if padded and kept.needs_inputs:
         raise UserError(
@@ -288,7 +288,7 @@ def measure_layers(
     labels = _Labels()
     given = labels.noted(batches) if kept.needs_labels else batches
     size, inputs_of_all = in_blocks(given, block if from_grams else 1)
-    order = _Order(size)
+    order = Order(size)
     # Each layer is let go when it is there, unless somebody wants them all side by side.
     at_once = watch is None and not kept.needs_inputs and not one_a_side and not padded
     at_once &= kept.flattenings == empty(False).flattenings
@@ -338,7 +338,7 @@ class _Labels:
         return all_seen[:n]
 
 
-class _Order:
+class Order:
     """Whether inputs of one block are more alike than those of several, as if they lay by class."""
 
     def __init__(self, size: int) -> None:
@@ -419,7 +419,7 @@ def _grid(z: Tensor | Tokens) -> tuple[int, ...]:
     return z.shape[2:] if z.ndim == 4 else z.shape[1:-1]
 
 
-def _peek(batches: Iterable[Any], padded: bool) -> tuple[bool, Iterable[Any]]:
+def peek(batches: Iterable[Any], padded: bool) -> tuple[bool, Iterable[Any]]:
     """Whether batches say which of their tokens are there, and all of these batches."""
     if padded:
         return True, batches

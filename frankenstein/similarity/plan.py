@@ -1,11 +1,15 @@
 """The plan of `compare`: which layers of which networks, by which measures, and how sure."""
 
+import re
 from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import PlanError, did_you_mean
 from frankenstein.runs.fields import (
+    PARTIAL,
     DataFields,
     DeviceFields,
     NetworkFields,
@@ -44,9 +48,17 @@ class MeasuredFields(Plan):
     receiver: str | None = option(
         None, "second network or file of activations; none behind a run", source=True
     )
+    more: list[str] = option(
+        [],
+        "further networks or files, or patterns of their names: each runs once, and all are held "
+        "against each other",
+        source=True,
+    )
     sender_layer: str | None = option(
         None,
-        "layers of the first network; if absent one a block, or all cut points if it has no blocks",
+        "layers of the first network; if absent one a block, or all cut points if it has no "
+        "blocks; of more than two networks, those of every one, if absent one a block or a layer "
+        "with weights",
     )
     receiver_layer: str | None = option(None, "layers of the second network; likewise")
     measures: list[MeasureWord | str] = option([], "measures of the layers")
@@ -96,7 +108,7 @@ class CertaintyFields(Plan):
 class ComparePlan(
     DeviceFields, RunFields, NetworkFields, DataFields, CertaintyFields, MeasuredFields
 ):
-    """Layers of two networks against each other; or a run's stitched representation.
+    """Layers of networks against each other; or a run's stitched representation.
 
     Without a receiver, the sender is the folder of a stitching run, whose stitched representation
     is held against the receiver's own.
@@ -138,7 +150,26 @@ class ComparePlan(
     @property
     def is_table(self) -> bool:
         """Whether measures of two single representations come as one table, not a matrix each."""
+        if self.more:
+            return False
         return self.of_run or bool(self.measures and all(map(_is_single, self.layers)))
+
+    @property
+    def networks(self) -> list[str]:
+        """Everything that is compared."""
+        return [self.sender, *([] if self.receiver is None else [self.receiver]), *self.more]
+
+    def __post_init__(self) -> None:
+        if any(map(is_pattern, self.networks)):
+            found = [file for word in self.networks for file in files_of(word)]
+            if len(found) < 2:
+                raise PlanError(
+                    f"{' '.join(self.networks)} is {found[0]} alone; it takes two networks to "
+                    "compare"
+                )
+            for name, value in zip(("sender", "receiver", "more"), (*found[:2], found[2:])):  # noqa: B905
+                object.__setattr__(self, name, value)
+        super().__post_init__()
 
     def check(self) -> None:
         """Refuse fields that contradict each other.
@@ -161,6 +192,8 @@ class ComparePlan(
         if self.of_run:
             self._check_run()
             return
+        if self.more:
+            self._check_many()
         for name in ("stitch", "layer"):
             if getattr(self, name) is not None:
                 raise PlanError(f"‹{name}› is for the folder of a run, and {self.sender} is none")
@@ -169,6 +202,16 @@ class ComparePlan(
                 "l2 is of two single layers: name ‹sender_layer› and ‹receiver_layer›, or take "
                 "mean_squared_distance"
             )
+
+    def _check_many(self) -> None:
+        for name in ("receiver_layer", "confounders", "permutations"):
+            if getattr(self, name):
+                hint = "; say ‹sender_layer›, for all" if name == "receiver_layer" else ""
+                raise PlanError(
+                    f"‹{name}› is of two networks, and these are {len(self.networks)}{hint}"
+                )
+        if "l2" in self.measures:
+            raise PlanError("l2 is of two single layers; take mean_squared_distance")
 
     def _check_run(self) -> None:
         for name in ("sender_layer", "receiver_layer"):
@@ -179,6 +222,30 @@ class ComparePlan(
                 )
         if self.confounders is not None:
             raise PlanError("‹confounders› are for two files of activations, not for a run")
+
+
+def is_pattern(word: str) -> bool:
+    """Whether a word stands for all files and folders that it matches."""
+    return bool(set(word) & set("*?[")) and not Path(word).exists()
+
+
+def files_of(word: str) -> list[str]:
+    """What a pattern matches, by name, numbers as numbers; runs under way are left out.
+
+    Raises:
+        PlanError: if it matches nothing.
+    """
+    if not is_pattern(word):
+        return [word]
+    found = [path for path in glob(word, recursive=True) if not path.endswith(PARTIAL)]
+    if not found:
+        raise PlanError(f"nothing is called {word}; a pattern stands for files or folders of runs")
+    return sorted(found, key=_by_number)
+
+
+def _by_number(path: str) -> list[str | int]:
+    parts = re.split(r"(\d+)", path)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def _split(words: str | None) -> list[str] | None:

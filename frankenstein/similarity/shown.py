@@ -32,7 +32,7 @@ _BLOCK = 64  # examples of a Gram matrix where those of all would take more
 
 @dataclass(frozen=True)
 class Shown:
-    """Inputs of networks, in batches, or none of them where both sides are there already."""
+    """Inputs of networks, in batches, or none of them where all sides are there already."""
 
     batches: Iterable[Any]
     order: Tensor | None = None  # of the rows of files, one for each input
@@ -82,29 +82,30 @@ class Shown:
 
 def shown_to(
     sides: Sequence[Side],
-    batches: Iterable[Any] | ImageData | None,  # None: both are files
+    batches: Iterable[Any] | ImageData | None,  # None: all are files
     confounders: Activations | None = None,  # of files: what stands for the inputs
 ) -> Shown:
-    """The pass for two sides; of `ImageData` over the held-out images, in random order.
+    """The pass for two sides or more; of `ImageData` over the held-out images, in random order.
 
     Raises:
         UserError: if there are inputs and nobody to see them, or none and a network; if nobody
             knows which rows belong to which inputs, or if they are not as many.
     """
     files = [side for side in sides if isinstance(side, Activations)]
-    if len(files) == 2:
+    if len(files) == len(sides):
         if batches is not None:
             raise UserError(
-                f"{files[0].source} and {files[1].source} are activations, and nobody looks at "
-                "data; leave these out"
+                f"{' and '.join(file.source for file in files)} are activations, and nobody looks "
+                "at data; leave these out"
             )
-        return _of_files(files[0], files[1], confounders)
+        return _of_files(files, confounders)
     if batches is None:
         raise UserError("a network needs batches of inputs, got none; give a loader or a data set")
     modules = [module_of(side) for side in sides if not isinstance(side, Activations)]
     data = data_of(batches, modules)
     taken: Any = batches if data is None else data.mixed_val_batches()
-    order = _order(files[0], taken) if files else None
+    orders = [_order(file, taken) for file in files]
+    order = orders[0] if orders else None
     if data is not None:
         return Shown(taken, order, data=data)
     own = _OwnBatches(taken, modules)
@@ -173,10 +174,11 @@ class _OwnBatches:
         return inputs if self._left_to_do is None else self._left_to_do(inputs)
 
 
-def _of_files(one: Activations, other: Activations, confounders: Activations | None) -> Shown:
-    shapes = [{s: layer.shape for s, layer in side.layers.items()} for side in (one, other)]
-    check_same_examples(shapes[0], shapes[1], (one.source, other.source))
-    n, each = len(one), one.bytes_of_one + other.bytes_of_one
+def _of_files(files: Sequence[Activations], confounders: Activations | None) -> Shown:
+    shapes = [{s: layer.shape for s, layer in side.layers.items()} for side in files]
+    for theirs, file in zip(shapes[1:], files[1:], strict=True):
+        check_same_examples(shapes[0], theirs, (files[0].source, file.source))
+    n, each = len(files[0]), sum(file.bytes_of_one for file in files)
     # The order in which networks are shown a data set of so many images.
     order = torch.cat([*mixed(n, _ROWS)(0)])
     size = max(1, min(_ROWS, _BYTES // each))

@@ -1,6 +1,6 @@
 """What is compared: layers of two networks or files, or two single representations."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ def _of_two(plan: ComparePlan, device: torch.device) -> Subject:
     one, other = sides = _opened(plan)
     networks = [side for side in sides if isinstance(side, Network)]
     dataset = plan.dataset or (networks[-1].dataset if networks else None)
-    _check_data(sides, dataset)
+    check_same_data(sides, dataset)
     words = plan.measures or ["unbiased_cka"]
     confounders = _confounders(plan, networks, list(map(measure_of, words)))
     between = "-" if plan.is_table else "-vs-"
@@ -96,18 +96,28 @@ def _of_two(plan: ComparePlan, device: torch.device) -> Subject:
 
 
 def _opened(plan: ComparePlan) -> tuple[Opened, Opened]:
-    """Both sides, each a file of activations with the layers asked for, or a network.
+    """Both sides, each a file of activations with the layers asked for, or a network."""
+    sources = {"sender": plan.sender, "receiver": str(plan.receiver)}
+    one, other = opened(plan, sources, dict(zip(sources, plan.layers, strict=True)))
+    return one, other
+
+
+def opened(
+    plan: ComparePlan,
+    sources: Mapping[str, str],  # by role
+    layers: Mapping[str, list[str] | None],
+) -> list[Opened]:
+    """Files of activations, with the layers asked for, and networks, in order.
 
     Raises:
         UserError: if there is none, or an option is of no use to files.
     """
-    sources = {"sender": plan.sender, "receiver": str(plan.receiver)}
     made: dict[str, Opened] = {
-        role: found.of(layers)
-        for (role, source), layers in zip(sources.items(), plan.layers, strict=True)
+        role: found.of(layers[role])
+        for role, source in sources.items()
         if (found := activations_at(source, role)) is not None
     }
-    if len(made) == 2:
+    if len(made) == len(sources):
         for name in ("model", *plan.told):
             if getattr(plan, name) is not None:
                 raise UserError(
@@ -116,10 +126,10 @@ def _opened(plan: ComparePlan) -> tuple[Opened, Opened]:
                 )
     if others := {role: source for role, source in sources.items() if role not in made}:
         made |= {one.role: one for one in open_all(others, plan.model, **plan.told)}
-    return made["sender"], made["receiver"]
+    return [made[role] for role in sources]
 
 
-def _check_data(sides: Sequence[Opened], dataset: str | None) -> None:
+def check_same_data(sides: Sequence[Opened], dataset: str | None) -> None:
     """Refuse files that say that their rows are other examples.
 
     Raises:

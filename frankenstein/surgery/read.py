@@ -126,6 +126,17 @@ def reading(
         yield _ChosenReader(network, wanted, stack)
 
 
+def known_words(
+    network: nn.Module, words: Iterable[str], inputs: Inputs | None = None
+) -> list[str]:
+    """Those of some words for layers, as `reading` takes them, that say one of this network."""
+    names = {name for name in paths(unwrapped(network)) if name}
+    with suppress(LayerError, ValuesError):  # without a graph there are modules
+        names |= {*recorded(network, inputs).known}
+    kinds = (CUT_POINTS, BLOCKS, MODULES)
+    return [word for word in words if word in kinds or word in names or _matching(names, word)]
+
+
 class _ChosenReader:
     """Reads chosen layers; the first batch shows which of those that were not named can be."""
 

@@ -1,0 +1,1 @@
+"""Many networks at once: each runs once, and what comes out is between all of them."""

@@ -1,0 +1,275 @@
+"""What a comparison of several networks shows: matrices, a map, a tree, groups, curves, tables."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from frankenstein.catalog import MEASURES
+from frankenstein.report import Picture, curves, heatmap, markdown_table, rich_table
+from frankenstein.report.networks import network_map, network_tree
+from frankenstein.report.tables import format_value
+from frankenstein.report.terminal import terminal_matrix
+from frankenstein.runs.page import log_page, write_page
+from frankenstein.runs.run import Run
+from frankenstein.similarity.networks.between import Between
+from frankenstein.similarity.networks.cards import properties
+from frankenstein.similarity.networks.estimates import (
+    Estimate,
+    Grouping,
+    estimated,
+    grouping,
+    pair_means,
+)
+from frankenstein.similarity.networks.layout import distances_of, map_of, order_of, tree_of
+from frankenstein.similarity.networks.tables import MEAN, ROWS, path_rows, save_tables
+from frankenstein.similarity.plan import ComparePlan
+
+
+def write_networks_page(
+    run: Run, plan: ComparePlan, found: Between, draws: Mapping[str, Tensor]
+) -> None:
+    """The page and its tables, the numbers, and what the terminal shows."""
+    blocks: list[str | Picture] = [_about(run, found)]
+    blocks += _how_sure(found, draws, run.record["kept"])
+    for measure in found.values:
+        blocks += _section(run, found, measure, draws.get(measure), plan.seed)
+    saved = save_tables(run, found)
+    blocks.append(f"Every value is in {', '.join(f'`{name}`' for name in saved)}.")
+    if len(found.across) and "pairs.csv" not in saved:
+        blocks.append(
+            f"Layers against layers of every single pair would be more than {ROWS:,} lines, and "
+            "are not written; `layers.csv` has their means and spreads."
+        )
+    write_page(run, f"Similarity of networks: {run.name}", blocks)
+    pictures = [block for block in blocks if isinstance(block, Picture)]
+    log_page(run, {f"networks/{one.name}": one for one in pictures})
+
+
+def layer_estimates(
+    found: Between, measure: str, draws: Tensor | None = None
+) -> dict[str, tuple[Estimate, float]]:
+    """Mean over pairs with its interval, and the spread of pairs, of each layer and of their mean.
+
+    The spread is the root mean square distance of pairs from their mean.
+    """
+    count, limits = len(found.networks), MEASURES[measure].range
+    values, names = found.values[measure], (*found.layers, MEAN)
+    columns = [values[:, :, i] for i in range(len(found.layers))] + [values.mean(2)]
+    drawn: Sequence[Tensor | None] = [None] * len(names)
+    if draws is not None:
+        drawn = [draws[..., i] for i in range(len(found.layers))] + [draws.mean(3)]
+    estimates = {}
+    for name, column, some in zip(names, columns, drawn, strict=True):
+        mean, without = pair_means(column)
+        again = None if some is None else pair_means(some.movedim(0, -1))[0]
+        one = estimated(mean, without, again, count * (count - 1) // 2, limits)
+        spread = pair_means((column - mean).square())[0].sqrt()
+        estimates[name] = one, float(spread)
+    return estimates
+
+
+def groupings(
+    run: Run, found: Between, measure: str, draws: Tensor | None, seed: int
+) -> list[Grouping]:
+    """Networks by what their cards say, at the mean over layers."""
+    cards = {name: run.networks.get(name, {}) for name in found.networks}
+    values = found.values[measure].mean(2)
+    some = None if draws is None else draws.mean(3)
+    limits = MEASURES[measure].range
+    made = [
+        grouping(name, one, values, some, seed, limits=limits)
+        for name, one in properties(cards).items()
+    ]
+    return [one for one in made if one is not None]
+
+
+def _about(run: Run, found: Between) -> str:
+    called = "held-out images" if run.record["dataset"] else "examples"
+    count = len(found.networks)
+    return (
+        f"{count} networks, each run once over {run.record['examples']} {called}, and all "
+        f"{count * (count - 1) // 2} pairs of them compared at the layers that stand for each "
+        f"other: {', '.join(f'`{layer}`' for layer in found.layers)}."
+    )
+
+
+def _how_sure(found: Between, draws: Mapping[str, Tensor], kept: int | None) -> Iterator[str]:
+    drawn = next(iter(draws.values()), None)
+    over = "networks"
+    if drawn is not None:
+        over = f"networks and over examples ({len(drawn)} random halves of {kept} of them)"
+    yield (
+        f"Intervals are of 95 %, over {over}: what other networks of this kind would give on "
+        "average. A network is in many pairs, so pairs are no independent draws: the interval is "
+        "that of leaving out one network at a time, with all of its pairs."
+        + ("" if drawn is not None else " ‹bootstrap› adds other examples.")
+    ).replace("‹bootstrap›", "`bootstrap`")
+
+
+def _section(
+    run: Run, found: Between, measure: str, draws: Tensor | None, seed: int
+) -> Iterator[str | Picture]:
+    row = MEASURES[measure]
+    yield f"## {measure}"
+    title = found.matrix(measure).title
+    yield f"{row.about}. {title}. {row.source}"
+    estimates = layer_estimates(found, measure, draws)
+    head = ["layer", "mean over pairs", "95 % interval", "spread over pairs"]
+    rows = [[name, one.value, _interval(one), spread] for name, (one, spread) in estimates.items()]
+    yield markdown_table(rows, head)
+    run.shown.append(f"{title}; mean over {len(found.layers)} layers, network by network")
+    whole = found.matrix(measure)
+    run.shown.append(terminal_matrix(whole.values, found.networks, found.networks, _limits(whole)))
+    run.shown.append(rich_table(rows, head))
+    for name, (one, spread) in estimates.items():
+        numbers = {"mean": one.value, "low": one.low, "high": one.high, "spread": spread}
+        run.numbers |= {f"{measure}_{what}/{name}": value for what, value in numbers.items()}
+    grouped = groupings(run, found, measure, draws, seed)
+    yield from _layout(found, measure, run, grouped)
+    if grouped:
+        yield from _groups(run, measure, grouped)
+    if found.across:
+        yield from _layers(found, measure)
+    yield from _curves(run, found, measure)
+
+
+def _layout(
+    found: Between, measure: str, run: Run, grouped: Sequence[Grouping]
+) -> Iterator[str | Picture]:
+    """The matrix, in the order of the tree, the tree, and the map."""
+    whole, names = found.matrix(measure), found.networks
+    apart = distances_of(whole.values, measure)
+    known = bool(apart.isfinite().all())
+    order, tree = list(range(len(names))), None
+    if known:
+        tree = tree_of(apart)
+        order = order_of(tree)
+    ordered = [names[i] for i in order]
+    figure = heatmap(
+        whole.values[order][:, order],
+        ordered,
+        ordered,
+        title=f"{measure}, mean over {len(found.layers)} layers",
+        limits=_limits(whole),
+    )
+    caption = f"{measure} of every network with every other, mean over layers that match"
+    yield Picture(f"{measure}-networks", figure, f"{caption}. Neighbours are those of the tree.")
+    if tree is None:
+        yield "There is no tree and no map: some values are undefined, or nothing is perfect."
+        return
+    distance = measure if MEASURES[measure].perfect == MEASURES[measure].range[0] else None
+    label = distance or f"1 - {measure}"
+    yield Picture(
+        f"{measure}-tree",
+        network_tree(tree, names, label),
+        "Which networks join first (average linkage). Two branches meet at the mean distance of "
+        "their networks.",
+    )
+    points, stress = map_of(apart)
+    groups = properties({name: run.networks.get(name, {}) for name in names})
+    colours = next(iter(groups.values()), [])
+    about = f" Colours: {next(iter(groups))}." if groups else ""
+    metric = "" if distance else f" {measure} is no distance: shown is its perfect value less it."
+    yield Picture(
+        f"{measure}-map",
+        network_map(points, names, colours, f"{label}, stress {stress:.2f}"),
+        f"Networks on a map: near is alike (metric scaling). Stress {stress:.3f}: 0 is exact, and "
+        f"above 0.2 distances on the map say little. Axes may be turned and mirrored.{about}"
+        f"{metric}",
+    )
+
+
+def _groups(run: Run, measure: str, grouped: Sequence[Grouping]) -> Iterator[str]:
+    rows = []
+    for one in grouped:
+        groups = ", ".join(f"{name} ({count})" for name, count in one.groups.items())
+        cells = [_with_interval(part) for part in (one.within, one.between, one.difference)]
+        rows.append([one.name, groups, *cells, one.p])
+        for what, part in (
+            ("within", one.within),
+            ("between", one.between),
+            ("difference", one.difference),
+        ):
+            run.numbers[f"{measure}_{what}/{one.name}"] = part.value
+        run.numbers[f"{measure}_p/{one.name}"] = one.p
+    head = ["networks by", "groups (networks)", "within", "between", "between less within", "p"]
+    run.shown.append(rich_table(rows, head, right=head[2:5]))
+    yield "Networks that have a property in common, against networks that differ in it:"
+    yield markdown_table(rows, head, right=head[2:5])
+    yield (
+        "Of the mean over layers; pairs of one group, and of two. `p` is the share of orders of "
+        "the networks (999 at random, and this one) whose difference is as large, either way: "
+        "small means that the property tells networks apart. Few networks have few orders."
+    )
+
+
+def _layers(found: Between, measure: str) -> Iterator[Picture]:
+    count = len(found.networks)
+    for what, matrix in (
+        ("mean", found.mean_over_pairs(measure)),
+        ("spread", found.spread_over_pairs(measure)),
+    ):
+        limits = _limits(matrix) if what == "mean" else None
+        figure = heatmap(
+            matrix.values,
+            matrix.rows,
+            matrix.columns,
+            title=f"{measure}, {what} over {count * (count - 1)} ordered pairs",
+            row_label="layer of one network",
+            column_label="layer of another",
+            limits=limits,
+        )
+        caption = {
+            "mean": "Every layer of one network with every layer of another, mean over pairs.",
+            "spread": "How far pairs of networks lie from that mean (root mean square).",
+        }[what]
+        yield Picture(f"{measure}-{what}", figure, caption)
+
+
+def _curves(run: Run, found: Between, measure: str) -> Iterator[Picture]:
+    """Of trainings: every state to the last one of its own training, and of the others'."""
+    rows = [row for row in path_rows(run, found, measure) if row[5] == MEAN]
+    own: dict[str, list[tuple[float, float]]] = {}
+    other: dict[str, dict[float, list[float]]] = {}
+    for training, _, _, step, end, _, value in rows:
+        if training == end:
+            own.setdefault(f"{training} to its end", []).append((step, value))
+        else:
+            points = other.setdefault(f"{training} to other ends", {})
+            points.setdefault(step, []).append(value)
+    series = {name: tuple(zip(*points, strict=True)) for name, points in own.items()}
+    for name, by_step in other.items():
+        means = [sum(values) / len(values) for values in by_step.values()]
+        series[name] = (tuple(by_step), tuple(means))
+    if series:
+        yield Picture(
+            f"{measure}-path",
+            curves(series, f"{measure}, mean over layers", rows[0][2], measure),  # type: ignore
+            f"{measure} over training: of every saved state with the last one of its own training, "
+            "and with the last ones of the others (their mean). `path.csv` has it layer by layer.",
+        )
+
+
+def _interval(one: Estimate) -> str:
+    if math.isnan(one.low):
+        return "n/a"
+    return f"{format_value(one.low)} to {format_value(one.high)}"
+
+
+def _with_interval(one: Estimate) -> str:
+    ends = "" if math.isnan(one.low) else f" [{format_value(one.low)}, {format_value(one.high)}]"
+    return f"{format_value(one.value)}{ends}"
+
+
+def _limits(matrix: Any) -> tuple[float, float]:
+    """Of the colours: the measure's range from 0 on, or that of the values if it has no end."""
+    low, high = MEASURES[matrix.measure].range
+    if high < math.inf:
+        return max(low, 0.0), high
+    known = matrix.values[matrix.values.isfinite()]
+    if not len(known):
+        return 0.0, 1.0
+    least, most = float(known.min()), float(known.max())
+    return (least, most) if least < most else (least, least + 1)

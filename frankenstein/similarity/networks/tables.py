@@ -1,0 +1,95 @@
+"""Tidy tables of a comparison of several networks: a value a line."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from frankenstein.catalog import MEASURES
+from frankenstein.files import write_whole
+from frankenstein.runs.run import Run
+from frankenstein.similarity.networks.between import Between
+from frankenstein.similarity.networks.cards import paths
+from frankenstein.similarity.networks.estimates import estimate, pair_means
+
+MEAN = "mean over layers"
+ROWS = 100_000  # of `pairs.csv`, at most
+_LAYERS = ["measure", "layer", "other_layer", "mean", "low", "high", "spread", "least", "most"]
+
+
+def save_tables(run: Run, found: Between) -> list[str]:
+    """Tidy tables, a value a line; the names of those that were written."""
+    names, numbers = found.networks, range(len(found.networks))
+    rows: list[list[Any]] = [
+        [measure, layer, names[i], names[j], float(values[i, j, place])]
+        for measure, values in found.values.items()
+        for place, layer in enumerate(found.layers)
+        for i in numbers
+        for j in numbers
+        if (i < j or (i != j and not MEASURES[measure].symmetric))
+    ]
+    files = {"networks.csv": (["measure", "layer", "network", "other", "value"], rows)}
+    if found.across:
+        files["layers.csv"] = (
+            _LAYERS,
+            [row for m in found.across for row in _layer_rows(found, m)],
+        )
+        pairs = [
+            [measure, names[i], names[j], one, other, float(whole[i, j, a, b])]
+            for measure, whole in found.across.items()
+            if len(found.across) * len(names) ** 2 * len(found.layers) ** 2 <= 2 * ROWS
+            for i in numbers
+            for j in numbers
+            if i < j
+            for a, one in enumerate(found.layers)
+            for b, other in enumerate(found.layers)
+        ]
+        if pairs:
+            head = ["measure", "network", "other", "layer", "other_layer", "value"]
+            files["pairs.csv"] = head, pairs
+    path = [[m, *row] for m in found.values for row in path_rows(run, found, m)]
+    if path:
+        head = ["measure", "training", "network", "unit", "step", "end_of", "layer", "value"]
+        files["path.csv"] = head, path
+    for file, (head, lines) in files.items():
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([head, *lines])
+        write_whole(run.folder / file, text.getvalue())
+    return list(files)
+
+
+def _layer_rows(found: Between, measure: str) -> Iterator[list[Any]]:
+    """Layer by layer: mean over pairs and its interval over networks, spread, least and most."""
+    whole = found.across[measure]
+    mean, without = pair_means(whole)
+    low, high = estimate(mean, without)
+    spread = found.spread_over_pairs(measure).values
+    pairs = found.of_pairs(measure)
+    parts = [mean, low, high, spread, pairs.amin(0), pairs.amax(0)]
+    for i, one in enumerate(found.layers):
+        for j, other in enumerate(found.layers):
+            yield [measure, one, other, *(float(part[i, j]) for part in parts)]
+
+
+def path_rows(run: Run, found: Between, measure: str) -> list[list[Any]]:
+    """Training, its network, step, what it is held against, layer, value: of `path.csv`."""
+    known = paths({name: run.networks.get(name, {}) for name in found.networks})
+    ends = {path.name: path.networks[-1] for path in known}
+    values = [*found.values[measure].movedim(2, 0), found.values[measure].mean(2)]
+    index = {name: i for i, name in enumerate(found.networks)}
+    return [
+        [
+            path.name,
+            network,
+            path.unit,
+            step,
+            own,
+            layer,
+            float(at[index[network], index[end]]),
+        ]
+        for path in known
+        for network, step in zip(path.networks, path.steps, strict=True)
+        for own, end in ends.items()
+        for layer, at in zip((*found.layers, MEAN), values, strict=True)
+        if network != end
+    ]
