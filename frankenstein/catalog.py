@@ -237,7 +237,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "mlp": Architecture("frankenstein.zoo.small:mlp", "784-32-16-10, tanh", 28),
     "vit_tiny": Architecture(
         "frankenstein.zoo.vit:vit_tiny",
-        "vision transformer of 6 blocks of 64 units, on patches of 4x4 pixels",
+        "vision transformer of 6 blocks of 64 units, on patches of 8x8 pixels",
         image_size=32,
     ),
     "inceptionv1": Architecture(

@@ -163,10 +163,12 @@ def test_the_table_of_measures_is_the_catalog():
 
 
 @pytest.mark.filterwarnings("ignore::frankenstein.zoo.weights.WeightsFileWarning")
+@pytest.mark.filterwarnings("ignore:.*(eval mode|many workers|validation_step|log_every_n_step).*")
 def test_every_block_of_your_own_network_runs(few_digits, monkeypatch, tmp_path, capsys):
     (tmp_path / "model_weights").symlink_to(ROOT / "model_weights")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "my_nets", raising=False)
+    for name in ("my_nets", "my_data"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     text = (ROOT / "docs" / "your-own-network.md").read_text(encoding="utf-8")
     namespace, commands = {}, 0
     for language, block in blocks_of(text):
@@ -178,12 +180,12 @@ def test_every_block_of_your_own_network_runs(few_digits, monkeypatch, tmp_path,
                 commands += 1
         elif named := re.match(r"# (\w+\.py)\n", block):
             (tmp_path / named[1]).write_text(block)
-            if named[1] != "my_nets.py":
+            if named[1] not in ("my_nets.py", "my_data.py"):
                 runpy.run_path(named[1])
         else:
             exec(block, namespace)
     said = capsys.readouterr().out
-    assert commands == 13
+    assert commands == 18
     assert "sender sees 8 x 8 pixels, mean 0.5, std 0.25 (as its source says)" in said
     assert "receiver sees 32 x 32 pixels, mean 0.3054, std 0.376 (the data set's own)" in said
     images = next(iter(namespace["data"].val_batches()))[0]
@@ -197,6 +199,8 @@ def test_every_block_of_your_own_network_runs(few_digits, monkeypatch, tmp_path,
     for made in ("small-small-digits", "small-last-digits"):
         numbers = json.loads(Path(f"results/evaluate/my_nets-{made}/summary.json").read_text())
         assert numbers["accuracy"] > 0.5
+    assert "my_data.py:Words: batches: inputs 'ids' and 'size', labels 'label'" in said
+    assert namespace["layers"].values.isfinite().any()
     assert namespace["run"].numbers["accuracy/sender"] == numbers["accuracy"]
 
 

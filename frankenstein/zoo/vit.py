@@ -6,11 +6,11 @@ from torch.nn import functional
 
 from frankenstein.errors import UserError
 
-_PATCH, _WIDTH, _HEADS, _DEPTH = 4, 64, 4, 6
+_PATCH, _WIDTH, _HEADS, _DEPTH = 8, 64, 4, 6
 
 
 def vit_tiny(num_classes: int = 10, in_channels: int = 1, image_size: int = 32) -> nn.Module:
-    """A vision transformer of 6 blocks, 64 units and 4 heads, on patches of 4x4 pixels.
+    """A vision transformer of 6 blocks, 64 units and 4 heads, on patches of 8x8 pixels.
 
     Blocks are `blocks.0` to `blocks.5`, each attention and an MLP with normalisation before it;
     the head sees the mean over patches.
