@@ -105,7 +105,7 @@ def joined(parts: Sequence[Any]) -> Any:
 
 def called(network: Callable[..., Any], inputs: Any) -> Any:
     """What a network makes of inputs, one tensor or several."""
-    if isinstance(inputs, Examples):
+    if isinstance(inputs, Examples) and not isinstance(network, Calling):
         return network(*inputs.args, **inputs.kwargs)
     return network(inputs)
 

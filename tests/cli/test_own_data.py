@@ -115,6 +115,10 @@ def test_a_recurrent_network_with_two_inputs_is_compared_stitched_and_extracted(
     numbers = json.loads((folder / "summary.json").read_text())
     assert numbers["accuracy/after"] == pytest.approx(accuracy)
 
+    folder = run("evaluate", pair[1], "-d", f"{code}:Module")
+    right = (other(batch["ids"], batch["lengths"]).argmax(1) == batch["label"]).double().mean()
+    assert Run.read(folder).numbers["accuracy"] == pytest.approx(right.item())
+
     path = run("extract", pair[0], "-d", f"{code}:Module", "-o", "a.npz", "--layers", "mul")
     torch.testing.assert_close(open_activations(path).of().read(torch.arange(60))["mul"], x)
 
