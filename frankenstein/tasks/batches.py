@@ -20,13 +20,14 @@ class Reading:
     A pair of tensors, inputs and labels, stays as it is; so does what `Unaugmented` knows of them.
     """
 
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
-        self.networks = list(networks)
+    def __init__(self, networks: Sequence[nn.Module], own: bool = False) -> None:
+        """`own`: batches are pairs of this project's, such as numbers of sentences and labels."""
+        self.networks, self.own = list(networks), own
         self.given: Given | None = None
 
     def __call__(self, batch: Any) -> tuple[Any, Any]:
         """Inputs and labels; labels are None if there are none."""
-        if self.given is None and _is_pair(batch):
+        if self.given is None and (self.own or _is_pair(batch)):
             return batch[0], batch[1]
         if self.given is None:
             self.given = given(batch, self.networks)

@@ -62,7 +62,8 @@ class Stitching(pl.LightningModule):
             network.requires_grad_(False).eval()
         joint = join(sender, receiver, sender_layer, receiver_layer, flatten, inputs)
         joint = joint.seeing(*looks)
-        self._reading = Reading([sender, receiver])
+        # Who looks at batches for themselves are shown what is the project's own.
+        self._reading = Reading([sender, receiver], own=any(look is not None for look in looks))
         self.sender, self.receiver, self.align = joint.sender, joint.receiver, joint.align
         _check_units(stitch, joint)
         self.light = lighten(self.sender), lighten(self.receiver)

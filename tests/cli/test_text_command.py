@@ -45,7 +45,7 @@ def test_activations_of_sentences_are_compared_as_their_network_is(run, text, tm
         (("train", "-m", "tiny10", "-d", "text"), "tiny10 takes images, and text has none"),
         (("train", "-m", "gpt_tiny", "-d", "digits"), "gpt_tiny takes text, and digits has none"),
         (("compare", *PAIR, "--text", "some.txt"), "--text is for --dataset text"),
-        (("compare", *PAIR, "-d", "digits"), "choose --dataset text"),
+        (("compare", *PAIR, "-d", "digits"), "images are none of these"),
         (("compare", "lenet#0", PAIR[0], "-d", "text"), "has no tokenizer and reads no text"),
         (("compare", *PAIR, "-d", "text", "--text", "absent.txt"), "no text can be read in absent"),
         (
