@@ -57,10 +57,6 @@ class Tokens:
         """Where they lie."""
         return self.values.device
 
-    def cpu(self) -> "Tokens":
-        """On the CPU."""
-        return Tokens(self.values.cpu(), self.there.cpu())
-
     def float(self) -> "Tokens":
         """In single precision."""
         return Tokens(self.values.float(), self.there)
