@@ -20,6 +20,7 @@ import torchvision
 from claims import Claim, at_most, ratios
 from similarity import floor, installed, layer_names, ours, pytorch_cka, references, take_turns
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 BATCH = 64
 NAMES = ("resnet50", "vit_b_16", "resnet18-20", "resnet18-40", "resnet18-60")
@@ -94,8 +95,8 @@ def made(name: str) -> tuple[list[nn.Module], list[str], int]:
     return networks, layer_names(networks[0], int(name.partition("-")[2])), 64
 
 
-def batches_of(images: Tensor) -> list[tuple[Tensor, Tensor]]:
-    return [(batch, torch.zeros(len(batch))) for batch in images.split(BATCH)]
+def batches_of(images: Tensor) -> DataLoader:
+    return DataLoader(TensorDataset(images, torch.zeros(len(images))), batch_size=BATCH)
 
 
 def measure(
@@ -112,7 +113,7 @@ def measure(
     # Hooks have no names for the second call of a ReLU.
     if installed("pytorch-cka") and name != "resnet18-60":
         ways["pytorch-cka"] = lambda: pytorch_cka(networks, loader, names)
-    ours(networks, loader[:1], names, BATCH)  # once, for what is recorded at first
+    ours(networks, batches_of(x[:BATCH]), names, BATCH)  # for what is recorded at first
     clock = time.process_time if cpu_time else time.perf_counter
     seconds, values = take_turns(ways, rounds, clock)
     truth = references(networks, x, names, {BATCH})[BATCH]
@@ -137,8 +138,9 @@ def memory(name: str) -> float:
 def peak(name: str, way: str) -> float:
     """MB at most of this process; what was recorded and proved of the networks counts in both."""
     networks, names, size = made(name)
-    loader = batches_of(torch.randn(2 * BATCH, 3, size, size))
-    ours(networks, [(x[:4], y[:4]) for x, y in loader[:1]], names, BATCH)
+    images = torch.randn(2 * BATCH, 3, size, size)
+    loader = batches_of(images)
+    ours(networks, batches_of(images[:4]), names, BATCH)
     if way == "floor":
         floor(networks, loader)
     else:

@@ -209,14 +209,16 @@ class _Group:
         }
         if self.similarities is None:
             self.similarities = self._start(labels, target)
-        self.similarities.update(stitched, {_TARGET: target}, images, labels)
+        if stitched:
+            self.similarities.update(stitched, {_TARGET: target}, images, labels)
         followed: dict[str, Mapping[str, Tensor]] = {}
         for name, representation in stitched.items():
             logits, followed[name] = self.end(representation)
             right.append(self._tally(name, logits, labels, reference))
             if self.outside:
                 self.outside.update(name, representation, numbers)
-        self.depths.update(followed, depths)
+        if followed:
+            self.depths.update(followed, depths)
         hits = torch.stack(right).flatten(1).double()
         self.alone = self.alone + hits @ (1 - hits).T
 

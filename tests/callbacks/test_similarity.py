@@ -160,7 +160,7 @@ def test_it_refuses_a_module_that_has_none_before_the_first_epoch(small_network,
 
 def test_a_flattening_that_makes_no_sense_of_a_measure_is_refused():
     with pytest.raises(
-        UserError, match="mutual_knn takes per_sample or pooled, got 'per_location'"
+        UserError, match="mutual_knn takes per_sample or pooled or last, got 'per_location'"
     ):
         RepresentationSimilarity(["mutual_knn"], "per_location")
 

@@ -175,7 +175,8 @@ def test_stitches_are_scored_alike_with_controls_and_without(pair, untrained, ba
     without = evaluate_stitches(*arguments)
     scores = evaluate_stitches(*arguments, controls=controls)
     assert {key: scores[key] for key in without} == without
-    assert {key for key in scores if key.endswith("/it")} - set(without) == {"outside/it"}
+    beside = {key for key in scores if key.endswith("/it")} - set(without)
+    assert beside == {"outside/it", "how_far/it"}
 
 
 def test_controls_cost_one_more_front_a_batch(pair, untrained, batches, calls):
