@@ -1,5 +1,6 @@
 """The folder of a study: the runs inside, and which of them are there already."""
 
+import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
@@ -45,8 +46,11 @@ def there(nodes: Iterable[Node], study: Path) -> dict[str, Path]:
 
 
 def finished_study(plan: StudyPlan, name: str) -> Path | None:
-    """The finished study of this name and graph."""
-    for path in sorted((Path(plan.out_dir) / plan.verb).glob(f"{name}*")):
+    """The finished study of this graph, under this name or with a number behind it."""
+    form = re.compile(re.escape(name) + r"(-\d+)?")
+    for path in sorted((Path(plan.out_dir) / plan.verb).glob("*")):
+        if not form.fullmatch(path.name):
+            continue
         with suppress(FileError):
             kept = read_yaml(path / "config.yaml") if (path / "run.json").is_file() else None
             fields = [*options_of(GraphFields), "data_root"]

@@ -7,7 +7,9 @@ import yaml
 
 from frankenstein.cli import main
 from frankenstein.errors import AlreadyDone, RunsFailed
-from frankenstein.studies import Study
+from frankenstein.runs.plan import read_plan
+from frankenstein.studies import Study, StudyPlan
+from frankenstein.studies.folder import finished_study
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
@@ -69,6 +71,8 @@ def test_a_graph_is_run_goes_on_with_what_is_missing_and_is_not_run_twice(
     assert study(path) == 0
     assert "results/study/two is finished" in capsys.readouterr().out
     assert [path.name for path in whole.parent.iterdir()] == ["two"]
+    assert finished_study(read_plan(StudyPlan, path), "two") == whole
+    assert finished_study(read_plan(StudyPlan, path), "tw") is None  # another name is another study
 
 
 def test_what_waits_for_a_run_that_failed_is_not_begun(few_digits, config, capsys):
