@@ -207,8 +207,8 @@ def test_every_block_of_your_own_network_runs(few_digits, monkeypatch, tmp_path,
 def test_every_block_of_text_runs(monkeypatch, tmp_path, capsys):
     pytest.importorskip("transformers")
     monkeypatch.chdir(tmp_path)
-    Path("some.txt").write_text("\n".join(made_up_sentences(40)))
-    budget = {"train": ["--batch-size", "16"], "compare": [], "stitch": ["--untrained", "1"]}
+    Path("some.txt").write_text("\n".join(made_up_sentences(170)))
+    budget = {"train": ["--batch-size", "32"], "compare": [], "stitch": ["--untrained", "1"]}
     text = (ROOT / "docs" / "text.md").read_text(encoding="utf-8")
     namespace = {}
     for language, block in blocks_of(text):
