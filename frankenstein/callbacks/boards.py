@@ -28,17 +28,34 @@ def add_figure(trainer: pl.Trainer, tag: str, figure: Figure) -> None:
 
 
 class Every(pl.Callback):
-    """Calls `do(trainer, module)`, on the first process, at step 0 and every `steps` steps."""
+    """Calls `do(trainer, module)`, on the first process, at step 0 and every `steps` steps.
 
-    def __init__(self, steps: int, do: Callable[[pl.Trainer, Any], object]) -> None:
+    And `at_epoch(trainer, epochs)` behind so many epochs, 0 being the start, if it is given.
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        do: Callable[[pl.Trainer, Any], object],
+        at_epoch: Callable[[pl.Trainer, int], object] | None = None,
+    ) -> None:
         self.steps = steps
         self.do = do
+        self.at_epoch = at_epoch
 
     @rank_zero_only
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The state that training starts from."""
         if trainer.global_step == 0:
             self.do(trainer, pl_module)
+            if self.at_epoch is not None:
+                self.at_epoch(trainer, 0)
+
+    @rank_zero_only
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The state behind an epoch."""
+        if self.at_epoch is not None:
+            self.at_epoch(trainer, trainer.current_epoch + 1)
 
     @rank_zero_only
     def on_train_batch_end(

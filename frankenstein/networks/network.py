@@ -230,6 +230,8 @@ def short_name(source: str) -> str:
 
     >>> short_name("Tiny10/CIFAR10/in0-gn0/110000.pt")  # a snapshot says its step only
     'in0-gn0-110000'
+    >>> short_name("results/train/lenet-digits-in0-gn0/snapshots/epoch5.safetensors")
+    'lenet-digits-in0-gn0-epoch5'
     >>> short_name("my_nets.py:small@best.pt"), short_name("timm/resnet18.a1_in1k#3")
     ('best', 'seed3')
     """
@@ -240,6 +242,8 @@ def short_name(source: str) -> str:
     stem = path.stem.removesuffix(".pth")  # best.pth.tar
     if stem.isdecimal() and path.parent.name:
         return f"{path.parent.name}-{stem}"
+    if path.parent.name == "snapshots" and path.parent.parent.name:
+        return f"{path.parent.parent.name}-{stem}"
     return path.parent.name if stem == "network" else stem
 
 

@@ -14,6 +14,7 @@ from frankenstein.report import (
     Fold,
     Picture,
     code,
+    format_value,
     log_png,
     markdown_table,
     plain,
@@ -101,7 +102,7 @@ def network_table(
             role,
             record["architecture"],
             record["dataset"],
-            record["epochs"],
+            _epochs(record),
             record["init_seed"],
             record["order_seed"],
             f"`{record['sha256'][:12]}`",
@@ -122,6 +123,13 @@ def _doubts(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
         return []
     warnings = below_chance_warnings(run.numbers, run.record["examples"], networks)
     return [f"**Warning:** {line}." for line in warnings]
+
+
+def _epochs(record: Mapping[str, Any]) -> Any:
+    """How long it was trained; of a snapshot how far, of how long."""
+    if record.get("epoch") is None:
+        return record["epochs"]
+    return f"{format_value(record['epoch'])} of {record['epochs']} (step {record['step']})"
 
 
 def _asked(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:

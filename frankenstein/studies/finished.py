@@ -18,7 +18,8 @@ from frankenstein.runs.schema import options_of
 
 _NETWORKS = ("sender", "receiver", "subject")  # fields of plans that name a network
 _SCORED = ("sender", "receiver", "held_out")  # accuracies of whole networks
-_OF_CARDS = {"init_seed", "order_seed", "file", "sha256"}  # what two seeds of one network differ in
+# What two seeds of one network differ in, and an epoch, which its step says.
+_OF_CARDS = {"init_seed", "order_seed", "file", "sha256", "epoch"}
 _SHA = 8  # digits of a hash that tell networks apart in a name
 
 
@@ -218,7 +219,8 @@ def _of_one_training(runs: Iterable[FinishedRun]) -> set[tuple[str, str]]:
 
 
 def _is_snapshot(card: Mapping[str, Any]) -> bool:
-    return Path(str(card.get("file"))).parent.name == "snapshots"
+    """Whether it is one whose step its folder alone tells of: later ones say it themselves."""
+    return card.get("step") is None and Path(str(card.get("file"))).parent.name == "snapshots"
 
 
 def _read(folder: Path) -> FinishedRun:

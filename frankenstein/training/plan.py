@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from frankenstein.errors import PlanError
 from frankenstein.runs.fields import (
     DataFields,
     DatasetName,
@@ -49,3 +50,30 @@ class TrainPlan(TrainerFields, ResumeFields, RunFields, DescentFields, DataField
     weight_decay: float = option(1e-4, "weight decay", least=0)
     optimizer: Literal["sgd", "adam"] = option("sgd", "optimizer")
     save_frequency: int = option(10_000, "steps between snapshots of the weights", least=1)
+    keep_epochs: int | str | None = option(
+        None,
+        "epochs behind which to keep a snapshot, such as 1,2,5,10 (0 is the start), or every; in "
+        "snapshots/ of the run",
+        changes="nothing",
+    )
+
+    def keeps(self, epoch: int) -> bool:
+        """Whether a snapshot is kept behind so many epochs."""
+        if self.keep_epochs is None or self.keep_epochs == "every":
+            return self.keep_epochs == "every"
+        return epoch in map(int, str(self.keep_epochs).split(","))
+
+    def check(self) -> None:
+        """Refuse epochs that are none of this training.
+
+        Raises:
+            PlanError: for such.
+        """
+        if self.keep_epochs in (None, "every"):
+            return
+        for word in str(self.keep_epochs).split(","):
+            if not (word.strip().isdecimal() and int(word) <= self.epochs):
+                raise PlanError(
+                    f"‹keep_epochs› takes epochs from 0 to ‹epochs› {self.epochs}, with commas "
+                    f"between, or every; got {word.strip()!r}"
+                )

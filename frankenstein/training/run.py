@@ -1,8 +1,8 @@
 """One training run: a network of the zoo, from seeds to a file."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
 import pytorch_lightning as pl
 from torch import nn
@@ -56,7 +56,12 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
     with Run.write(plan, name, command=command, size=size) as run, quiet_lightning():
         run.say_name(plan.quiet)
         bars = [] if plan.quiet else [TrainingBar()]
-        snapshots = Every(plan.save_frequency, _snapshot(run, network))
+        save = partial(_snapshot, run, network)
+        snapshots = Every(
+            plan.save_frequency,
+            lambda trainer, _: save(trainer, f"step{trainer.global_step}"),
+            lambda trainer, epoch: plan.keeps(epoch) and save(trainer, f"epoch{epoch}"),
+        )
         callbacks = [SeededSteps(plan.gradient_noise), snapshots, *bars]
         trainer = make_trainer(run.folder, plan.epochs, callbacks, hardware_of(plan))
         with all_processes(trainer):
@@ -117,15 +122,14 @@ def _bytes(network: nn.Module) -> int:
 
 
 def _snapshots(plan: TrainPlan, data: ImageData) -> int:
-    return 1 + plan.epochs * len(data.shuffled_batches()) // plan.save_frequency
+    of_epochs = sum(map(plan.keeps, range(plan.epochs + 1)))
+    return 1 + of_epochs + plan.epochs * len(data.shuffled_batches()) // plan.save_frequency
 
 
-def _snapshot(run: Run, network: Network) -> Callable[[pl.Trainer, Any], None]:
-    def save(trainer: pl.Trainer, module: Any) -> None:
-        folder = run.folder / "snapshots"
-        folder.mkdir(exist_ok=True)
-        save_network(
-            folder / f"step{trainer.global_step}.safetensors", network.module, network.card
-        )
-
-    return save
+def _snapshot(run: Run, network: Network, trainer: pl.Trainer, name: str) -> None:
+    """The network as it is now, with a card that says when that is."""
+    folder, step = run.folder / "snapshots", trainer.global_step
+    folder.mkdir(exist_ok=True)
+    epoch = step / trainer.num_training_batches
+    card = replace(network.card, step=step, epoch=int(epoch) if epoch.is_integer() else epoch)
+    save_network(folder / f"{name}.safetensors", network.module, card)

@@ -30,6 +30,9 @@ class Card:
     epochs: int | None
     image_size: int | None = None  # None: what the architecture is made for
     weights: str | None = None  # what training started from; None: random weights
+    # Of a snapshot, when it was taken; None once the training, of `epochs`, is over.
+    step: int | None = None
+    epoch: int | float | None = None
 
 
 def save_network(path: str | Path, network: nn.Module, card: Card) -> Path:

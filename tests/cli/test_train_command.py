@@ -7,6 +7,8 @@ import torch
 import yaml
 
 from frankenstein.cli import main
+from frankenstein.errors import PlanError
+from frankenstein.training.plan import TrainPlan
 from frankenstein.zoo import load_network, network_sha256, read_card
 
 TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02")
@@ -152,3 +154,26 @@ def test_the_curves_of_a_resumed_run_begin_where_it_began(run, at, capsys):
     assert len(list(cut.glob("metrics*.csv"))) == 2
     pictures = [folder / "figures" / "training.png" for folder in (whole, cut)]
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+def test_snapshots_say_their_step_and_epoch_wherever_they_lie(run, mistake, tmp_path):
+    folder = run(*TRAIN, "-e", "2", "--keep-epochs", "0,1,2", "-s", "4", "-b", "25")
+    names = {path.stem: path for path in (folder / "snapshots").iterdir()}
+    assert {"epoch0", "epoch1", "epoch2", "step4"} <= names.keys()
+    copy = tmp_path / "somewhere.safetensors"
+    copy.write_bytes(names["step4"].read_bytes())
+    assert (read_card(copy).step, read_card(copy).epoch, read_card(copy).epochs) == (4, 0.4, 2)
+    assert (read_card(names["epoch1"]).step, read_card(names["epoch1"]).epoch) == (10, 1)
+    assert read_card(folder / "network.safetensors").step is None
+    last, whole = (load_network(one) for one in (names["epoch2"], folder / "network.safetensors"))
+    assert network_sha256(last) == network_sha256(whole)
+    page = run("evaluate", copy) / "report.md"
+    assert "| 0.4000 of 2 (step 4) |" in page.read_text()
+
+
+@pytest.mark.parametrize("words", ["3", "1,x", "-1", ""])
+def test_epochs_that_are_none_are_refused(words):
+    with pytest.raises(PlanError, match="from 0 to epochs 2"):
+        TrainPlan(model="lenet", dataset="digits", epochs=2, keep_epochs=words)
+    assert TrainPlan(epochs=2, keep_epochs="every").keeps(1)
+    assert TrainPlan(epochs=2, keep_epochs=2).keeps(2)
