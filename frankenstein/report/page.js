@@ -236,4 +236,20 @@ for (const box of document.querySelectorAll("div.wide")) {
   });
   box.after(bar);
 }
+// Tables that ask for it are sorted by the header that is clicked, and the other way round by the next click.
+for (const table of document.querySelectorAll("table[data-sort]")) {
+  const body = table.tBodies[0];
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, at) => {
+    const button = make("button", { type: "button" }, head.textContent);
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      for (const one of heads) one.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const order = (a, b) => a.cells[at].textContent.localeCompare(b.cells[at].textContent, "en", { numeric: true });
+      body.append(...[...body.rows].sort((a, b) => (down ? -order(a, b) : order(a, b))));
+    });
+  });
+}
 document.documentElement.dataset.ready = "yes";

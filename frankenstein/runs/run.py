@@ -39,6 +39,7 @@ from frankenstein.runs.folder import (
     unlock,
     write_origin,
 )
+from frankenstein.runs.index import write_index
 from frankenstein.runs.plan import Command, Plan, plan_of
 from frankenstein.runs.provenance import noted, provenance
 from frankenstein.source import names_code
@@ -182,6 +183,8 @@ class Run:
             raise
         finally:
             unlock(lock)
+        if command.goes_on != "step":  # what lies in a study is in the index once that is whole
+            write_index(Path(plan.out_dir))
 
     @classmethod
     def read(cls, folder: str | Path) -> "Run":
