@@ -1,0 +1,97 @@
+"""What a compare of many networks costs over running each of them once: ten lenets on digits.
+
+    python benchmarks/networks.py                 # a minute on two idle cores
+    python benchmarks/networks.py --networks 3 --rounds 1     # to see whether it works
+
+Turn by turn in one process: all networks run whole over the held-out digits, each once (the floor);
+then one layer a block of every two of them is compared, as `compare` does if nothing else is said.
+How often each network runs is counted, too.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+from claims import Claim, at_most, ratios
+from torch import nn
+
+from frankenstein.buffers import keep_buffers
+from frankenstein.data import Digits
+from frankenstein.similarity import similarity_between
+from frankenstein.surgery.blocks import block_layers
+from frankenstein.zoo import build_network
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    plain, compared = measure(options.networks, options.rounds)
+    for name, turns in {"plain forward passes": plain, "compare": compared}.items():
+        print(f"{options.networks} networks, {name}: {1000 * min(turns):.0f} ms at best")
+    print(f"ratios of the rounds: {', '.join(f'{one:.2f}' for one in ratios(compared, plain))}")
+    print(f"runs of a network on a batch: {forward_passes(options.networks):.2f}")
+
+
+def claims() -> list[Claim]:
+    """A compare of ten networks against ten plain forward passes."""
+    plain, compared = measure(10, 5)
+    return [
+        at_most(
+            "compare of 10 lenets, a layer a block, over 10 forward passes",
+            ratios(compared, plain),
+            1.3,
+        ),
+        at_most("compare of 10 lenets: batches that a network runs", forward_passes(10), 1.3),
+    ]
+
+
+def forward_passes(count: int) -> float:
+    """How often each network runs on a batch in a comparison, over once for each batch."""
+    networks, batches = given(count)
+    seen = []
+    for network in networks:
+        network.conv1.register_forward_hook(lambda *_: seen.append(1))  # each run begins there
+    similarity_between(networks, batches, layers=[*block_layers(networks[0])])
+    return len(seen) / (len(networks) * len(batches))
+
+
+def measure(count: int, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds of each round: plain forward passes of so many networks, and their comparison."""
+    networks, batches = given(count)
+    layers = [*block_layers(networks[0])]
+    plain, compared = [], []
+    for turn in range(rounds + 1):
+        one = timed(lambda: run_all(networks, batches))
+        other = timed(lambda: similarity_between(networks, batches, layers=layers))
+        if turn:  # the first warms up
+            plain.append(one)
+            compared.append(other)
+    return plain, compared
+
+
+def given(count: int) -> tuple[list[nn.Module], list[torch.Tensor]]:
+    """So many networks, and the batches that they are compared on."""
+    keep_buffers()  # as every command does
+    torch.set_num_threads(1)
+    networks = [build_network("lenet", 10, 1, seed, 32).eval() for seed in range(count)]
+    return networks, [images for images, _ in Digits(image_size=32).val_batches()]
+
+
+@torch.no_grad()
+def run_all(networks: list[nn.Module], batches: list[torch.Tensor]) -> None:
+    for network in networks:
+        for images in batches:
+            network(images)
+
+
+def timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
