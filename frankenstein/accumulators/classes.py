@@ -165,7 +165,7 @@ class LayerClasses:
         return self._whole
 
     def _check_size(self) -> None:
-        part = next(iter(self.parts.values()))
+        part = next(iter(self.parts.values()), LayerMoments(self.flatten))
         numbers = sum(sums.numel() for side in part.own.values() for sums in side.values())
         numbers += sum(sums.numel() for sums in part.cross.values())
         if (numbers := numbers * len(self.parts)) > _NUMBERS:

@@ -117,7 +117,7 @@ def below_chance_warning(
 
 def chance_advice(network: Mapping[str, Any]) -> str:
     """What to do about a network at chance, by its record: one from outside may see wrongly."""
-    outside = "dataset" in network and network["dataset"] is None and network["image_size"]
+    outside = "dataset" in network and network["dataset"] is None and network.get("image_size")
     return f"{_SEES if outside else ''}take the data set that it was trained on, or {_TRAIN}"
 
 

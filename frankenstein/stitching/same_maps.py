@@ -11,7 +11,8 @@ def same_maps(numbers: Mapping[str, float], plan: StitchPlan) -> dict[str, str]:
     """{`after`: `before`, ...}: every row that is the map of an earlier row, and which row that is.
 
     Without training `after` is `before`; an affine stitch that starts at its closed form starts at
-    `ps_inv`. A row is told apart all the same if one of its numbers differs.
+    `ps_inv`. A row is told apart all the same if one of its numbers differs
+    by more than rounding.
 
     >>> plan = StitchPlan(sender="a", receiver="b", sender_layer="x", receiver_layer="y",
     ...                   init="ps_inv", epochs=0)
@@ -50,9 +51,9 @@ def row_names(rows: list[str], same: Mapping[str, str]) -> dict[str, str]:
 
 
 def _scores(numbers: Mapping[str, float], row: str) -> dict[str, str]:
-    """The numbers of a row as text, in which NaN equals NaN."""
+    """The numbers of a row as text without rounding's last digits, in which NaN equals NaN."""
     return {
-        key.removesuffix(row): repr(value)
+        key.removesuffix(row): f"{value:.9g}"
         for key, value in numbers.items()
         if key.endswith(f"/{row}")
     }

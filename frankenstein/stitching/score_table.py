@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
+from rich.text import Text
 
 from frankenstein.catalog import MEASURES
 from frankenstein.networks.accuracy import below_chance_warnings
@@ -346,7 +347,7 @@ def shown_scores(
     warnings = below_chance_warnings(numbers, int(numbers["n/receiver"]), networks)
     warnings += stitch_warnings(numbers, plan)
     return [
-        *_verdicts(numbers, plan),
+        *map(Text, _verdicts(numbers, plan)),
         f"{title}: {_counts(numbers, plan.measures)}",
         table,
         *([_sample(numbers)] if sampled else []),

@@ -82,7 +82,7 @@ def _against_receiver(numbers: Numbers, kind: str) -> str:
         return f"{share} right, {points:.1f} points below the receiver"
     if high < 0:
         return f"{share} right, {points:.1f} points above the receiver"
-    return f"{share} right, as the receiver to what so few images tell"
+    return f"{share} right, not clearly other than the receiver"
 
 
 def _conclusion(beyond: Mapping[str, bool]) -> str:

@@ -29,7 +29,7 @@ def test_all_questions_make_one_report_with_its_figures(run, pair):
     words = ("--all", "-n", "50", "--untrained", "1", "--steps", "20", "--run-name", "everything")
     folder = run("analyze", *pair, *words)
     report = (folder / "report.md").read_text()
-    assert report.count("\n## ") == len(QUESTIONS) + 1  # and how to run it again
+    assert report.count("\n## ") == len(QUESTIONS) + 2  # what was run, and how to run it again
     pictures = re.findall(r"!\[.*?\]\((figures/.*?)\)", report)
     assert pictures
     assert all((folder / picture).is_file() for picture in pictures)

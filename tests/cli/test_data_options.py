@@ -73,7 +73,7 @@ def test_a_saved_network_still_sees_what_the_weights_it_started_from_prescribe(
 
 def test_an_absent_folder_is_one_line(mistake):
     said = mistake("train", *LENET, "-d", "folder", "--data-root", "nowhere")
-    assert "image folder: no nowhere/train/<class>/; put images into train/<class>/" in said
+    assert "there is no nowhere; --data-root is a folder with images in train/<class>/" in said
 
 
 def test_networks_of_several_labels_are_trained_and_stitched(run, faces):

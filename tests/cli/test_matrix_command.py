@@ -44,6 +44,7 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
     fits = [(s, t) for s in layers for t in layers if not (s[:2] == "fc" and t[:4] == "conv")]
     summary = summary_of(folder)
     places = ("accuracy/solved", "accuracy/untrained", "agreement/solved", "linear_cka")
+    places += ("within_class_linear_cka",)
     expected = {f"{place}/{s}/{t}" for place in places for s, t in fits}
     kinds = ("solved", "solved_few", "untrained")
     expected |= {

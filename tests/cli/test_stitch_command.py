@@ -55,7 +55,7 @@ def test_a_run_leaves_the_folder_of_the_design(run, pair):
 
     report = (folder / "report.md").read_text()
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", report)
-    assert len(pictures) == 4
+    assert len(pictures) == 6  # accuracies, two curves behind the cut, three matrices
     assert all((folder / picture).is_file() for picture in pictures)
     assert "relative" in report
 

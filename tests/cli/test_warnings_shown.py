@@ -17,7 +17,8 @@ def test_a_run_whose_training_did_not_get_there_warns(run, capsys, monkeypatch):
     words += ["--accelerator", "cpu"]
     assert main(["stitch", *words, "--run-name", "a"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    (line,) = [line for line in lines if line.startswith("warning: ")]
+    line, few = (line for line in lines if line.startswith("warning: "))
+    assert "256 rows are few for least squares over 84 units" in few
     assert "is clearly below `solved` (" in line
     assert line.endswith("start it at ps_inv")
     with open("results/stitch/a/report.md") as report:

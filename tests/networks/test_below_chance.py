@@ -15,7 +15,7 @@ def test_a_sender_or_a_receiver_that_learned_nothing_is_named():
         "learned nothing that shows; take the data set that it was trained on, or train it for "
         "more epochs, with another learning rate, or by adam"
     )
-    outside = below_chance_warnings(scores, 1000, {"sender": {"dataset": None}})[0]
+    outside = below_chance_warnings(scores, 1000, {"sender": {"dataset": None, "image_size": 8}})[0]
     assert "shows; say how it sees images, by `normalize` and `size` or by `prep" in outside
     assert below_chance_warnings({**scores, "accuracy/sender": 0.8}, 1000) == []
     assert below_chance_warnings({"accuracy/sender": 0.1}, 1000) == []  # what is chance?

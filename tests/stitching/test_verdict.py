@@ -40,7 +40,7 @@ def test_all_is_beyond_a_control_that_is_far_below():
             numbers(0.9, 0.7, final=(0.59, 0.5)),  # within two standard deviations
             "reaches: accuracy and likeness within classes; not so: R² at the penultimate layer.",
         ),
-        (numbers(0.95, 0.7), "95.00 % right, as the receiver to what so few images tell; clearly"),
+        (numbers(0.95, 0.7), "95.00 % right, not clearly other than the receiver; clearly"),
         (numbers(0.99, 0.7), "99.00 % right, 4.0 points above the receiver; clearly"),
     ],
 )
