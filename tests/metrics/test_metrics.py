@@ -173,7 +173,8 @@ def test_nan_is_refused_with_the_layer_that_holds_it():
 def test_what_cannot_be_is_refused():
     with pytest.raises(UserError, match="unknown measure 'linear_ckaa'; did you mean linear_cka"):
         Similarity("linear_ckaa")
-    with pytest.raises(UserError, match="takes per_location or per_sample or pooled or last, got 'flat'"):
+    ways = "takes per_location or per_sample or pooled or last, got 'flat'"
+    with pytest.raises(UserError, match=ways):
         Similarity("linear_cka", "flat")
     for name, row in MEASURES.items():
         if row.needs != "moments":
