@@ -92,9 +92,9 @@ def joined(parts: Sequence[Any]) -> Any:
     try:
         if isinstance(parts[0], Examples):
             keys = parts[0].parts
-            return Examples({key: torch.cat([one.parts[key] for one in parts]) for key in keys})
+            return Examples({key: joined([one.parts[key] for one in parts]) for key in keys})
         return torch.cat([*parts])
-    except (RuntimeError, KeyError):
+    except (RuntimeError, KeyError, DataError):
         shapes = [one.shape if isinstance(one, Examples) else tuple(one.shape) for one in parts]
         other = next(one for one in shapes if one != shapes[0])
         raise DataError(

@@ -24,6 +24,7 @@ from frankenstein.networks.network import Network
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.shapes import Tokens, has_tokens, per_sample, tokens_of
 from frankenstein.similarity.shown import Shown, Side, module_of, shown_to
+from frankenstein.similarity.two_loaders import are_two, shown_to_each
 from frankenstein.surgery import LayerError
 from frankenstein.surgery.blocks import telling_layers
 from frankenstein.surgery.inputs import Call
@@ -64,7 +65,10 @@ def similarity_matrix(
     both: then each sees the held-out images in its own way. On either side activations that are
     there already will do, too: an array (N, ...), {layer: array}, or what `open_activations` gives.
     Beside a network their rows are its inputs, in the order of the loader, or of the data set's
-    held-out images; two such sides need no batches. Layers are names, globs ("layer1.*", in
+    held-out images; two such sides need no batches. Two loaders (or data sets), of the sender and
+    of the receiver, are taken if they give the same examples: as many, each with the same input or
+    the same label, row by row of their data (labels cannot tell two examples of one class apart;
+    row numbers as labels can). Layers are names, globs ("layer1.*", in
     which "*" crosses dots), "blocks", "modules" or "cut points"; see `reading`. If none are named,
     there is one for each block of a deep network, else all cut points, and all modules of a network
     that cannot be cut.
@@ -125,11 +129,15 @@ def similarity_matrices(
     on whether all layers lie on one grid, as unbiased CKA does not.
     """
     sides = [_side(sender, "sender", sender_layers), _side(receiver, "receiver", receiver_layers)]
-    shown = shown_to(sides, batches)
+    if are_two(batches):
+        shown, *each = shown_to_each(sides, batches)  # type: ignore[arg-type]
+    else:
+        shown = shown_to(sides, batches)
+        each = [shown, shown]
     device = device or _home(sides)
     with (
-        reader_of(sides[0], sender_layers, shown, device) as ours,
-        reader_of(sides[1], receiver_layers, shown, device) as theirs,
+        reader_of(sides[0], sender_layers, each[0], device) as ours,
+        reader_of(sides[1], receiver_layers, each[1], device) as theirs,
         kept_buffers(),
     ):
         block = block or shown.block
@@ -155,7 +163,8 @@ def reader_of(
     module, look = module_of(side), shown.look(side)
     wanted = layers or usual_layers(module, look, shown.first)
     with reading(module, wanted, device) as read:
-        yield behind(look, masked(told_what_is_not_taken(read, module), layers))
+        read = masked(told_what_is_not_taken(read, module), layers)
+        yield behind(shown.part, behind(look, read))
 
 
 def _side(given: Any, role: str, layers: Wanted | None) -> Side:

@@ -39,6 +39,7 @@ class Shown:
     block: int | None = None  # examples of a Gram matrix, if files decide
     data: ImageData | None = None
     own: "_OwnBatches | None" = None  # of the user's, where there is no data set
+    part: nn.Module | None = None  # from what both networks are shown to what this one is
 
     @property
     def called(self) -> str:

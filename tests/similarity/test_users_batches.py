@@ -56,6 +56,34 @@ def test_any_batches_of_the_same_examples_give_the_same_numbers(pair):
         assert measured(pair, batches) == pytest.approx(expected, abs=1e-6)
 
 
+@torch.no_grad()
+def test_two_loaders_of_the_same_examples_are_read_row_by_row(pair):
+    images, labels = torch.randn(40, 1, 8, 8), torch.arange(40) % 10
+    louder = TensorDataset(2 * images, labels)
+    expected = linear_cka(pair[0](images), pair[1](2 * images))
+    one = DataLoader(TensorDataset(images, labels), batch_size=7, shuffle=True)
+    for other in (DataLoader(louder, batch_size=9), louder):
+        assert measured(pair, (one, other)) == pytest.approx(expected, abs=1e-6)
+    same = DataLoader(TensorDataset(images), 7), DataLoader(TensorDataset(images.clone()), 9)
+    expected = linear_cka(*(network(images) for network in pair))
+    assert measured(pair, same) == pytest.approx(expected, abs=1e-6)
+
+
+def test_two_loaders_that_may_give_other_examples_are_refused(pair):
+    images, labels = torch.randn(40, 1, 8, 8), torch.arange(40) % 10
+    rows = TensorDataset(images, labels)
+    for other, message in (
+        (TensorDataset(images[1:], labels[1:]), "gives 40 examples and the receiver's 39"),
+        (TensorDataset(images.flip(0), labels.flip(0)), "other labels for the same row"),
+        (TensorDataset(2 * images), "not both give labels"),
+    ):
+        with pytest.raises(UserError, match=message):
+            measured(pair, (rows, other))
+    ones = [TensorDataset(images * k, torch.ones(40, dtype=torch.long)) for k in (1, 2)]
+    with pytest.raises(UserError, match="one label for all"):
+        measured(pair, ones)
+
+
 @pytest.mark.parametrize(
     ("batches", "message"),
     [
