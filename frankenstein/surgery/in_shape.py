@@ -36,15 +36,28 @@ def call_in_shape(function: Any, args: Any, kwargs: Any) -> Any:
     """What a function of torch gives for tensors without data."""
     rule = _OF_FUNCTIONS.get(function)
     fakes = any(type(one) is FakeTensor for one in args)
-    made = rule(*args, **kwargs) if rule is not None and fakes else None
+    fits = rule is not None and fakes and _names_fit(rule, args, kwargs)
+    made = rule(*args, **kwargs) if rule is not None and fits else None
     return function(*args, **kwargs) if made is None else made
+
+
+def _names_fit(rule: Callable[..., Any], args: Any, kwargs: Any) -> bool:
+    """Whether a rule takes what is given by name: it knows no `addmm(c, mat1=x, mat2=w)`."""
+    if not kwargs:
+        return True
+    return rule is _layer_normed and kwargs.keys() <= {"weight", "bias", "eps"} and len(args) > 1
 
 
 def _made(x: Tensor, sizes: Any, weights: Iterable[Tensor | None] = ()) -> Tensor:
     """A tensor of these sizes, with gradients if what it is made of has some: code asks for it."""
-    sources = (one for one in (x, *weights) if one is not None and one.requires_grad)
-    carries = next(sources, None) if torch.is_grad_enabled() else None
-    return fake_like(x, sizes, carries, is_last=not x.is_contiguous())
+    return fake_like(x, sizes, _carrier((x, *weights)), is_last=not x.is_contiguous())
+
+
+def _carrier(sources: Iterable[Tensor | None]) -> Tensor | None:
+    """One of them that has gradients, where gradients are kept."""
+    if not torch.is_grad_enabled():
+        return None
+    return next((one for one in sources if one is not None and one.requires_grad), None)
 
 
 def _is_plain(x: Any) -> bool:
@@ -60,9 +73,23 @@ def _fits(module: nn.Module, x: Any) -> bool:
     tensors = [one for one in weights if one is not None and one.is_floating_point()]
     return (
         _is_plain(x)
+        and _is_as_set(module)
         and all(type(one) in (Tensor, nn.Parameter) and one.is_contiguous() for one in tensors)
         and all((one.dtype, one.device) == (x.dtype, x.device) for one in tensors)
     )
+
+
+def _is_as_set(module: nn.Module) -> bool:
+    """Whether a module's weights are as many as its settings say: pruning may leave fewer."""
+    if isinstance(module, nn.Linear):
+        return module.weight.shape == (module.out_features, module.in_features)
+    if isinstance(module, nn.Conv2d):
+        sizes = module.out_channels, module.in_channels // module.groups, *module.kernel_size
+        return bool(module.weight.shape == sizes)
+    own = (module._parameters.get("weight"), module._buffers.get("running_mean"))
+    if isinstance(module, nn.BatchNorm2d):
+        return all(one is None or one.shape == (module.num_features,) for one in own)
+    return True
 
 
 def _linear(module: nn.Linear, x: Tensor) -> Any:
@@ -192,9 +219,15 @@ def _recurrent(rnn: nn.RNNBase, x: Tensor, states: Any = None) -> Any:
     ways = 2 if rnn.bidirectional else 1
     turned = rnn.batch_first and x.ndim == 3  # in memory time comes first
     steps, *batch = (x.transpose(0, 1) if turned else x).shape[:-1]
-    out = x.new_empty(steps, *batch, (rnn.proj_size or rnn.hidden_size) * ways)
+    given = states if isinstance(states, tuple) else (states,)
+    carrier = _carrier((x, *given, *rnn._parameters.values()))
+
+    def made(*sizes: Any) -> Tensor:
+        return fake_like(x, sizes, carrier) if isinstance(x, FakeTensor) else x.new_empty(sizes)
+
+    out = made(steps, *batch, (rnn.proj_size or rnn.hidden_size) * ways)
     out = out.transpose(0, 1) if turned else out
-    hidden = x.new_empty(rnn.num_layers * ways, *batch, rnn.proj_size or rnn.hidden_size)
+    hidden = made(rnn.num_layers * ways, *batch, rnn.proj_size or rnn.hidden_size)
     if rnn.mode != "LSTM":
         return out, hidden
-    return out, (hidden, x.new_empty(rnn.num_layers * ways, *batch, rnn.hidden_size))
+    return out, (hidden, made(rnn.num_layers * ways, *batch, rnn.hidden_size))
