@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -179,6 +180,7 @@ def stitch_name(plan: StitchPlan, networks: Sequence[Network], dataset: str | No
     words += [f"size{plan.size}"] if plan.size else []
     words += ["norm" + "-".join(f"{one:g}" for one in plan.normalize)] if plan.normalize else []
     words += [plan.resampling] if plan.resampling else []
+    words += [Path(one).stem for one in plan.texts]
     words += ["debug"] if plan.debug else []
     return "-".join(words)
 

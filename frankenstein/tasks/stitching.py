@@ -131,15 +131,10 @@ class Stitching(pl.LightningModule):
         return self.receiver.end(self.stitch(self.align(called(self.sender.front, images))))
 
     def one_pass(self, batch: Any) -> Pass:
-        """One batch, of which nothing is computed yet: inputs and labels, as `given` reads them.
-
-        Raises:
-            UserError: if the batch has no labels.
-        """
+        """One batch, of which nothing is computed yet: inputs and labels, as `given` reads them."""
         return self._pass(*self._reading(batch))
 
     def _pass(self, images: Any, labels: Any) -> Pass:
-        check_labels_there(labels)
         sender, receiver = (
             self._reading.halves(halves, network, images)
             for halves, network in zip(self.light, self._reading.networks, strict=True)
@@ -162,6 +157,7 @@ class Stitching(pl.LightningModule):
     def training_step(self, batch: Any, index: int) -> Tensor:
         """The objective of one batch."""
         now = self.one_pass(batch)
+        check_labels_there(now.labels)
         loss = self.stages[stage_at(self, self.current_epoch)](now)
         self.log("train/loss", loss.detach())
         return loss

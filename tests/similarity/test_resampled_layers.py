@@ -147,8 +147,11 @@ def test_measures_by_name_flatten_as_those_of_all_layers_do(layers):
     ("measures", "said"),
     [
         (["cka"], "unknown measure 'cka'"),
-        ({"mutual_knn": "per_location"}, "mutual_knn takes per_sample or pooled, got 'per_loc"),
-        ({"linear_cka": "flat"}, "takes per_location or per_sample or pooled, got 'flat'"),
+        (
+            {"mutual_knn": "per_location"},
+            "takes per_sample or pooled or last, got 'per_loc",
+        ),
+        ({"linear_cka": "flat"}, "per_location or per_sample or pooled or last, got 'flat'"),
         (
             ["deconfounded_cka"],
             r"needs the inputs: LayerReservoir\(inputs=True\)\.update\(xs, ys, inputs\)",

@@ -49,6 +49,8 @@ OTHER = {  # another value of each field, and what it needs beside it
     "size": {"size": 28},
     "normalize": {"normalize": [0.5, 0.25]},
     "resampling": {"resampling": "bicubic"},
+    "text": {"dataset": "text", "text": "lines.txt"},
+    "held_out_text": {"dataset": "text", "text": "lines.txt", "held_out_text": "more.txt"},
     "debug": {"debug": True},
 }
 
