@@ -247,7 +247,7 @@ GUARDS = [
     Guard("what a kill left is swept", "runs/folder.py",
           "                _empty(path)\n                return path, lock",
           "                return path, lock", "studies/test_study.py", "swept_and_found"),
-    Guard("a study goes on", "studies/run.py", 'goes_on="itself"', 'goes_on="no"',
+    Guard("a study goes on", "studies/folder.py", 'goes_on="itself"', 'goes_on="no"',
           "studies/test_study.py", "gone_on_with"),
     Guard("runs inside a study know its name", "runs/folder.py", "    _settle(path, mine)\n", "",
           "studies/test_study.py", "killed_anywhere"),

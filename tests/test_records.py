@@ -157,7 +157,7 @@ def sealed(path, record):
         ("[1]", "the record in .* is damaged: it is no JSON object"),
         ("[" * 10_000, "the record in .* is damaged: it is no JSON object"),
         ({"architecture": 5}, "the card in .*: architecture must be text, got 5"),
-        ({"num_classes": -3}, "at least one class and one channel"),
+        ({"num_classes": -3}, "at least one class, and no channel but of text"),
         ({"num_classes": True}, "num_classes must be a whole number, got True"),
         ({"num_classes": 10**9}, r"does not fit its architecture mlp: .*size mismatch for fc3"),
         ({"architecture": "resnet20_w100000"}, "does not fit its architecture resnet20_w100000: "),

@@ -17,7 +17,7 @@ def not_taken(title: str, inputs: Any, error: Exception) -> str:
     """The one line for an error that a network ended in.
 
     >>> x = torch.zeros(2, 8, 8, 3)
-    >>> print(not_taken("mine", x, RuntimeError("no"))[:67])
+    >>> print(not_taken("mine", x, RuntimeError("no"))[:66])
     mine does not take batches of float32 (2, 8, 8, 3), whose channels
     """
     reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -34,13 +34,13 @@ def made_up_sentences(count: int, seed: int = 0) -> list[str]:
     Verbs agree with their subject in number, also across a relative clause: what comes next depends
     on words far before.
 
-    >>> made_up_sentences(2)
-    ['the happy cat waits .', 'the small birds like two foxes .']
+    >>> made_up_sentences(2)[1]
+    'the old cat hears two foxes and the quiet birds wait at night .'
     """
-    random, found = Random(seed), dict[str, None]()
-    while len(found) < count:
-        found[_grown("S", random)] = None
-    return [*found]
+    random, sentences = Random(seed), dict[str, None]()
+    while len(sentences) < count:
+        sentences[_grown("S", random)] = None
+    return [*sentences]
 
 
 def _grown(word: str, random: Random) -> str:

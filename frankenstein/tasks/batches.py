@@ -11,7 +11,7 @@ from frankenstein.data.loaders import check_batches, come_again, without
 from frankenstein.errors import UserError
 from frankenstein.surgery import Cut, seeing
 
-_KNOWN = {"source", "target"}  # of `tasks.Unaugmented`
+_KNOWN = {"source", "target", "target_later"}  # of `tasks.Unaugmented`
 
 
 class Reading:

@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.numbered import parts_of
+from frankenstein.accumulators.ridge import PENALTIES
 from frankenstein.catalog import MEASURES
 from frankenstein.measures import (
     canonical_correlations,
@@ -33,7 +34,6 @@ from frankenstein.measures import (
     rsa_spearman,
     svcca,
 )
-from frankenstein.measures.ridge import PENALTIES
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network
 

@@ -145,8 +145,9 @@ def test_half_precision_is_kept_as_such(stitching, spots, fit):
     assert same(*stitches)
 
 
-def test_halves_and_caches_lead_where_whole_networks_with_hooks_do_bit_for_bit(pair):
+def test_halves_and_caches_lead_where_whole_networks_with_hooks_do_bit_for_bit(pair, monkeypatch):
     path = Path(__file__).parents[2] / "benchmarks" / "stitching_step.py"
+    monkeypatch.syspath_prepend(path.parent)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     spec.loader.exec_module(benchmark := importlib.util.module_from_spec(spec))
     images, labels = torch.randn(256, 1, 8, 8), torch.arange(256) % 10
