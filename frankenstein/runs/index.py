@@ -27,7 +27,7 @@ _OFTEN = 0.02  # seconds between looks
 class _Row(NamedTuple):
     place: str  # of the run's folder, below that of the index
     verb: str
-    found: str  # its finding, markdown
+    found: str  # its finding
     ended: float  # seconds since 1970
     seconds: float | None  # that it took
 
@@ -69,7 +69,7 @@ def _row(path: Path, folder: Path) -> _Row:
     record, ended = read_json(path), path.stat().st_mtime
     seconds = record.get("seconds")
     known = isinstance(seconds, int | float)
-    found = str(record.get("finding") or _main_number(path.parent))
+    found = str(record.get("finding") or _main_number(path.parent)).replace("`", "")
     place = path.parent.relative_to(folder).as_posix()
     return _Row(place, str(record["verb"]), found, ended, seconds if known else None)
 

@@ -1,36 +1,61 @@
-"""The page of a study that is a graph: every run with its finding, and what failed."""
+"""The page of a study that is a graph: runs with their findings, failures, and what joins them."""
 
-from collections.abc import Mapping, Sequence
-from urllib.parse import quote
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from frankenstein.errors import counted
+from frankenstein.files import write_whole
+from frankenstein.report.document import Block
 from frankenstein.report.tables import code, markdown_table, plain
 from frankenstein.runs.page import write_page
 from frankenstein.runs.run import Run
+from frankenstein.studies.finished import FinishedRun, JoinedRuns, groups, read_finished
 from frankenstein.studies.graph import Node
-
-_MAIN = ("accuracy/held_out", "accuracy/after", "accuracy/solved")  # of a run's row, if it has them
+from frankenstein.studies.joined import (
+    chosen_scores,
+    remarks,
+    run_table,
+    score_table,
+    sweep_figures,
+)
+from frankenstein.studies.overview import index_table, tidy_csv
 
 
 def write_graph_page(
     study: Run, nodes: Sequence[Node], done: Mapping[str, Run], failures: Mapping[str, str]
 ) -> None:
-    """Write the numbers of all runs into the study's, and its page."""
+    """Write the numbers of all runs into the study's, `study.csv`, and its page."""
     study.numbers |= {
         f"{name}/{key}": number for name, run in done.items() for key, number in run.numbers.items()
     }
     first = f"{counted(len(nodes), 'run')}, each in a folder of its own with a report."
-    blocks = [first]
+    blocks: list[Block] = [first]
     if failures:
         rows = [[code(name), plain(line)] for name, line in failures.items()]
         blocks += ["## What failed", markdown_table(rows, ["run", "why"])]
-    blocks.append("## Runs")
-    found = [[_link(name, run, study), *map(run.numbers.get, _MAIN)] for name, run in done.items()]
-    blocks.append(markdown_table(found, ["run", *_MAIN], percent=_MAIN))
+    if done:
+        runs, _ = read_finished([str(run.folder) for run in done.values()])
+        write_whole(study.folder / "study.csv", tidy_csv(runs, study.folder))
+        blocks += ["## Runs", index_table(runs, study.folder)]
+        blocks.append("`study.csv` has a row for each run: seeds, fields that vary, all numbers.")
+        for verb in dict.fromkeys(run.verb for run in runs):
+            blocks += _of_verb([run for run in runs if run.verb == verb], study)
     write_page(study, f"Study: {study.name}", blocks)
 
 
-def _link(name: str, run: Run, study: Run) -> str:
-    place = run.folder.relative_to(study.folder).as_posix()
-    page = "/report.md" if (run.folder / "report.md").is_file() else ""
-    return f"[{plain(name)}]({quote(place)}{page})"
+def _of_verb(runs: Sequence[FinishedRun], study: Run) -> Iterator[Block]:
+    """Means over seeds of the runs of one verb, and curves over the grid."""
+    if len(runs) < 2:
+        return
+    joined = JoinedRuns(groups(runs), chosen_scores(runs))
+    verb = joined.verbs[0]
+    yield f"## {counted(len(runs), 'run')} of {verb}, joined"
+    if joined.scores:
+        known = {score for run in runs for score in run.scores}
+        yield score_table(joined)
+        yield f"{len(joined.scores)} of {len(known)} numbers are shown; `study.csv` has all."
+        yield from remarks(joined)
+    for picture in sweep_figures(joined):
+        yield replace(picture, name=f"{verb}-{picture.name}")
+    yield "The runs of every group:"
+    yield run_table(joined, study.folder)

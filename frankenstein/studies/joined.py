@@ -3,12 +3,10 @@
 import csv
 import io
 import math
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -30,6 +28,7 @@ from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.stitching.score_table import is_share
 from frankenstein.studies.finished import FinishedRun, JoinedRuns, groups, read_finished
+from frankenstein.studies.overview import index_table, linked, tidy_csv
 from frankenstein.studies.plan import ReportPlan
 from frankenstein.studies.sweep import find_sweep, sweep_pictures
 
@@ -58,7 +57,7 @@ def run_report(plan: ReportPlan, command: Command) -> Run:
         runs = [run for run in runs if not run.at_chance]
         if not runs:
             raise UserError("every run has a network at chance; leave ‹without_chance› out")
-    joined = JoinedRuns(groups(runs), _chosen(runs, plan.scores))
+    joined = JoinedRuns(groups(runs), chosen_scores(runs, plan.scores))
     name = plan.run_name or f"{'-'.join(joined.verbs)}-{len(runs)}-runs"
     notes = [f"Left out, for they are not finished: {', '.join(p.name for p in partial)}"]
     notes = notes if partial else []
@@ -70,9 +69,11 @@ def run_report(plan: ReportPlan, command: Command) -> Run:
             "others, by name or pattern."
         )
     plural = "runs" if len(runs) > 1 else "run"
+    found = any(run.record.get("finding") for run in runs)
     with Run.write(plan, name, command=command) as run:
         run.numbers |= joined.summary()
         write_whole(run.folder / "scores.csv", csv_of(joined))
+        write_whole(run.folder / "study.csv", tidy_csv(runs, run.final))
         write_page(
             run,
             f"Report: {name}",
@@ -88,15 +89,17 @@ def run_report(plan: ReportPlan, command: Command) -> Run:
                 *pictures(joined),
                 "## Runs",
                 run_table(joined, run.final),
-                "`scores.csv` holds the same numbers in full. A network's seeds are those of its "
-                "weights and of its batch order.",
+                *(["What each run found:", index_table(runs, run.final)] if found else []),
+                "`study.csv` has a row for each run: seeds, every field in which runs differ, and "
+                "all numbers. `scores.csv` holds the numbers of the first table in full. A "
+                "network's seeds are those of its weights and of its batch order.",
             ],
         )
     run.shown = [*notes, short_score_table(joined, run.name)]
     return run
 
 
-def _chosen(runs: Sequence[FinishedRun], patterns: Sequence[str] | None) -> list[str]:
+def chosen_scores(runs: Sequence[FinishedRun], patterns: Sequence[str] | None = None) -> list[str]:
     """The names of scores that match, in the order of the patterns.
 
     Raises:
@@ -221,7 +224,7 @@ def run_table(joined: JoinedRuns, folder: Path) -> str:
     seeds = list(dict.fromkeys(name for run in joined.runs for name in run.seeds))
     rows = [
         [
-            _marked(_linked(run.folder, folder), [run]),
+            _marked(linked(run.folder, folder), [run]),
             _marked(group, runs),
             *(run.seeds.get(name) for name in seeds),
             *(run.scores.get(score) for score in joined.scores),
@@ -293,9 +296,3 @@ def _said_of(joined: JoinedRuns, groups: Sequence[str]) -> str:
 def _short(commit: str) -> str:
     name, dirty, _ = commit.partition("-")
     return name[:12] + dirty + ("dirty" if dirty else "")
-
-
-def _linked(target: Path, folder: Path) -> str:
-    way = quote(os.path.relpath(target.resolve(), folder.resolve()))
-    page = "/report.md" if (target / "report.html").is_file() else ""
-    return f"[{plain(target.name)}]({way}{page})"

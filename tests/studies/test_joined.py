@@ -76,6 +76,9 @@ def test_runs_that_differ_in_seeds_alone_are_one_mean_with_its_interval(
     assert len(links) == 3
     assert all((folder / link).resolve().is_file() for link in links)
     assert links[0] == "../../stitch/s0/report.html"
+    head, *rows = csv.reader((folder / "study.csv").read_text().splitlines())
+    assert [row[head.index("run")] for row in rows] == [f"../../stitch/s{i}" for i in range(3)]
+    assert [float(row[head.index("accuracy/after")]) for row in rows] == accuracies
 
 
 def test_networks_of_other_seeds_are_of_one_group_too(finished, joined):
