@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from frankenstein.surgery import cut, cut_points
+from frankenstein.surgery import LayerError, cut, cut_points
 
 
 class Net(nn.Module):
@@ -159,6 +160,18 @@ class Quantised(Net):
         return self.dequant(super().forward(self.quant(x)))
 
 
+class Packed(Net):
+    shape = (5, 6)
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.GRU(8, 8, batch_first=True)
+
+    def between(self, h):
+        packed = pack_padded_sequence(h, torch.full((len(h),), 5), batch_first=True)
+        return pad_packed_sequence(self.rnn(packed)[0], batch_first=True)[0]
+
+
 class Recurrent(Net):
     """Changes the gradient of what a recurrent layer gives, where there is one."""
 
@@ -173,6 +186,18 @@ class Recurrent(Net):
         if last.requires_grad:
             last.register_hook(lambda g: g * 2)
         return out + last[0][:, None]
+
+
+class OtherWithGradients(Recurrent):
+    def between(self, h):
+        out = self.rnn(h)[0]
+        return out * 2 if out.requires_grad else out
+
+
+class Sliced(Net):
+    def between(self, h):
+        k = h.abs().sum().long() % 4
+        return F.pad(h[:, : int(k) + 1], (0, 7 - int(k)))
 
 
 class Normed(Net):
@@ -377,6 +402,18 @@ class Counting(Net):
         return h.relu()
 
 
+class Moving(Counting):
+    """Uses it."""
+
+    def between(self, h):
+        return super().between(h) - self.mean
+
+
+class Array(Net):
+    def between(self, h):
+        return h * float(h.detach().numpy().max())
+
+
 EXACT = [
     *(Tied, Nested, Passed, Routed, Rearranged, Fourier, Straight, Scanned, Weighted),
     *(OldWeighted, Adapted, Quantised, Recurrent, Normed, Products, Views, WrittenViews),
@@ -424,3 +461,26 @@ def test_every_cut_is_the_network(build):
             got = gradients(network, found)
             assert got.keys() == wanted.keys()
             assert all(torch.equal(got[name], wanted[name]) for name in got), after
+
+
+@pytest.mark.parametrize("build", [Sliced, Array, Packed], ids=lambda one: one.__name__)
+def test_what_cannot_be_recorded_is_cut_behind_a_module(build):
+    network = build().eval()
+    with pytest.raises(LayerError, match="cannot follow"):
+        cut_points(network, inputs=torch.randn(3, *network.shape))
+    front, end = cut(network, "a", inputs=torch.randn(3, *network.shape))
+    for n in (3, 5):
+        x = torch.randn(n, *network.shape)
+        assert torch.equal(end(front(x)), network(x))
+
+
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [(Moving, "keeps something from the first"), (OtherWithGradients, "do not give what it gives")],
+)
+def test_what_is_not_the_network_is_refused(build, reason):
+    network = build().eval()
+    x = torch.randn(3, *network.shape)
+    front, end = cut(network, "a", inputs=x)
+    with pytest.raises(LayerError, match=reason):
+        end(front(x))
