@@ -68,7 +68,7 @@ def _verdict(numbers: Numbers, kind: str, controls: list[str]) -> str:
         most = max(theirs, key=theirs.__getitem__)
         spread = numbers.get(f"{what}_spread/{most}", 0.0)
         beyond[words] = own > theirs[most] + _SPREADS * spread
-        parts.append(f"{words} {own:.2f}, and `{most}` {theirs[most]:.2f}")
+        parts.append(f"{words} {own:.2f} (`{most}` {theirs[most]:.2f})")
     return f"`{kind}`: {'; '.join(parts)}. {_conclusion(beyond)}"
 
 
@@ -89,10 +89,10 @@ def _conclusion(beyond: Mapping[str, bool]) -> str:
     shown = [words for words, yes in beyond.items() if yes]
     missing = [words for words, yes in beyond.items() if not yes]
     if not shown:
-        return "Nothing of that is beyond what a sender that has learned nothing reaches."
+        return "Nothing of that is beyond a sender that has learned nothing."
     if not missing:
-        return "All of that is beyond what a sender that has learned nothing reaches."
+        return "All of that is beyond a sender that has learned nothing."
     return (
-        f"Beyond what a sender that has learned nothing reaches: {' and '.join(shown)}; not so: "
+        f"Beyond a sender that has learned nothing: {' and '.join(shown)}; not so: "
         f"{' and '.join(missing)}."
     )

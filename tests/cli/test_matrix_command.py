@@ -57,7 +57,7 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
     assert set(summary) == expected | {"n"}
     assert summary["n"] == 60
     lines = lines_of(folder)
-    assert len(lines) == 5 * len(fits)
+    assert len(lines) == 6 * len(fits)
     for line in lines:
         place = line["what"] if line["kind"] == "measures" else f"{line['what']}/{line['kind']}"
         place = f"{place}/{line['sender_layer']}/{line['receiver_layer']}"
