@@ -15,6 +15,11 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from frankenstein.catalog import DATASETS
 from frankenstein.data import Digits
 
+# rich asks for these: what it prints, here and in children, must not depend on who runs the tests.
+for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+os.environ["TERM"] = "xterm"
+
 # The suite's tensors are small: a second thread waits more than it helps, on a busy machine most.
 torch.set_num_threads(1)
 
