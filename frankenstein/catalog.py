@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Any, Literal
 
 from frankenstein.errors import UserError, did_you_mean
+from frankenstein.lazy import importing
 
 
 class Function(str):
@@ -21,7 +22,8 @@ class Function(str):
     def target(self) -> Any:
         """The function or class itself."""
         module, attribute = self.split(":")
-        return attrgetter(attribute)(import_module(module))
+        with importing():
+            return attrgetter(attribute)(import_module(module))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it."""

@@ -19,9 +19,9 @@ from frankenstein.report.progress import progress, progress_bar
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.shapes import FLATTENINGS, per_location
+from frankenstein.similarity import networks
 from frankenstein.similarity.compared import Compared
 from frankenstein.similarity.matrices import bytes_of_one, labelled, measure_layers
-from frankenstein.similarity.networks.run import run_networks
 from frankenstein.similarity.page import write_compare_page
 from frankenstein.similarity.plan import WORDS, ComparePlan
 from frankenstein.similarity.resampling import Certainty, certainties
@@ -36,7 +36,7 @@ _LONG = 10  # seconds of drawing that a person is told of before
 def run_compare(plan: ComparePlan, command: Command) -> Run:
     """Run the plan of `compare`."""
     if plan.more:
-        return run_networks(plan, command)
+        return networks.run_networks(plan, command)
     device = device_of(plan.accelerator)
     with _layers_or_measures(plan):
         subject = subject_of(plan, device)

@@ -33,6 +33,7 @@ from torch.fx.experimental.symbolic_shapes import (
     DimDynamic,
     GuardOnDataDependentSymNode,
     ShapeEnv,
+    SLoc,
     StatelessSymbolicContext,
 )
 from torch.fx.graph import CodeGen
@@ -42,6 +43,8 @@ from torch.utils import _pytree as pytree
 from torch.utils._sympy.interp import sympy_interp
 from torch.utils._sympy.reference import PythonReferenceAnalysis
 from torch.utils._sympy.symbol import SymT, symbol_is_type
+
+from frankenstein.lazy import importing
 
 __all__ = [
     "CodeGen",
@@ -83,12 +86,23 @@ class _Input(Source):
         return self.label
 
 
+class _Sizes(ShapeEnv):
+    """Sizes that do not look for the line of code that each comes from.
+
+    It would be told in torch's own messages alone, and finding it imports the compiler.
+    """
+
+    def _get_stack_summary(self, *_: Any, **__: Any) -> tuple[SLoc, str]:
+        return SLoc(None, None), ""
+
+
 class Fakes:
     """A world in which tensors have shape, dtype and device, and the free sizes are symbols."""
 
     def __init__(self) -> None:
-        self.sizes = ShapeEnv()
-        self.mode = FakeTensorMode(shape_env=self.sizes, allow_non_fake_inputs=True)
+        with importing():  # the first time the compiler is imported
+            self.sizes = _Sizes()
+            self.mode = FakeTensorMode(shape_env=self.sizes, allow_non_fake_inputs=True)
 
     def of(self, x: Tensor, name: str, free: Iterable[int]) -> Tensor:
         """A fake of this tensor, these axes of which have any length; equal lengths are one."""
