@@ -17,6 +17,8 @@ from frankenstein.measures.undefined import in_range, nothing_to_compare, undefi
 from frankenstein.measures.units import correlation_matrix
 
 _COPIES = 512  # of each side's units, up to which an assignment of them is the faster way
+# As HiGHS takes them at the least; its own 1e-7 cost 1e-7 where units are of very unlike size.
+_TOLERANCES = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 class Matching(NamedTuple):
@@ -160,7 +162,12 @@ def _by_program(gain: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     most = np.concatenate([np.full(d, 1 / d), np.full(e, 1 / e)])
     everything = np.ones((1, d * e))
     found = linprog(
-        -gain.ravel() / scale, A_ub=sums.tocsr(), b_ub=most, A_eq=everything, b_eq=[share]
+        -gain.ravel() / scale,
+        A_ub=sums.tocsr(),
+        b_ub=most,
+        A_eq=everything,
+        b_eq=[share],
+        options=_TOLERANCES,
     )
     if not found.success:
         raise UserError(f"scipy found no matching of {d} with {e} units: {found.message}")

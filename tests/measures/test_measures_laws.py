@@ -405,6 +405,13 @@ def test_a_soft_matching_of_as_many_units_pairs_them_and_else_spreads_them(pair)
     torch.testing.assert_close(weights.sum(0), torch.full((3,), 1 / 3).double())
 
 
+def test_a_linear_program_matches_units_of_very_unlike_size_as_exactly():
+    x, y = torch.randn(20, 24).double() * torch.logspace(-3, 3, 24), torch.randn(20, 35).double()
+    gain = -(x[:, :, None] - y[:, None]).square().mean(0).numpy()
+    best, found = _by_copies(gain, 840, 1), _by_program(gain, 1)
+    assert (found * gain).sum() == pytest.approx((best * gain).sum(), rel=1e-9)
+
+
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.3, 0.01])
 def test_copies_of_units_and_a_linear_program_match_alike(share):
     for d, e in ((6, 4), (5, 5), (3, 7)):
