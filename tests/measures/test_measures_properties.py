@@ -18,7 +18,7 @@ from frankenstein.errors import UserError
 from frankenstein.measures import UndefinedSimilarityWarning
 
 # tests/cases.py counts what comes of it.
-CASES = int(os.environ.get("FRANKENSTEIN_CASES", 170))
+CASES = int(os.environ.get("FRANKENSTEIN_CASES", 60))
 SETTINGS = settings(max_examples=CASES, deadline=None, derandomize=True, database=None)
 KINDS = ("plain", "dead units", "repeated units", "rows of zeros", "constant", "nan", "inf")
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)

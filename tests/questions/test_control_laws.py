@@ -184,7 +184,7 @@ def untrained_subject(spots, small_network):
 
 def test_two_untrained_networks_are_told_from_others_one_time_in_twenty(untrained_subject):
     """Of many more, and of all questions: benchmarks/untrained.py."""
-    found, times = {}, 40
+    found, times = {}, 25
     for k in range(times):
         subject = untrained_subject(k)
         for question in (Units(), Activations()):
@@ -198,5 +198,5 @@ def test_two_untrained_networks_are_told_from_others_one_time_in_twenty(untraine
                 found.setdefault(column, []).append(p < 0.05)
     assert len(found) > 8
     told = {column: sum(each) for column, each in found.items() if len(each) == times}
-    assert max(told.values()) <= 6  # more come up once in 300 times
+    assert max(told.values()) <= 5  # more come up once in 800 times
     assert sum(told.values()) / (times * len(told)) < 0.07
