@@ -68,7 +68,9 @@ def print_result(folder: Path, quiet: bool, shown: Iterable[Any]) -> None:
 
 def shown_of(run: "Run") -> list[Any]:
     """What a terminal shows of a run: what was found first, without marks of code."""
-    return [*([run.finding.replace("`", "")] if run.finding else []), *run.shown]
+    from rich.text import Text  # only here, as in `_print`
+
+    return [*([Text(run.finding.replace("`", ""))] if run.finding else []), *run.shown]
 
 
 def _show(run: "Run") -> None:

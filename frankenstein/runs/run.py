@@ -246,9 +246,15 @@ no/such/run/run.json; give results/<verb>/<run>
         return {name: load_stitch(path) for name, path in files.items() if holds_stitch(path)}
 
     def matrices(self) -> dict[str, LabelledMatrix]:
-        """The matrices of layers that the run saved, by measure; none of a verb that makes none."""
-        paths = sorted(self.folder.glob("*.csv"))
-        return {path.stem: LabelledMatrix.from_csv(path) for path in paths if path.stem in MEASURES}
+        """The matrices that the run saved, by measure; none of a verb that makes none.
+
+        Those of two networks are of their layers. Those of more are of networks, the mean over
+        layers, and where all have the same layers "linear_cka-mean" and "linear_cka-spread" over
+        pairs of networks are of layers.
+        """
+        files = {path.stem: path for path in self.folder.glob("*.csv")}
+        saved = [name for name in sorted(files) if name.partition("-")[0] in MEASURES]
+        return {name: LabelledMatrix.from_csv(files[name]) for name in saved}
 
     def _finish(self, parent: Path, name: str, seconds: float) -> None:
         """Write the records, then give the folder its name."""

@@ -35,6 +35,7 @@ def measure_of(word: str) -> str:
     return ALIASES.get(word, word)
 
 
+OF_TWO = ("receiver_layer", "confounders", "permutations")  # fields of two networks, not of more
 _LEAST_DRAWS = 39  # with fewer the ends of a 95 % interval lie outside of all draws
 
 
@@ -204,7 +205,7 @@ class ComparePlan(
             )
 
     def _check_many(self) -> None:
-        for name in ("receiver_layer", "confounders", "permutations"):
+        for name in OF_TWO:
             if getattr(self, name):
                 hint = "; say ‹sender_layer›, for all" if name == "receiver_layer" else ""
                 raise PlanError(

@@ -25,9 +25,9 @@ from frankenstein.stitching.evaluate_plan import EvaluatePlan
 from frankenstein.stitching.pair import StitchedRun
 from frankenstein.stitching.score_table import (
     columns_with,
+    found_of,
     score_blocks,
     shown_scores,
-    verdict_blocks,
 )
 from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.surgery import seeing
@@ -130,8 +130,10 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
         run.numbers["accuracy/most_frequent"] = most_frequent(data.val_labels)
         run.record |= {"device": str(device), "dataset": dataset}
         run.record["examples"] = data.num_val
+        found = found_of(run.numbers, of_run)
+        run.finding = found[0] if found else ""
         blocks: list[str | Picture | Fold] = [
-            *verdict_blocks(run.numbers, of_run),
+            *found[1:],
             f"The stitches of `{Path(plan.subject)}` on the {data.num_val} held-out images "
             f"of {dataset}.",
             *(f"**Warning:** {line}." for line in stitch_warnings(run.numbers, of_run)),

@@ -20,7 +20,7 @@ from frankenstein.stitching.controls import Controls
 from frankenstein.stitching.depths_page import depth_pictures
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.same_maps import row_names, same_maps
-from frankenstein.stitching.score_table import score_blocks, shown_scores, verdict_blocks
+from frankenstein.stitching.score_table import found_of, score_blocks, shown_scores
 from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.tasks import Stitching
 
@@ -117,6 +117,8 @@ def write_stitch_page(
     }
     lines = {role: numbers[f"accuracy/{role}"] for role in run.networks}
     starts = "its family's closed form (init: ps_inv)" if plan.init == "ps_inv" else plan.init
+    found = found_of(numbers, plan)
+    run.finding = found[0] if found else ""
     run.shown += shown_scores(numbers, plan, run.name, run.networks)
     run.shown += [f"warning: {line}" for line in warned]
     same = row_names([*KINDS], same_maps(numbers, plan))
@@ -131,7 +133,7 @@ def write_stitch_page(
         run,
         f"Stitch {run.name}",
         [
-            *verdict_blocks(numbers, plan),
+            *found[1:],
             *(f"**Warning:** {line}." for line in (*warned, *stitch_warnings(numbers, plan))),
             accuracy,
             *score_blocks(numbers, plan, controls),

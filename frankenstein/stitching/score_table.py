@@ -347,7 +347,7 @@ def shown_scores(
     warnings = below_chance_warnings(numbers, int(numbers["n/receiver"]), networks)
     warnings += stitch_warnings(numbers, plan)
     return [
-        *map(Text, _verdicts(numbers, plan)),
+        *map(Text, found_of(numbers, plan)[1:]),
         f"{title}: {_counts(numbers, plan.measures)}",
         table,
         *([_sample(numbers)] if sampled else []),
@@ -357,15 +357,12 @@ def shown_scores(
     ]
 
 
-def verdict_blocks(numbers: Numbers, plan: StitchPlan) -> list[str]:
-    """What the stitches show, for the top of a report; nothing without controls."""
-    lines = _verdicts(numbers, plan)
-    return [_listed(lines, {})] if lines else []
-
-
-def _verdicts(numbers: Numbers, plan: StitchPlan) -> list[str]:
+def found_of(numbers: Numbers, plan: StitchPlan) -> list[str]:
+    """What each stitch shows, that of `after` first; nothing without controls."""
     same = same_maps(numbers, plan)
-    return verdicts(numbers, [kind for kind in KINDS if kind not in same])
+    first = same.get("after", "after")
+    others = [kind for kind in KINDS if kind not in same and kind != first]
+    return verdicts(numbers, [first, *others])
 
 
 def score_blocks(

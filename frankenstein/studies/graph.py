@@ -1,6 +1,8 @@
 """A study as a graph: plans, each with those that have to be done before it.
 
-networks trained from seeds 0..4   ->   train x 5   ->   compare, stitch and analyze x 10 pairs
+networks trained from seeds 0..4   ->   train x 5   ->   compare x 1, stitch and analyze x 10 pairs
+
+All pairs of several networks are compared in one run, in which each network runs once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +13,7 @@ from frankenstein.catalog import VERBS
 from frankenstein.errors import PlanError
 from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import REQUIRED, options_of
+from frankenstein.similarity.plan import OF_TWO
 from frankenstein.studies.grid import choices_of
 from frankenstein.studies.members import FILE, Member, members_of, pairs_of
 
@@ -44,9 +47,10 @@ def graph_of(
     members = members_of(networks)
     nodes = [*_trained(members, folder, shared)]
     asked = {verb: block for verb, block in blocks.items() if block is not None}
-    found = pairs_of(members, pairs) if asked else []
+    found: list[tuple[Member, ...]] = [*pairs_of(members, pairs)] if asked else []
     for verb, block in asked.items():
-        nodes += _numbered(_of_pairs(verb, block, found, folder, shared))
+        together = verb == "compare" and pairs == "all" and len(members) > 2
+        nodes += _numbered(_asked(verb, block, found, tuple(members) * together, folder, shared))
     return nodes
 
 
@@ -56,23 +60,29 @@ def _trained(members: Sequence[Member], folder: str, shared: Mapping[str, Any]) 
             yield _node("train", one.name, one.trained_by, folder, shared)
 
 
-def _of_pairs(
+def _asked(
     verb: str,
     block: Any,
-    pairs: Sequence[tuple[Member, Member]],
+    pairs: Sequence[tuple[Member, ...]],
+    together: tuple[Member, ...],
     folder: str,
     shared: Mapping[str, Any],
 ) -> Iterator[Node]:
+    """What is asked of each pair; of those together, if there are any, where it can be."""
     several = block if isinstance(block, list) else [block]
     choices = [one for each in several for one in choices_of(VERBS[verb].target, each, _OWN)]
     for choice in choices:
-        for pair in pairs:
-            sender, receiver = (_file(one, folder) for one in pair)
+        of_two = any(choice.fields.get(name) for name in OF_TWO)
+        for members in [together] if together and not of_two else pairs:
+            sender, receiver, *more = (_file(one, folder) for one in members)
             fields = {**choice.fields, "sender": sender, "receiver": receiver}
-            between = _BETWEEN[verb].join(one.name for one in pair)
+            if more:
+                fields["more"] = more
+            names = [one.name for one in members]
+            between = f"{len(names)}-networks" if more else _BETWEEN[verb].join(names)
             name = "-".join(filter(None, [between, choice.label]))
-            after = dict.fromkeys(f"train/{one.name}" for one in pair if one.source is None)
-            opens = any(one.source is not None for one in pair)
+            after = dict.fromkeys(f"train/{one.name}" for one in members if one.source is None)
+            opens = any(one.source is not None for one in members)
             yield _node(verb, name, fields, folder, shared, tuple(after), opens)
 
 

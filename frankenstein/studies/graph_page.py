@@ -5,10 +5,12 @@ from dataclasses import replace
 
 from frankenstein.errors import counted
 from frankenstein.files import write_whole
-from frankenstein.report.document import Block
+from frankenstein.report.document import Block, Picture
 from frankenstein.report.tables import code, markdown_table, plain
 from frankenstein.runs.page import write_page
 from frankenstein.runs.run import Run
+from frankenstein.similarity.networks.page import joined_pictures
+from frankenstein.similarity.plan import ComparePlan
 from frankenstein.studies.finished import FinishedRun, JoinedRuns, groups, read_finished
 from frankenstein.studies.graph import Node
 from frankenstein.studies.joined import (
@@ -38,9 +40,22 @@ def write_graph_page(
         write_whole(study.folder / "study.csv", tidy_csv(runs, study.folder))
         blocks += ["## Runs", index_table(runs, study.folder)]
         blocks.append("`study.csv` has a row for each run: seeds, fields that vary, all numbers.")
+        blocks += _of_networks(done)
         for verb in dict.fromkeys(run.verb for run in runs):
             blocks += _of_verb([run for run in runs if run.verb == verb], study)
     write_page(study, f"Study: {study.name}", blocks)
+
+
+def _of_networks(done: Mapping[str, Run]) -> Iterator[Block]:
+    """All networks beside each other, as comparisons of more than two have them."""
+    for number, (name, run) in enumerate(done.items(), start=1):
+        if isinstance(run.plan, ComparePlan) and run.plan.more:
+            yield f"## All networks: {code(name.partition('/')[2])}"
+            yield run.finding
+            for block in joined_pictures(run):
+                if isinstance(block, Picture):
+                    block = replace(block, name=f"{number}-{block.name}")
+                yield block
 
 
 def _of_verb(runs: Sequence[FinishedRun], study: Run) -> Iterator[Block]:

@@ -11,13 +11,17 @@ from torch import nn
 
 from frankenstein.errors import PlanError, UserError
 from frankenstein.measures import UndefinedSimilarityWarning
+from frankenstein.report import Picture
+from frankenstein.runs import Run
 from frankenstein.similarity import similarity_between, similarity_matrices, similarity_matrix
 from frankenstein.similarity.networks.cards import paths, properties
 from frankenstein.similarity.networks.estimates import estimate, grouping, pair_means
 from frankenstein.similarity.networks.layout import distances_of, map_of, order_of, tree_of
 from frankenstein.similarity.networks.matching import matching_layers
+from frankenstein.similarity.networks.page import joined_pictures
 from frankenstein.similarity.plan import ComparePlan
 
+MATRICES = ("mean", "spread")
 LAYERS = ["bn1", "fc"]
 # Of each kind of what is kept: sums, Gram matrices, sums by parts, examples; three have directions.
 MEASURES = [
@@ -274,8 +278,19 @@ def test_a_run_of_many_networks_has_the_numbers_of_the_pairs(run, saved, blank_f
     page = (folder / "report.md").read_text()
     assert "3 networks, each run once over 60 held-out images, and all 3 pairs" in page
     assert "leaving out one network at a time" in page
-    for picture in ("networks", "tree", "map", "mean", "spread"):
-        assert (folder / "figures" / f"linear_cka-{picture}.png").is_file()
+    pictures = [f"linear_cka-{picture}.png" for picture in ("networks", "tree", "map", *MATRICES)]
+    assert {*pictures} <= {path.name for path in (folder / "figures").glob("*.png")}
+    made = Run.read(folder)
+    means = [sum(pairs[s, s][k] for s in ("conv1", "fc2")) / 2 for k in range(3)]
+    assert f"The mean linear_cka of 3 pairs of networks is {sum(means) / 3:.2f}" in made.finding
+    assert f"({max(means):.2f}), the least" in made.finding
+    matrices = made.matrices()
+    assert [*matrices] == ["linear_cka", *(f"linear_cka-{what}" for what in MATRICES)]
+    assert matrices["linear_cka"][names[0], names[1]] == pytest.approx(means[0])
+    both = pairs["conv1", "fc2"] + pairs["fc2", "conv1"]  # there and back
+    assert matrices["linear_cka-mean"]["conv1", "fc2"] == pytest.approx(sum(both) / 6)
+    again = [block for block in joined_pictures(made) if isinstance(block, Picture)]
+    assert [f"{picture.name}.png" for picture in again] == pictures
 
 
 def test_groups_are_on_the_page_of_a_pattern_of_files(run, saved, blank_figures):

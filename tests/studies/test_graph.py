@@ -80,6 +80,30 @@ def test_a_pair_waits_for_its_networks_and_takes_their_files():
     assert {node.plan.accelerator for node in nodes.values()} == {"cpu"}
 
 
+def test_all_pairs_of_several_networks_are_compared_in_one_run():
+    blocks = {"compare": {"measures": [["mean_cca"], ["linear_cka"]]}, "analyze": {"units": True}}
+    networks = [{"train": TRAIN, "seeds": "0..1"}, "mlp#5"]
+    nodes = {node.name: node for node in graph_of(networks, "all", blocks, "FOLDER", {})}
+    assert [name for name in nodes if not name.startswith("train/")] == [
+        "compare/3-networks-mean_cca",
+        "compare/3-networks-linear_cka",
+        "analyze/mlp-0-vs-mlp-1",
+        "analyze/mlp-0-vs-mlp-5",
+        "analyze/mlp-1-vs-mlp-5",
+    ]
+    node = nodes["compare/3-networks-mean_cca"]
+    files = [f"FOLDER/train/mlp-{seed}/network.safetensors" for seed in (0, 1)]
+    assert node.plan.networks == [*files, "mlp#5"]
+    assert (node.after, node.opens) == (("train/mlp-0", "train/mlp-1"), True)
+    blocks = {"compare": {"permutations": 200}}  # which is of two networks
+    nodes = graph_of(networks, "all", blocks, "FOLDER", {})
+    assert [node.name for node in nodes if node.name.startswith("compare/")] == [
+        "compare/mlp-0-vs-mlp-1",
+        "compare/mlp-0-vs-mlp-5",
+        "compare/mlp-1-vs-mlp-5",
+    ]
+
+
 @pytest.mark.parametrize(
     ("networks", "pairs", "expected"),
     [

@@ -75,6 +75,23 @@ def test_a_graph_is_run_goes_on_with_what_is_missing_and_is_not_run_twice(
     assert finished_study(read_plan(StudyPlan, path), "tw") is None  # another name is another study
 
 
+def test_all_networks_stand_on_the_page_of_a_study(run, saved, config):
+    networks = [saved("mlp", seed) for seed in range(3)]
+    folder = run(
+        "study",
+        "--config",
+        config(networks=networks, compare={"measures": ["linear_cka"]}),
+        "--workers",
+        0,
+    )
+    page = (folder / "report.md").read_text()
+    assert "## All networks: 3-networks" in page
+    assert "The mean linear_cka of 3 pairs of networks is 0." in page
+    for picture in ("networks", "tree", "map", "mean", "spread"):
+        assert (folder / f"figures/1-linear_cka-{picture}.png").is_file()
+    assert len((folder / "study.csv").read_text().splitlines()) == 2
+
+
 def test_what_waits_for_a_run_that_failed_is_not_begun(few_digits, config, capsys):
     networks = {"train": {**NETWORKS["train"], "model": "torchvision/nosuch"}, "seeds": "0..1"}
     assert study(config(networks=networks, compare=COMPARE), "--quiet") == 1

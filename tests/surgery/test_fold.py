@@ -55,7 +55,7 @@ def test_what_is_captured_and_given_is_not_overwritten(name):
     network.eval()
     images = torch.randn(2, 3, 32, 32)
     points = list(cut_points(network))
-    some = points[:: max(1, len(points) // 12)]
+    some = points[:: max(1, len(points) // 6)]
     reader = capture(network, some)
     expected, found = reader(images.clone()), fold(reader)(given := images.clone())
     assert torch.equal(given, images)

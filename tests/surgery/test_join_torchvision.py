@@ -1,4 +1,4 @@
-"""Ten networks of torchvision at their full size, each stitched to the next of another kind."""
+"""Networks of torchvision at their full size, each stitched to the next of another kind."""
 
 from functools import lru_cache
 
@@ -13,14 +13,9 @@ from frankenstein.tasks import matching_moments
 
 NAMES = (
     "resnet18",
-    "vgg11_bn",
     "densenet121",
-    "googlenet",
     "mobilenet_v3_small",
-    "convnext_tiny",
-    "vit_b_16",
     "swin_t",
-    "efficientnet_b0",
     "regnet_y_400mf",
 )
 

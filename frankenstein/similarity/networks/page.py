@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from frankenstein.catalog import MEASURES
-from frankenstein.report import Picture, curves, heatmap, markdown_table, rich_table
+from frankenstein.errors import counted
+from frankenstein.report import Picture, code, curves, heatmap, markdown_table, rich_table
 from frankenstein.report.networks import network_map, network_tree
 from frankenstein.report.tables import format_value
 from frankenstein.report.terminal import terminal_matrix
@@ -31,6 +32,8 @@ def write_networks_page(
     run: Run, plan: ComparePlan, found: Between, draws: Mapping[str, Tensor]
 ) -> None:
     """The page and its tables, the numbers, and what the terminal shows."""
+    run.finding = _finding(found)
+    run.record["layers"] = list(found.layers)
     blocks: list[str | Picture] = [_about(run, found)]
     blocks += _how_sure(found, draws, run.record["kept"])
     for measure in found.values:
@@ -45,6 +48,18 @@ def write_networks_page(
     write_page(run, f"Similarity of networks: {run.name}", blocks)
     pictures = [block for block in blocks if isinstance(block, Picture)]
     log_page(run, {f"networks/{one.name}": one for one in pictures})
+
+
+def joined_pictures(run: Run) -> Iterator[str | Picture]:
+    """What a finished run has of all of its networks, for the page of a study."""
+    matrices, layers = run.matrices(), run.record["layers"]
+    for measure in [name for name in matrices if name in MEASURES]:
+        whole = matrices[measure]
+        cards = {name: run.networks.get(name, {}) for name in whole.rows}
+        yield from layout(whole.values, measure, len(layers), cards)
+        if f"{measure}-mean" in matrices:
+            both = [matrices[f"{measure}-{what}"].values for what in ("mean", "spread")]
+            yield from layers_of_pairs(both, measure, layers, len(whole.rows))
 
 
 def layer_estimates(
@@ -95,6 +110,27 @@ def _about(run: Run, found: Between) -> str:
     )
 
 
+def _finding(found: Between) -> str:
+    """The mean over pairs, and which networks are most and least alike, by the first measure."""
+    measure = next(iter(found.values))
+    values, names = found.matrix(measure).values, found.networks
+    pairs = [(i, j) for i in range(len(names)) for j in range(i)]
+    of = {pair: float(values[pair] + values[pair[::-1]]) / 2 for pair in pairs}
+    known = {pair: value for pair, value in of.items() if math.isfinite(value)}
+    if not known:
+        return f"No pair of networks has a defined {measure}."
+    mean = sum(known.values()) / len(known)
+    said = f"The mean {measure} of {counted(len(known), 'pair')} of networks is {mean:.2f}"
+    if min(known.values()) == max(known.values()):
+        return f"{said}."
+    larger = MEASURES[measure].perfect != MEASURES[measure].range[0]
+    best, worst = (
+        pick(known, key=known.__getitem__) for pick in ((max, min)[:: 1 if larger else -1])
+    )
+    ends = [f"{code(names[j])} and {code(names[i])} ({known[i, j]:.2f})" for i, j in (best, worst)]
+    return f"{said}: the most alike are {ends[0]}, the least {ends[1]}."
+
+
 def _how_sure(found: Between, draws: Mapping[str, Tensor], kept: int | None) -> Iterator[str]:
     drawn = next(iter(draws.values()), None)
     over = "networks"
@@ -121,26 +157,29 @@ def _section(
     yield markdown_table(rows, head)
     run.shown.append(f"{title}; mean over {len(found.layers)} layers, network by network")
     whole = found.matrix(measure)
-    run.shown.append(terminal_matrix(whole.values, found.networks, found.networks, _limits(whole)))
+    limits = _limits(measure, whole.values)
+    run.shown.append(terminal_matrix(whole.values, found.networks, found.networks, limits))
     run.shown.append(rich_table(rows, head))
     for name, (one, spread) in estimates.items():
         numbers = {"mean": one.value, "low": one.low, "high": one.high, "spread": spread}
         run.numbers |= {f"{measure}_{what}/{name}": value for what, value in numbers.items()}
     grouped = groupings(run, found, measure, draws, seed)
-    yield from _layout(found, measure, run, grouped)
+    cards = {name: run.networks.get(name, {}) for name in found.networks}
+    yield from layout(whole.values, measure, len(found.layers), cards)
     if grouped:
         yield from _groups(run, measure, grouped)
     if found.across:
-        yield from _layers(found, measure)
+        both = [of(measure).values for of in (found.mean_over_pairs, found.spread_over_pairs)]
+        yield from layers_of_pairs(both, measure, found.layers, len(found.networks))
     yield from _curves(run, found, measure)
 
 
-def _layout(
-    found: Between, measure: str, run: Run, grouped: Sequence[Grouping]
+def layout(
+    values: Tensor, measure: str, layers: int, cards: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str | Picture]:
-    """The matrix, in the order of the tree, the tree, and the map."""
-    whole, names = found.matrix(measure), found.networks
-    apart = distances_of(whole.values, measure)
+    """Network against network, the mean over layers: matrix in the order of a tree, tree, map."""
+    names = [*cards]
+    apart = distances_of(values, measure)
     known = bool(apart.isfinite().all())
     order, tree = list(range(len(names))), None
     if known:
@@ -148,11 +187,11 @@ def _layout(
         order = order_of(tree)
     ordered = [names[i] for i in order]
     figure = heatmap(
-        whole.values[order][:, order],
+        values[order][:, order],
         ordered,
         ordered,
-        title=f"{measure}, mean over {len(found.layers)} layers",
-        limits=_limits(whole),
+        title=f"{measure}, mean over {layers} layers",
+        limits=_limits(measure, values),
     )
     caption = f"{measure} of every network with every other, mean over layers that match"
     yield Picture(f"{measure}-networks", figure, f"{caption}. Neighbours are those of the tree.")
@@ -168,7 +207,7 @@ def _layout(
         "their networks.",
     )
     points, stress = map_of(apart)
-    groups = properties({name: run.networks.get(name, {}) for name in names})
+    groups = properties(cards)
     colours = next(iter(groups.values()), [])
     about = f" Colours: {next(iter(groups))}." if groups else ""
     metric = "" if distance else f" {measure} is no distance: shown is its perfect value less it."
@@ -205,27 +244,25 @@ def _groups(run: Run, measure: str, grouped: Sequence[Grouping]) -> Iterator[str
     )
 
 
-def _layers(found: Between, measure: str) -> Iterator[Picture]:
-    count = len(found.networks)
-    for what, matrix in (
-        ("mean", found.mean_over_pairs(measure)),
-        ("spread", found.spread_over_pairs(measure)),
-    ):
-        limits = _limits(matrix) if what == "mean" else None
+def layers_of_pairs(
+    mean_and_spread: Sequence[Tensor], measure: str, layers: Sequence[str], networks: int
+) -> Iterator[Picture]:
+    """Layer against layer of networks with the same layers, over all ordered pairs of them."""
+    captions = {
+        "mean": "Every layer of one network with every layer of another, mean over pairs.",
+        "spread": "How far pairs of networks lie from that mean (root mean square).",
+    }
+    for what, values in zip(captions, mean_and_spread, strict=True):
         figure = heatmap(
-            matrix.values,
-            matrix.rows,
-            matrix.columns,
-            title=f"{measure}, {what} over {count * (count - 1)} ordered pairs",
+            values,
+            layers,
+            layers,
+            title=f"{measure}, {what} over {networks * (networks - 1)} ordered pairs",
             row_label="layer of one network",
             column_label="layer of another",
-            limits=limits,
+            limits=_limits(measure, values) if what == "mean" else None,
         )
-        caption = {
-            "mean": "Every layer of one network with every layer of another, mean over pairs.",
-            "spread": "How far pairs of networks lie from that mean (root mean square).",
-        }[what]
-        yield Picture(f"{measure}-{what}", figure, caption)
+        yield Picture(f"{measure}-{what}", figure, captions[what])
 
 
 def _curves(run: Run, found: Between, measure: str) -> Iterator[Picture]:
@@ -263,12 +300,12 @@ def _with_interval(one: Estimate) -> str:
     return f"{format_value(one.value)}{ends}"
 
 
-def _limits(matrix: Any) -> tuple[float, float]:
+def _limits(measure: str, values: Tensor) -> tuple[float, float]:
     """Of the colours: the measure's range from 0 on, or that of the values if it has no end."""
-    low, high = MEASURES[matrix.measure].range
+    low, high = MEASURES[measure].range
     if high < math.inf:
         return max(low, 0.0), high
-    known = matrix.values[matrix.values.isfinite()]
+    known = values[values.isfinite()]
     if not len(known):
         return 0.0, 1.0
     least, most = float(known.min()), float(known.max())

@@ -55,7 +55,16 @@ def save_tables(run: Run, found: Between) -> list[str]:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([head, *lines])
         write_whole(run.folder / file, text.getvalue())
-    return list(files)
+    return [*files, *_save_matrices(run, found)]
+
+
+def _save_matrices(run: Run, found: Between) -> list[str]:
+    """Those that `Run.matrices` reads."""
+    matrices = {measure: found.matrix(measure) for measure in found.values}
+    for measure in found.across:
+        matrices[f"{measure}-mean"] = found.mean_over_pairs(measure)
+        matrices[f"{measure}-spread"] = found.spread_over_pairs(measure)
+    return [matrix.to_csv(run.folder / f"{name}.csv").name for name, matrix in matrices.items()]
 
 
 def _layer_rows(found: Between, measure: str) -> Iterator[list[Any]]:
