@@ -42,12 +42,19 @@ def row_names(rows: list[str], same: Mapping[str, str]) -> dict[str, str]:
 
     >>> row_names(["receiver", "before", "after"], {"after": "before"})
     {'receiver': 'receiver', 'before': 'before = after'}
+    >>> row_names(["before_sampled", "after_sampled"], {"after_sampled": "before_sampled"})
+    {'before_sampled': 'before = after, sampled'}
     """
-    names: dict[str, str] = {}
+    together: dict[str, list[str]] = {}
     for row in rows:
-        first = same.get(row, row)
-        names[first] = f"{names[first]} = {row}" if first in names else first
-    return names
+        together.setdefault(same.get(row, row), []).append(row)
+    return {first: _joined(names) for first, names in together.items()}
+
+
+def _joined(names: list[str]) -> str:
+    if len(names) > 1 and all(name.endswith(SAMPLED) for name in names):
+        return f"{_joined([name.removesuffix(SAMPLED) for name in names])}, sampled"
+    return " = ".join(names)
 
 
 def _scores(numbers: Mapping[str, float], row: str) -> dict[str, str]:

@@ -85,7 +85,7 @@ def test_all_networks_stand_on_the_page_of_a_study(run, saved, config):
         0,
     )
     page = (folder / "report.md").read_text()
-    assert "## All networks: 3-networks" in page
+    assert "## All networks: `3-networks`" in page
     assert "The mean linear_cka of 3 pairs of networks is 0." in page
     for picture in ("networks", "tree", "map", "mean", "spread"):
         assert (folder / f"figures/1-linear_cka-{picture}.png").is_file()
