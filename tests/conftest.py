@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -243,11 +244,33 @@ def few_digits(monkeypatch, tmp_path):
     return FewDigits
 
 
+TESTS = Path(__file__).parent
+DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
+)
+
+
 @pytest.fixture
 def blank_figures(monkeypatch):
-    """matplotlib draws nothing and lays nothing out: most of a short run's time goes to that."""
+    """Figures are laid out and drawn by nobody: each file of one is of a single dot."""
+
+    def print_svg(canvas, file, **_):
+        file.write('<svg xmlns="http://www.w3.org/2000/svg"></svg>')
+
     monkeypatch.setattr("matplotlib.figure.Figure.draw", lambda *_: None)
     monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda *_: None)
+    agg, svg = "matplotlib.backends.backend_agg.FigureCanvasAgg", "matplotlib.backends.backend_svg"
+    monkeypatch.setattr(f"{agg}.print_png", lambda _, file, **options: file.write(DOT))
+    monkeypatch.setattr(f"{svg}.FigureCanvasSVG.print_svg", print_svg)
+
+
+@pytest.fixture(autouse=True)
+def _figures_of_runs(request):
+    """Most of a short run would go to figures; a test that looks at them is marked `drawn`."""
+    room = request.path.relative_to(TESTS).parts[0]
+    runs = {"cli", "networks", "stitching", "studies", "test_readme.py"}
+    if room in runs and "drawn" not in request.keywords:
+        request.getfixturevalue("blank_figures")
 
 
 _heard = []  # what the one audit hook is for now: Python cannot take a hook out again
@@ -301,8 +324,6 @@ def at():
 @pytest.fixture
 def run(few_digits, capsys):
     """Runs a command line to its end and returns the folder that it wrote."""
-    from pathlib import Path
-
     from frankenstein.cli import main
 
     def command(*words):
@@ -317,8 +338,6 @@ def run(few_digits, capsys):
 @pytest.fixture
 def mistake(few_digits, capsys):
     """Runs a command line that cannot be done, checks how it ends, and returns what it says."""
-    from pathlib import Path
-
     from frankenstein.cli import main
 
     def command(*words):

@@ -82,7 +82,7 @@ def test_a_question_added_as_the_readme_says_is_asked_and_has_a_switch(
     assert "| receiver/relu3 |" in question.show(answer).blocks[0]
 
 
-def test_a_plan_of_the_readme_runs(monkeypatch, tmp_path):
+def test_a_plan_of_the_readme_runs(few_digits, monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     code, again = (
         BLOCKS[4].replace("quiet=True", f"quiet=True, out_dir={str(tmp_path)!r}").split("Run.read(")
@@ -176,6 +176,7 @@ def test_every_block_of_your_own_network_runs(few_digits, monkeypatch, tmp_path,
             for line in block.splitlines():
                 program, *words = shlex.split(line.removeprefix("$ "))
                 words += [] if words[0] == "layers" else ["--accelerator", "cpu"]
+                words += ["--untrained", "1"] if words[0] == "stitch" else []
                 assert (program, main(words)) == ("frankenstein", 0), capsys.readouterr().err
                 commands += 1
         elif named := re.match(r"# (\w+\.py)\n", block):

@@ -7,15 +7,13 @@ from frankenstein.dictionaries import dictionary_facts, load_dictionary
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network, network_sha256
 
-pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
-
 
 @pytest.fixture
 def asked(run, saved):
     """Asks of one layer with few steps; returns the folder and its scores."""
 
     def ask(*words):
-        few = ["--steps", 12, "-n", 40, *words]
+        few = ["--steps", 12, "-n", 40, "--untrained", 1, *words]
         pair = saved("lenet", 0), saved("lenet", 1)
         folder = run("analyze", *pair, "relu2", "--autoencoder", *few)
         scores = json.loads((folder / "summary.json").read_text())

@@ -13,14 +13,12 @@ from frankenstein.shapes import pooled
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network
 
-pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
-
 TRAINED = [
     Path(__file__).parents[2] / "model_weights" / "tiny10" / "digits" / f"in{i}-gn{i}.safetensors"
     for i in (0, 1)
 ]
 
-FEW = ("--untrained", "2")
+FEW = ("--untrained", "1")
 
 
 def scores(folder):

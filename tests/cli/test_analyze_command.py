@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -25,9 +26,10 @@ def summary(folder):
     return json.loads((folder / "summary.json").read_text())
 
 
+@pytest.mark.drawn
 def test_all_questions_make_one_report_with_its_figures(run, pair):
     words = ("--all", "-n", "50", "--untrained", "1", "--steps", "20", "--run-name", "everything")
-    folder = run("analyze", *pair, *words)
+    folder = run("analyze", *pair, "relu3", *words)
     report = (folder / "report.md").read_text()
     assert report.count("\n## ") == len(QUESTIONS) + 2  # what was run, and how to run it again
     pictures = re.findall(r"!\[.*?\]\((figures/.*?)\)", report)
@@ -38,32 +40,47 @@ def test_all_questions_make_one_report_with_its_figures(run, pair):
     record = json.loads((folder / "run.json").read_text())
     assert record["networks"]["receiver"] == network_sha256(load_network(pair[1]))
     assert record["questions"] == list(QUESTIONS)
-    assert record["layers"] == [[layer] * 2 for layer in ("relu1", "relu2", "relu3", "relu4")]
     assert any(path.name.startswith("events.out.tfevents") for path in folder.iterdir())
 
 
 def test_a_run_is_replayed_by_its_config(run, pair):
-    folder = run("analyze", *pair, "--units", "-n", "50", "--seed", "3", "--untrained", "1")
+    words = ("relu3", "--units", "-n", "50", "--seed", "3", "--untrained", "1")
+    folder = run("analyze", *pair, *words)
     again = run("analyze", "--config", folder / "config.yaml")
     assert again.name == f"{folder.name}-2"
     assert summary(again) == summary(folder)
 
 
-def test_layers_may_be_named(run, pair):
+def test_layers_may_be_named_and_the_excess_is_over_the_highest_control(run, pair):
     few = ("--units", "-n", "40", "--untrained", "1")
     folder = run("analyze", *pair, "relu1,fc*", "relu4,fc*", *few)
     record = json.loads((folder / "run.json").read_text())
     assert record["layers"] == [["relu1", "relu4"], ["fc1", "fc1"], ["fc2", "fc2"], ["fc3", "fc3"]]
     folder = run("analyze", *pair, "relu3", *few)
     assert json.loads((folder / "run.json").read_text())["layers"] == [["relu3", "relu3"]]
+    found = summary(folder)
+    controls = ("values_shuffled", "other_images", "untrained")
+    highest = max(found[f"units/sorted_pearson/{control}/relu3"] for control in controls)
+    excess = found["units/sorted_pearson/relu3"] - highest
+    assert found["units/sorted_pearson_excess/relu3"] == pytest.approx(excess)
+    chance = found["units/raw_cosine/units_shuffled/relu3"]
+    assert found["units/raw_cosine_excess/relu3"] == pytest.approx(
+        found["units/raw_cosine/relu3"] - chance
+    )
+    for kind in ("sorted_cosine", "sorted_pearson"):
+        shuffled = found[f"units/{kind}/units_shuffled/relu3"]
+        assert shuffled == pytest.approx(found[f"units/{kind}/relu3"])
     assert yaml.safe_load((folder / "config.yaml").read_text())["receiver_layer"] == "relu3"
 
 
 def test_what_is_kept_is_said_first_and_a_summary_is_shown(few_digits, pair, capsys):
     from frankenstein.cli import main
 
-    assert main(["analyze", *pair, "--units", "--run-name", "a", "--accelerator", "cpu"]) == 0
+    words = [*pair, "--units", "--run-name", "a", "--untrained", "1", "--accelerator", "cpu"]
+    assert main(["analyze", *words]) == 0
     said = capsys.readouterr().out
+    record = json.loads(Path("results/analyze/a/run.json").read_text())
+    assert record["layers"] == [[layer] * 2 for layer in ("relu1", "relu2", "relu3", "relu4")]
     assert re.search(r"^[\d.]+ MB for rows of 60 held-out images", said)
     assert "accuracy, measured on 60 held-out images of digits: sender " in said
     assert re.search(r"^ +untrained( +0\.\d{3}){4} *$", said, re.MULTILINE)
@@ -101,7 +118,7 @@ def test_networks_without_layers_of_one_name_are_asked_for_some(mistake, saved):
 
 
 def test_weights_need_no_data_and_no_like_architecture_and_say_what_has_no_like(run, saved):
-    words = ("--weights", "--data-root", "nowhere", "-d", "fashion")
+    words = ("--weights", "--data-root", "nowhere", "-d", "fashion", "--untrained", "1")
     folder = run("analyze", saved("mlp"), saved("mlp", 1, num_classes=7), *words)
     found = summary(folder)
     assert found["weights/distance_after/sender-receiver/fc1"] < 1
@@ -110,7 +127,16 @@ def test_weights_need_no_data_and_no_like_architecture_and_say_what_has_no_like(
     report = (folder / "report.md").read_text()
     assert "each layer's rows are matched by themselves" in report
 
-    folder = run("analyze", saved("lenet"), saved("dense"), "--weights", "--run-name", "unlike")
+    folder = run(
+        "analyze",
+        saved("lenet"),
+        saved("dense"),
+        "--weights",
+        "--run-name",
+        "unlike",
+        "--untrained",
+        "1",
+    )
     report = (folder / "report.md").read_text()
     assert "Layers that only the sender has: conv1, conv2." in report
     assert not [key for key in summary(folder) if key.startswith("weights/distance")]
@@ -132,7 +158,8 @@ def test_a_file_may_be_called_like_a_role(run, saved, tmp_path):
 
 
 def test_numbers_of_activations_are_those_of_the_layer_itself(run, pair, few_digits):
-    folder = run("analyze", *pair, "relu2", "--activations", "--seed", "1")
+    words = ("relu2", "--activations", "--seed", "1", "--untrained", "1")
+    folder = run("analyze", *pair, *words)
     found = summary(folder)
     images, labels = (torch.cat(parts) for parts in zip(*few_digits(32).val_batches(), strict=True))
     for whose, path in zip(("sender", "receiver"), pair, strict=True):
@@ -156,24 +183,9 @@ def test_numbers_of_activations_are_those_of_the_layer_itself(run, pair, few_dig
 
 
 def test_layers_of_unlike_width_and_sign_have_the_numbers_that_are_defined(run, saved):
-    asked = "--units", "--activations"
+    asked = "--units", "--activations", "--untrained", "1"
     found = summary(run("analyze", saved("mlp"), saved("mlp", 1), "tanh1", "tanh2", *asked))
     assert found["activations/saturated_values/sender/tanh1"] < 1
     assert found["activations/selectivity/sender/tanh1"] is None
     assert found["units/raw_cosine/tanh1-tanh2"] is None
     assert found["units/sorted_cosine/tanh1-tanh2"] > 0
-
-
-def test_the_excess_is_over_the_highest_control(run, pair):
-    found = summary(run("analyze", *pair, "relu3", "--units"))
-    controls = ("values_shuffled", "other_images", "untrained")
-    highest = max(found[f"units/sorted_pearson/{control}/relu3"] for control in controls)
-    excess = found["units/sorted_pearson/relu3"] - highest
-    assert found["units/sorted_pearson_excess/relu3"] == pytest.approx(excess)
-    chance = found["units/raw_cosine/units_shuffled/relu3"]
-    assert found["units/raw_cosine_excess/relu3"] == pytest.approx(
-        found["units/raw_cosine/relu3"] - chance
-    )
-    for kind in ("sorted_cosine", "sorted_pearson"):
-        shuffled = found[f"units/{kind}/units_shuffled/relu3"]
-        assert shuffled == pytest.approx(found[f"units/{kind}/relu3"])

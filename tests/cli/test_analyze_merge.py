@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from frankenstein.questions import AnalyzePlan, open_subject
+from frankenstein.questions.run import _section as section_of
 from frankenstein.zoo import load_network, read_card
-
-pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
 
 
 def scores(folder):
@@ -32,11 +32,11 @@ def test_networks_that_cannot_be_merged_are_refused_by_name(mistake, saved):
     assert "networks of one architecture can be merged, got 'conv1.weight'" in said
 
 
-def test_asked_for_all_the_report_says_why_there_is_no_merging(run, saved):
-    words = ("--all", "-n", "30", "--untrained", "1")
-    folder = run("analyze", saved("lenet"), saved("dense"), "relu4", "relu3", *words)
-    assert (
-        "Not asked: networks of one architecture can be merged"
-        in (folder / "report.md").read_text()
+def test_asked_for_all_the_report_says_why_there_is_no_merging(saved, few_digits):
+    pair, layers = (saved("lenet"), saved("dense")), ("relu4", "relu3")
+    plan = AnalyzePlan(
+        sender=pair[0], receiver=pair[1], all=True, sender_layer="relu4", receiver_layer="relu3"
     )
-    assert not [key for key in scores(folder) if key.startswith("barrier")]
+    subject = open_subject(*pair, *layers, examples=20, untrained=1, quiet=True)
+    section = section_of(None, plan, "merge", plan.questions()["merge"], subject)
+    assert section.blocks[0].startswith("Not asked: networks of one architecture can be merged")

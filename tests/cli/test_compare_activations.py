@@ -13,8 +13,6 @@ from frankenstein.similarity.matrices import similarity_matrices
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
-
 
 @pytest.fixture
 def files(few_digits):

@@ -181,8 +181,11 @@ def test_layers_on_other_grids_are_pooled_and_the_flattening_is_named(run, pair)
     assert json.loads((folder / "run.json").read_text())["flattening"] == "per_sample"
 
 
-def test_a_runs_stitch_is_compared_with_the_target_at_the_cut_and_behind(run, pair, few_digits):
-    made = run("stitch", *pair, "pool1", "pool1", "-e", "1", "-b", "32", "--run-name", "made")
+def test_a_runs_stitch_is_compared_with_the_target_at_the_cut_and_behind(
+    run, pair, few_digits, capsys
+):
+    words = ("pool1", "pool1", "-e", "1", "-b", "32", "--run-name", "made", "--untrained", "1")
+    made = run("stitch", *pair, *words)
     known = summary(made)
     folder = run("compare", made, "--stitch", "ps_inv", "cka", "l2")
     numbers = summary(folder)
@@ -211,10 +214,11 @@ def test_a_runs_stitch_is_compared_with_the_target_at_the_cut_and_behind(run, pa
         stitched, target = until(stitch(sender(images)))["relu2"], until(front(images))["relu2"]
     expected = (stitched - target).square().mean().item()
     assert behind["l2/after/relu2"] == pytest.approx(expected, rel=1e-4)
+    assert (
+        "null mean"
+        in (run("compare", made, "cka", "--permutations", "19") / "report.md").read_text()
+    )
 
-
-def test_mistakes_behind_a_run_are_one_line(run, pair, capsys):
-    made = run("stitch", *pair, "pool1", "pool1", "-e", "0", "--run-name", "made")
     for words, expected in {
         "ckaa": "there are measures only, got 'ckaa'; did you mean cka",
         "--layer relu1 cka": "LeNet has no layer 'relu1'; did you mean relu2",

@@ -11,8 +11,6 @@ import pytest
 
 from frankenstein.cli import main
 
-pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
-
 
 @pytest.fixture
 def pair(saved):
@@ -102,12 +100,6 @@ def test_two_layers_by_measures_have_them_as_columns(run, pair):
     assert float(cells["l2"][4]) == pytest.approx(
         float(cells["mean_squared_distance"][4]) / 16, rel=1e-3
     )
-
-
-def test_a_run_of_stitch_has_them_too(run, pair):
-    made = run("stitch", *pair, "pool1", "pool1", "-e", "0", "--run-name", "made")
-    folder = run("compare", made, "cka", "--permutations", "19")
-    assert "null mean" in (folder / "report.md").read_text()
 
 
 def test_what_is_kept_is_said_first(few_digits, pair, capsys):

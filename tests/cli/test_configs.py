@@ -1,52 +1,67 @@
-import gzip
-import re
+from fnmatch import filter as matching
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
 from frankenstein.cli.commands import check_step
+from frankenstein.cli.parser import parse
+from frankenstein.cli.words import spoken
+from frankenstein.stitching.pair import open_stitching_pair
+from frankenstein.stitching.recipe import make_stitch
+from frankenstein.zoo import build_network
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs"
 FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if not path.is_symlink())
-
-
-@pytest.fixture
-def fashion(tmp_path):
-    """A folder with a Fashion-MNIST of a few random pictures, in the files of the real one."""
-    folder = tmp_path / "data" / "FashionMNIST" / "raw"
-    folder.mkdir(parents=True)
-    random = np.random.default_rng(0)
-    for part, count in (("train", 256), ("t10k", 40)):
-        images = random.integers(256, size=(count, 28, 28), dtype=np.uint8)
-        labels = (np.arange(count) % 10).astype(np.uint8)
-        for name, array in (("images-idx3", images), ("labels-idx1", labels)):
-            header = bytes([0, 0, 8, array.ndim]) + b"".join(
-                size.to_bytes(4) for size in array.shape
-            )
-            with gzip.open(folder / f"{part}-{name}-ubyte.gz", "wb", compresslevel=1) as file:
-                file.write(header + array.tobytes())
-    return folder.parents[1]
+TINY10 = [name for name, _ in build_network("tiny10").named_modules()]
 
 
 def verb_of(path):
     return {"studies": "study"}.get(path.parent.name, path.parent.name)
 
 
-def shortened(step):
-    """A step of a study, of one layer in place of all, once it is sure that it is one as it is."""
-    check_step(step)
-    verb = step.split()[0]
-    layers = {"stitch": "bn3 bn3 --untrained 1", "compare": "bn3 bn3", "analyze": "relu3 --units"}
-    layers = layers.get(verb, "")
-    return re.sub(r"--all|-n \d+", "", re.sub(r"-e \d+", "-e 1", step)) + (
-        f" {layers}" if "bn3" not in step else ""
-    )
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONFIGS)))
+def test_a_config_is_the_plan_that_it_says_of_networks_that_are_here(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    said, config = spoken(verb_of(path)), yaml.safe_load(path.read_text())
+    plan = said.plan(**said.words.sort(parse(said, ["--config", str(path)])))
+    assert {key: plan.values()[key] for key in config} == config
+    assert all(Path(config[whose]).is_file() for whose in {"sender", "receiver"} & {*config})
+    for side in {"sender_layer", "receiver_layer"} & {*config}:
+        assert all(matching(TINY10, layer) for layer in config[side].split(","))
+    for step in config.get("steps", ()):
+        if isinstance(step, str):
+            check_step(step)
+    if said.verb == "stitch" and not plan.is_matrix:  # all that a run checks before it computes
+        joint = open_stitching_pair(plan).joint
+        make_stitch(plan, joint.source.units, joint.target.units)
 
 
-def cheaper(path, folder):
-    """A copy of the study of seeds, of two networks of one epoch and stitches of one layer."""
+# One of each verb, run as it is but for the time that it takes; tests/studies has the demo's.
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("train/tiny10_digits", ["-e", "1"]),
+        ("stitch/low_rank", ["-e", "1", "--untrained", "1"]),
+        ("compare/measures_sure", ["--bootstrap", "39", "--permutations", "19"]),
+        ("analyze/units", ["relu3,relu6", "--untrained", "1", "-n", "60"]),
+    ],
+)
+def test_a_config_runs_through_the_real_command_line(run, saved, name, words):
+    path, verb = CONFIGS / f"{name}.yaml", name.partition("/")[0]
+    pair = [] if verb == "train" else [saved("tiny10", 0), saved("tiny10", 1)]
+    folder = run(verb, *pair, *words, "--config", path)
+    assert (folder / "summary.json").is_file()
+    replay, config = (yaml.safe_load(p.read_text()) for p in (folder / "config.yaml", path))
+    told = {"sender", "receiver", "epochs", "bootstrap", "permutations"}
+    assert {key: replay[key] for key in config if key not in told} == {
+        key: value for key, value in config.items() if key not in told
+    }
+
+
+def test_the_config_of_seeds_runs_with_fewer_of_them(run, tmp_path):
+    path = CONFIGS / "studies" / "seeds.yaml"
     text = path.read_text()
     for dear, cheap in (
         ("epochs: 20}, seeds: 0..4", "epochs: 1}, seeds: 0..1"),
@@ -55,47 +70,9 @@ def cheaper(path, folder):
     ):
         assert dear in text
         text = text.replace(dear, cheap)
-    copy = folder / path.name
-    copy.write_text(text)
-    return copy
-
-
-# A penalty meant for trained networks leaves nothing of a stitch between two that know nothing yet.
-@pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
-# Units of networks that have hardly learned are nearly dependent.
-@pytest.mark.filterwarnings("ignore::frankenstein.accumulators.linear.NearlyDependentWarning")
-@pytest.mark.parametrize(
-    "path",
-    # tests/studies/test_demo.py runs the steps of the demo.
-    [path for path in FILES if path.stem != "demo"],
-    ids=lambda path: str(path.relative_to(CONFIGS)),
-)
-def test_a_config_runs_through_the_real_command_line(
-    run, saved, fashion, blank_figures, tmp_path, path
-):
-    verb, config = verb_of(path), yaml.safe_load(path.read_text())
-    words = [] if verb in ("train", "study") else [saved("tiny10", 0), saved("tiny10", 1)]
-    if verb == "analyze" and "sender_layer" not in config:
-        words += ["relu3,relu6"]
-    trains = config.get("family") not in ("identity", "permutation")
-    if trains and config.get("epochs", 30) and verb in ("train", "stitch"):
-        words += ["-e", "1"]
-    if verb in ("stitch", "analyze"):
-        words += ["--untrained", "1"]
-    if verb == "analyze":
-        words += ["-n", "60"]
-        words += ["--steps", "20"] if "autoencoder" in config else []
-    if verb == "study" and "steps" in config:
-        words = [shortened(step) for step in config["steps"]]
-    if path.stem == "seeds":
-        path, words = cheaper(path, tmp_path), ["--workers", "0"]
-    folder = run(verb, *words, "--config", path, "--data-root", fashion)
-    assert (folder / "summary.json").is_file()
-    replay, config = (yaml.safe_load(p.read_text()) for p in (folder / "config.yaml", path))
-    told = {"sender", "receiver", "epochs", "steps"}
-    assert {key: replay[key] for key in config if key not in told} == {
-        key: value for key, value in config.items() if key not in told
-    }
+    (tmp_path / path.name).write_text(text)
+    folder = run("study", "--config", path.name, "--workers", "0")
+    assert (folder / "study.csv").is_file()
 
 
 def test_there_is_a_config_for_each_kind_of_stitch_and_each_verb_that_makes_runs():

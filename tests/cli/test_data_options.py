@@ -12,8 +12,6 @@ from frankenstein.data.preprocessing import IMAGENET
 from frankenstein.networks import data_for, open_network
 from frankenstein.zoo import Card, build_network, save_network
 
-pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
-
 LENET = ("-m", "lenet", "-b", "4", "-e", "1", "-lr", "0.01")
 
 

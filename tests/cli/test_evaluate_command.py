@@ -23,8 +23,6 @@ from frankenstein.zoo import (
     save_network,
 )
 
-pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
-
 KINDS = ("before", "after", "ps_inv")
 
 
@@ -43,6 +41,7 @@ def stitched(run, pair, kept):
     """A finished run of stitch.py, which runs once."""
     if not kept.exists():
         words = ("pool1", "pool1", "-e", "1", "-b", "32", "--run-name", "made")
+        words = (*words, "--untrained", "2")
         shutil.copytree(run("stitch", *pair, *words), kept)
         shutil.rmtree("results")
     return Path(shutil.copytree(kept, Path("results", "stitch", "made")))
@@ -132,6 +131,7 @@ def test_a_run_between_other_grids_or_places_is_read_as_it_was_made(run, pair):
     layers = {"resized": ("conv1", "pool1"), "flattened": ("pool2", "pool2", "-f")}
     for name, words in layers.items():
         words = (*words, "-e", "0", "--measures", "linear_cka", "--run-name", name)
+        words = (*words, "--untrained", "1")
         made = run("stitch", *pair, *words)
         scores, expected = summary(run("evaluate", made, "--stitch", "ps_inv")), summary(made)
         for what in ("accuracy", "loss", "linear_cka"):
@@ -169,7 +169,7 @@ def test_an_old_state_dict_that_is_damaged_once_it_was_stitched_is_refused(few_d
         state = build_network("mlp", init_seed=seed).state_dict()
         torch.save(state, path, _use_new_zipfile_serialization=False)
     words = [*map(str, paths), "fc1", "fc1", "--model", "mlp", "-d", "digits", "-e", "0"]
-    words += ["--measures", "linear_cka"]
+    words += ["--measures", "linear_cka", "--untrained", "1"]
     assert main(["stitch", *words, "--run-name", "made", "--quiet", "--accelerator", "cpu"]) == 0
     StitchedRun.read("results/stitch/made", ["after"])
     whole, draw = paths[1].read_bytes(), random.Random(0)

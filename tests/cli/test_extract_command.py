@@ -10,8 +10,6 @@ from frankenstein.runs import Run
 from frankenstein.surgery import capture
 from frankenstein.zoo import load_network
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
-
 
 @pytest.fixture
 def extracted(few_digits, saved, capsys):

@@ -23,18 +23,17 @@ pytestmark = [
     pytest.mark.forks,
     # Said by Python 3.12 and newer; a child here is one thread, which a kill or os._exit ends.
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
-    pytest.mark.usefixtures("blank_figures"),
 ]
 
-TRAIN = ("train", "-m", "lenet", "-d", "digits", "-lr", "0.02", "-e", "3", "-b", "64", "-s", "5")
+TRAIN = ("train", "-m", "mlp", "-d", "digits", "-lr", "0.02", "-e", "3", "-b", "64", "-s", "5")
 STITCH = ("-e", "3", "-b", "64", "-lr", "0.01", "--measures", "linear_cka", "--untrained", "1")
 LISTS = ("--sender-layers", "fc1", "fc2", "--receiver-layers", "fc1", "fc2")
-LENET = type(build_network("lenet"))
+MLP = type(build_network("mlp"))
 
 
 @pytest.fixture
 def pair(saved):
-    return saved("lenet", 0), saved("lenet", 1)
+    return saved("mlp", 0), saved("mlp", 1)
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def words(request, pair):
     """A command line of each kind of run that can be resumed."""
     return {
         "train": TRAIN,
-        "stitch": ("stitch", *pair, "pool1", "pool1", *STITCH, "-s", "5"),
+        "stitch": ("stitch", *pair, "fc1", "fc1", *STITCH, "-s", "5"),
         "matrix": ("stitch", *pair, *LISTS, *STITCH, "-e", "1"),
     }[request.param]
 
@@ -98,7 +97,7 @@ def check_readable(folder):
 POINTS = {  # of runs of 12 steps in 3 epochs, and of 2 rows of 4 steps; each list is one run's fate
     "train": [
         [("step", 6), ("os.rename last.ckpt", 1)],
-        [(LENET, 3), ("os.rename train/1", 1)],
+        [(MLP, 3), ("os.rename train/1", 1)],
     ],
     "stitch": [
         [("step", 11)],
@@ -194,7 +193,7 @@ def steps():
     ("words", "moment", "count", "signum"),
     [
         ("train", "step", 6, signal.SIGTERM),
-        ("train", LENET, 2, signal.SIGINT),
+        ("train", MLP, 2, signal.SIGINT),
         ("stitch", "step", 6, signal.SIGINT),
         ("stitch", Affine, 3, signal.SIGTERM),  # twice in a validation
     ],
@@ -242,9 +241,9 @@ class Striking(Digits):
 @pytest.mark.parametrize(
     ("words", "moment"),
     [
-        ("stitch A B pool1 pool1", None),  # before it is trained
+        ("stitch A B fc1 fc1", None),  # before it is trained
         ("analyze A B --autoencoder", "step"),
-        ("compare A B pool1 pool1 linear_cka", None),
+        ("compare A B fc1 fc1 linear_cka", None),
         ("evaluate A", None),
     ],
 )
@@ -345,7 +344,7 @@ def test_resuming_a_finished_run_says_where_it_is_and_does_nothing(run, words, c
 def test_a_numbered_run_is_found_again(run, killed):
     run(*TRAIN)
     killed(TRAIN, "step", 6)
-    assert run(*TRAIN, "--resume").name == "lenet-digits-in0-gn0-2"
+    assert run(*TRAIN, "--resume").name == "mlp-digits-in0-gn0-2"
 
 
 def test_what_dropout_draws_depends_on_the_seed_and_the_step_alone():

@@ -9,8 +9,6 @@ from PIL import Image
 from frankenstein.stitches import Affine, save_stitch
 from frankenstein.zoo import Card, build_network, read_card, save_network
 
-pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
-
 LAYERS = ("relu1", "relu1")
 
 

@@ -12,8 +12,6 @@ from frankenstein.data.own import own_data
 from frankenstein.runs import Run
 from frankenstein.user_code import named_in_code
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
-
 CODE = """
 import torch
 import pytorch_lightning as pl

@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
-
 SAYS = """
 import io, json, sys, time
 from contextlib import redirect_stderr, redirect_stdout

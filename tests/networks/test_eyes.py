@@ -25,8 +25,6 @@ from frankenstein.questions import open_subject
 from frankenstein.similarity.matrices import input_of, similarity_matrix
 from frankenstein.surgery import capture
 
-pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
-
 OTHER = Preprocessing(28, 28, (0.2,), (0.7,))
 SQUASHED = Preprocessing(20, 20, (0.5,) * 3, (0.25,) * 3, Image.Resampling.BICUBIC, squash=True)
 WIDE = Preprocessing(40, 28, (0.4,) * 3, (0.2,) * 3)
@@ -121,20 +119,18 @@ def accuracies(folder):
 
 
 def test_every_verb_takes_networks_of_other_sizes_and_each_is_as_good_as_by_itself(run, saved):
-    pair = saved("lenet", 0), saved("mlp", 1)
+    pair, few = (saved("lenet", 0), saved("mlp", 1)), ("--untrained", "1")
     expected = tuple(
         json.loads((run("evaluate", one) / "summary.json").read_text())["accuracy"] for one in pair
     )
     assert accuracies(run("compare", *pair, "fc1,relu1", "fc1", "deconfounded_cka")) == expected
-    assert (
-        accuracies(run("analyze", *pair, "fc1", "fc1", "--units", "--circuits", "-n", "60"))
-        == expected
-    )
-    stitched = run("stitch", *pair, "fc1", "fc2", "-e", "1")
+    assert accuracies(run("analyze", *pair, "fc1", "fc1", "--units", "-n", "60", *few)) == expected
+    stitched = run("stitch", *pair, "fc1", "fc2", "-e", "1", *few)
     assert accuracies(stitched) == expected
     assert accuracies(run("evaluate", stitched)) == expected
     assert run("compare", stitched, "linear_cka").is_dir()
-    run("stitch", *pair, "--sender-layers", "fc1", "--receiver-layers", "fc1", "fc2", "-e", "1")
+    lists = ("--sender-layers", "fc1", "--receiver-layers", "fc2")
+    run("stitch", *pair, *lists, "-e", "1", *few)
 
 
 def test_a_network_of_grey_and_one_of_colours_see_the_same_images(run, saved):

@@ -6,8 +6,6 @@ import pytest
 import safetensors
 import torch
 
-pytestmark = pytest.mark.usefixtures("blank_figures")  # they take most of a short run
-
 
 @pytest.fixture
 def opened(monkeypatch):
@@ -30,17 +28,15 @@ def opened(monkeypatch):
 @pytest.mark.parametrize(
     "words",
     [
-        ("compare", "relu2", "relu2", "unbiased_cka"),
-        ("compare", "relu*", "fc1", "--bootstrap", "39"),
-        ("stitch", "pool1", "pool1", "-e", "0"),
-        ("stitch", "pool1", "pool2", "--family", "low_rank", "-r", "2", "-e", "1", "-b", "128"),
-        ("stitch", "--sender-layers", "pool1", "--receiver-layers", "pool1", "fc1", "-e", "0"),
-        ("analyze", "relu3", "--units", "--circuits", "--merge", "-n", "30"),
+        ("compare", "tanh*", "fc1", "--bootstrap", "39"),
+        ("stitch", "fc2", "tanh2", "--family", "low_rank", "-r", "2", "-e", "1", "-b", "128"),
+        ("stitch", "--sender-layers", "fc1", "--receiver-layers", "fc1", "fc2", "-e", "0"),
+        ("analyze", "tanh2", "--units", "--circuits", "--merge", "-n", "30"),
         ("analyze", "--weights"),
     ],
 )
 def test_the_file_of_a_network_is_opened_once(run, saved, opened, words):
-    pair = saved("lenet", 0), saved("lenet", 1)
+    pair = saved("mlp", 0), saved("mlp", 1)
     verb, *rest = words
     few = () if verb == "compare" else ("--untrained", "1")
     opened.clear()
@@ -68,8 +64,11 @@ def test_a_network_that_is_evaluated_is_opened_once(run, saved, opened):
 
 
 def test_a_run_of_stitch_opens_its_networks_once(run, saved, opened):
-    pair = saved("lenet", 0), saved("lenet", 1)
-    made = run("stitch", *pair, "pool1", "pool1", "-e", "0", "--run-name", "made")
+    pair = saved("mlp", 0), saved("mlp", 1)
+    opened.clear()
+    few = ("-e", "0", "--untrained", "1", "--measures", "linear_cka")
+    made = run("stitch", *pair, "fc1", "fc1", *few)
+    assert {path: opened[path] for path in pair} == dict.fromkeys(pair, 1)
     opened.clear()
     run("compare", made, "linear_cka")
     assert {path: opened[path] for path in pair} == dict.fromkeys(pair, 1)

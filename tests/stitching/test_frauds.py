@@ -12,7 +12,7 @@ FEW = ("--measures", "linear_cka", "--untrained", "1")
 
 
 @pytest.fixture
-def quick(run, monkeypatch, blank_figures):
+def quick(run, monkeypatch):
     """Runs a command line; frauds learn for a few steps."""
     monkeypatch.setattr(frauds, "_STEPS", 40)
     return run

@@ -85,7 +85,7 @@ def left_by(folder):
 
 
 def test_a_study_survives_the_kill_of_a_run_and_ctrl_c_and_ends_as_one_that_was_not_disturbed(
-    tmp_path, monkeypatch, blank_figures, capfd
+    tmp_path, monkeypatch, capfd
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SLURM_NTASKS", "4")  # of the workers' launcher: a run is one process
@@ -100,15 +100,12 @@ def test_a_study_survives_the_kill_of_a_run_and_ctrl_c_and_ends_as_one_that_was_
         return child
 
     killed = When(f"{run}.partial/last.ckpt", kill)
-    began = []
 
     def interrupt():
-        began.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
     When("results/study/study.partial/train/mlp-1.partial/config.yaml", interrupt)
     assert main([*words, "--workers", "1"]) == 130
-    assert time.monotonic() - began[0] < 10
     said = capfd.readouterr()
     assert killed.acted
     assert "4 runs (2 train, 2 compare)" in said.out

@@ -4,12 +4,23 @@ import re
 import pytest
 
 from frankenstein.cli import main
+from frankenstein.records import read_yaml
+from frankenstein.studies import demo
 from frankenstein.studies.demo import KINDS
 
 
 # A penalty meant for trained networks leaves nothing of a stitch between two that know nothing yet.
 @pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")
-def test_the_demo_trains_stitches_compares_and_shows(few_digits, capsys, tmp_path):
+def test_the_demo_trains_stitches_compares_and_shows(few_digits, monkeypatch, capsys, tmp_path):
+    def fewer_controls(path):
+        study = read_yaml(path)
+        for step in study["steps"]:
+            if "stitch" in step:
+                step["stitch"]["untrained"] = 1
+        return study
+
+    monkeypatch.setattr(demo, "read_yaml", fewer_controls)
+    monkeypatch.setattr(demo, "_STITCH_EPOCHS", {"digits": 1})
     assert main(["demo", "--model", "lenet", "--layer", "relu2", "-e", "1"]) == 0
     said = capsys.readouterr().out
     folder = tmp_path / "results" / "demo" / "lenet-digits"

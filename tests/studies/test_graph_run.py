@@ -11,8 +11,6 @@ from frankenstein.runs.plan import read_plan
 from frankenstein.studies import Study, StudyPlan
 from frankenstein.studies.folder import finished_study
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
-
 NETWORKS = {"train": {"model": "mlp", "dataset": "digits", "epochs": 1}, "seeds": "0..1"}
 COMPARE = {"measures": ["linear_cka"], "sender_layer": "fc1", "receiver_layer": "fc1"}
 

@@ -17,8 +17,6 @@ from frankenstein.runs.run import Run
 from frankenstein.studies.finished import FinishedRun, groups, read_finished
 from frankenstein.studies.sweep import find_sweep
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
-
 
 @pytest.fixture
 def finished(saved, monkeypatch, tmp_path):

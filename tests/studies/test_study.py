@@ -11,7 +11,7 @@ from frankenstein.cli import main
 from frankenstein.errors import PlanError
 from frankenstein.studies import StudyPlan
 
-pytestmark = [pytest.mark.forks, pytest.mark.usefixtures("blank_figures")]
+pytestmark = pytest.mark.forks
 
 TRAIN = "train -m mlp -d digits -e 1 -b 64 --run-name one"
 ANALYZE = "analyze {study}/train/one/network.safetensors {network} --weights --run-name weights"
