@@ -1,6 +1,6 @@
 """A layer x layer matrix as coloured cells on a terminal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from torch import Tensor
 from frankenstein.report.matrices import checked_matrix
 from frankenstein.report.style import ink_on
 
+_ROWS, _ROWS_OF_WIDE, _WIDE = 15, 32, 120  # rows of a terminal, of a wide one, and what is wide
+
 
 def terminal_matrix(
     values: ArrayLike | Tensor,  # (R, C)
@@ -24,8 +26,8 @@ def terminal_matrix(
 ) -> "TerminalMatrix":
     """Something that `rich.print` shows: 0.97 where the terminal has room for it, else 97.
 
-    Compact cells take three characters (26 layers fit in 120 columns) and number the columns; a
-    matrix that is wider still is continued below.
+    Compact cells take three characters (26 layers fit in 120 columns) and number the columns. Of
+    what does not fit into a screen, every second or third row and column is shown, and said so.
 
     Raises:
         ShapeError: if values are not one per row and column.
@@ -45,10 +47,13 @@ class TerminalMatrix:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Names over wide cells if they fit, else numbers over compact ones."""
+        width, height = options.max_width, _ROWS if options.max_width < _WIDE else _ROWS_OF_WIDE
         roomy = max(5, *(len(name) for name in self.columns)) + 1
         label = max(len(name) for name in self.rows) + 1
-        if label + roomy * len(self.columns) <= options.max_width:
-            yield from self._block(self.rows, self.columns, slice(None), roomy)
+        if label + roomy * len(self.columns) <= width:
+            chosen = _spaced(len(self.rows), height)
+            yield from self._block(self.rows, self.columns, chosen, range(len(self.columns)), roomy)
+            yield from self._left_out(chosen, self.columns)
             return
         # Hundredths in two digits would misstate what is larger than 1.
         side = 3 if np.nanmax(np.abs(self.values), initial=0.0) <= 1 else 7
@@ -57,26 +62,41 @@ class TerminalMatrix:
         if self.rows == self.columns:
             rows = tuple(f"{name} {n:>2}" for name, n in zip(self.rows, numbers, strict=True))
         label = max(len(name) for name in rows) + 1
-        fit = max(1, (options.max_width - label) // side)
-        blocks = -(-len(numbers) // fit)
-        for part in np.array_split(np.arange(len(numbers)), blocks):
-            yield from self._block(rows, numbers, slice(part[0], part[-1] + 1), side)
+        fit = max(1, (width - label) // side)
+        chosen, across = _spaced(len(rows), height), _spaced(len(numbers), fit)
+        if self.rows == self.columns:  # then the diagonal is the diagonal
+            chosen = across = _spaced(len(rows), min(height, fit))
+        yield from self._block(rows, numbers, chosen, across, side)
+        yield from self._left_out(chosen, across)
         if self.rows != self.columns:
-            named = (f"{n} {name}" for n, name in zip(numbers, self.columns, strict=True))
+            named = (f"{numbers[i]} {self.columns[i]}" for i in across)
             yield Text("columns: " + ", ".join(named), style="dim")
         if side == 3:
             yield Text("cells are hundredths: 97 is 0.97, 1. is 1.00", style="dim")
 
+    def _left_out(self, rows: Sized, columns: Sized) -> Iterator[Text]:
+        whole = (len(self.rows), len(self.columns))
+        if (len(rows), len(columns)) != whole:
+            said = (
+                f"shown are {len(rows)} of {whole[0]} rows and {len(columns)} of {whole[1]} columns"
+            )
+            yield Text(said, style="dim")
+
     def _block(
-        self, rows: Sequence[str], columns: Sequence[str], part: slice, side: int
+        self,
+        rows: Sequence[str],
+        columns: Sequence[str],
+        chosen: Sequence[int],
+        across: Sequence[int],
+        side: int,
     ) -> Iterator[Text]:
         label = max(len(name) for name in rows)
-        head = "".join(name.rjust(side) for name in columns[part])
+        head = "".join(columns[j].rjust(side) for j in across)
         yield Text(" " * label + head, style="bold", no_wrap=True)
-        for name, values in zip(rows, self.values[:, part], strict=True):
-            line = Text(name.rjust(label), no_wrap=True)
-            for value in values:
-                line.append(_cell(value, side), style=self._style(value))
+        for i in chosen:
+            line = Text(rows[i].rjust(label), no_wrap=True)
+            for j in across:
+                line.append(_cell(self.values[i, j], side), style=self._style(self.values[i, j]))
             yield line
 
     def _style(self, value: float) -> Style:
@@ -86,6 +106,17 @@ class TerminalMatrix:
         colours = colormaps["RdBu_r" if low == -high else "viridis"]
         share = float(np.clip((value - low) / (high - low), 0.0, 1.0))
         return Style(color=ink_on(colours(share)), bgcolor=to_hex(colours(share)))
+
+
+def _spaced(count: int, most: int) -> list[int]:
+    """Of so many places at most so many, one like the other apart, the first and the last.
+
+    >>> _spaced(5, 9), _spaced(26, 6), _spaced(3, 1)
+    ([0, 1, 2, 3, 4], [0, 5, 10, 15, 20, 25], [0])
+    """
+    if count <= most:
+        return [*range(count)]
+    return [round(i * (count - 1) / max(1, most - 1)) for i in range(most)]
 
 
 def _cell(value: float, side: int) -> str:

@@ -18,14 +18,17 @@ def shown(matrix, width, colour=False):
     return file.getvalue().splitlines()
 
 
-@pytest.mark.parametrize("width", [80, 100, 120, 140])
-def test_no_line_of_a_26x26_matrix_is_wider_than_the_terminal(width):
-    lines = shown(terminal_matrix(np.full((26, 26), 0.97), LAYERS, LAYERS), width)
+@pytest.mark.parametrize(("width", "count"), [(80, 15), (100, 15), (120, 26), (140, 26)])
+def test_a_matrix_fits_on_the_screen_whole_or_a_layer_like_the_other_apart(width, count):
+    values = np.arange(26 * 26).reshape(26, 26) % 26 / 100  # the hundredths are the column
+    lines = shown(terminal_matrix(values, LAYERS, LAYERS), width)
     assert max(map(len, lines)) <= width
-    blocks = 2 if width == 80 else 1
-    assert len(lines) == 27 * blocks + 1
-    assert sum(line.count(" 97") for line in lines[:-1]) == 26 * 26
-    assert lines[-1] == "cells are hundredths: 97 is 0.97, 1. is 1.00"
+    places = [round(i * 25 / (count - 1)) for i in range(count)]
+    assert lines[0].split() == [str(place + 1) for place in places]
+    for line, place in zip(lines[1 : count + 1], places, strict=True):
+        assert line.split() == [LAYERS[place], str(place + 1), *map(str, places)]
+    left_out = ["shown are 15 of 26 rows and 15 of 26 columns"] if count < 26 else []
+    assert lines[count + 1 :] == [*left_out, "cells are hundredths: 97 is 0.97, 1. is 1.00"]
 
 
 def test_a_small_matrix_has_names_and_whole_numbers():
@@ -46,8 +49,10 @@ def test_compact_cells_keep_one_minus_and_what_is_missing_apart():
 
 
 def test_values_above_one_are_not_shown_as_hundredths():
-    lines = shown(terminal_matrix(np.full((26, 26), 12.3), LAYERS, LAYERS), 100)
+    lines = shown(terminal_matrix(np.full((26, 26), 12.3), LAYERS, LAYERS), 240)
     assert sum(line.count("12.30") for line in lines) == 26 * 26
+    lines = shown(terminal_matrix(np.full((26, 26), 12.3), LAYERS, LAYERS), 100)
+    assert sum(line.count("12.30") for line in lines) == 13 * 13
     assert max(map(len, lines)) <= 100
 
 
