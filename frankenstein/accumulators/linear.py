@@ -40,8 +40,9 @@ def whitener(
     rows leave some 0.2·√n·2⁻⁵² where units are linearly dependent. So a direction in which units
     differ by a share e of them is known to some 2⁻⁵²/e² of itself: to 1e-5 for e = 1e-5, and a
     warning names the side where e is under 3e-6 (of float32, whose own rounding leaves up to 1e-6
-    in dependent units, where it is above that, too). Under some 1e-7 such units are dependent to
-    sums.
+    in dependent units, where it is above that, too). Beyond that limit, an e of some 3e-7 over
+    thousands of rows and 1e-6 over a million, such units are dependent to sums. The warning still
+    comes down to half of it; below that it may be rounding.
     """
     return moments.cached(side, "whitener", lambda: _whitener(moments, side))
 
@@ -57,7 +58,9 @@ def _whitener(moments: Moments, side: str) -> Tensor:
     rounding = (len(scale) + math.sqrt(moments.n)) * torch.finfo(eigenvalues.dtype).eps
     kept = eigenvalues > rounding * eigenvalues[-1:].clamp(min=0)
     if kept.any() and moments.n > len(scale):
-        least = float((eigenvalues[kept][0] / eigenvalues[-1]).detach())
+        # Of those that are dropped, too: dependent units leave a sixth of the limit, no more.
+        more = eigenvalues > rounding / 2 * eigenvalues[-1]
+        least = float((eigenvalues[more][0] / eigenvalues[-1]).detach())
         if (0 if moments.precise else _ROUNDED) < least < _UNSURE:
             warnings.warn(
                 f"units of the {_NAMES[side]} representation depend on each other but for "

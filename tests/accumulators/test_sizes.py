@@ -106,6 +106,10 @@ def test_of_sums_they_count_to_the_limit_that_is_stated_and_are_warned_of_near_i
     with pytest.warns(NearlyDependentWarning, match="first representation depend .* for 5e-07 of"):
         found = r_squared(Moments().update(x, y)).item()
     assert found == pytest.approx(references(x, y)[0], abs=0.02)
+    x, y = nearly_dependent(2e-7)  # the direction is dropped
+    with pytest.warns(NearlyDependentWarning, match="first representation depend"):
+        found = r_squared(Moments().update(x, y)).item()
+    assert found == pytest.approx(r_squared(x[:, 1:], y).item())
     # Where a unit is another one but for rounding, it is one to sums.
     x, y = nearly_dependent(1e-9)
     expected = r_squared(x[:, 1:], y).item()
