@@ -88,9 +88,10 @@ def varies(z):
 def expected_error(name, x, y):
     if len(x) == 0:
         return "no examples were given"
-    for z, called in ((x, "first"), (y, "second")):
-        if not z.isfinite().all():
-            return f"NaN or Inf in the {called} representation"
+    called = [name for name, z in (("first", x), ("second", y)) if not z.isfinite().all()]
+    if called:  # of both, sums of classes name that whose class comes first
+        which = called[0] if len(called) == 1 or "within_class" not in name else ""
+        return f"NaN or Inf in the {which}"
     if name in ("unit_correlation", "mean_squared_distance") and x.shape != y.shape:
         return "unit i must have its like"
     return None
