@@ -15,7 +15,7 @@ from frankenstein.errors import UserError
 # Coordinate descent may not get to its tolerance where source units are dependent.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-CASES = int(os.environ.get("FRANKENSTEIN_CASES", 300))  # tests/cases.py counts what comes of it
+CASES = int(os.environ.get("FRANKENSTEIN_CASES", 120))  # tests/cases.py counts what comes of it
 SHAPES = {"many rows": 40, "fewer rows than units": 3, "one row": 1}
 SCALES = (1e-8, 1e-4, 1.0, 1e4, 1e8)
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)

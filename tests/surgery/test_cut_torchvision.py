@@ -9,12 +9,10 @@ from frankenstein.surgery import cut, cut_points
 POINTS = {
     "inceptionv1": 6,
     "torchvision/resnet18": 24,
-    "torchvision/vgg11_bn": 3,
     "torchvision/densenet121": 3,
     "torchvision/googlenet": 3,
     "torchvision/mobilenet_v3_small": 6,
     "torchvision/convnext_tiny": 3,
-    "torchvision/vit_b_16": 3,
     "torchvision/swin_t": 4,
     "torchvision/efficientnet_b0": 6,
     "torchvision/regnet_y_400mf": 6,
