@@ -47,6 +47,9 @@ class Question(Options, ABC, Generic[A]):
     # What it asks for: pairs of layers; the data set; what untrained twins make of the same
     # examples; labels that the networks answer to; training images, for a training of many epochs.
     needs: ClassVar[frozenset[Need]]
+    of_more: ClassVar[str] = (
+        ""  # what it says of more than two networks; "": of the first two alone
+    )
 
     @abstractmethod
     def ask(self, subject: "Subject") -> A:

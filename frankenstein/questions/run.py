@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from frankenstein.errors import counted
 from frankenstein.networks.accuracy import accuracy_line, network_accuracy
 from frankenstein.networks.data import check_data, check_labels
 from frankenstein.networks.network import networks_name
@@ -68,6 +69,9 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         run.record["layers"] = [list(pair) for pair in pairs]
         _write(run, f"Analysis: {name}", _about(pairs), sections, answered)
     run.shown += [short_view(one.title, one.short) for one in sections.values() if one.short]
+    alone = [asked for asked, one in questions.items() if not one.of_more]
+    if alone and len(subject.networks) > 2:
+        run.shown.append(f"of the sender and the receiver alone: {', '.join(alone)}")
     run.shown.append(
         f"{len(run.numbers)} numbers of every layer: the report explains them, summary.json lists "
         "them"
@@ -96,7 +100,16 @@ def _section(
         replace(block, name=f"{name}-{block.name}") if isinstance(block, Picture) else block
         for block in section.blocks
     )
-    return replace(section, blocks=tuple(blocks))
+    return replace(section, blocks=(*_of_more(question, subject), *blocks))
+
+
+def _of_more(question: AnyQuestion, subject: Subject) -> list[str]:
+    """Which of more than two networks a question is about."""
+    more = len(subject.networks) - 2
+    if more < 1:
+        return []
+    two = "Of the sender and the receiver alone, not of the "
+    return [question.of_more or f"{two}{counted(more, 'further network')}."]
 
 
 def _write(

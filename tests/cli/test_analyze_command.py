@@ -147,12 +147,14 @@ def test_a_file_may_be_called_like_a_role(run, saved, tmp_path):
     name = "untrained_net"
     more = shutil.copy(saved("mlp", 2), tmp_path / f"{name}.safetensors")
     words = ("tanh1", "tanh2", "--activations", "--weights", "--more", more, "-n", "40")
-    words += ("--untrained", "2")
+    words += ("--untrained", "2", "--units")
     folder = run("analyze", saved("mlp", 0), saved("mlp", 1), *words)
     found = summary(folder)
     assert f"activations/dead/{name}/tanh1" in found
     assert f"accuracy/{name}" in found
     report = (folder / "report.md").read_text()
+    assert report.count("Of the sender and the receiver alone, not of the 1 further network.") == 1
+    assert "Every two of the networks, each in the receiver's order of units." in report
     assert len(re.findall(r"\| fc1 +\| untrained +\| 32 x 784", report)) == 1
     assert len(re.findall(rf"\| fc1 +\| {name} +\| 32 x 784", report)) == 1
 

@@ -57,6 +57,7 @@ class Activations(Question[ActivationsAnswer]):
 
     title = "Activations"
     needs = frozenset({"layers", "inputs", "untrained"})
+    of_more = "Units of every network; likeness and controls of the sender and the receiver."
 
     def watcher(self, subject: Subject) -> ActivationWatcher:
         """Sums of whole activations, which pooled rows do not hold."""

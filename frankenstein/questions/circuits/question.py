@@ -31,6 +31,9 @@ class Circuits(CircuitOptions, Question[CircuitsAnswer]):
 
     title = "Circuits"
     needs = frozenset({"layers", "inputs", "labels", "untrained"})
+    of_more = (
+        "Groups of every network, and which all have; all else of the sender and the receiver."
+    )
 
     def ask(self, subject: Subject) -> CircuitsAnswer:
         """Groups of units of every pair of layers: matched, mapped, silenced and grafted."""

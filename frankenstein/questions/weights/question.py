@@ -75,6 +75,7 @@ class Weights(Question[WeightsAnswer]):
 
     title = "Weights"
     needs = frozenset({"untrained"})
+    of_more = "Every two of the networks, each in the receiver's order of units."
 
     def ask(self, subject: Subject) -> WeightsAnswer:
         """Of any number of networks, without data.
