@@ -11,10 +11,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-# Of scipy.special, since all of scipy.stats takes a second to import.
-from scipy.special import ndtri, stdtr, stdtrit
-
+from frankenstein.catalog import Function
 from frankenstein.errors import UserError
+
+# Imported when first called: comparing two networks needs nothing of SciPy. Student's distribution
+# and its quantiles, of scipy.special since all of scipy.stats takes a second.
+_stdtr, _stdtrit = Function("scipy.special:stdtr"), Function("scipy.special:stdtrit")
+_ndtri = statistics.NormalDist().inv_cdf
 
 
 def share_interval(
@@ -31,7 +34,7 @@ def share_interval(
     """
     # Of several labels the share may be of no whole number of images.
     right = round(share * n)
-    rate, z = right / n, ndtri(0.5 + 0.5 * confidence)
+    rate, z = right / n, _ndtri(0.5 + 0.5 * confidence)
     width = 2 * (n + z**2)
     centre = (2 * n * rate + z**2) / width
     half = z / width * math.sqrt(4 * n * rate * (1 - rate) + z**2)
@@ -60,7 +63,7 @@ def difference_interval(
     """
     first, second = ((share * n + 1) / (n + 2) for share in (only_first, only_second))
     middle = first - second
-    half = ndtri((1 + confidence) / 2) * math.sqrt((first + second - middle**2) / (n + 2))
+    half = _ndtri((1 + confidence) / 2) * math.sqrt((first + second - middle**2) / (n + 2))
     return float(middle - half), float(middle + half)
 
 
@@ -80,7 +83,7 @@ def mean_and_margin(values: Sequence[float], confidence: float = 0.95) -> tuple[
         raise UserError("a mean needs at least one value, got none")
     if len(values) == 1:
         return values[0], math.nan
-    quantile = stdtrit(len(values) - 1, (1 + confidence) / 2)
+    quantile = _stdtrit(len(values) - 1, (1 + confidence) / 2)
     error = statistics.stdev(values) / math.sqrt(len(values))
     return statistics.fmean(values), float(quantile * error)
 
@@ -120,7 +123,7 @@ def chance_of(value: float, controls: Sequence[float], tail: Tail = "above") -> 
     if spread <= 1e-12 * max(map(abs, known)):  # what rounding leaves of none
         return 1 / (len(known) + 1) if away > 1e-9 * max(map(abs, known), default=0) else 1.0
     t = away / (spread * math.sqrt(1 + 1 / len(known)))
-    return float(stdtr(len(known) - 1, -t)) * (2 if tail == "either" else 1)
+    return float(_stdtr(len(known) - 1, -t)) * (2 if tail == "either" else 1)
 
 
 def family_wise(chances: Mapping[str, float]) -> dict[str, float]:

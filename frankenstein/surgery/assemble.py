@@ -10,9 +10,11 @@ from typing import Any
 from torch import fx, nn
 
 from frankenstein.surgery.halves import Arguments
-from frankenstein.surgery.modules import unwrapped
+from frankenstein.surgery.modules import put, unwrapped
 from frankenstein.surgery.refusal import LayerError
-from frankenstein.surgery.steps import IN_PLACE, Record, called
+from frankenstein.surgery.steps import IN_PLACE, Record, attribute, called
+
+_TAKEN = {*dir(fx.GraphModule), *vars(fx.GraphModule({}, fx.Graph()))} - {*dir(nn.Module())}
 
 
 def assemble(
@@ -63,6 +65,7 @@ def assemble(
     structure = record.structure if entrance is not None else None
     graph.set_codegen(Arguments(record, network, needs, entrance, structure))
 
+    _rename(record.root, graph)
     part = _Half(record.root, graph, record.title)
     part.training = network.training
     for path, module in part.named_modules():
@@ -70,6 +73,16 @@ def assemble(
         if path in record.modules:
             module.training = record.modules[path].training
     return part
+
+
+def _rename(root: nn.Module, graph: fx.Graph) -> None:
+    """Give other names to parts that are called as something that every half has: `code`."""
+    for node in graph.nodes:
+        first, _, rest = str(node.target).partition(".")
+        if node.op in ("call_module", "get_attr") and first in _TAKEN:
+            other = f"{first}_.{rest}".rstrip(".")
+            put(root, other, attribute(root, node))
+            node.target = other
 
 
 def _function(fold: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:

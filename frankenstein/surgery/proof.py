@@ -108,9 +108,10 @@ def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[T
         with untouched(network) as changed, _hooked(record, network):
             if seed is not None:
                 torch.manual_seed(seed)
-            before = _random_state(tensors[0])
+            before, buffers = _random_state(tensors[0]), _buffers(network)
             out = once()
             drew = before != _random_state(tensors[0])
+            written.update(repr(one[0]) for one in _buffers(network) - buffers)
         keeps.append(bool(changed))
         return out, drew
 
@@ -125,6 +126,7 @@ def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[T
             return once()
 
     keeps: list[bool] = []
+    written: set[str] = set()
     try:
         expected, drew = run()
     except Exception as error:
@@ -141,8 +143,9 @@ def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[T
         )
     if keeps[0] and not drew and _differ(expected, again(), lambda: run()[0]) is not None:
         raise LayerError(
-            f"{record.title} gives something else the second time, for it keeps something from the "
-            "first that its output depends on; give that as an input"
+            f"{record.title} gives something else the second time, for it keeps "
+            f"{', '.join(sorted(written)) or 'something'} from the first that its output depends "
+            "on; change that in training only (if self.training), or give it as an input"
         )
     try:
         with untouched(network), _hooked(record, network):
@@ -158,6 +161,12 @@ def _compare(record: Record, network: nn.Module, call: Call, tensors: Sequence[T
         )
     for node, part in steps.others.items():
         record.others.setdefault(node, set()).add(part)
+
+
+def _buffers(network: nn.Module) -> set[tuple[str, int, int]]:
+    """The buffers as they are: another one, or one that was written into, is another entry."""
+    named = network.named_buffers()
+    return {(name, id(x), 0 if x.is_inference() else x._version) for name, x in named}
 
 
 def _others(x: Tensor) -> Tensor:
@@ -197,7 +206,7 @@ class _Sizes(fx.Interpreter):
     """Runs the steps, and notes what is of other sizes than when they were recorded."""
 
     def __init__(self, record: Record) -> None:
-        super().__init__(record.module)
+        super().__init__(record.root, graph=record.graph)
         self.record = record
         self.others: dict[fx.Node, Any] = {}
 

@@ -2,11 +2,11 @@
 
 import inspect
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.parameter import is_lazy
 
 from frankenstein.data.examples import signature_of
@@ -262,7 +262,7 @@ def _run(
             made.facts[node] = fact._replace(shape=fakes.settled(fact.shape))
     except Exception as error:  # any code of the network may have met what it cannot handle
         raise _refusal(network, call, error) from error
-    made.graph.owning_module = made.module
+    made.graph.owning_module = cast(fx.GraphModule, made.root)  # it has what the steps name
     return [ref(x) for x in recorder.kept if isinstance(x, FakeTensor)]
 
 

@@ -51,6 +51,13 @@ _METHODS = {
     for name in dir(Tensor)
     if name != "grad" and callable(getattr(Tensor, name))
 }
+# What is done with tensors that nobody sees.
+_UNSEEN = {
+    Tensor.numpy: "it makes a NumPy array of a tensor",
+    Tensor.__array__: "it makes a NumPy array of a tensor",
+    torch.autograd.grad: "it takes gradients while it runs",
+    torch.autograd.backward: "it takes gradients while it runs",
+}
 _PLAIN = (
     *(type(None), bool, int, float, complex, str, type(...)),
     *(torch.dtype, torch.device, torch.layout, torch.memory_format),
@@ -140,6 +147,8 @@ class Recorder(TorchFunctionMode):
             )
             if found is not None:
                 return found
+        if func in _UNSEEN and any(isinstance(x, FakeTensor) for x in tensors_in(args)):
+            raise LayerError(_UNSEEN[func])
         if func is Tensor.register_hook:
             return self._hook(args, kwargs or {})
 

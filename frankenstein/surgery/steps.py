@@ -69,11 +69,6 @@ class Record:
         """The single values of the example, by name."""
         return named(self.signature, self.call)
 
-    @cached_property
-    def module(self) -> fx.GraphModule:
-        """All steps as one module, which takes the inputs that are tensors."""
-        return fx.GraphModule(self.root, self.graph, self.title)
-
     @property
     def main(self) -> fx.Node:
         """The input that activations start from."""

@@ -414,11 +414,31 @@ class Array(Net):
         return h * float(h.detach().numpy().max())
 
 
+class Derived(Net):
+    def between(self, h):
+        with torch.enable_grad():
+            h = h.detach().requires_grad_()
+            return h - torch.autograd.grad(self.b(h).square().sum(), h)[0]
+
+
+class Named(Net):
+    """Its parts are called as what every module of torch.fx has."""
+
+    def __init__(self):
+        super().__init__()
+        self.graph, self.code = nn.Sequential(nn.Linear(8, 8), nn.ReLU()), nn.Linear(8, 8)
+        self.recompile, self._code = nn.Parameter(torch.randn(8)), nn.Tanh()
+        self.register_buffer("meta", torch.randn(8))
+
+    def between(self, h):
+        return self._code(self.code(self.graph(h)) * self.recompile + self.meta)
+
+
 EXACT = [
     *(Tied, Nested, Passed, Routed, Rearranged, Fourier, Straight, Scanned, Weighted),
     *(OldWeighted, Adapted, Quantised, Recurrent, Normed, Products, Views, WrittenViews),
     *(InPlace, Written, Empty, Scalars, Wide, Half, Double, Asks, Frozen, Pruned, PrunedMaps),
-    *(Maps, Counting),
+    *(Maps, Counting, Named),
 ]
 
 
@@ -463,10 +483,18 @@ def test_every_cut_is_the_network(build):
             assert all(torch.equal(got[name], wanted[name]) for name in got), after
 
 
-@pytest.mark.parametrize("build", [Sliced, Array, Packed], ids=lambda one: one.__name__)
-def test_what_cannot_be_recorded_is_cut_behind_a_module(build):
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (Sliced, ""),
+        (Packed, ""),
+        (Array, "it makes a NumPy array of a tensor"),
+        (Derived, "it takes gradients while it runs"),
+    ],
+)
+def test_what_cannot_be_recorded_is_cut_behind_a_module(build, reason):
     network = build().eval()
-    with pytest.raises(LayerError, match="cannot follow"):
+    with pytest.raises(LayerError, match=f"cannot follow {build.__name__} to its layers: {reason}"):
         cut_points(network, inputs=torch.randn(3, *network.shape))
     front, end = cut(network, "a", inputs=torch.randn(3, *network.shape))
     for n in (3, 5):
@@ -476,7 +504,7 @@ def test_what_cannot_be_recorded_is_cut_behind_a_module(build):
 
 @pytest.mark.parametrize(
     ("build", "reason"),
-    [(Moving, "keeps something from the first"), (OtherWithGradients, "do not give what it gives")],
+    [(Moving, "keeps 'mean' from the first"), (OtherWithGradients, "do not give what it gives")],
 )
 def test_what_is_not_the_network_is_refused(build, reason):
     network = build().eval()
