@@ -62,8 +62,11 @@ def printing() -> Iterator[Printed]:
         if not issubclass(error.exc_type, OSError):
             told(error)
 
+    fill_standard_numbers()
     with open(os.devnull, "w") as nowhere:  # where a stream was closed from the start
         out, err = (Printed(stream or nowhere) for stream in before)
+        if before[0] is None:
+            out.lost = OSError("closed")
         sys.stdout, sys.stderr = out, err
         threading.excepthook = tell
         try:
@@ -73,3 +76,13 @@ def printing() -> Iterator[Printed]:
             err.flush()
             sys.stdout, sys.stderr = before
             threading.excepthook = told
+
+
+def fill_standard_numbers() -> None:
+    """Where 0, 1 or 2 was closed from the start, the next file would get that number.
+
+    A library that prints from C would print into it, and a further process take it for its input.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # which then stays open
+        os.set_inheritable(number, True)
+    os.close(number)

@@ -35,18 +35,24 @@ from frankenstein.cli.errors import one_line
 from frankenstein.cli.verbs.study import WORDS as STUDY
 from frankenstein.data.files import ImageFiles, central_square
 from frankenstein.data.idx import read_idx
+from frankenstein.data.text import Text
+from frankenstein.data.tokenizers import Bytes
 from frankenstein.dictionaries import Dictionary, load_dictionary, save_dictionary
 from frankenstein.errors import AlreadyDone, DataError
 from frankenstein.files import tensors_sha256
 from frankenstein.report.labelled import LabelledMatrix
-from frankenstein.runs.folder import find_unfinished, unlock, write_origin
+from frankenstein.runs.folder import find_unfinished, remove, unlock, write_origin
 from frankenstein.runs.plan import dump, read_plan, read_values
 from frankenstein.runs.run import Run
+from frankenstein.similarity.plan import ComparePlan
 from frankenstein.stitches import Affine, load_stitch, save_stitch
 from frankenstein.stitching.matrix.results import Cells
+from frankenstein.studies.cluster.connection import Address, read_address
 from frankenstein.studies.finished import JoinedRuns, groups, read_finished
+from frankenstein.studies.folder import finished_study, there
+from frankenstein.studies.graph import Node
 from frankenstein.studies.joined import csv_of, run_table, score_table
-from frankenstein.studies.plan import StudyPlan
+from frankenstein.studies.plan import StudyPlan, nodes_of
 from frankenstein.training.plan import TrainPlan
 from frankenstein.zoo import Card, build_network, save_network
 
@@ -56,6 +62,17 @@ TIMERS = (
     (signal.ITIMER_REAL, signal.SIGALRM, 12 * SECONDS),
 )
 PLAN = TrainPlan(model="mlp", dataset="digits", epochs=3)
+GRAPH = StudyPlan(
+    networks={"train": {"model": "mlp", "dataset": "digits"}, "seeds": "0..2"},
+    pairs="chain",
+    compare={"measures": ["linear_cka"], "sender_layer": "fc1", "receiver_layer": ["fc1", "fc2"]},
+    stitch=[{"sender_layer": "fc1", "receiver_layer": "fc1", "family": ["affine", "low_rank"],
+             "low_rank": "1..3"}],
+    out_dir="run",
+)  # fmt: skip
+PAIR = ComparePlan(sender="a", receiver="b", dataset="digits", run_name="one")
+SNAPSHOT = Card("mlp", 10, 1, "digits", 0, 0, 2, step=30, epoch=1.5)
+NAMED = "<img src=x onerror=alert(1)>|*_[x](y)"
 NASTY = [
     *("null", "true", "-1", "0", "1e999", "NaN", "9" * 5000, "1:30", "010", "2001-99-99", '"', "'"),
     *("[", "]", "{", "}", "[]", "{}", "[" * 600, "{" * 600, ":", ": ", ",", "\n", "\n  - ", "\t"),
@@ -114,6 +131,31 @@ def study(path):
     return
 
 
+def graph(path):
+    nodes_of(read_plan(StudyPlan, path), "{study}")
+
+
+def whole(path, plan, node):
+    """A finished run of a graph, and a finished study, at the places where they are looked for."""
+    with Run.write(plan, node) as run:
+        pass
+    remove(path.parent)
+    os.replace(run.folder, path.parent)
+
+
+def known(path):
+    there([Node("compare/one", PAIR)], path.parents[2])
+
+
+def study_is_whole(path):
+    finished_study(GRAPH, "one")
+
+
+def sentences(path):
+    data = Text([path])
+    data.look_for(Bytes(12))
+
+
 def said(*words):
     """What a command line prints."""
     out = io.StringIO()
@@ -156,6 +198,13 @@ KINDS = {  # name of the file, what writes it, what reads it, what it is
     "study": ("a.yaml", lambda p: p.write_text(dump(StudyPlan(
         steps=["train -m mlp -d digits", {"evaluate": {"subject": "{study}/train/a"}}]))),
               study, {TEXT}),
+    "study, a graph": ("a.yaml", lambda p: p.write_text(dump(GRAPH)), graph, {TEXT}),
+    "config of a run in a study": ("compare/one/config.yaml",
+                                   lambda p: whole(p, PAIR, "one"), known, {TEXT}),
+    "config of a whole study": ("study/one/config.yaml", lambda p: whole(p, GRAPH, "one"),
+                                study_is_whole, {TEXT}),
+    "file of a scheduler": ("a.json", lambda p: Address("tls://127.0.0.1:8786", "k", "c").write(p),
+                            lambda p: read_address(str(p)) and None, {TEXT}),
     "record of a run": ("run.json", finished, joined, {TEXT}),
     "summary of a run": ("summary.json", finished, joined, {TEXT}),
     "config of an unfinished run": ("config.yaml", unfinished, resumed, {TEXT}),
@@ -163,6 +212,8 @@ KINDS = {  # name of the file, what writes it, what reads it, what it is
     "network": ("a.safetensors", lambda p: save_network(
         p, build_network("mlp", init_seed=0), Card("mlp", 10, 1, "digits", 0, 0, 1)),
                 lambda p: said("layers", p), {SUMMED}),
+    "snapshot": ("a.safetensors", lambda p: save_network(
+        p, build_network("mlp", init_seed=0), SNAPSHOT), lambda p: said("layers", p), {SUMMED}),
     "state dict": ("a.pt", lambda p: torch.save(build_network("mlp", init_seed=0).state_dict(), p),
                    lambda p: said("layers", p), {SUMMED}),
     "stitch": ("a.safetensors", lambda p: save_stitch(p, Affine(5, 3)),
@@ -180,6 +231,12 @@ KINDS = {  # name of the file, what writes it, what reads it, what it is
     "image, PNG": ("a.png", lambda p: images(p, "PNG"), seen, {SUMMED}),
     "image, JPEG": ("a.jpg", lambda p: images(p, "JPEG"), lambda p: seen(p) and None, set()),
     "image, TIFF": ("a.tif", lambda p: images(p, "TIFF"), lambda p: seen(p) and None, set()),
+    "text": ("a.txt", lambda p: p.write_text("a sentence, é\nanother one\n" * 4),
+             sentences, {TEXT}),
+    "text, a table": ("a.csv", lambda p: p.write_text(
+        "text,label\n" + f'"{NAMED}, and so on",1\nb,0\n' * 4), sentences, {TEXT}),
+    "text, a table of tabs": ("a.tsv", lambda p: p.write_text(
+        "label\tsentence\n" + "x\tone is\ny\ttwo\n" * 4), sentences, {TEXT}),
     "array, packed": ("a.gz", lambda p: p.write_bytes(gzip.compress(
         bytes([0, 0, 8, 1, 0, 0, 0, 200]) + bytes(range(200)))),
                       lambda p: read_idx(p, 1).tolist(), {SUMMED}),
@@ -190,6 +247,11 @@ KINDS = {  # name of the file, what writes it, what reads it, what it is
     "activations, safetensors": ("a.safetensors", lambda p: activations(
         p, lambda p, z: save_file(z, p)),
                                  lambda p: rows(p) and None, set()),
+    "activations, pt": ("a.pt", lambda p: activations(p, lambda p, z: torch.save(
+        {k: torch.from_numpy(v) for k, v in z.items()}, p)), rows, {SUMMED}),
+    "activations, pt of before 1.6": ("a.pt", lambda p: activations(p, lambda p, z: torch.save(
+        {k: torch.from_numpy(v) for k, v in z.items()}, p,
+        _use_new_zipfile_serialization=False)), lambda p: rows(p) and None, set()),
     "activations, h5": ("a.h5", lambda p: activations(p, as_h5),
                         lambda p: rows(p) and None, set()),
 }  # fmt: skip

@@ -14,9 +14,11 @@ from frankenstein.data.images import ImageData
 from frankenstein.data.padding import Sentences
 from frankenstein.data.tokenizers import Tokenizer
 from frankenstein.errors import DataError, counted
+from frankenstein.records import cut as shortened
 
 _HELD_OUT = 5  # one sentence in so many
 _MADE_UP = 10_000
+_DIGITS = 18  # of a class that is a number
 _TEXTS = ("text", "sentence", "line", "review", "content")
 
 
@@ -135,6 +137,8 @@ class Text(ImageData):
 
 def _read(path: Path) -> tuple[list[str], list[str] | None]:
     """Sentences of a file, and their labels if it has any."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"no text can be read in {path}: it is a folder, a pipe or a device")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -166,8 +170,8 @@ def _table(path: Path, text: str) -> tuple[list[str], list[str] | None]:
     name = next(iter(known), others[0] if len(others) == 1 else None)
     if name is None or not rows:
         raise DataError(
-            f"{path} has columns {', '.join(head)} and {counted(len(rows), 'row')}; it needs one "
-            "called text, and may have one called label"
+            f"{path} has columns {shortened(', '.join(head), 200)} and "
+            f"{counted(len(rows), 'row')}; it needs one called text, and may have one called label"
         )
     if odd := [number for number, row in enumerate(rows, 2) if len(row) != len(head)]:
         raise DataError(f"{path}: line {odd[0]} has another number of columns than the first")
@@ -181,8 +185,9 @@ def _table(path: Path, text: str) -> tuple[list[str], list[str] | None]:
 def _classes(labels: Sequence[str]) -> tuple[tuple[str, ...], Tensor]:
     """Names of classes and their numbers: whole numbers as they are, words in their order."""
     if labels and all(label.isascii() and label.isdigit() for label in labels):
-        numbers = [int(label) for label in labels]
-        if max(numbers) < 10_000:
+        # A word of thousands of digits is no number to Python.
+        numbers = [int(label) for label in labels if len(label) <= _DIGITS]
+        if len(numbers) == len(labels) and max(numbers) < 10_000:
             return tuple(map(str, range(max(numbers) + 1))), torch.tensor(numbers)
     names = sorted(set(labels))
     places = {name: number for number, name in enumerate(names)}

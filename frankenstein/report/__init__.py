@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.report.style import png
     from frankenstein.report.tables import (
         code,
+        fenced,
         format_value,
         interval_text,
         markdown_table,

@@ -167,6 +167,20 @@ def code(text: str) -> str:
     return f"{fence}{space}{text}{space}{fence}"
 
 
+def fenced(text: str, language: str = "") -> str:
+    """Somebody's lines as a block of code in markdown, whatever they hold.
+
+    >>> print(fenced("a\n```\nb"))
+    ````
+    a
+    ```
+    b
+    ````
+    """
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
+    return f"{fence}{language}\n{text.strip()}\n{fence}"
+
+
 def _escaped(text: str) -> str:
     """A cell: somebody's words, unless it is code, or a link, that a page has made."""
     made = _MADE.fullmatch(text)

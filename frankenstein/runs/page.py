@@ -14,6 +14,7 @@ from frankenstein.report import (
     Fold,
     Picture,
     code,
+    fenced,
     format_value,
     log_png,
     markdown_table,
@@ -134,7 +135,7 @@ def _epochs(record: Mapping[str, Any]) -> Any:
 
 def _asked(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     blocks = ["## What was run"]
-    blocks += [_code(run.command.line, "console")] if run.command.line else []
+    blocks += [fenced(run.command.line, "console")] if run.command.line else []
     if networks:
         blocks.append(network_table(networks, run.numbers))
     if eyes := run.record.get("eyes"):
@@ -163,11 +164,7 @@ def _again(run: Run) -> list[Block]:
         config = shlex.quote(config)
     return [
         title,
-        _code(how.format(config=config, kind=type(run.plan).__name__), run.command.language),
+        fenced(how.format(config=config, kind=type(run.plan).__name__), run.command.language),
         "In the folder where it was run, for paths are relative to that.",
-        Fold("The whole config.yaml", _code(dump(run.plan), "yaml")),
+        Fold("The whole config.yaml", fenced(dump(run.plan), "yaml")),
     ]
-
-
-def _code(text: str, language: str) -> str:
-    return f"```{language}\n{text.strip()}\n```"

@@ -13,7 +13,7 @@ from rich.console import Console
 from frankenstein.catalog import VERBS
 from frankenstein.errors import AlreadyDone, PlanError, counted, did_you_mean
 from frankenstein.records import cut, shown
-from frankenstein.report.tables import code, markdown_table, plain
+from frankenstein.report.tables import code, fenced, markdown_table, plain
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command, Plan
 from frankenstein.runs.run import Run
@@ -156,7 +156,7 @@ def _page(study: Run, steps: Sequence[Any], done: Sequence[Run]) -> list[str]:
     for step, run in zip(steps, done, strict=True):
         place = run.folder.relative_to(study.folder).as_posix()
         line = f"frankenstein {step}" if isinstance(step, str) else run.command.line
-        blocks += [f"## {plain(place)}", *([f"```console\n{line}\n```"] if line else [])]
+        blocks += [f"## {plain(place)}", *([fenced(line, "console")] if line else [])]
         reports = [name for name in ("report.md", "report.html") if (run.folder / name).is_file()]
         links = " and ".join(f"[{plain(place)}/{name}]({quote(place)}/{name})" for name in reports)
         few = {name: one for name, one in run.numbers.items() if name.startswith("accuracy/")}

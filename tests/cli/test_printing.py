@@ -70,6 +70,27 @@ def test_what_could_not_be_printed_is_told_where_it_is_all_that_there_is(monkeyp
     assert "not all of it shown, for stdout is gone (No space left on" in capsys.readouterr().err
 
 
+def test_a_stdout_that_was_closed_from_the_start_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", None)  # >&-
+    assert main(["--version"]) == 0
+    assert "not all of it shown, for stdout is gone (closed)" in capsys.readouterr().err
+
+
+@pytest.mark.forks
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("closed", [(0, 1, 2), (2,)])
+def test_no_file_gets_the_number_of_a_stream_that_was_closed(closed, tmp_path):
+    child = os.fork()
+    if child == 0:
+        for number in closed:
+            os.close(number)
+        with printing(), open(tmp_path / "result", "w") as file:
+            nowhere = os.stat(os.devnull)
+            filled = all(os.path.samestat(os.fstat(number), nowhere) for number in closed)
+            os._exit(0 if filled and file.fileno() > 2 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_where_nothing_can_be_printed_at_all_the_run_is_kept(few_digits, monkeypatch, no_reader):
     monkeypatch.setattr(sys, "stdout", no_reader)
     monkeypatch.setattr(sys, "stderr", None)  # closed from the start: 2>&-

@@ -1,5 +1,7 @@
 """Sentences as a data set: files, tokens, masks, and which are held out."""
 
+import os
+
 import pytest
 import torch
 
@@ -69,11 +71,29 @@ def test_labels_are_a_column_of_a_table(tmp_path):
         ("a.csv", "text,label\nfine,1\nodd\n", "line 3 has another number of columns"),
         ("a.tsv", "text\tlabel\n\t1\n", "line 2 has no text"),
         ("a.txt", "one", "1 sentence leave none to"),
+        (
+            "a.csv",
+            f"{'9' * 5000},two\n1,2\n",
+            r"has columns 9{180}\.\.\. \(5,005 characters\) and 1",
+        ),
     ],
 )
 def test_a_file_that_is_no_text_is_refused_in_a_line(tmp_path, name, text, said):
     with pytest.raises(DataError, match=said):
         Text([written(tmp_path, text, name)])
+
+
+def test_what_is_no_file_of_text_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    for name in ("pipe", "zeros", "."):
+        with pytest.raises(DataError, match="it is a folder, a pipe or a device"):
+            Text([tmp_path / name])
+
+
+def test_a_label_of_thousands_of_digits_is_a_word(tmp_path):
+    table = "text,label\n" + "".join(f"line {i},{'9' * 5000 if i else 1}\n" for i in range(9))
+    assert Text([written(tmp_path, table, "a.csv")]).classes == ("1", "9" * 5000)
 
 
 def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from frankenstein.cli import main
-from frankenstein.report import Picture, code, heatmap, markdown_table, plain, write_report
+from frankenstein.report import Picture, code, fenced, heatmap, markdown_table, plain, write_report
 from frankenstein.report.page import html_of
 
 NASTY = [
@@ -38,6 +38,13 @@ def test_a_name_is_shown_as_it_is_whatever_it_holds(tmp_path, check_page, name):
     again = html_of((tmp_path / "report.md").read_text())
     assert "<script>" not in again
     assert not re.search('(src|href)="http', again)
+
+
+@pytest.mark.parametrize("inside", ["```", "  ```\n<img src=x>", "~~~", "a\n````\nb"])
+def test_a_block_of_code_ends_where_its_lines_end(inside):
+    page = html_of(fenced(f"steps: |\n{inside}\n\n# end", "yaml") + "\n\nbehind")
+    assert page.count("<pre") == 1
+    assert page.endswith("# end\n</code></pre>\n<p>behind</p>\n")
 
 
 def test_a_link_and_code_that_a_page_has_made_stay_in_a_cell():
