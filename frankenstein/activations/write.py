@@ -1,6 +1,7 @@
 """Write activations as they come, block after block: whole or not at all."""
 
 import json
+import os
 import shutil
 import tempfile
 import zipfile
@@ -99,12 +100,12 @@ def check_place(path: Path, layers: int, size: int) -> None:
 
 
 def check_absent(path: Path) -> None:
-    """Refuse to write over a file.
+    """Refuse to write over a file, or over a link to one that is not there.
 
     Raises:
         FileError: if it is there.
     """
-    if path.exists():
+    if os.path.lexists(path):
         raise FileError(f"{path} is there already; name another file, or delete it")
 
 

@@ -71,6 +71,7 @@ def test_examples_of_another_data_set_are_refused(extracted, mistake, saved):
     [
         (["-o", "a.csv"], "activations are written as .safetensors, .npz, .npy, got a.csv"),
         (["-o", "there.npz"], "there.npz is there already; name another file, or delete it"),
+        (["-o", "link.npz"], "link.npz is there already; name another file, or delete it"),
         (["-o", "a.npy"], "a.npy holds one array, and there are"),
         (["-o", "no/a.npz"], "no folder no to write a.npz into"),
         (["-o", "a.npz", "--layers", "fc9"], "has no layer 'fc9'; did you mean fc"),
@@ -81,8 +82,9 @@ def test_examples_of_another_data_set_are_refused(extracted, mistake, saved):
 )
 def test_a_file_that_cannot_be_written_is_one_line(words, expected, mistake, saved, tmp_path):
     (tmp_path / "there.npz").write_text("")
+    (tmp_path / "link.npz").symlink_to("gone.npz")
     assert expected in mistake("extract", saved("lenet"), *words)
-    assert [path.name for path in tmp_path.iterdir()] == ["there.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.npz", "there.npz"]
 
 
 def test_activations_are_told_where_a_network_is_wanted(extracted, mistake, saved):
