@@ -7,6 +7,7 @@ from typing import Literal
 
 from frankenstein.catalog import ARCHITECTURES, filled
 from frankenstein.errors import UserError
+from frankenstein.records import shown
 
 GRAMMAR = (
     "FILE, a name of the zoo, torchvision/NAME, timm/NAME, hf/NAME or hf/FOLDER, "
@@ -65,7 +66,7 @@ def parse_source(text: str) -> Source:
     if _is_there(text):
         return Source("file", text)
     rest, seed = text, None
-    if match := re.fullmatch(r"(.+)#(\d+)", text):
+    if match := re.fullmatch(r"(.+)#(\d{1,18})", text):
         rest, seed = match[1], int(match[2])
     head, at, weights = rest.partition("@")
     kind, name = _made_by(head)
@@ -76,12 +77,14 @@ def parse_source(text: str) -> Source:
             raise UserError(
                 f"{rest} has its weights, and #{seed} asks for random ones; leave it out"
             )
-        raise UserError(f"{head!r} makes no network, got {text!r}; a network is {GRAMMAR}")
+        raise UserError(
+            f"{shown(head)} makes no network, got {shown(text)}; a network is {GRAMMAR}"
+        )
     if at and not weights:
-        raise UserError(f"{text!r} names no file behind @; a network is {GRAMMAR}")
+        raise UserError(f"{shown(text)} names no file behind @; a network is {GRAMMAR}")
     if at and seed is not None:
         raise UserError(
-            f"{text!r} names weights and a seed of random ones; leave one of the two out"
+            f"{shown(text)} names weights and a seed of random ones; leave one of the two out"
         )
     return Source(kind, name, weights or None, seed)
 

@@ -83,6 +83,7 @@ def test_yaml_that_multiplies_recurs_or_names_types_is_told_quickly(written, tex
     [
         ("epochs: 1:30", "epochs in .* takes a whole number, got '1:30'"),
         ("epochs: " + "9" * 5000, r"takes a whole number, got '9{59}\.\.\. \(5,002 characters\)"),
+        ("keep_epochs: " + "9" * 5000, r"takes epochs from 0 to epochs 300, .* got '9{59}\.\.\. "),
         ("run_name: 2001-99-99", None),
         ("lr: .inf", r"lr in .* takes a number, got '\.inf'"),
         ("data_root: \"a\\0b\"", r"data_root in .* is text in UTF-8, of one line, got 'a\\x00b'"),
@@ -94,7 +95,7 @@ def test_a_value_of_another_kind_is_told_by_its_field(written, text, expected):
         assert read_values(TrainPlan, written(text)) == {"run_name": "2001-99-99"}
         return
     with pytest.raises(PlanError, match=expected):
-        read_values(TrainPlan, written(text))
+        TrainPlan(dataset="digits", **read_values(TrainPlan, written(text)))
 
 
 def test_an_infinite_number_is_refused_in_python_too():

@@ -11,6 +11,7 @@ from typing import Any
 from frankenstein.cli.errors import UsageError
 from frankenstein.cli.words import CONFIG, Spoken
 from frankenstein.errors import did_you_mean
+from frankenstein.records import cut
 from frankenstein.runs.plan import read_values
 from frankenstein.runs.schema import REQUIRED, Option, read_words, wanted
 
@@ -55,18 +56,18 @@ def _told(said: Spoken, words: Sequence[str]) -> Iterator[tuple[Option, str, Any
         if not _is_flag(word):
             name = next(positionals, None)
             if name is None:
-                raise UsageError(f"unexpected {word!r}: {_positionals(said)}")
+                raise UsageError(f"unexpected {cut(repr(word))}: {_positionals(said)}")
             rest.insert(0, word)
             one = said.options[name]
             yield one, name.upper(), _taken(one, name.upper(), rest)
             continue
         flag, equals, value = word.partition("=")
         if flag not in (known := negations | flags):
-            raise UsageError(f"unknown option {flag}{did_you_mean(flag, shown)}")
+            raise UsageError(f"unknown option {cut(flag)}{did_you_mean(flag, shown)}")
         one = known[flag]
         if one.hint is bool:
             if equals:
-                raise UsageError(f"{flag} takes no value, got {value!r}")
+                raise UsageError(f"{flag} takes no value, got {cut(repr(value))}")
             yield one, flag, flag in flags
         elif equals:
             yield one, flag, [value] if one.is_list else value

@@ -134,6 +134,13 @@ def processor_preprocessing(facts: Mapping[str, Any], of: str) -> Preprocessing 
     >>> print(processor_preprocessing(sizes | {"image_mean": [0.5], "image_std": [0.5]}, "it"))
     224 x 224 pixels, mean 0.5, std 0.5
     """
+    try:
+        return _of_processor(facts, of)
+    except (TypeError, ValueError, KeyError, ArithmeticError, AttributeError) as error:
+        raise DataError(f"{of} does not say in numbers what images it takes: {error}") from None
+
+
+def _of_processor(facts: Mapping[str, Any], of: str) -> Preprocessing | None:
     if facts.get("do_pad") or not facts.get("do_rescale", True) or facts.get("offset"):
         raise DataError(
             f"{of} pads images or does not scale them to 0 to 1; say ‹normalize›, ‹size›"

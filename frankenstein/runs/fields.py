@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from frankenstein.catalog import ARCHITECTURES, DATASETS, MEASURES, OBJECTIVES, OWN_DATA, STITCHES
 from frankenstein.errors import DataError, PlanError
+from frankenstein.records import shown
 from frankenstein.runs.plan import Command, Plan
 from frankenstein.runs.schema import option
 
@@ -48,10 +49,10 @@ class RunFields(Plan):
         if name is None:
             return
         if not name.strip(" .") or not name.isprintable() or set(name) & set("/\\"):
-            raise PlanError(f"‹run_name› is that of one folder in ‹out_dir›, got {name!r}")
+            raise PlanError(f"‹run_name› is that of one folder in ‹out_dir›, got {shown(name)}")
         if name.endswith(PARTIAL):
             raise PlanError(
-                f"‹run_name› ends in {PARTIAL} only while a run is under way, got {name!r}"
+                f"‹run_name› ends in {PARTIAL} only while a run is under way, got {shown(name)}"
             )
 
 

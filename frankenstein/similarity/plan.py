@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import PlanError, did_you_mean
+from frankenstein.records import shown
 from frankenstein.runs.fields import (
     PARTIAL,
     DataFields,
@@ -181,10 +182,10 @@ class ComparePlan(
         """
         for word in self.measures:
             if word not in WORDS:
-                raise PlanError(f"{word!r} is no measure{did_you_mean(word, WORDS)}")
+                raise PlanError(f"{shown(word)} is no measure{did_you_mean(word, WORDS)}")
         for name in ("sender_layer", "receiver_layer"):
             if (words := getattr(self, name)) is not None and not _split(words):
-                raise PlanError(f"‹{name}› names no layer, got {words!r}")
+                raise PlanError(f"‹{name}› names no layer, got {shown(words)}")
         if 0 < self.bootstrap < _LEAST_DRAWS:
             raise PlanError(
                 f"‹bootstrap› must be at least {_LEAST_DRAWS} for the ends of 95 %, or 0 for none, "

@@ -18,7 +18,7 @@ from frankenstein.report.progress import progress
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.stitches import Affine, save_stitch
-from frankenstein.stitching.controls import SCORED_ON, controls_for, solved_on
+from frankenstein.stitching.controls import CONTROL_SEED, SCORED_ON, controls_for, solved_on
 from frankenstein.stitching.depths import reader_behind
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.matrix.run import run_matrix
@@ -79,6 +79,7 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
         _say(joint, solving.examples, data.num_train, held_out, plan.untrained)
     layers = {"sender_layer": plan.sender_layer, "receiver_layer": plan.receiver_layer}
     joins = {"sender": sender.sha256, "receiver": receiver.sha256, **layers}
+    sender.random(CONTROL_SEED)  # refused now, and not once all is trained, if there is no control
     name = plan.run_name or stitch_name(plan, [sender, receiver], dataset)
     with Run.write(plan, name, [sender, receiver], command) as run, quiet_lightning():
         run.say_name(plan.quiet)

@@ -224,7 +224,7 @@ def run_table(joined: JoinedRuns, folder: Path) -> str:
     seeds = list(dict.fromkeys(name for run in joined.runs for name in run.seeds))
     rows = [
         [
-            _marked(linked(run.folder, folder), [run]),
+            linked(run.folder, folder, _marked("", [run])),
             _marked(group, runs),
             *(run.seeds.get(name) for name in seeds),
             *(run.scores.get(score) for score in joined.scores),

@@ -14,11 +14,11 @@ from frankenstein.studies.finished import FinishedRun
 _MAIN = ("accuracy/held_out", "accuracy/after", "accuracy/solved")  # of a run without a finding
 
 
-def linked(target: Path, folder: Path) -> str:
+def linked(target: Path, folder: Path, mark: str = "") -> str:
     """A link from a page in a folder to a run's report, or to its folder if it has none."""
     way = quote(os.path.relpath(target.resolve(), folder.resolve()))
     page = "/report.md" if (target / "report.html").is_file() else ""
-    return f"[{plain(target.name)}]({way}{page})"
+    return f"[{plain(target.name + mark)}]({way}{page})"
 
 
 def index_table(runs: Sequence[FinishedRun], folder: Path) -> str:

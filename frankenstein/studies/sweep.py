@@ -123,10 +123,9 @@ def _depths(runs: Sequence[FinishedRun]) -> dict[str, tuple[int, int]]:
     return {_layers(run.asked): (place(run, "sender"), place(run, "receiver")) for run in runs}
 
 
-def _by_name(layer: str) -> list[str | int]:
+def _by_name(layer: str) -> list[str]:
     """Words as words and numbers as numbers: blocks.2 is before blocks.10."""
-    parts = re.split(r"(\d+)", layer)
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+    return [part.zfill(18) for part in re.split(r"(\d+)", layer)]
 
 
 def _is_number(value: Any) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from frankenstein.errors import PlanError
+from frankenstein.records import shown
 from frankenstein.runs.fields import (
     DataFields,
     DatasetName,
@@ -71,9 +72,10 @@ class TrainPlan(TrainerFields, ResumeFields, RunFields, DescentFields, DataField
         """
         if self.keep_epochs in (None, "every"):
             return
-        for word in str(self.keep_epochs).split(","):
-            if not (word.strip().isdecimal() and int(word) <= self.epochs):
+        for word in map(str.strip, str(self.keep_epochs).split(",")):
+            # A word of thousands of digits is no number to Python.
+            if not (word.isdecimal() and len(word) < 19 and int(word) <= self.epochs):
                 raise PlanError(
                     f"‹keep_epochs› takes epochs from 0 to ‹epochs› {self.epochs}, with commas "
-                    f"between, or every; got {word.strip()!r}"
+                    f"between, or every; got {shown(word)}"
                 )

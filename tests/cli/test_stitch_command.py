@@ -19,6 +19,20 @@ def pair(saved):
     return saved("lenet", 0), saved("lenet", 1)
 
 
+@pytest.mark.parametrize(
+    "layers", [["0", "fc1"], ["--sender-layers", "0", "--receiver-layers", "fc1"]]
+)
+def test_a_sender_that_has_no_control_is_refused_before_anything_is_solved(layers, mistake, saved):
+    Path("mine.py").write_text(
+        "import torch\n\ndef net():\n    torch.manual_seed(0)\n"
+        "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))\n"
+        "net.input_shape = (1, 28, 28)\n"
+    )
+    said = mistake("stitch", "mine.py:net", saved("mlp"), *layers, "-d", "digits", "-e", "1")
+    assert "mine.py:net cannot be had with random weights, which a control takes" in said
+    assert not list(Path("results").rglob("*.partial"))
+
+
 def weight(folder, kind):
     return load_stitch(folder / f"{kind}.safetensors").affine_map()[0]
 

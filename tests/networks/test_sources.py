@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from frankenstein.data import Preprocessing
+from frankenstein.data.tokenizers import Bytes
 from frankenstein.errors import UserError
 from frankenstein.networks import open_network
 from frankenstein.networks.network import networks_name
@@ -111,6 +112,7 @@ def test_one_number_of_a_preprocessing_is_every_channels_and_the_network_says_ho
         ("mlp", "mlp has no trained weights of its own; say mlp@FILE, or mlp#0 for random ones"),
         ("mlp@x.pt#3", "names weights and a seed of random ones; leave one of the two out"),
         ("mlp@", "names no file behind @"),
+        ("mlp#" + "9" * 100, "no file mlp#999"),
         ("nothing#3", "'nothing' makes no network"),
         ("absent.py:small#0", r"no file absent\.py; is the path right"),
         ("absent.nets:small#0", r"absent\.nets cannot be imported \(ModuleNotFoundError: No mod"),
@@ -389,6 +391,46 @@ def test_a_folder_of_transformers_that_is_not_whole_is_one_line(vit, tmp_path):
         with pytest.raises(UserError, match=f"{name}, which transformers does not have; code that"):
             open_network(f"hf/{tmp_path}")
     assert not (tmp_path / "done").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "expected"),
+    [
+        ("config.json", {"architectures": 5}, None),
+        ("config.json", {"architectures": [5]}, None),
+        ("config.json", {"num_channels": "x"}, None),
+        ("config.json", {"hidden_size": -3}, None),
+        ("preprocessor_config.json", {"image_mean": "x"}, "does not say in numbers"),
+        ("preprocessor_config.json", {"size": {"height": []}}, "does not say in numbers"),
+        ("preprocessor_config.json", {"resample": 99}, "does not say in numbers"),
+        ("preprocessor_config.json", "[" * 100_000, "is damaged: it is no JSON object"),
+    ],
+)
+def test_a_record_of_a_folder_of_transformers_that_was_edited_is_one_line(
+    vit, tmp_path, file, change, expected, capfd
+):
+    for path in vit[0].iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    record = json.loads((tmp_path / file).read_text())
+    (tmp_path / file).unlink()
+    text = change if isinstance(change, str) else json.dumps(record | change)
+    (tmp_path / file).write_text(text)
+    for seed in ("", "#0"):
+        with pytest.raises(UserError, match=expected) as told:
+            open_network(f"hf/{tmp_path}{seed}")
+        assert len(str(told.value)) < 1000
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_damaged_tokenizer_is_not_taken_for_none(tmp_path):
+    from transformers import BertConfig, BertModel
+
+    sizes = {"hidden_size": 4, "num_attention_heads": 1, "intermediate_size": 4}
+    BertModel(BertConfig(vocab_size=300, num_hidden_layers=1, **sizes)).save_pretrained(tmp_path)
+    assert open_network(f"hf/{tmp_path}").tokenizer == Bytes(512)
+    (tmp_path / "tokenizer.json").write_text('{"model": 3}')
+    with pytest.raises(UserError, match=f"the tokenizer of hf/{tmp_path} cannot be read: "):
+        open_network(f"hf/{tmp_path}")
 
 
 def test_timm_makes_networks_and_takes_checkpoints_of_any_head(tmp_path):

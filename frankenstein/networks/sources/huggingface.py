@@ -1,8 +1,7 @@
 """A model of transformers, by its name or out of a folder."""
 
-import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,17 @@ from frankenstein.data.preprocessing import Preprocessing, processor_preprocessi
 from frankenstein.data.tokenizers import Bytes, Tokenizer
 from frankenstein.errors import UserError, counted
 from frankenstein.files import FileError
-from frankenstein.networks.sources.libraries import downloading, library
+from frankenstein.networks.sources.libraries import downloading, library, told_by_library
 from frankenstein.networks.sources.wish import Opened, Wish, card_of, seeded, shaped
+from frankenstein.records import check_fields, cut, read_json, shown
 from frankenstein.source import Source
 from frankenstein.zoo.weights import check_finite, load_weights, read_weights
+
+# Of a config, where it has them: a library takes whatever a file says.
+_NUMBERS: dict[str, Any] = dict.fromkeys(
+    ("vocab_size", "num_channels", "max_position_embeddings", "n_ctx", "pad_token_id"), int | None
+)
+_TOKENIZERS = "tokenizer_config.json", "tokenizer.json"
 
 
 def from_transformers(source: Source, wish: Wish) -> Opened:
@@ -26,23 +32,28 @@ def from_transformers(source: Source, wish: Wish) -> Opened:
     where = {"trust_remote_code": False, "local_files_only": here}
     with downloading(source.label):
         config = transformers.AutoConfig.from_pretrained(source.name, **where)
-    kinds = [getattr(transformers, name, None) for name in config.architectures or []]
+    made_by = config.architectures or []
+    if not isinstance(made_by, list) or not all(isinstance(name, str) for name in made_by):
+        raise FileError(f"{source.label}: architectures are a list of names, got {shown(made_by)}")
+    check_fields({name: getattr(config, name, None) for name in _NUMBERS}, _NUMBERS, source.label)
+    kinds = [getattr(transformers, name, None) for name in made_by]
     base = transformers.PreTrainedModel  # nothing else that a file names is called
     models: list[Any] = [o for o in kinds if isinstance(o, type) and issubclass(o, base)]
     kind = next(iter(models), None)
     if kind is None:
         raise UserError(
-            f"{source.label} is made by {', '.join(config.architectures or ['nothing named'])}, "
+            f"{source.label} is made by {cut(', '.join(made_by)) or 'nothing named'}, "
             "which transformers does not have; code that comes with a model is never run"
         )
     if source.seed is not None or source.weights is not None:
-        module = seeded(kind, source.seed or 0, config)
+        with told_by_library(source.label):
+            module = seeded(kind, source.seed or 0, config)
         if source.weights is not None:
             load_weights(module, read_weights(source.weights)[0], source.weights, source.label)
     else:
         if here:
             _check_pointers(Path(source.name))
-        with downloading(source.label), _no_bars(transformers) if here else nullcontext():
+        with downloading(source.label), _quiet(transformers, bars=not here):
             module, info = kind.from_pretrained(
                 source.name, config=config, dtype=torch.float32, output_loading_info=True, **where
             )
@@ -94,14 +105,30 @@ def _tokenizer(
     longest = getattr(config, "max_position_embeddings", None) or getattr(config, "n_ctx", None)
     try:
         made = transformers.AutoTokenizer.from_pretrained(source.name, **where)
-    except Exception:  # of several libraries, none of which says which
+    except Exception as error:  # of several libraries, none of which says which
+        if _has_tokenizer(transformers, source, where):
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(f"the tokenizer of {source.label} cannot be read: {reason}") from None
         made = None
     if made is None or len(made) <= len(made.all_special_ids):  # without files it knows no words
         return Bytes(longest) if config.vocab_size >= Bytes.size else None
-    own = made.model_max_length if made.model_max_length < 10**9 else None
+    most = made.model_max_length
+    own = most if isinstance(most, int) and 0 < most < 10**9 else None
     limit = min((one for one in (longest, own) if one), default=None)
     pad = next((one for one in (made.pad_token_id, config.pad_token_id) if one is not None), 0)
     return ModelsOwn(f"the tokenizer of {source.name}", len(made), pad, limit, made)
+
+
+def _has_tokenizer(transformers: Any, source: Source, where: dict[str, Any]) -> bool:
+    """Whether there are files of one, which must not be taken for none."""
+    where = {
+        "local_files_only": where["local_files_only"],
+        "_raise_exceptions_for_missing_entries": False,
+    }
+    with downloading(source.label):
+        return any(
+            transformers.utils.cached_file(source.name, name, **where) for name in _TOKENIZERS
+        )
 
 
 def _processor(transformers: Any, source: Source, where: dict[str, Any]) -> Preprocessing | None:
@@ -114,24 +141,23 @@ def _processor(transformers: Any, source: Source, where: dict[str, Any]) -> Prep
         path = transformers.utils.cached_file(source.name, "preprocessor_config.json", **where)
     if path is None:
         return None
-    try:
-        facts = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError:
-        raise FileError(f"{path} is no JSON; get it anew") from None
-    return processor_preprocessing(facts, f"the processor of {source.label}")
+    return processor_preprocessing(read_json(Path(path)), f"the processor of {source.label}")
 
 
 @contextmanager
-def _no_bars(transformers: Any) -> Iterator[None]:
-    """Without the bar of a file that is read in no time; downloads keep theirs."""
-    bars = transformers.utils.logging
-    was = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
+def _quiet(transformers: Any, bars: bool) -> Iterator[None]:
+    """Without tables of what does not fit, which an error says; downloads keep their bars."""
+    logs = transformers.utils.logging
+    level, had_bars = logs.get_verbosity(), logs.is_progress_bar_enabled()
+    logs.set_verbosity_error()
+    if not bars:
+        logs.disable_progress_bar()
     try:
         yield
     finally:
-        if was:
-            bars.enable_progress_bar()
+        logs.set_verbosity(level)
+        if had_bars:
+            logs.enable_progress_bar()
 
 
 def _check_pointers(folder: Path) -> None:

@@ -33,9 +33,17 @@ def library(name: str) -> Any:
 @contextmanager
 def downloading(label: str, otherwise: str = "") -> Iterator[None]:
     """What a library says of a name that it cannot find or fetch, in one line; what else to do."""
+    with told_by_library(label, otherwise), _asking_only_who_is_there():
+        yield
+
+
+@contextmanager
+def told_by_library(label: str, otherwise: str = "") -> Iterator[None]:
+    """What a library says of what it cannot make of files that anybody may have written."""
     try:
-        with _asking_only_who_is_there():
-            yield
+        yield
+    except (UserError, MemoryError):
+        raise
     except Exception as error:  # of several libraries, none of which says which
         reason = " ".join(str(error).split())
         raise UserError(f"{label} cannot be had here: {reason[:300]}{otherwise}") from error

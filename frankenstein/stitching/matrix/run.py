@@ -16,7 +16,7 @@ from frankenstein.networks.data import (
 )
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
-from frankenstein.stitching.controls import SCORED_ON
+from frankenstein.stitching.controls import CONTROL_SEED, SCORED_ON
 from frankenstein.stitching.matrix.fill import Work, fill, kinds_and_seeds
 from frankenstein.stitching.matrix.page import left_out, write_matrix_page
 from frankenstein.stitching.matrix.pair_moments import PairMoments
@@ -65,6 +65,7 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
         Console(quiet=plan.quiet).out(line, highlight=False)
     if plan.trained_epochs:
         check_data(data, plan.quiet)
+    sender.random(CONTROL_SEED)  # refused now, and not once all is solved, if there is no control
     name = plan.run_name or stitch_name(plan, pair, dataset)
     with Run.write(plan, name, pair, command, goes_on_from=CELLS) as run, quiet_lightning():
         run.say_name(plan.quiet)
