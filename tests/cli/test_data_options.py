@@ -76,8 +76,9 @@ def test_an_absent_folder_is_one_line(mistake):
 
 def test_networks_of_several_labels_are_trained_and_stitched(run, faces):
     where = ("-d", "celeba", "--data-root", faces)
+    few = ("--untrained", "1")
     networks = [run("train", *LENET, *where, "-i", seed) / "network.safetensors" for seed in (0, 1)]
-    stitched = run("stitch", *networks, "relu1", "relu1", *where, "-b", "4", "-e", "1")
+    stitched = run("stitch", *networks, "relu1", "relu1", *where, "-b", "4", "-e", "1", *few)
     scores = json.loads((stitched / "summary.json").read_text())
     for name in ("accuracy/receiver", "accuracy/after", "agreement/ps_inv"):
         assert 0 < scores[name] * 8 * 40 == pytest.approx(round(scores[name] * 8 * 40))

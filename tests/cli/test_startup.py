@@ -25,7 +25,7 @@ def imported(saved, tmp_path_factory):
         ["evaluate", one],
         ["report", "results/compare/one"],
         ["layers", "mlp"],
-        ["analyze", one, other, "--weights"],
+        ["analyze", one, other, "--weights", "--untrained", "1"],
     ]
     assert tuple(line[0] for line in lines) == VERBS
     run = subprocess.run(
