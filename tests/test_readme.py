@@ -214,7 +214,13 @@ def test_every_block_of_text_runs(monkeypatch, tmp_path, capsys):
     namespace = {}
     for language, block in blocks_of(text):
         if language == "console":
-            for line in block.replace("-e 5", "-e 1").replace(" --batch-size 64", "").splitlines():
+            for dear, cheap in (
+                ("-e 5", "-e 1"),
+                (" --batch-size 64", ""),
+                ("blocks.0 blocks.1 blocks.2 blocks.3", "blocks.0 blocks.3"),
+            ):
+                block = block.replace(dear, cheap)
+            for line in block.splitlines():
                 program, verb, *words = shlex.split(line.removeprefix("$ "))
                 words += [*budget[verb], "--text", "some.txt", "--accelerator", "cpu", "--quiet"]
                 outcome = main([verb, *words])

@@ -1,5 +1,6 @@
 """Stitches on disk: kilobytes, never the frozen networks that they join."""
 
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,9 @@ from frankenstein.stitches.stitch import Stitch
 
 def save_stitch(path: str | Path, stitch: Stitch, facts: Mapping[str, Any] | None = None) -> Path:
     """Save a stitch as safetensors, with facts of the user's choice such as what it joins."""
-    family = {row.target: name for name, row in STITCHES.items()}.get(type(stitch))
+    # A family that is not imported is not this one's: that of the lasso takes a second to import.
+    here = [name for name, row in STITCHES.items() if row.where.split(":")[0] in sys.modules]
+    family = next((name for name in here if STITCHES[name].target is type(stitch)), None)
     if family is None:
         raise UserError(f"{type(stitch).__name__} has no row in the catalog; add one to save it")
     record = {

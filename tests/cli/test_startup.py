@@ -8,6 +8,8 @@ import pytest
 RUN = """
 import json, sys
 from frankenstein.cli import main
+from frankenstein.stitches import Affine, save_stitch
+save_stitch("stitch.safetensors", Affine(2, 2))
 imported = {}
 for verb, *words in json.loads(sys.argv[1]):
     assert main([verb, *words, "--quiet"] if verb != "layers" else [verb, *words]) == 0
@@ -44,7 +46,7 @@ def test_what_trains_nothing_imports_neither_lightning_nor_torchmetrics(imported
     assert not heavy & {*imported[verb]}
 
 
-def test_comparing_two_networks_of_the_zoo_imports_what_it_needs_only(imported):
+def test_comparing_two_networks_and_saving_a_stitch_import_what_they_need_only(imported):
     # Recording needs torch._dynamo: PyTorch's symbolic sizes import it themselves. They would take
     # the compiler behind it as well, only to tell the line of code that a size comes from.
     needless = {"torchvision", "sklearn", "scipy", "networkx", "torch.export._trace"}
