@@ -373,6 +373,10 @@ STITCHES: Mapping[str, Stitch] = {
         puts_right=("spread",),
     ),
     "orthogonal": Stitch("frankenstein.stitches.orthogonal:Orthogonal", "a rotation or reflection"),
+    "rotation": Stitch(
+        "frankenstein.stitches.orthogonal:Rotation",
+        "the same about the origin, no shift: ls_orth of Dr. Frankenstein's code",
+    ),
     "affine": Stitch(
         "frankenstein.stitches.affine:Affine",
         "any matrix and bias; solved, it is the pseudo-inverse",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.stitches.identity import Identity
     from frankenstein.stitches.low_rank import LowRank
     from frankenstein.stitches.matched import RULES, Matched
-    from frankenstein.stitches.orthogonal import Orthogonal
+    from frankenstein.stitches.orthogonal import Orthogonal, Rotation
     from frankenstein.stitches.permutation import Permutation
     from frankenstein.stitches.sparse import Sparse
     from frankenstein.stitches.stitch import STARTS, Stitch, start

@@ -1,4 +1,4 @@
-"""Stitches that only rotate or reflect, and shift."""
+"""Stitches that only rotate or reflect, with a shift or about the origin."""
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ class Orthogonal(Stitch):
         self.weight = nn.Parameter(nn.init.orthogonal_(torch.empty(out_channels, in_channels)))
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
-    def affine_map(self) -> tuple[Tensor, Tensor]:
+    def affine_map(self) -> tuple[Tensor, Tensor | None]:
         """Its own parameters."""
         return self.weight, self.bias
 
@@ -55,6 +55,39 @@ class Orthogonal(Stitch):
     def after_step(self, optimizer: Optimizer) -> None:
         """Back to the nearest rotation: a projected gradient step."""
         self.weight.copy_(_nearest_rotation(self.weight.double()))
+
+
+class Rotation(Orthogonal):
+    """Q z with QᵀQ = 1: no shift, and none is taken off before it is solved.
+
+    What Dr. Frankenstein's code calls `ls_orth`. Where representations have means, as behind a
+    ReLU, most of what is fitted is to turn one mean into the other.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels)
+        del self.bias
+
+    def affine_map(self) -> tuple[Tensor, Tensor | None]:
+        """Its own parameter, and no bias."""
+        return self.weight, None
+
+    @torch.no_grad()
+    def solve(self, moments: Moments) -> "Rotation":
+        """The rotation about the origin of least squared error; what is open is as in `Orthogonal`.
+
+        Source: Schönemann 1966, https://doi.org/10.1007/BF02289451.
+        """
+        self.check_moments(moments)
+        means = torch.outer(moments.mean("y"), moments.mean("x"))
+        self.weight.copy_(_nearest_rotation(moments.covariance("xy").T + means))
+        return self
+
+    @torch.no_grad()
+    def approximate(self, weight: Tensor, bias: Tensor) -> "Rotation":
+        """The rotation nearest to the matrix; there is no shift."""
+        self.weight.copy_(_nearest_rotation(weight))
+        return self
 
 
 def _nearest_rotation(matrix: Tensor) -> Tensor:

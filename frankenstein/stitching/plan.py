@@ -32,6 +32,7 @@ FAMILY_OPTIONS = {
 # Starts from which every member of a family is equally far, or that are its only member.
 _NO_START = {
     ("orthogonal", "ones-zeros"),
+    ("rotation", "ones-zeros"),
     ("permutation", "ones-zeros"),
     ("identity", "ones-zeros"),
     ("identity", "perm"),

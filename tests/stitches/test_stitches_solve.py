@@ -2,11 +2,12 @@ from itertools import pairwise
 
 import pytest
 import torch
+from scipy.linalg import orthogonal_procrustes
 
 from frankenstein.accumulators.linear import least_squares
 from frankenstein.accumulators.moments import Moments
 from frankenstein.shapes import ShapeError
-from frankenstein.stitches import Affine, Identity, LowRank, Orthogonal, Permutation
+from frankenstein.stitches import Affine, Identity, LowRank, Orthogonal, Permutation, Rotation
 
 D = 6
 
@@ -124,6 +125,15 @@ def test_a_planted_rotation_is_recovered():
     stitch = solved(Orthogonal(D, D), x, x @ rotation.T + 3)
     torch.testing.assert_close(stitch.weight, rotation, rtol=0, atol=1e-9)
     torch.testing.assert_close(stitch.bias, 3 * torch.ones(D).double(), rtol=0, atol=1e-9)
+
+
+def test_a_rotation_about_the_origin_is_scipys_of_the_rows_as_they_are(pair):
+    x, y = pair  # neither is centred
+    stitch = solved(Rotation(D, D), x, y)
+    expected, _ = orthogonal_procrustes(x.numpy(), y.numpy())
+    torch.testing.assert_close(stitch.weight, torch.from_numpy(expected).T, rtol=0, atol=1e-9)
+    assert stitch.affine_map()[1] is None
+    assert error(stitch, x, y) > error(solved(Orthogonal(D, D), x, y), x, y)
 
 
 def test_a_planted_low_rank_map_is_recovered():
