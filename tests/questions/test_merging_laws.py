@@ -41,6 +41,8 @@ def test_a_network_merged_with_itself_has_no_barrier_and_one_accuracy(
     # BatchNorm's statistics are counted anew at the ends as between them.
     counted = answer.lines["by_weights"].loss["val"][0]
     assert (counted == pytest.approx(own, rel=1e-5)) == (not has_batchnorm)
+    if has_batchnorm and not shuffled:  # and their rows stand beside what is merged
+        assert answer.counted_anew["sender"] == answer.halfway["by_weights"]
     if shuffled:
         losses = answer.lines[UNMATCHED].loss["val"]
         assert max(losses) - min(losses) > 1e-3

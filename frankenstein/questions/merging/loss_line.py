@@ -1,5 +1,6 @@
 """Loss and accuracy along the straight line between the weights of two networks."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,6 +78,16 @@ class MergeAnswer:
             middle = len(line.shares) // 2
             accuracy, loss = line.accuracy["val"][middle], line.loss["val"][middle]
             scores[way] = {"accuracy": accuracy, "loss": loss}
+        return scores
+
+    @cached_property
+    def counted_anew(self) -> Mapping[str, Scores]:
+        """Both networks as lines end in them, merged with themselves; none without statistics."""
+        line, scores = self.lines[UNMATCHED], dict[str, Scores]()
+        for name, at in (("sender", 0), ("receiver", -1)):
+            accuracy, loss = line.accuracy["val"][at], line.loss["val"][at]
+            if not math.isclose(loss, self.parents[name]["loss"], rel_tol=1e-4):
+                scores[name] = {"accuracy": accuracy, "loss": loss}
         return scores
 
     @cached_property

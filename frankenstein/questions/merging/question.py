@@ -139,6 +139,7 @@ class Merge(Question[MergeAnswer]):
         ]
         scores = {
             **{name.replace("_", " "): score for name, score in answer.parents.items()},
+            **{f"{name} with itself": score for name, score in answer.counted_anew.items()},
             **{f"merged {_WAYS[way][0]}": score for way, score in answer.halfway.items()},
         }
         rows: list[list[Any]] = [
@@ -148,7 +149,7 @@ class Merge(Question[MergeAnswer]):
             [name, short_number(accuracy, "%"), short_number(loss, ".3f")]
             for name, accuracy, loss in rows
         ]
-        heights = [""] * len(answer.parents)
+        heights = [""] * (len(scores) - len(answer.lines))
         heights += [short_number(answer.lines[way].barrier("val"), ".3f") for way in answer.lines]
         spread = [
             f"± {short_number(answer.numbers[f'{what}_spread/merged_by_weights'], form)}"
@@ -156,12 +157,13 @@ class Merge(Question[MergeAnswer]):
         ]
         shown.append([f"  over its {STARTS} starts", *spread])
         heights.append("")
+        anew = ", and beside both merged with themselves" if answer.counted_anew else ""
         blocks: tuple[str | Picture, ...] = (
             _about(answer),
             Picture("line", _figure(answer), _CAPTION),
             markdown_table(barriers, ["units matched", "barrier, training", "barrier, held-out"]),
             f"The network halfway, on {answer.examples['val']} held-out images, beside the two it "
-            "is made of and the mean of their logits, which costs two networks to run:",
+            f"is made of and the mean of their logits, which costs two networks to run{anew}:",
             markdown_table(rows, ["network", "accuracy", "loss"], ["accuracy"]),
             "Matching by weights ends in a local optimum, from another start in another one: over "
             f"{STARTS} starts the accuracy of the network halfway scatters by {spread[0]} "
