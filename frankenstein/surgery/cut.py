@@ -19,6 +19,7 @@ from frankenstein.surgery.sized import for_all_sizes
 from frankenstein.surgery.steps import Record, called, detached, once
 
 _LEAKS_NAMED = 3
+_CONTEXT = {"size", "device"}  # steps that ask for no more of a tensor
 _IMAGENET = (3, 224, 224)
 _IDS = (torch.int8, torch.int16, torch.int32, torch.int64)  # an image is uint8
 _ARITHMETIC = frozenset(["add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow"])
@@ -221,7 +222,7 @@ def _activations(steps: Record) -> tuple[dict[fx.Node, list[fx.Node]], list[fx.N
     groups = sharing(nodes)
     written_by: dict[fx.Node, fx.Node] = {}  # memory that holds activations since that step
     for node in position:
-        if "size" in node.meta or "device" in node.meta or node.op == "get_attr":
+        if _CONTEXT & node.meta.keys() or node.op == "get_attr":
             continue
         sources = node.all_input_nodes
         if node is steps.main or not touched.isdisjoint(sources):
@@ -243,7 +244,7 @@ def _activations(steps: Record) -> tuple[dict[fx.Node, list[fx.Node]], list[fx.N
             found[writer].append(node)
         if begins or writers or any(source in found for source in sources):
             found[node] = [
-                user for user in node.users if user in position and "size" not in user.meta
+                user for user in node.users if user in position and not _CONTEXT & user.meta.keys()
             ]
             memory = (mate for target in written(node) for mate in groups.get(target, {target}))
             written_by |= {

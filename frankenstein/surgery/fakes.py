@@ -29,6 +29,7 @@ from torch._subclasses.fake_tensor import (
     in_kernel_invocation_manager,
     unset_fake_temporarily,
 )
+from torch.distributions import Distribution
 from torch.fx.experimental.symbolic_shapes import (
     DimDynamic,
     GuardOnDataDependentSymNode,
@@ -120,11 +121,14 @@ class Fakes:
         casts = {kind: torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda")}
         for kind in casts:
             torch.set_autocast_enabled(kind, False)
+        checks = Distribution._validate_args  # of values, before each distribution is made
+        Distribution.set_default_validate_args(False)
         try:
             # Without the Python dispatcher F.pad and others fix the batch at the example's.
-            with enable_python_dispatcher(), self.mode, unwarned():
+            with enable_python_dispatcher(), self.mode, uncompiled():
                 yield
         finally:
+            Distribution.set_default_validate_args(checks)
             _LOG.disabled = logs
             for kind, cast in casts.items():
                 torch.set_autocast_enabled(kind, cast)
@@ -160,9 +164,11 @@ class Fakes:
 
 
 @contextmanager
-def unwarned() -> Iterator[None]:
-    """Inside, nothing is said when fakes look at tensors that carry gradients."""
-    with warnings.catch_warnings():
+def uncompiled() -> Iterator[None]:
+    """Inside, what is compiled runs as it was written: compiled code reads memory, and fakes have
+    none. And nothing is said when fakes look at tensors that carry gradients.
+    """
+    with warnings.catch_warnings(), torch.compiler.set_stance("force_eager"):
         warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor that is not a leaf")
         yield
 

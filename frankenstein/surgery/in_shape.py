@@ -29,7 +29,11 @@ def in_shape(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         sizes = rule(module, args[0])
         if sizes is not None:
             return _made(args[0], sizes, module._parameters.values())
-    return type(module).forward(module, *args, **kwargs)
+    out = type(module).forward(module, *args, **kwargs)
+    if isinstance(module, nn.EmbeddingBag) and args and args[0].ndim == 2:
+        # PyTorch counts the bags by dividing: not known to be as many as there are rows of ids.
+        return _made(out, (len(args[0]), out.shape[1]), module._parameters.values())
+    return out
 
 
 def call_in_shape(function: Any, args: Any, kwargs: Any) -> Any:

@@ -64,6 +64,10 @@ _PLAIN = (
 )
 
 
+# Methods that take no more of a tensor than its type and place.
+_NEW = {"new_zeros": torch.zeros, "new_ones": torch.ones, "new_full": torch.full}
+
+
 class Opens(BaseException):  # no Exception, which a network might catch
     """A module cannot be one step: more goes into it than its arguments and its own weights."""
 
@@ -166,14 +170,19 @@ class Recorder(TorchFunctionMode):
         )
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> fx.Node:
+        of = args[0] if args else None
         args, kwargs = self.argument(args), self.argument(kwargs)
         if self.writes and not torch.is_grad_enabled():
             return self.graph.call_function(without_gradients(func), args, kwargs)
+        name = _METHODS.get(id(func), "")
+        if name in _NEW and not kwargs:
+            kind = {"dtype": of.dtype, "device": self.argument(of.device)}
+            return self.graph.call_function(_NEW[name], args[1:], kind)
         attribute = getattr(func, "__self__", None)
         if isinstance(attribute, GetSetDescriptor):  # x.T, x.data
             return self.graph.call_function(getattr, (args[0], attribute.__name__))
-        if id(func) in _METHODS:
-            return self.graph.call_method(_METHODS[id(func)], args, kwargs)
+        if name:
+            return self.graph.call_method(name, args, kwargs)
         return self.graph.call_function(func, args, kwargs)
 
     def _hook(self, args: Any, kwargs: Any) -> Any:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.data.examples import signature_of
-from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, unwarned
+from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, uncompiled
 from frankenstein.surgery.halves import check_flags
 from frankenstein.surgery.inputs import Call, Inputs, example_of, named, resized
 from frankenstein.surgery.modules import paths, place_of, title_of, unwrapped
@@ -97,7 +97,7 @@ class ReplayedEnd(_Replay):
 
         call = self._call(len(z), Call(args, kwargs))
         try:
-            with self._behind(put) as called, unwarned():
+            with self._behind(put) as called, uncompiled():
                 out = principal(self.network(*call.args, **call.kwargs))
         except Exception as error:
             if called and not depends_on_values(error):

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensor
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -434,11 +435,35 @@ class Named(Net):
         return self._code(self.code(self.graph(h)) * self.recompile + self.meta)
 
 
+class Bags(Net):
+    def __init__(self):
+        super().__init__()
+        self.bag = nn.EmbeddingBag(2, 8)
+
+    def between(self, h):
+        return self.bag((h > 0).long())
+
+
+class Flow(Net):
+    """Counts from a tensor of zeros, which is of the input's kind and no more."""
+
+    def forward(self, x):
+        h, count = self.a(x), x.new_zeros(len(x))
+        return self.b(h).relu(), count + h.exp().sum(1), x.new_full((len(x), 1), 2)
+
+
+class Distributed(Net):
+    """Its distributions look at their parameters, if they are not told otherwise."""
+
+    def between(self, h):
+        return torch.distributions.Normal(h, h.exp()).entropy()
+
+
 EXACT = [
     *(Tied, Nested, Passed, Routed, Rearranged, Fourier, Straight, Scanned, Weighted),
     *(OldWeighted, Adapted, Quantised, Recurrent, Normed, Products, Views, WrittenViews),
     *(InPlace, Written, Empty, Scalars, Wide, Half, Double, Asks, Frozen, Pruned, PrunedMaps),
-    *(Maps, Counting, Named),
+    *(Maps, Counting, Named, Bags, Flow, Distributed),
 ]
 
 
@@ -481,6 +506,34 @@ def test_every_cut_is_the_network(build):
             got = gradients(network, found)
             assert got.keys() == wanted.keys()
             assert all(torch.equal(got[name], wanted[name]) for name in got), after
+
+
+@pytest.mark.parametrize(
+    ("build", "last"), [(Bags, "bag"), (Flow, "a"), (Distributed, "add")], ids=str
+)
+def test_what_looks_like_a_leak_and_is_none(build, last):
+    assert last in cut_points(build().eval(), inputs=torch.randn(2, 6))
+
+
+def test_compiled_functions_run_as_they_are_written_while_they_are_recorded():
+    def backend(module, inputs):
+        def run(*args):
+            assert not any(isinstance(x, FakeTensor) for x in args)  # its code would read memory
+            return module(*args)
+
+        return run
+
+    class Compiled(Net):
+        function = staticmethod(torch.compile(lambda h: h.relu() * 2, backend=backend))
+
+        def between(self, h):
+            return self.function(h)
+
+    network, x = Compiled().eval(), torch.randn(3, 6)
+    with torch.no_grad():
+        assert [*cut_points(network, inputs=x)] == ["a", "relu", "mul", "b"]
+        front, end = cut(network, "relu", inputs=x)
+        assert torch.equal(end(front(x)), network(x))
 
 
 @pytest.mark.parametrize(
