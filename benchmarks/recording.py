@@ -57,6 +57,9 @@ CUTS = 30
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="turns of each way, after one more")
+    parser.add_argument(
+        "--only", nargs="*", default=[""], help="networks with one of these words in their names"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     print(
@@ -68,13 +71,16 @@ def main() -> None:
         "cuts, of one | put together |\n| --- | ---: | ---: | ---: | ---: | ---: |"
     )
     for name, make in NETWORKS.items():
+        if not any(word in name for word in options.only):
+            continue
         torch.manual_seed(0)
         network, batch = make()
         seconds, share = recording(network, batch, options.rounds)
         halves = running(network, batch, options.rounds)
         cuts = " | ".join(cutting(network, batch, options.rounds, used) for used in (False, True))
         print(f"| {name} | {seconds:.2f} | {share} | {halves} | {cuts} |", flush=True)
-    print(f"\n{everywhere(torchvision.models.get_model('maxvit_t').eval())}")
+    if any(word in "maxvit_t" for word in options.only):
+        print(f"\n{everywhere(torchvision.models.get_model('maxvit_t').eval())}")
 
 
 def pictured(network: nn.Module, name: str, shape: tuple[int, ...]) -> tuple[nn.Module, Batch]:

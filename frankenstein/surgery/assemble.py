@@ -10,6 +10,7 @@ from typing import Any
 from torch import fx, nn
 
 from frankenstein.surgery.halves import Arguments
+from frankenstein.surgery.hoist import hoisted
 from frankenstein.surgery.modules import put, unwrapped
 from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.steps import IN_PLACE, Record, attribute, called
@@ -64,6 +65,7 @@ def assemble(
     needs = tuple(str(node.target) for node in inputs)
     structure = record.structure if entrance is not None else None
     graph.set_codegen(Arguments(record, network, needs, entrance, structure))
+    graph.on_generate_code(lambda _: hoisted)
 
     _rename(record.root, graph)
     part = _Half(record.root, graph, record.title)

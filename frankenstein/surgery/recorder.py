@@ -65,7 +65,7 @@ _PLAIN = (
 
 
 # Methods that take no more of a tensor than its type and place.
-_NEW = {"new_zeros": torch.zeros, "new_ones": torch.ones, "new_full": torch.full}
+_NEW: dict[str, Any] = {"new_zeros": torch.zeros, "new_ones": torch.ones, "new_full": torch.full}
 
 
 class Opens(BaseException):  # no Exception, which a network might catch
@@ -170,7 +170,7 @@ class Recorder(TorchFunctionMode):
         )
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> fx.Node:
-        of = args[0] if args else None
+        of: Any = args[0] if args else None
         args, kwargs = self.argument(args), self.argument(kwargs)
         if self.writes and not torch.is_grad_enabled():
             return self.graph.call_function(without_gradients(func), args, kwargs)
