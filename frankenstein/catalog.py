@@ -265,11 +265,14 @@ _BLANKS = {
     "k": (r"[1-9]\d*", int),
     "name": (r"\w+", str),
     "FILE": (r".+", str),
+    "FOLDER": (r".*/.*", str),  # or the name of one that is there
     "package": (r"[^\W\d]\w*(?:\.[^\W\d]\w*)*", str),
     "function": (r"[^\W\d][\w.]*", str),
 }
 # How a user's own data are named, beside the names of `DATASETS`: they are run as code.
 OWN_DATA = ("<FILE>.py:<function>", "<package>:<function>")
+# How a folder of images, and files of sentences, are: they become `folder` and `text`.
+PLACES = ("<FOLDER>", "<FILE>.txt", "<FILE>.csv", "<FILE>.tsv")
 
 
 def find_network(name: str) -> Architecture:

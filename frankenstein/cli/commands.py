@@ -70,7 +70,10 @@ def shown_of(run: "Run") -> list[Any]:
     """What a terminal shows of a run: what was found first, without marks of code."""
     from rich.text import Text  # only here, as in `_print`
 
-    return [*([Text(run.finding.replace("`", ""))] if run.finding else []), *run.shown]
+    from frankenstein.report.worded import shown_worded
+
+    shown = (shown_worded(one, run.called) for one in run.shown)
+    return [*([Text(run.finding.replace("`", ""))] if run.finding else []), *shown]
 
 
 def _show(run: "Run") -> None:

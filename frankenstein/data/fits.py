@@ -38,8 +38,8 @@ def described(inputs: Any) -> str:
     return f"{str(inputs.dtype).removeprefix('torch.')} {tuple(inputs.shape)}"
 
 
-def check_taken(network: nn.Module, title: str, inputs: Any, look: nn.Module | None = None) -> None:
-    """Let a network look at a few inputs, so that what it does not take is said before a run.
+def check_taken(network: nn.Module, title: str, inputs: Any, look: nn.Module | None = None) -> Any:
+    """What a network gives of a few inputs; what it does not take is said before a run.
 
     Raises:
         DataError: if it ends in an error.
@@ -49,7 +49,7 @@ def check_taken(network: nn.Module, title: str, inputs: Any, look: nn.Module | N
     modes = [(one, one.training) for one in network.modules()]
     try:
         with torch.no_grad():
-            called(network.eval(), inputs if look is None else look(inputs))
+            return called(network.eval(), inputs if look is None else look(inputs))
     except UserError:
         raise
     except TAKEN_ERRORS as error:  # the user's own code, or data

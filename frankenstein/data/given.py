@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from frankenstein.data.examples import Arguments, Examples, Inputs, Key, signature_of
 from frankenstein.errors import DataError, did_you_mean
+from frankenstein.labels import NOT_ASKED, by_token
 
 _INPUTS = (
     *("image", "images", "img", "input", "inputs", "x", "data", "features"),
@@ -45,6 +46,8 @@ class Given:
                 f"{missing[0]!r} is missing"
             )
         labels = None if self.labels is None else _whole(leaves[self.labels])
+        if labels is not None and by_token(labels):
+            labels = _there(labels, leaves.get("attention_mask"))
         if self.single:
             return leaves[self.parts[0]], labels
         return Examples({key: leaves[key] for key in self.parts}), labels
@@ -62,7 +65,8 @@ def given(batch: Any, networks: Sequence[nn.Module] = ()) -> Given:
     each example) or several labels (0.0 and 1.0) behind them are the labels, and so are classes
     that come first, before something of more axes. By name, labels are called label, target, y or
     the like, and a network takes what its `forward` has an argument for; if that has one, it takes
-    what is called image, input or the like, or the only tensor there is.
+    what is called image, input or the like, or the only tensor there is. Whole numbers (N, T) of
+    such a name are a class for each token, -100 where none is asked for or the mask has none.
 
     Raises:
         DataError: if there is no input, or a network takes what the batch does not have.
@@ -174,18 +178,27 @@ def _is_labels(x: Tensor) -> bool:
 
 
 def _whole(labels: Tensor) -> Tensor:
-    """Classes as (N,) int64; several labels as float."""
+    """Classes as (N,) int64, of tokens as (N, T); several labels as float."""
     if labels.is_floating_point():
         return labels.float()
-    return labels.flatten().long()
+    return labels.long() if labels.ndim == 2 and labels.shape[1] > 1 else labels.flatten().long()
+
+
+def _there(labels: Tensor, mask: Tensor | None) -> Tensor:
+    """Labels of tokens without those of padding, which some fill up with 0."""
+    if mask is None or mask.shape != labels.shape:
+        return labels
+    return labels.where(mask != 0, NOT_ASKED)
 
 
 def _labels(leaves: Mapping[Key, Tensor], required: int) -> Key | None:
     """Which of them are labels."""
     named = {str(key).lower(): key for key in leaves if isinstance(key, str)}
     for name in _LABELS:
-        if name in named and _is_labels(leaves[named[name]]):
-            return named[name]
+        if name in named:
+            x = leaves[named[name]]
+            if _is_labels(x) or (by_token(x) and x.dtype in (torch.int32, torch.int64)):
+                return named[name]
     places = [key for key in leaves if isinstance(key, int)]
     if len(leaves) < 2 or not places:
         return None

@@ -68,6 +68,11 @@ class ImageData:
         if order_seed < 0:
             raise DataError(f"order_seed must not be negative, got {order_seed}")
 
+    @property
+    def classed(self) -> bool:
+        """Whether every example has one class."""
+        return self.labelled and not self.multilabel
+
     def load(self, split: str) -> tuple[Tensor | Images, Tensor]:
         """Images (N, C, H, W) as uint8 and labels of "train" or "test".
 

@@ -17,7 +17,8 @@ from frankenstein.data.images import ImageData
 from frankenstein.data.preprocessing import Preprocessing
 from frankenstein.data.raw import eyes_on_raw
 from frankenstein.data.rows import Labels, Rows, rows_of
-from frankenstein.errors import DataError, UserError
+from frankenstein.errors import DataError, UserError, counted
+from frankenstein.labels import by_token, several
 from frankenstein.user_code import check_no_arguments, named_in_code
 
 _PARTS = {"train": "training", "val": "held-out"}
@@ -51,6 +52,7 @@ class OwnData(ImageData):
         self._loaders = _loaders_of(name, source)
         self._parts: dict[str, Rows] = {}
         self._networks: Sequence[nn.Module] = ()
+        self.answers: dict[nn.Module, tuple[int, ...]] = {}  # shapes, of two examples
         self._states = [source, *(getattr(one, "dataset", one) for one in self._loaders.values())]
 
     def shown_to(self, networks: Sequence[nn.Module]) -> "OwnData":
@@ -114,7 +116,16 @@ class OwnData(ImageData):
     @property
     def multilabel(self) -> bool:  # type: ignore[override]
         """Whether an example has several labels, yes or no each."""
-        return self.labelled and self.part("val").labels_at(torch.arange(1)).ndim == 2
+        return self.labelled and several(self._first_label)
+
+    @property
+    def classed(self) -> bool:
+        """Whether every example has one class."""
+        return self.labelled and self._first_label.ndim == 1
+
+    @property
+    def _first_label(self) -> Tensor:
+        return self.part("val").labels_at(torch.arange(1))
 
     @property
     def classes(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -131,12 +142,38 @@ class OwnData(ImageData):
     def _stated(self) -> int:
         """How many classes there are as the user's data say; 0 if they do not."""
         if self.multilabel:
-            return self.part("val").labels_at(torch.arange(1)).shape[1]
+            return self._first_label.shape[1]
         return len(self.classes)
 
-    def can_be_answered(self, num_classes: int) -> bool:
-        """Whether there are labels that so many answers can be right about, as far as is known."""
-        return self.labelled and self._stated in (0, num_classes)
+    def can_be_answered(self, shape: tuple[int, ...]) -> bool:
+        """Whether the labels ask what an answer of such a shape says, and no class beyond it."""
+        if not self.labelled or self.misfit(shape):
+            return False
+        return self.multilabel or int(self.val_labels.max()) < shape[-1]
+
+    def misfit(self, shape: tuple[int, ...]) -> str | None:
+        """Why an answer (N, C), or (N, T, C), says nothing of the labels; None if it may.
+
+        From the first labels alone: a class may be beyond it.
+        """
+        tokens = by_token(self._first_label)
+        if len(shape) != (3 if tokens else 2):
+            has = "a label for each token, (N, T)" if tokens else "one class for each example"
+            advice = "one class for each, or 0.0 and 1.0 for several labels"
+            if not tokens:
+                advice = "labels (N, T), -100 where none is asked for"
+            return f"{self.name} has {has}, and answers to two are {shape}; give {advice}"
+        if self._stated not in (0, shape[-1]):
+            return (
+                f"{self.name} has {counted(self._stated, 'class', 'classes')}, and answers tell "
+                f"{shape[-1]} apart; give the labels of the training"
+            )
+        return None
+
+    def judge(self, classes: int) -> None:
+        """Refuse labels beyond so many classes when they come by."""
+        for part in self._parts.values():
+            part.told_apart = classes
 
     def look_for(self, network: nn.Module) -> nn.Module | None:
         """From several inputs to those that a network takes; None if there is one."""
@@ -215,7 +252,7 @@ class OwnData(ImageData):
 
     def label_columns(self, labels: Tensor) -> dict[str, list[str]]:
         """The labels in words, or in numbers where they have no names."""
-        if not self.labelled:
+        if not self.labelled or by_token(labels):
             return {}
         if self.classes and len(self.classes) == self._stated:
             return super().label_columns(labels)

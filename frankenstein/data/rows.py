@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.data import (
     DataLoader,
     Dataset,
@@ -16,8 +17,11 @@ from torch.utils.data import (
 
 from frankenstein.data.examples import Examples, Inputs, joined
 from frankenstein.data.given import Given, given
+from frankenstein.data.padding import joined as joined_padded
+from frankenstein.data.padding import there_of
 from frankenstein.data.raw import is_raw
 from frankenstein.errors import DataError, counted
+from frankenstein.labels import NOT_ASKED, by_token
 from frankenstein.memory import free_memory
 
 _LOOK = 64  # examples of the first look
@@ -41,6 +45,7 @@ class Rows:
         self._read = read
         self._known = torch.zeros(n, dtype=torch.bool)
         self._labels: Tensor | None = None
+        self.told_apart: int | None = None  # classes, by the network that the labels judge
         first, _ = self.read(torch.arange(min(2, n)))
         self.pictured = is_raw(first)
 
@@ -66,13 +71,38 @@ class Rows:
             raise DataError(
                 f"{self.label}: a batch has {len(rows)} inputs and {len(labels)} labels"
             )
-        if not labels.is_floating_point() and len(labels) and int(labels.min()) < 0:
-            raise DataError(f"{self.label}: classes are 0 or more, got {int(labels.min())}")
+        self._check(labels)
+        self._keep(rows, labels)
+        return inputs, labels
+
+    def _check(self, labels: Tensor) -> None:
+        """Refuse classes that cannot be."""
+        if labels.is_floating_point() or not labels.numel():
+            return
+        classes = labels[labels != NOT_ASKED] if by_token(labels) else labels
+        if not len(classes):
+            return
+        least, most = int(classes.min()), int(classes.max())
+        if least < 0:
+            raise DataError(f"{self.label}: classes are 0 or more, got {least}")
+        if self.told_apart is not None and most >= self.told_apart:
+            raise DataError(
+                f"{self.label}: a label is {most}, and the network that is judged by it tells "
+                f"{self.told_apart} classes apart, 0 to {self.told_apart - 1}; give the labels "
+                "that it was trained on"
+            )
+
+    def _keep(self, rows: Tensor, labels: Tensor) -> None:
+        """Labels of tokens are kept as wide as the longest sentence so far."""
         if self._labels is None:
-            self._labels = labels.new_zeros(self.n, *labels.shape[1:])
+            self._labels = labels.new_full((self.n, *labels.shape[1:]), NOT_ASKED)
+        if by_token(labels):
+            missing = labels.shape[1] - self._labels.shape[1]
+            wider = functional.pad(self._labels, (0, max(missing, 0)), value=NOT_ASKED)
+            labels = functional.pad(labels, (0, max(-missing, 0)), value=NOT_ASKED)
+            self._labels = wider
         self._labels[rows] = labels
         self._known[rows] = True
-        return inputs, labels
 
     def labels_at(self, rows: Tensor) -> Tensor:
         """Labels of these rows, read if no pass has met them yet."""
@@ -191,13 +221,25 @@ def _kept(
         all_labels += [] if labels is None else [labels]
     if how is None:
         raise DataError(f"{label}: there are no examples")
-    inputs, labels = joined(all_inputs), torch.cat(all_labels) if all_labels else None
+    padded = there_of(all_inputs[0]) is not None
+    inputs = joined_padded(all_inputs) if padded else joined(all_inputs)
+    labels = _joined_labels(all_labels) if all_labels else None
 
     def read(rows: Tensor) -> tuple[Inputs, Tensor | None]:
         return inputs[rows], None if labels is None else labels[rows]
 
     note = f"{label}: {counted(len(inputs), 'example')} are kept in memory, {size / 1e6:,.1f} MB"
     return Rows(label, read, len(inputs), how, dtype, [note])
+
+
+def _joined_labels(parts: list[Tensor]) -> Tensor:
+    """One behind another; of tokens as wide as the longest sentence."""
+    if not by_token(parts[0]):
+        return torch.cat(parts)
+    longest = max(one.shape[1] for one in parts)
+    missing = [(0, longest - one.shape[1]) for one in parts]
+    padded = zip(parts, missing, strict=True)
+    return torch.cat([functional.pad(one, more, value=NOT_ASKED) for one, more in padded])
 
 
 def _channels_first(inputs: Inputs) -> Inputs:

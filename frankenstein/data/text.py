@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Text(ImageData):
     name = "text"
     called = "sentences"
     pictured = False
+    classed = False  # measures within classes are of examples, and here are tokens
     in_channels = 0
     train_images: Tensor  # numbers of sentences
     val_images: Tensor
@@ -86,6 +88,12 @@ class Text(ImageData):
         sizes = f"{len(self.train_images):,} sentences and {len(self.val_images):,} held out"
         labels = ", ".join(f"{i} {name}" for i, name in enumerate(self.classes))
         return f"{names}: {sizes}, " + (f"labels {labels}" if labels else "no labels")
+
+    @property
+    def written(self) -> str:
+        """What a network's card says of it: files by name, wherever they lie, and their hashes."""
+        hashes = [(path.name, sha256(path.read_bytes()).hexdigest()[:12]) for path in self.files]
+        return ", ".join(f"{name} {digest}" for name, digest in hashes) or "made-up sentences"
 
     def predict_nothing(self) -> None:
         """Labels are those of the file, if it has any."""

@@ -92,7 +92,7 @@ def accuracy_line(
     measured = f"measured on {examples} held-out {called} of {dataset}"
     why = "there are no labels that these networks answer with"
     line = f"accuracy, {measured}: {', '.join(accuracies) or f'n/a, for {why}'}"
-    line += f"; perplexity of the next token: {', '.join(perplexities)}" if perplexities else ""
+    line += f"; perplexity of a token: {', '.join(perplexities)}" if perplexities else ""
     return "\n".join(
         [line, *(f"warning: {text}" for text in below_chance_warnings(scores, examples, networks))]
     )

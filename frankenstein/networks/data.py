@@ -14,6 +14,7 @@ from frankenstein.data.raw import view_of_raw
 from frankenstein.data.shared import SharedImages
 from frankenstein.data.text import Text
 from frankenstein.errors import UserError, counted
+from frankenstein.networks.answer import logits_of
 from frankenstein.networks.network import Network, open_network
 from frankenstein.report.progress import progress
 from frankenstein.source import names_code, parse_source
@@ -116,19 +117,19 @@ def own_data_for(
     """
     data.shown_to([network.module for network in networks]).setup()
     for network in networks:
-        check_taken(network.module, network.source, data.blank(), look_of(network, data))
+        shown = data.blank(), look_of(network, data)
+        answer = logits_of(check_taken(network.module, network.source, *shown))
+        data.answers[network.module] = tuple(getattr(answer, "shape", ()))
     for network in answering:
         if not data.labelled:
             raise UserError(
                 f"{data.name} gives no labels, and the {network.role} is judged by them; "
                 "`compare`, `extract` and some questions of `analyze` need none"
             )
-        if not data.can_be_answered(network.card.num_classes):
-            raise UserError(
-                f"{data.name} has {counted(data.num_classes or 0, 'class', 'classes')}, and the "
-                f"{network.role} tells {network.card.num_classes} apart; give the labels that it "
-                "was trained on"
-            )
+        shape = data.answers[network.module]
+        if misfit := data.misfit(shape):
+            raise UserError(f"the {network.role}, {network.source}: {misfit}")
+        data.judge(shape[-1])
     return data
 
 
@@ -230,7 +231,7 @@ def answers_to(network: Network, data: ImageData) -> bool:
     if isinstance(data, Text):
         return network.card.num_classes == data.num_classes > 1
     if isinstance(data, OwnData):
-        return data.can_be_answered(network.card.num_classes)
+        return data.can_be_answered(data.answers[network.module])
     row = DATASETS.get(network.dataset or "")
     alike = row is None or row.multilabel == data.multilabel
     return alike and network.card.num_classes == data.num_classes

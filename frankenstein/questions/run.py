@@ -41,6 +41,9 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         untrained=plan.untrained,
         quiet=plan.quiet,
     )
+    refused = _refused(plan, subject, needs)
+    if refused:
+        needs = frozenset().union(*(one.needs for one in questions.values() if not _looks(one)))
     pairs = subject.pairs if "layers" in needs else ()
     dataset = plan.dataset or subject.receiver.dataset
     if dataset and "labels" in needs:
@@ -49,9 +52,11 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         check_data(subject.data, plan.quiet)
     name = plan.run_name or networks_name(subject.networks[:2], dataset, "-vs-")
     with Run.write(plan, name, subject.networks, command) as run:
-        subject.expect(questions.values())
+        subject.expect(one for one in questions.values() if not (refused and _looks(one)))
         sections = {
-            asked: _section(run, plan, asked, question, subject)
+            asked: Section(question.title, (f"Not asked: {refused}.",))
+            if refused and _looks(question)
+            else _section(run, plan, asked, question, subject)
             for asked, question in questions.items()
         }
         answered = dict(run.numbers)
@@ -64,7 +69,8 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
             )
             run.numbers |= accuracies
             run.shown.append(accuracy_line(accuracies, examples, dataset, run.networks))
-        run.record |= {"device": str(subject.device), "questions": list(questions)}
+        asked = [name for name, one in questions.items() if not (refused and _looks(one))]
+        run.record |= {"device": str(subject.device), "questions": asked}
         run.record["networks"] = {one.role: one.sha256 for one in subject.networks}
         run.record["layers"] = [list(pair) for pair in pairs]
         _write(run, f"Analysis: {name}", _about(pairs), sections, answered)
@@ -77,6 +83,26 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         "them"
     )
     return run
+
+
+def _refused(plan: AnalyzePlan, subject: Subject, needs: frozenset[str]) -> str:
+    """Why no question can be asked of the data, where others are asked, too; "" if they can.
+
+    Raises:
+        NotAskable: if the user has named one of them.
+    """
+    try:
+        if "inputs" in needs:
+            _ = subject.data
+    except NotAskable as error:
+        if not plan.all:
+            raise
+        return str(error)
+    return ""
+
+
+def _looks(question: AnyQuestion) -> bool:
+    return "inputs" in question.needs
 
 
 def _section(

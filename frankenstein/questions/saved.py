@@ -79,6 +79,7 @@ def run_saved(plan: AnalyzePlan, command: Command, files: Sequence[Activations])
         }
         run.record |= {
             "device": "cpu",
+            "called": "examples",
             "questions": ["activations"],
             "networks": {file.role: file.sha256 for file in files},
             "activations": {file.role: file.record() for file in files},

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from frankenstein.data import ImageData
 from frankenstein.data.batches import Batches
+from frankenstein.data.padding import there_of
 from frankenstein.data.text import Text
 from frankenstein.errors import UserError
 from frankenstein.memory import free_memory
 from frankenstein.networks.data import data_for, look_of, open_all
 from frankenstein.networks.network import RESERVED, Network, roles_of
 from frankenstein.networks.statistics import counting_images
-from frankenstein.questions.question import AnyQuestion, Watcher
+from frankenstein.questions.question import AnyQuestion, NotAskable, Watcher
 from frankenstein.questions.sample import Sample, read_sample, sample_bytes
 from frankenstein.report.progress import progress
 from frankenstein.surgery import cut_points, seeing
@@ -154,15 +155,22 @@ class Subject:
 
         Raises:
             UserError: if there is none.
+            NotAskable: of sentences, or of labels of tokens.
         """
         if self._data is None:
             raise UserError("this question looks at data; give the subject a data set")
         data = self._data if isinstance(self._data, ImageData) else self._data()
         data.setup()
-        if isinstance(data, Text):
-            raise UserError(
-                "analyze asks of images, and these are sentences; compare and stitch take them, "
-                "and extract writes activations, of which analyze tells what units do"
+        if isinstance(data, Text) or there_of(data.blank()) is not None:
+            raise NotAskable(
+                f"analyze asks of examples without padding, and {data.name} gives sentences; "
+                "compare and stitch take them, a question of weights needs none, and extract "
+                "writes activations, of which analyze tells what units do"
+            )
+        if data.labelled and not data.classed and not data.multilabel:
+            raise NotAskable(
+                f"analyze asks of examples with a class each, and {data.name} has labels of "
+                "tokens; compare, stitch and evaluate take these"
             )
         return data
 

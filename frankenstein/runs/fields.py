@@ -8,20 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from frankenstein.catalog import ARCHITECTURES, DATASETS, MEASURES, OBJECTIVES, OWN_DATA, STITCHES
+from frankenstein.catalog import (
+    ARCHITECTURES,
+    DATASETS,
+    MEASURES,
+    OBJECTIVES,
+    OWN_DATA,
+    PLACES,
+    STITCHES,
+)
 from frankenstein.errors import DataError, PlanError
 from frankenstein.records import shown
 from frankenstein.runs.plan import Command, Plan
 from frankenstein.runs.schema import option
+from frankenstein.source import names_code
 
 if TYPE_CHECKING:
     from frankenstein.runs.run import Run
 
+_SENTENCES = (".txt", ".csv", ".tsv")  # endings of files that -d takes
 PARTIAL = ".partial"  # ends the name of a run's folder until the run is whole
 
 NetworkName = Annotated[str, tuple(ARCHITECTURES)]
-DatasetName = Annotated[str, tuple(DATASETS)]
+DatasetName = Annotated[str, (*DATASETS, *PLACES)]
 DataName = Annotated[str, (*DATASETS, *OWN_DATA)]
+PlaceName = Annotated[str, (*DATASETS, *OWN_DATA, *PLACES)]
 StitchName = Annotated[str, tuple(STITCHES)]
 ObjectiveName = Annotated[str, tuple(OBJECTIVES)]
 MeasureName = Annotated[str, tuple(MEASURES)]
@@ -71,10 +82,11 @@ class ResumeFields(Plan):
 class DataFields(Plan):
     """Which data."""
 
-    dataset: DataName | None = option(
+    dataset: PlaceName | None = option(
         None,
-        "data set, or your own code that gives a DataLoader, Dataset or LightningDataModule; the "
-        "one that the receiver was trained on if absent",
+        "data set, a folder of images, a .txt, .csv or .tsv of sentences, or your own code that "
+        "gives a DataLoader, Dataset or LightningDataModule; the one that the receiver was trained "
+        "on if absent",
         source=True,
     )
     data_root: str | None = option(
@@ -91,11 +103,29 @@ class DataFields(Plan):
     held_out_text: str | None = option(None, "a second such file, of sentences to hold out")
 
     def __post_init__(self) -> None:
+        self._take_place()
         super().__post_init__()
         if self.text is not None and self.dataset != "text":
             raise PlanError("‹text› is for ‹dataset› text; say both, or leave it out")
         if self.held_out_text is not None and self.text is None:
             raise PlanError("‹held_out_text› is beside ‹text›, which is absent; say both")
+
+    def _take_place(self) -> None:
+        """A folder of images, or a file of sentences, may stand where data sets are named."""
+        place = self.dataset
+        if not isinstance(place, str) or place in DATASETS or names_code(place):
+            return
+        sentences = Path(place).suffix in _SENTENCES and not Path(place).is_dir()
+        if not sentences and not Path(place).is_dir() and "/" not in place:
+            return
+        field, name = ("text", "text") if sentences else ("data_root", "folder")
+        if getattr(self, field) not in (None, place):
+            raise PlanError(
+                f"‹dataset› {place} and ‹{field}› {getattr(self, field)} are two places of one; "
+                "say one of them"
+            )
+        object.__setattr__(self, "dataset", name)
+        object.__setattr__(self, field, place)
 
     @property
     def texts(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from frankenstein.report import (
     write_report,
 )
 from frankenstein.report.document import Block
+from frankenstein.report.worded import worded
 from frankenstein.runs.plan import dump
 from frankenstein.runs.run import Run
 
@@ -42,15 +44,25 @@ def write_page(
     from `run.numbers`, where it has "accuracy/sender" and so on.
     """
     records = run.networks if networks is None else networks
+    run.finding = worded(run.finding, run.called)
     around = [
         *([Finding(run.finding)] if run.finding else []),
         *_doubts(run, records),
-        *blocks,
+        *(_worded(block, run.called) for block in blocks),
         *_asked(run, records),
         *_warned(run.warnings),
         *_again(run),
     ]
     return write_report(run.folder, title, around)
+
+
+def _worded(block: Block, called: str) -> Block:
+    """A block whose words say what examples are."""
+    if isinstance(block, str):
+        return worded(block, called)
+    if isinstance(block, Picture):
+        return replace(block, caption=worded(block.caption, called))
+    return replace(block, text=worded(block.text, called))
 
 
 def log_page(
@@ -102,7 +114,7 @@ def network_table(
         [
             role,
             record["architecture"],
-            record["dataset"],
+            _trained_on(record),
             _epochs(record),
             record["init_seed"],
             record["order_seed"],
@@ -126,6 +138,12 @@ def _doubts(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [f"**Warning:** {line}." for line in warnings]
 
 
+def _trained_on(record: Mapping[str, Any]) -> Any:
+    """The data set, and of sentences their file."""
+    text = record.get("text")
+    return f"{record['dataset']} ({text})" if text else record["dataset"]
+
+
 def _epochs(record: Mapping[str, Any]) -> Any:
     """How long it was trained; of a snapshot how far, of how long."""
     if record.get("epoch") is None:
@@ -142,12 +160,12 @@ def _asked(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
         lines = [f"the {role} sees {line}" for role, line in eyes.items()]
         if len(lines) > 2 and len(set(eyes.values())) == 1:
             lines = [f"all see {next(iter(eyes.values()))}"]
-        blocks.append(f"Of the same images {'; '.join(lines)}.")
+        blocks.append(f"Of the same {run.called} {'; '.join(lines)}.")
     if any(f"accuracy/{role}" in run.numbers for role in networks):
-        images = "held-out images"
+        shown = f"held-out {run.called}"
         if {"examples", "dataset"} <= set(run.record):
-            images = f"{run.record['examples']} held-out images of {run.record['dataset']}"
-        blocks.append(f"The networks' own accuracy was measured by this run, on {images}.")
+            shown = f"{run.record['examples']} {shown} of {run.record['dataset']}"
+        blocks.append(f"The networks' own accuracy was measured by this run, on {shown}.")
     return blocks if len(blocks) > 1 else []
 
 

@@ -55,6 +55,7 @@ _MAY_HOLD: Mapping[str, Any] = {
     "commit": str | None,
     "dataset": str | None,
     "examples": int | None,
+    "called": str | None,
     "accuracy/most_frequent": int | float | None,
     "finding": str | None,
 }
@@ -95,6 +96,12 @@ class Run:
         """What it is called."""
         return self.final.name
 
+    @property
+    def called(self) -> str:
+        """What examples are: images, sentences, or rows of which nobody knows more."""
+        unknown = "examples" if self.record.get("dataset", "") is None else "images"
+        return self.record.get("called") or unknown
+
     def say_name(self, quiet: bool) -> None:
         """Print what the run is called, above its progress bars."""
         if self.leads and not quiet:
@@ -103,6 +110,7 @@ class Run:
     def tell_sight(self, networks: Sequence[Network], data: ImageData, dataset: str | None) -> None:
         """Keep what each network is shown; say it where files do not, and warn of other data."""
         self.record["eyes"] = sight_lines(networks, data)
+        self.record["called"] = data.called
         self.shown += data.lines
         if not is_usual(networks, data):
             self.shown += [f"{role} sees {line}" for role, line in self.record["eyes"].items()]

@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache, reduce
 from numbers import Number
 from operator import or_
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
@@ -226,7 +226,8 @@ def _fits(hint: Any, value: Any) -> bool:
     if get_origin(hint) is Literal:
         # `resnet20_w<k>` stands for names, and is none itself.
         return isinstance(value, str) and any(
-            filled(word, value) is not None if "<" in word else word == value
+            (filled(word, value) is not None if "<" in word else word == value)
+            or (word == "<FOLDER>" and Path(value).is_dir())
             for word in get_args(hint)
         )
     if hint is float:

@@ -4,7 +4,7 @@ from frankenstein.report import code, markdown_table
 from frankenstein.runs.run import Run
 
 _HEADER = ["", "activations", "layers", "examples", "made by", "of", "sha256"]
-_ORDER = "Their rows are the held-out images of {dataset}, in the data set's own order."
+_ORDER = "Their rows are the held-out {called} of {dataset}, in the data set's own order."
 
 
 def files_blocks(run: Run) -> list[str]:
@@ -26,4 +26,4 @@ def files_blocks(run: Run) -> list[str]:
     ]
     dataset = run.record["dataset"]
     blocks = [markdown_table(rows, _HEADER)]
-    return [*blocks, _ORDER.format(dataset=dataset)] if dataset else blocks
+    return [*blocks, _ORDER.format(called=run.called, dataset=dataset)] if dataset else blocks

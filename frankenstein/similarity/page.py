@@ -73,7 +73,7 @@ def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[Block]:
         command = f"{pair} {{row}} {{column}}" if plan.receiver else ""
         blocks += _section(matrix, certainties.get(measure), command)
         run.shown += _shown(run, matrix, certainties.get(measure))
-    more = explain_columns(plan, certainties, run.record["examples"], _called(run))
+    more = explain_columns(plan, certainties, run.record["examples"], run.called)
     blocks += [Fold("How to read these columns", text) for text in more]
     files = ", ".join(f"`{measure}.csv`" for measure in matrices)
     blocks.append(f"Every value is in {files}{', and `certainty.csv`' if certainties else ''}.")
@@ -122,7 +122,7 @@ def _table(run: Run, plan: ComparePlan, compared: Compared) -> list[Block]:
     flattenings = run.record["flattenings"]
     if len(set(flattenings.values())) > 1:
         blocks.append(", ".join(f"{name}: {flat}" for name, flat in flattenings.items()) + ".")
-    told = explain_columns(plan, certainties, count, _called(run))
+    told = explain_columns(plan, certainties, count, run.called)
     blocks += [Fold("How to read these columns", text) for text in told]
     for values in compared.of_units().values():
         figure = unit_correlations(values, *(f"unit of {name}" for name in compared.layers))
@@ -153,24 +153,19 @@ def _about(word: str) -> str:
 def _over(run: Run) -> str:
     """The examples, with their number."""
     held_out = "held-out " if run.record["dataset"] else ""
-    return f"{run.record['examples']} {held_out}{_called(run)}"
-
-
-def _called(run: Run) -> str:
-    """What examples are: images of a data set, or rows of files of which nobody knows more."""
-    return "images" if run.record["dataset"] else "examples"
+    return f"{run.record['examples']} {held_out}{run.called}"
 
 
 def _shown(run: Run, matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[Any]:
     """What the terminal shows of a measure."""
-    images = "held-out images" if run.record["dataset"] else "examples"
+    held_out = f"held-out {run.called}" if run.record["dataset"] else run.called
     yield (
-        f"{matrix.title.replace('examples', images)}; "
+        f"{matrix.title.replace('examples', held_out)}; "
         "rows: layers of the sender, columns: of the receiver"
     )
     yield terminal_matrix(matrix.values, matrix.rows, matrix.columns, _limits(matrix))
     if certainty is not None:
-        yield certainty_in_short(certainty, _called(run))
+        yield certainty_in_short(certainty, run.called)
 
 
 def _section(matrix: LabelledMatrix, certainty: Certainty | None, command: str) -> Iterator[Block]:

@@ -21,8 +21,9 @@ from frankenstein.similarity.matrices import reader_of
 from frankenstein.similarity.plan import ComparePlan, measure_of
 from frankenstein.similarity.shown import Shown
 from frankenstein.stitches import load_stitch
-from frankenstein.surgery import join, seeing
+from frankenstein.surgery import LayerError, join, seeing
 from frankenstein.surgery.blocks import telling_layers
+from frankenstein.surgery.padded import reads_text
 from frankenstein.surgery.read import Fold, Read, Reader, folded
 
 Opened = Network | Activations
@@ -205,7 +206,7 @@ class Stitched:
     """Two representations of an image, at the receiver's cut or behind it."""
 
     networks: tuple[Network, Network]
-    stitched: nn.Module  # what a stitch makes of the sender's representation at the cut
+    stitched: nn.Sequential  # the sender's front, and what a stitch makes of it
     target: nn.Module  # the receiver's own
     behind: nn.Module | None  # from the cut to {layer: representation}; None: at the cut
     kind: StitchKind
@@ -225,10 +226,9 @@ class Stitched:
 
             return read
 
-        stitched, target = (
-            seeing(*both) for both in zip((self.stitched, self.target), looks, strict=True)
-        )
-        return reader(stitched, self.kind), reader(target, self.layer)
+        front, *behind = self.stitched
+        stitched = nn.Sequential(seeing(front, looks[0]), *behind)
+        return reader(stitched, self.kind), reader(seeing(self.target, looks[1]), self.layer)
 
 
 def read_stitched(
@@ -252,6 +252,10 @@ def read_stitched(
     if not other_networks:
         check_made_for(files.values(), networks)
     sender, receiver = (network.module for network in networks)
+    if layer is not None and reads_text(receiver):
+        raise LayerError(
+            "layers behind the cut are not followed where text is padded; leave out ‹layer›"
+        )
     joint = join(sender, receiver, plan.sender_layer, plan.receiver_layer, plan.flatten)
     return Stitched(
         networks,

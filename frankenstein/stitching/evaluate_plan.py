@@ -6,10 +6,10 @@ from typing import ClassVar
 from frankenstein.errors import PlanError
 from frankenstein.runs.fields import (
     DataFields,
-    DataName,
     DeviceFields,
     MeasureName,
     NetworkFields,
+    PlaceName,
     RunFields,
     StitchKind,
 )
@@ -30,7 +30,7 @@ class EvaluatePlan(DeviceFields, RunFields, NetworkFields, DataFields):
         "which stitches of the run: before training, after it, or ps_inv, the affine map of least "
         "squares whatever the family; all three if absent",
     )
-    dataset: DataName | None = option(
+    dataset: PlaceName | None = option(
         None, "data set; the one of the run, or that the network was trained on, if absent"
     )
     measures: list[MeasureName] | None = option(

@@ -29,7 +29,9 @@ from torch.nn import functional
 
 from frankenstein.catalog import DATASETS
 from frankenstein.data import ImageData
+from frankenstein.data.own import OwnData
 from frankenstein.data.seeded import seeded
+from frankenstein.data.text import Text
 from frankenstein.errors import UserError
 from frankenstein.files import FileError, load_tensors, save_tensors
 from frankenstein.stitching.pair import StitchingPair
@@ -53,11 +55,9 @@ def frauds_for(
     "pixels" is absent where the target has tokens.
 
     Raises:
-        UserError: where images have several labels, or the sender cannot be had with random
-            weights.
+        UserError: as `check_frauds`, or if the sender cannot be had with random weights.
     """
-    if data.multilabel:
-        raise UserError("the controls that expose a fraud know the one class of an image")
+    check_frauds(data)
     look = pair.looks[0] or nn.Identity()
     some, _ = next(iter(data.train_batches(1)))
     shape = pair.joint.sender.front(some[:1].to(device)).shape[1:]
@@ -78,6 +78,21 @@ def frauds_for(
     if (grid := _grid_of(pair)) is not None:
         frauds["pixels"] = lambda images, labels: _pooled(images, grid)
     return {name: frauds[name] for name in FRAUDS if name in frauds}
+
+
+def check_frauds(data: ImageData) -> None:
+    """Refuse data of which no frauds can be made.
+
+    Raises:
+        UserError: where images have several labels, or there are no images of the catalog.
+    """
+    if isinstance(data, OwnData | Text):
+        raise UserError(
+            "the controls that expose a fraud are made of a data set of images by name, and "
+            f"{data.name} gives {data.called}; leave out ‹controls›"
+        )
+    if data.multilabel:
+        raise UserError("the controls that expose a fraud know the one class of an image")
 
 
 def marked(

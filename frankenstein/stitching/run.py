@@ -21,6 +21,7 @@ from frankenstein.stitches import Affine, save_stitch
 from frankenstein.stitching.controls import CONTROL_SEED, SCORED_ON, controls_for, solved_on
 from frankenstein.stitching.depths import reader_behind
 from frankenstein.stitching.evaluate import evaluate_stitches
+from frankenstein.stitching.frauds import check_frauds
 from frankenstein.stitching.matrix.run import run_matrix
 from frankenstein.stitching.page import log_boards, write_stitch_page
 from frankenstein.stitching.pair import open_stitching_pair
@@ -70,6 +71,8 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
         texts=plan.texts,
     )
     pair = pair.seeing(data)
+    if plan.controls == "all":
+        check_frauds(data)
     if epochs:
         check_augment(data, plan.augment)
         check_data(data, plan.quiet)

@@ -72,6 +72,8 @@ def run_report(plan: ReportPlan, command: Command) -> Run:
     found = any(run.record.get("finding") for run in runs)
     with Run.write(plan, name, command=command) as run:
         run.numbers |= joined.summary()
+        if len(called := {one.record.get("called") for one in runs}) == 1:
+            run.record["called"] = called.pop()
         write_whole(run.folder / "scores.csv", csv_of(joined))
         write_whole(run.folder / "study.csv", tidy_csv(runs, run.final))
         write_page(

@@ -69,7 +69,10 @@ class Stitching(pl.LightningModule):
         self.light = lighten(self.sender), lighten(self.receiver)
         # A Cut is a tuple: its halves are registered here, so that they follow to the device.
         if later and reads_text(receiver):
-            raise LayerError("layers behind the cut are not followed where text is padded")
+            raise LayerError(
+                "layers behind the cut are not followed where text is padded; train for the task, "
+                "or for the representation at the cut (direct)"
+            )
         self.behind = light_reader(self.receiver.end, [*later, OUTPUT]) if later else None
         behind = [] if self.behind is None else [self.behind]
         self.frozen = Frozen(

@@ -43,7 +43,9 @@ class TrainPlan(TrainerFields, ResumeFields, RunFields, DescentFields, DataField
 
     verb: ClassVar[str] = "train"
 
-    dataset: DatasetName = option("cifar10", "data set")
+    dataset: DatasetName = option(
+        "cifar10", "data set, a folder of images, or a .txt, .csv or .tsv of sentences"
+    )
     epochs: int = option(300, "passes over the training data", least=0)
     lr: float = option(
         0.1, "learning rate at the start, cut by 10 at one third and two thirds", least=0

@@ -10,6 +10,7 @@ from torch import nn
 from frankenstein.callbacks import Every, SeededSteps, TrainingBar
 from frankenstein.catalog import DATASETS, find_network
 from frankenstein.data import ImageData
+from frankenstein.data.text import Text
 from frankenstein.data.tokenizers import Bytes
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
@@ -47,6 +48,9 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
         texts=plan.texts,
     )
     check_data(data, plan.quiet)
+    if isinstance(data, Text):
+        card = replace(card, text=data.written)
+        network = replace(network, card=card)
     seen = seeing(network.module, look_of(network, data))
     task = Classifier(seen, plan.lr, plan.weight_decay, plan.optimizer)
     name = plan.run_name or (
@@ -79,7 +83,7 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
         run.record["network"] = network.sha256
         run.record["seeds"] = {"init": card.init_seed, "order": card.order_seed}
         run.record["device"] = str(trainer.strategy.root_device)
-        run.record["examples"] = data.num_val
+        run.record |= {"examples": data.num_val, "called": data.called}
         run.record["accuracy/most_frequent"] = most_frequent(data.val_labels)
         write_train_page(run, plan, network, data)
     run.shown.append(f"network:    {run.folder / _FILE}")

@@ -30,6 +30,7 @@ class Card:
     epochs: int | None
     image_size: int | None = None  # None: what the architecture is made for
     weights: str | None = None  # what training started from; None: random weights
+    text: str | None = None  # of sentences, the files that they are from, with their fingerprints
     # Of a snapshot, when it was taken; None once the training, of `epochs`, is over.
     step: int | None = None
     epoch: int | float | None = None

@@ -48,7 +48,18 @@ class Recurrent(nn.Module):
         states, _ = self.lstm(self.embedding(ids))
         return self.fc(states.mean(1) * lengths)
 
-recurrent = Recurrent
+class Tagger(Recurrent):  # a class for each token
+    def forward(self, ids, lengths):
+        return self.fc(self.lstm(self.embedding(ids))[0] * lengths[:, None])
+
+class Tags(Sequences):
+    def __getitem__(self, row):
+        ids = super().__getitem__(row)["ids"]
+        labels = (ids % 3).where(torch.arange(5) < 2 + row % 4, -100)
+        return {"ids": ids, "lengths": torch.tensor([row % 5 + 1.0]), "labels": labels}
+
+recurrent, tagger = Recurrent, Tagger
+tags = lambda: {"train": Tags(), "val": Tags()}
 mlp = lambda: nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))
 wave = lambda: nn.Sequential(
     nn.Conv1d(1, 4, 5), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 3))
@@ -122,6 +133,20 @@ def test_a_recurrent_network_with_two_inputs_is_compared_stitched_and_extracted(
 
 
 @torch.no_grad()
+def test_a_network_that_answers_for_each_token_is_scored_at_those_that_are_asked_for(code, run):
+    pair = f"{code}:tagger#0", f"{code}:tagger#1"
+    folder = run("stitch", *pair, "mul", "mul", "-d", f"{code}:tags", "-e", 0, "--untrained", 1)
+    batch = default_collate([*named_in_code(f"{code}:tags")[1]()["val"]])
+    answers = made(code, "tagger", 1)(batch["ids"], batch["lengths"])
+    asked = batch["labels"] != -100
+    right = (answers.argmax(2) == batch["labels"])[asked].double().mean().item()
+    assert Run.read(folder).numbers["accuracy/receiver"] == pytest.approx(right)
+    page = (folder / "report.md").read_text()
+    assert "share of held-out examples that are told right" in page
+    assert "image" not in page.partition("## How to run it again")[0]
+
+
+@torch.no_grad()
 def test_audio_is_evaluated_and_analyzed(code, run):
     folder = run("evaluate", f"{code}:wave#0", "-d", f"{code}:audio")
     data, network = own_data(f"{code}:audio"), made(code, "wave", 0)
@@ -146,6 +171,12 @@ def test_raw_images_of_a_users_loader_are_seen_as_each_network_sees_them(code, r
     ("words", "message"),
     [
         (["stitch", "mlp", "mlp", "1", "1", "-d", "table"], "needs training examples"),
+        (["evaluate", "tagger", "-d", "Module"], "Module has one class for each example"),
+        (["analyze", "tagger", "tagger", "--probes", "-d", "tags"], "tags has labels of tokens"),
+        (
+            ["stitch", "recurrent", "recurrent", "mul", "mul", "--controls", "all", "-d", "Module"],
+            "made of a data set of images by name",
+        ),
         (["compare", "mlp", "mlp", "-d", "audio"], "does not take"),
         (["compare", "mlp", "mlp", "-d", "tables"], "has no 'tables'; did you mean table"),
         (
@@ -157,6 +188,7 @@ def test_raw_images_of_a_users_loader_are_seen_as_each_network_sees_them(code, r
 def test_what_does_not_fit_is_one_line(code, mistake, words, message):
     verb, *rest = words
     names = {"mlp": f"{code}:mlp#0", "wave": f"{code}:wave#0", "recurrent": f"{code}:recurrent#0"}
+    names["tagger"] = f"{code}:tagger#0"
     rest = [names.get(word, word) for word in rest[:-1]] + [f"{code}:{rest[-1]}"]
     assert message in mistake(verb, *rest)
 

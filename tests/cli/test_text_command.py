@@ -46,6 +46,7 @@ def test_activations_of_sentences_are_compared_as_their_network_is(run, text, tm
         (("train", "-m", "gpt_tiny", "-d", "digits"), "gpt_tiny takes text, and digits has none"),
         (("compare", *PAIR, "--text", "some.txt"), "--text is for --dataset text"),
         (("compare", *PAIR, "-d", "digits"), "images are none of these"),
+        (("analyze", *PAIR, "--probes", "-d", "text"), "and text gives sentences; compare and"),
         (("compare", "lenet#0", PAIR[0], "-d", "text"), "has no tokenizer and reads no text"),
         (("compare", *PAIR, "-d", "text", "--text", "absent.txt"), "no text can be read in absent"),
         (

@@ -171,3 +171,38 @@ def test_what_a_users_code_names_is_made_once(tmp_path):
     }.items():
         with pytest.raises(UserError, match=message):
             own_data(f"{code}:{name}")
+
+
+def padded(rows):
+    """Sentences of 2 to 5 tokens, padded; labels of padding are 0, as some have them."""
+    longest = max(2 + row % 4 for row in rows)
+    there = torch.arange(longest) < torch.tensor([[2 + row % 4] for row in rows])
+    labels = torch.tensor(rows)[:, None].add(torch.arange(longest)) % 3
+    return {"input_ids": there.long(), "attention_mask": there.long(), "labels": labels * there}
+
+
+@pytest.mark.parametrize("by_rows", [True, False])
+def test_labels_of_tokens_are_kept_without_those_of_padding(by_rows):
+    rows = Items(lambda row: row) if by_rows else range(20)
+    data = OwnData("mine", DataLoader(rows, batch_size=3, collate_fn=padded))
+    assert (data.labelled, data.multilabel, data.classed) == (True, False, False)
+    for row, label in enumerate(data.val_labels):
+        asked = label[label != -100]
+        assert asked.tolist() == [(row + place) % 3 for place in range(2 + row % 4)]
+    assert data.val_labels.shape == (20, 5)
+    assert data.num_classes == 3
+    assert data.label_columns(data.val_labels) == {}
+
+
+def test_labels_that_an_answer_does_not_ask_for_are_told():
+    data = OwnData("mine", TensorDataset(X, Y))
+    assert data.can_be_answered((2, 3))
+    assert not data.can_be_answered((2, 2))  # there is a class 2
+    assert "one class for each example, and answers to two are (2, 5, 3)" in data.misfit((2, 5, 3))
+    of_tokens = OwnData("mine", DataLoader(range(20), batch_size=3, collate_fn=padded))
+    assert [len(batch) for batch, _ in of_tokens.val_batches()] == [20]
+    assert of_tokens.can_be_answered((2, 5, 3))
+    assert "a label for each token, (N, T), and answers to two are" in of_tokens.misfit((2, 3))
+    data.judge(2)
+    with pytest.raises(DataError, match="a label is 2, and the network that is judged by it tells"):
+        every(data.val_batches())

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.catalog import DATASETS
-from frankenstein.data.examples import as_inputs, called
+from frankenstein.data.examples import as_inputs, called, signature_of
 from frankenstein.data.fits import not_taken
 from frankenstein.data.preprocessing import Preprocessing, preprocessing_from
+from frankenstein.data.tokenizers import Bytes
 from frankenstein.errors import UserError, counted
 from frankenstein.files import tensors_sha256
 from frankenstein.networks.answer import logits_of
+from frankenstein.networks.sources.huggingface import is_causal, models_own
 from frankenstein.networks.sources.wish import Opened, Wish, card_of, seeded, shaped
 from frankenstein.source import Source
 from frankenstein.user_code import check_no_arguments, named_in_code
@@ -59,9 +61,19 @@ def from_code(source: Source, wish: Wish) -> Opened:
         sees = preprocessing_from(sees, f"preprocessing of {source.label}")
     shape = _said(beside, "input_shape")
     example = _said(beside, "example_inputs")
+    again = None if build is None else lambda seed: shaped(build(seed), module)
+    of_text = wish.dataset is not None and DATASETS[wish.dataset].in_channels == 0
+    if wish.own is None and (of_text or (shape is None and example is None and sees is None)):
+        if {"input_ids", "attention_mask"} <= {*signature_of(module).parameters}:
+            return _of_text(module, source, beside, again)
+        if of_text:
+            raise UserError(
+                f"{source.label} reads no text: its forward takes "
+                f"{', '.join(signature_of(module).parameters)}, and sentences are input_ids and "
+                "attention_mask"
+            )
     if shape is None and example is None and sees is None and wish.own is not None:
         example = wish.own.shown_to([module]).example_for(module)
-    again = None if build is None else lambda seed: shaped(build(seed), module)
     if shape is None and example is not None:
         example = as_inputs(example)
         classes = _answering(module, source, example)
@@ -89,6 +101,40 @@ def from_code(source: Source, wish: Wish) -> Opened:
     size = module.input_shape[-1]
     card = card_of(source.label, classes, channels, seed=source.seed, image_size=size)
     return Opened(module, card, sees, again)
+
+
+def _of_text(
+    module: nn.Module, source: Source, beside: list[Any], build: Callable[[int], nn.Module] | None
+) -> Opened:
+    """One that reads text, by the `tokenizer` that stands beside it, else by bytes.
+
+    Raises:
+        UserError: if it has no tokenizer, and too few tokens for bytes.
+    """
+    tables = [one.num_embeddings for one in module.modules() if isinstance(one, nn.Embedding)]
+    config = getattr(module, "config", None)
+    tokens = getattr(config, "vocab_size", None) or max(tables, default=0)
+    longest = getattr(config, "max_position_embeddings", None)
+    tokenizer: Any = _said(beside, "tokenizer")
+    if tokenizer is None and tokens >= Bytes.size:
+        tokenizer = Bytes(longest)
+    elif tokenizer is not None and not hasattr(tokenizer, "limit"):  # not as `Tokenizer` has it
+        shared = tokenizer is getattr(beside[-1], "tokenizer", None)
+        place = source.name.rpartition(":")[0] if shared else source.label
+        tokenizer = models_own(f"the tokenizer of {place}", tokenizer, longest)
+    if tokenizer is None:
+        raise UserError(
+            f"{source.label} has {counted(tokens, 'token')} and no tokenizer: write tokenizer = "
+            "beside it, one of transformers, or let it take the 256 bytes"
+        )
+    ids = torch.arange(2 * 8).view(2, 8) % max(tokens, 1)
+    example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    module.example_inputs = example  # type: ignore[assignment]
+    classes = _answering(module, source, as_inputs(example))
+    causal = bool(_said(beside, "causal")) or is_causal(type(module))
+    classes = tokenizer.size if causal else classes
+    card = card_of(source.label, classes, 0, seed=source.seed)
+    return Opened(module, card, None, build, example, tokenizer, causal)
 
 
 def _differ(one: nn.Module, other: nn.Module) -> bool:

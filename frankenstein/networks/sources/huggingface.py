@@ -74,7 +74,7 @@ def from_transformers(source: Source, wish: Wish) -> Opened:
         sees = _processor(transformers, source, where)
         size = wish.size or (sees.crop if sees else size if isinstance(size, int) else 224)
         module.input_shape = (channels, size, size)
-    causal = tokenizer is not None and kind.__name__.endswith(("ForCausalLM", "LMHeadModel"))
+    causal = tokenizer is not None and is_causal(kind)
     classes = config.num_labels if "Classification" in kind.__name__ else 1
     classes = config.vocab_size if causal else classes
     card = card_of(source.label, classes, channels, seed=source.seed, image_size=size)
@@ -112,11 +112,21 @@ def _tokenizer(
         made = None
     if made is None or len(made) <= len(made.all_special_ids):  # without files it knows no words
         return Bytes(longest) if config.vocab_size >= Bytes.size else None
+    return models_own(f"the tokenizer of {source.name}", made, longest, config.pad_token_id)
+
+
+def models_own(name: str, made: Any, longest: int | None, pad: int | None = None) -> ModelsOwn:
+    """A tokenizer of transformers, for a model that takes so many tokens at most."""
     most = made.model_max_length
     own = most if isinstance(most, int) and 0 < most < 10**9 else None
     limit = min((one for one in (longest, own) if one), default=None)
-    pad = next((one for one in (made.pad_token_id, config.pad_token_id) if one is not None), 0)
-    return ModelsOwn(f"the tokenizer of {source.name}", len(made), pad, limit, made)
+    padding = next((one for one in (made.pad_token_id, pad) if one is not None), 0)
+    return ModelsOwn(name, len(made), padding, limit, made)
+
+
+def is_causal(kind: type) -> bool:
+    """Whether a class of transformers is a model that says what the next token is."""
+    return kind.__name__.endswith(("ForCausalLM", "LMHeadModel"))
 
 
 def _has_tokenizer(transformers: Any, source: Source, where: dict[str, Any]) -> bool:

@@ -42,7 +42,7 @@ class Circuits(CircuitOptions, Question[CircuitsAnswer]):
         return CircuitsAnswer(
             layers,
             {kind: _mapped(layers, kind) for kind in maps_at_hand()},
-            subject.data.classes,
+            subject.data.classes or tuple(map(str, range(subject.data.num_classes))),
             (len(subject.train), len(subject.val)),
             self,
         )

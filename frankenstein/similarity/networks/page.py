@@ -101,7 +101,7 @@ def groupings(
 
 
 def _about(run: Run, found: Between) -> str:
-    called = "held-out images" if run.record["dataset"] else "examples"
+    called = f"held-out {run.called}" if run.record["dataset"] else run.called
     count = len(found.networks)
     return (
         f"{count} networks, each run once over {run.record['examples']} {called}, and all "

@@ -11,7 +11,7 @@ from torch import nn
 
 from frankenstein.catalog import MEASURES
 from frankenstein.data import ImageData
-from frankenstein.data.text import Text
+from frankenstein.data.padding import there_of
 from frankenstein.networks.network import Network
 from frankenstein.networks.statistics import counting_images
 from frankenstein.report.progress import progress, progress_bar
@@ -128,7 +128,7 @@ def fill(work: Work) -> None:
 def _measures(work: Work) -> list[str]:
     """Those of the plan that a matrix has, and likeness within classes beside a CKA or R²."""
     measures = [one for one in work.plan.measures if MEASURES[one].from_second_moments]
-    if not work.data.multilabel and not isinstance(work.data, Text):
+    if work.data.classed and there_of(work.data.blank()) is None:
         beside = [within for one, within in _WITHIN.items() if one in measures]
         measures += [one for one in beside if one not in measures]
     return measures
