@@ -181,10 +181,15 @@ def padded(rows):
     return {"input_ids": there.long(), "attention_mask": there.long(), "labels": labels * there}
 
 
+class Masked(nn.Module):
+    def forward(self, input_ids, attention_mask):
+        return input_ids
+
+
 @pytest.mark.parametrize("by_rows", [True, False])
 def test_labels_of_tokens_are_kept_without_those_of_padding(by_rows):
     rows = Items(lambda row: row) if by_rows else range(20)
-    data = OwnData("mine", DataLoader(rows, batch_size=3, collate_fn=padded))
+    data = OwnData("mine", DataLoader(rows, batch_size=3, collate_fn=padded)).shown_to([Masked()])
     assert (data.labelled, data.multilabel, data.classed) == (True, False, False)
     for row, label in enumerate(data.val_labels):
         asked = label[label != -100]
@@ -199,7 +204,8 @@ def test_labels_that_an_answer_does_not_ask_for_are_told():
     assert data.can_be_answered((2, 3))
     assert not data.can_be_answered((2, 2))  # there is a class 2
     assert "one class for each example, and answers to two are (2, 5, 3)" in data.misfit((2, 5, 3))
-    of_tokens = OwnData("mine", DataLoader(range(20), batch_size=3, collate_fn=padded))
+    loader = DataLoader(range(20), batch_size=3, collate_fn=padded)
+    of_tokens = OwnData("mine", loader).shown_to([Masked()])
     assert [len(batch) for batch, _ in of_tokens.val_batches()] == [20]
     assert of_tokens.can_be_answered((2, 5, 3))
     assert "a label for each token, (N, T), and answers to two are" in of_tokens.misfit((2, 3))
