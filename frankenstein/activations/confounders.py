@@ -1,5 +1,6 @@
 """What two files of activations are known to share: labels, or features of the stimuli."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,3 +51,21 @@ def read_confounders(path: str | Path) -> Activations:
         )
     one_hot = Layer((len(values), k), lambda rows: torch.eye(k)[which[rows]])
     return replace(saved, layers={name: one_hot})
+
+
+def read_classes(path: str, files: Sequence[Activations]) -> Tensor:  # (N,), int64
+    """The class of every row of some files.
+
+    Raises:
+        UserError: if it holds anything but a whole number for every row of all.
+    """
+    saved = open_activations(path, "labels")
+    values = saved.read(torch.arange(len(saved)))
+    z = next(iter(values.values()))
+    whole = len(values) == 1 and z.ndim == 1 and bool((z == z.round()).all())
+    if not whole or any(len(file) != len(z) for file in files):
+        raise UserError(
+            f"{path} holds {', '.join(f'{s} {tuple(one.shape)}' for s, one in values.items())}; "
+            "‹labels› are one array (N,), a whole number for every row of both files"
+        )
+    return z.unique(return_inverse=True)[1]

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from frankenstein.activations import Activations, activations_at, open_activations
+from frankenstein.activations import Activations, activations_at
+from frankenstein.activations.confounders import read_classes
 from frankenstein.data.batches import in_order
 from frankenstein.errors import UserError
 from frankenstein.networks.network import short_name
@@ -67,7 +68,7 @@ def saved_activations(plan: AnalyzePlan) -> list[Activations] | None:
 
 def run_saved(plan: AnalyzePlan, command: Command, files: Sequence[Activations]) -> Run:
     """Every layer of each file, in one pass over its rows."""
-    labels = None if plan.labels is None else _labels(plan.labels, files)
+    labels = None if plan.labels is None else read_classes(plan.labels, files)
     answers = [one for file in files for one in _answers(plan, file, labels)]
     name = plan.run_name or "-vs-".join(short_name(file.source) for file in files)
     with Run.write(plan, name, (), command) as run:
@@ -123,21 +124,3 @@ def _answers(plan: AnalyzePlan, file: Activations, labels: Tensor | None) -> lis
 def _in_short(one: LayerAnswer) -> list[str]:
     """What a terminal has room for."""
     return [cell for name, cell in zip(TABLE, layer_cells(one), strict=True) if name in _SHORT]
-
-
-def _labels(path: str, files: Sequence[Activations]) -> Tensor:  # (N,), int64
-    """The classes of all rows.
-
-    Raises:
-        UserError: if it holds anything but a whole number for every row of both.
-    """
-    saved = open_activations(path, "labels")
-    values = saved.read(torch.arange(len(saved)))
-    z = next(iter(values.values()))
-    whole = len(values) == 1 and z.ndim == 1 and bool((z == z.round()).all())
-    if not whole or any(len(file) != len(z) for file in files):
-        raise UserError(
-            f"{path} holds {', '.join(f'{s} {tuple(one.shape)}' for s, one in values.items())}; "
-            "‹labels› are one array (N,), a whole number for every row of both files"
-        )
-    return z.unique(return_inverse=True)[1]

@@ -36,7 +36,7 @@ def measure_of(word: str) -> str:
     return ALIASES.get(word, word)
 
 
-OF_TWO = ("receiver_layer", "confounders", "permutations")  # fields of two networks, not of more
+OF_TWO = ("receiver_layer", "confounders", "labels", "permutations")  # fields of two networks, not of more
 _LEAST_DRAWS = 39  # with fewer the ends of a 95 % interval lie outside of all draws
 
 
@@ -133,6 +133,11 @@ class ComparePlan(
         "file of what two files of activations are known to share, a row for each example: whole "
         "numbers (N,) are classes; deconfounded_cka takes it out",
     )
+    labels: str | None = option(
+        None,
+        "file of the class of every row of two files of activations, whole numbers (N,), for "
+        "measures within classes",
+    )
 
     @property
     def of_run(self) -> bool:
@@ -222,8 +227,9 @@ class ComparePlan(
                     f"‹{name}› {layer} is of two networks, and there is no ‹receiver›; behind a "
                     "run's cut it is ‹layer›"
                 )
-        if self.confounders is not None:
-            raise PlanError("‹confounders› are for two files of activations, not for a run")
+        for name in ("confounders", "labels"):
+            if getattr(self, name) is not None:
+                raise PlanError(f"‹{name}› are for two files of activations, not for a run")
 
 
 def is_pattern(word: str) -> bool:

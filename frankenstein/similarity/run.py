@@ -49,7 +49,7 @@ def _shown(plan: ComparePlan, subject: Subject) -> tuple[ImageData | None, Shown
     """What both sides are shown: held-out images, unless both are there already."""
     networks = subject.networks
     if not networks:
-        return None, shown_to(subject.sides, None, subject.confounders)
+        return None, shown_to(subject.sides, None, subject.confounders, subject.labels)
     data = data_for(
         networks,
         subject.dataset,

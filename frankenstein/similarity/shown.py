@@ -85,6 +85,7 @@ def shown_to(
     sides: Sequence[Side],
     batches: Iterable[Any] | ImageData | None,  # None: all are files
     confounders: Activations | None = None,  # of files: what stands for the inputs
+    labels: Tensor | None = None,  # of files, the class of every row
 ) -> Shown:
     """The pass for two sides or more; of `ImageData` over the held-out images, in random order.
 
@@ -99,7 +100,7 @@ def shown_to(
                 f"{' and '.join(file.source for file in files)} are activations, and nobody looks "
                 "at data; leave these out"
             )
-        return _of_files(files, confounders)
+        return _of_files(files, confounders, labels)
     if batches is None:
         raise UserError("a network needs batches of inputs, got none; give a loader or a data set")
     modules = [module_of(side) for side in sides if not isinstance(side, Activations)]
@@ -175,7 +176,9 @@ class _OwnBatches:
         return inputs if self._left_to_do is None else self._left_to_do(inputs)
 
 
-def _of_files(files: Sequence[Activations], confounders: Activations | None) -> Shown:
+def _of_files(
+    files: Sequence[Activations], confounders: Activations | None, labels: Tensor | None
+) -> Shown:
     shapes = [{s: layer.shape for s, layer in side.layers.items()} for side in files]
     for theirs, file in zip(shapes[1:], files[1:], strict=True):
         check_same_examples(shapes[0], theirs, (files[0].source, file.source))
@@ -184,25 +187,26 @@ def _of_files(files: Sequence[Activations], confounders: Activations | None) -> 
     order = torch.cat([*mixed(n, _ROWS)(0)])
     size = max(1, min(_ROWS, _BYTES // each))
     block = _BLOCK if n * each > 2 * _BYTES else None
-    return Shown(_Parts(order.split(size), confounders), order, block)
+    return Shown(_Parts(order.split(size), confounders, labels), order, block)
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """Batches that hold no input, or rows of confounders."""
+    """Batches that hold no input, or rows of confounders; and labels, if these are known."""
 
     parts: Sequence[Tensor]  # numbers of rows
     confounders: Activations | None
+    labels: Tensor | None
 
     def __len__(self) -> int:
         return len(self.parts)
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Tensor | tuple[Tensor, Tensor]]:
         for rows in self.parts:
-            if self.confounders is None:
-                yield torch.empty(len(rows), 0)
-            else:
-                yield next(iter(self.confounders.read(rows).values()))
+            inputs = torch.empty(len(rows), 0)
+            if self.confounders is not None:
+                inputs = next(iter(self.confounders.read(rows).values()))
+            yield inputs if self.labels is None else (inputs, self.labels[rows])
 
 
 def _order(activations: Activations, batches: Iterable[Any]) -> Tensor:
@@ -214,10 +218,18 @@ def _order(activations: Activations, batches: Iterable[Any]) -> Tensor:
     n = len(activations)
     if isinstance(batches, Batches):
         if len(batches.labels) != n:
+            shapes = [layer.shape for layer in activations.layers.values()]
+            turned = ""
+            if any(len(shape) == 2 and shape[1] == len(batches.labels) for shape in shapes):
+                turned = "it lies units x examples, it seems; save it transposed"
             raise UserError(
                 f"{activations.source} holds {n} examples, and the data set has "
-                f"{len(batches.labels)} of this part; rows are all of them, in their own order. "
-                "Of other examples write a file of each network, and compare the two files"
+                f"{len(batches.labels)} of this part; "
+                + (
+                    turned
+                    or "rows are all of them, in their own order. Of other examples write a "
+                    "file of each network, and compare the two files"
+                )
             )
         return torch.cat([*batches.order(batches.epoch)])
     if isinstance(batches, DataLoader) and not isinstance(batches.sampler, SequentialSampler):

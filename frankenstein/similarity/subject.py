@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from frankenstein.activations import Activations, activations_at
-from frankenstein.activations.confounders import read_confounders
+from frankenstein.activations.confounders import read_classes, read_confounders
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import PlanError, UserError
 from frankenstein.networks.data import check_same_answers, open_all, open_pair
@@ -43,6 +43,7 @@ class Subject:
     # Inside, functions from batches to {layer: representation}, one of each side.
     readers: Callable[[Shown], AbstractContextManager[tuple[Read, Read]]]
     confounders: Activations | None = None  # of two files
+    labels: Tensor | None = None  # of two files, the class of every row
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -93,7 +94,10 @@ def _of_two(plan: ComparePlan, device: torch.device) -> Subject:
         ):
             yield ours, theirs
 
-    return Subject(sides, name, words, dataset, plan.data_root, plan.texts, readers, confounders)
+    files = [side for side in sides if isinstance(side, Activations)]
+    labels = None if plan.labels is None else read_classes(plan.labels, files)
+    data = dataset, plan.data_root, plan.texts
+    return Subject(sides, name, words, *data, readers, confounders, labels)
 
 
 def _opened(plan: ComparePlan) -> tuple[Opened, Opened]:
@@ -155,10 +159,15 @@ def _confounders(
 ) -> Activations | None:
     needed = [name for name in measures if MEASURES[name].needs == "inputs"]
     by_class = [name for name in measures if MEASURES[name].needs == "classes"]
-    if by_class and not networks:
+    if by_class and not networks and plan.labels is None:
         raise UserError(
-            f"{by_class[0]} takes the class of each example, and of activations nobody knows it "
-            "here; compare the networks, or call it in Python with labels"
+            f"{by_class[0]} takes the class of each example, and of activations nobody knows it; "
+            "name a file of them: ‹labels›"
+        )
+    if plan.labels is not None and (networks or not by_class):
+        why = "a network's are those of its data" if networks else "no measure here takes them"
+        raise UserError(
+            f"‹labels› are for measures within classes of files, and {why}; leave it out"
         )
     if plan.confounders is None:
         if needed and not networks:

@@ -62,6 +62,18 @@ def test_confounders_are_taken_out(run, files):
     assert numbers["deconfounded_cka/x/y"] < 0.3
 
 
+def test_what_lies_within_classes_takes_a_file_of_these(run, files):
+    words = ("late", "it", "within_class_linear_cka", "--labels", "labels.npy")
+    found = Run.read(run("compare", *files, *words)).numbers["within_class_linear_cka/late/it"]
+    classes = np.load("labels.npy")
+    x, y = np.load("v1.npz")["late"], np.load("it.npy")
+    for k in range(3):
+        for z in (x, y):
+            z[classes == k] -= z[classes == k].mean(0)
+    expected = np.linalg.norm(y.T @ x) ** 2 / np.linalg.norm(x.T @ x) / np.linalg.norm(y.T @ y)
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_file_beside_a_network_holds_the_held_out_images_in_their_own_order(
     run, saved, few_digits
 ):
@@ -99,6 +111,9 @@ def test_runs_of_files_are_joined_in_a_report(run, files, capsys):
         (["it.npy", "unbiased_ca"], "no layer and no measure is called 'unbiased_ca'; did you"),
         (["it.npy", "deconfounded_cka"], "name a file of them, or of labels: --confounders"),
         (["it.npy", "cka", "--confounders", "labels.npy"], "linear_cka has none; leave it out"),
+        (["it.npy", "cka", "--labels", "labels.npy"], "no measure here takes them; leave it out"),
+        (["it.npy", "within_class_linear_cka"], "name a file of them: --labels"),
+        (["it.npy", "within_class_linear_cka", "--labels", "nan1.npy"], "a whole number for every"),
         (["it.npy", "deconfounded_cka", "--confounders", "nan1.npy"], "confounders nan1.npy"),
         (
             ["it.npy", "deconfounded_cka", "--confounders", "nan.npy"],
