@@ -295,11 +295,16 @@ def rows_of_both(
 def same_tokens(x: Any, y: Any) -> None:
     """Refuse two representations whose sentences are cut into other tokens, each of them a row.
 
+    One may be padded further than the other.
+
     Raises:
         ShapeError: if other places are there.
     """
-    both = isinstance(x, Tokens) and isinstance(y, Tokens)
-    if both and not (x.there.shape == y.there.shape and bool((x.there == y.there).all())):
+    if not (isinstance(x, Tokens) and isinstance(y, Tokens)):
+        return
+    shorter, longer = sorted((x.there, y.there), key=lambda there: there.shape[1])
+    width = shorter.shape[1]
+    if not torch.equal(shorter, longer[:, :width]) or bool(longer[:, width:].any()):
         raise ShapeError(
             "the two cut the same sentences into other numbers of tokens, and each token is a row "
             "(per_location); take pooled or last"

@@ -3,11 +3,13 @@ import torch
 
 from frankenstein.shapes import (
     ShapeError,
+    Tokens,
     num_units,
     per_location,
     per_sample,
     pooled,
     same_examples,
+    same_tokens,
 )
 
 MAP = torch.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
@@ -50,3 +52,15 @@ def test_a_single_example_is_refused(flatten):
 def test_different_numbers_of_examples_are_refused():
     with pytest.raises(ShapeError, match="got 3 and 4 rows; use one loader for both"):
         same_examples(torch.zeros(3, 2), torch.zeros(4, 2))
+
+
+def test_the_same_tokens_may_be_padded_further_in_one_of_two():
+    there = torch.tensor([[True, True, False], [True, True, True]])
+    x = Tokens(torch.randn(2, 3, 4), there)
+    wider = [
+        torch.nn.functional.pad(z, pad) for z, pad in ((x.values, (0, 0, 0, 2)), (there, (0, 2)))
+    ]
+    same_tokens(x, Tokens(*wider))
+    wider[1][0, 4] = True
+    with pytest.raises(ShapeError, match="other numbers of tokens"):
+        same_tokens(Tokens(*wider), x)

@@ -15,6 +15,8 @@ from frankenstein.networks.data import look_of, text_for
 from frankenstein.networks.network import Network
 from frankenstein.shapes import Tokens
 from frankenstein.stitches import Affine
+from frankenstein.stitching.controls import solve_controls
+from frankenstein.stitching.evaluate import SAMPLED, evaluate_stitches
 from frankenstein.stitching.matrix.solve import stitching_matrix
 from frankenstein.surgery import LayerError, join
 from frankenstein.tasks import Stitching, direct_mse, matching_moments, task_loss
@@ -168,6 +170,22 @@ def test_every_block_is_stitched_to_every_block(data, pair):
         found = hits(joint.receiver.end(stitch(joint.sender.front(rows))), labels)
         right, total = right + int(found.sum()), total + len(found)
     assert matrix.accuracy["blocks.2", "blocks.3"] == pytest.approx(right / total, abs=1e-9)
+
+
+def test_controls_are_scored_on_a_sample_of_sentences_of_many_lengths(data, pair):
+    look = look_of(pair[0], data)
+    joint = join(pair[0].module, pair[1].module, "blocks.0", "blocks.1").seeing(look, look)
+    fronts = joint.sender.front, joint.receiver.front
+    controls = solve_controls(fronts[0], fronts[1], joint.align, data.train_batches(), every=3)
+    stitch = Affine(64, 64).solve(matching_moments(*fronts, data.train_batches()))
+    halves = joint.sender, joint.receiver
+    scores = evaluate_stitches(
+        *halves, {"after": stitch}, data.val_batches(), ["linear_cka"], controls=controls
+    )
+    assert scores["n/untrained"] < scores["n/after"]
+    for what in ("accuracy", "loss"):
+        sampled = scores[f"{what}/receiver{SAMPLED}"]
+        assert scores[f"{what}/itself"] == pytest.approx(sampled, abs=1e-6)
 
 
 def test_networks_without_a_tokenizer_read_no_text(data):
