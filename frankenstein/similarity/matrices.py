@@ -432,9 +432,9 @@ def peek(batches: Iterable[Any], padded: bool) -> tuple[bool, Iterable[Any]]:
     """Whether batches say which of their tokens are there, and all of these batches."""
     if padded:
         return True, batches
-    inputs = map(input_of, batches)
-    first = [*islice(inputs, 1)]
-    return any(there_of(one) is not None for one in first), chain(first, inputs)
+    rest = iter(batches)
+    first = [*islice(rest, 1)]
+    return any(there_of(input_of(one)) is not None for one in first), chain(first, rest)
 
 
 def in_blocks(batches: Iterable[Any], block: int | None = None) -> tuple[int, Iterator[Tensor]]:
