@@ -137,6 +137,12 @@ def test_what_files_cannot_give_is_one_line(mistake, files, saved, words, expect
     assert expected in mistake("compare", files[0], *words)
 
 
+def test_a_file_that_lies_units_by_examples_is_suspected_beside_a_network(mistake, files, saved):
+    np.save("turned.npy", np.zeros((5, 60)))
+    said = mistake("compare", "turned.npy", saved("lenet"), "-d", "digits")
+    assert "it lies units x examples, it seems; save it transposed" in said
+
+
 def test_a_file_of_activations_is_no_network_of_a_stitch(mistake, files, saved):
     said = mistake("stitch", files[0], saved("lenet"), "late", "relu3")
     assert "v1.npz holds activations, and here a network is wanted" in said

@@ -9,7 +9,9 @@ from PIL import Image
 from frankenstein.cli import main
 from frankenstein.data import CelebA
 from frankenstein.data.preprocessing import IMAGENET
+from frankenstein.errors import PlanError
 from frankenstein.networks import data_for, open_network
+from frankenstein.similarity import ComparePlan
 from frankenstein.zoo import Card, build_network, save_network
 
 LENET = ("-m", "lenet", "-b", "4", "-e", "1", "-lr", "0.01")
@@ -113,3 +115,15 @@ def test_photographs_are_read_through_once_with_a_bar(
         assert main([*words, "--accelerator", "cpu"]) == 0
         said = capsys.readouterr().out
         assert ("reading each new image once" in said) == bool(times)
+
+
+def test_a_folder_or_a_file_of_sentences_stands_where_data_sets_are_named(tmp_path):
+    def plan(dataset, **more):
+        return ComparePlan(sender="a", receiver="b", dataset=dataset, **more)
+
+    folder, file = str(tmp_path), str(tmp_path / "some.csv")
+    assert (plan(folder).dataset, plan(folder).data_root) == ("folder", folder)
+    assert (plan(file).dataset, plan(file).texts) == ("text", [file])
+    assert plan("my_data.py:rows").dataset == "my_data.py:rows"
+    with pytest.raises(PlanError, match="are two places of one; say one of them"):
+        plan(file, text="other.txt")
