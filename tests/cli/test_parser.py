@@ -217,7 +217,7 @@ def test_the_yaml_of_a_run_replays_it(config, some):
         ("--modle lenet", "unknown option --modle; did you mean --model? See"),
         ("--resum", "unknown option --resum; did you mean --resume? See"),
         ("--bar", "unknown option --bar; did you mean --no-bars"),  # as --help has it
-        ("-d", " or synthetic; see"),  # not: or null
+        ("-d", " or <FILE>.tsv; see"),  # not: or null
         ("-l 3", "unknown option -l; did you mean -lr or --lr? See"),
         ("--mod lenet", "unknown option --mod; did you mean --model"),
         ("--no-epochs", "unknown option --no-epochs; did you mean"),
