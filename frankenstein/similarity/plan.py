@@ -36,7 +36,8 @@ def measure_of(word: str) -> str:
     return ALIASES.get(word, word)
 
 
-OF_TWO = ("receiver_layer", "confounders", "labels", "permutations")  # fields of two networks, not of more
+# Fields of two networks, not of more.
+OF_TWO = ("receiver_layer", "confounders", "labels", "permutations")
 _LEAST_DRAWS = 39  # with fewer the ends of a 95 % interval lie outside of all draws
 
 
