@@ -15,13 +15,21 @@ from torch import Tensor
 _FILLING = re.compile(rb"c\w+\nbytearray\n")  # makes, and fills, as many bytes as it is told
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip archive, whole or not: what opens it tells what is wrong with it."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # such as one that says that it lies on several disks
+        return True
+
+
 def check_pickled(path: Path) -> None:
     """Refuse what takes more memory than the file has bytes: archives packed, bytes made by number.
 
     Raises:
         ValueError: if the file does.
     """
-    if not zipfile.is_zipfile(path):
+    if not is_archive(path):
         with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
             found = _FILLING.search(content) is not None  # it holds the file, and keeps nothing
     else:

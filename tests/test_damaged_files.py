@@ -2,12 +2,14 @@
 
 import hashlib
 import random
+import struct
 import warnings
 import zipfile
 
 import pytest
 import torch
 
+from frankenstein.activations.formats import contents_of
 from frankenstein.callbacks import WholeCheckpoints
 from frankenstein.dictionaries import Dictionary, load_dictionary, save_dictionary
 from frankenstein.errors import UserError
@@ -104,6 +106,16 @@ def old_state_dict(path, seed=0):
     content = build_network("mlp", init_seed=seed).state_dict()
     torch.save(content, path, _use_new_zipfile_serialization=False)
     return path
+
+
+def test_an_archive_that_says_it_lies_on_several_disks_is_told_as_damaged(tmp_path):
+    path = tmp_path / "a.pt"
+    several = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 2)  # which zipfile.is_zipfile raises of
+    path.write_bytes(bytes(100) + several + b"PK\5\6" + bytes(18))
+    with pytest.raises(FileError, match=r"a.pt cannot be read \(BadZipFile\)"):
+        load_network(path)
+    with pytest.raises(FileError, match=r"a.pt is damaged, or no whole npz file: zipfiles that"):
+        contents_of(path)
 
 
 def test_an_old_state_dict_that_is_damaged_is_refused_or_told_by_its_sha256(tmp_path):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from frankenstein.activations.layer import HELD, Layer, held, mapped, no_numbers, of_numpy
 from frankenstein.errors import FileError
-from frankenstein.pickles import check_pickled, check_stored, pickled_words
+from frankenstein.pickles import check_pickled, check_stored, is_archive, pickled_words
 from frankenstein.records import json_record
 
 FACTS = "activations"  # under which `extract` writes what it knows of a safetensors file
@@ -86,7 +86,7 @@ def _kind(path: Path) -> str | None:
         return "npy"
     if head.startswith(b"\x89HDF\r\n"):
         return "h5"
-    if zipfile.is_zipfile(path):
+    if is_archive(path):
         return "pt" if _holds_pickle(path) else "npz"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _LONGEST:
         return "safetensors"  # the first byte is of a length, and may be a pickle's, too
@@ -193,7 +193,7 @@ def _safetensors(path: Path) -> Contents:
 
 def _pt(path: Path) -> Contents:
     check_pickled(path)
-    archived = zipfile.is_zipfile(path)
+    archived = is_archive(path)
     if archived:
         _refuse_weights(path, dict.fromkeys(pickled_words(path)))  # before it is opened, likewise
     tensors = _unpickled(path, archived)

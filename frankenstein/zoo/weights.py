@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from frankenstein.errors import counted
 from frankenstein.files import FileError, read_safetensors
-from frankenstein.pickles import check_pickled, check_stored
+from frankenstein.pickles import check_pickled, check_stored, is_archive
 
 # Under which trainers file a network's tensors, the likeliest first.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights")
@@ -240,7 +240,7 @@ def _is_safetensors(path: Path, head: bytes) -> bool:
 
 
 def _unpickled(path: Path) -> Any:
-    archived = zipfile.is_zipfile(path)
+    archived = is_archive(path)
     try:
         check_pickled(path)
         if archived:  # torch itself compares no checksum
@@ -305,7 +305,7 @@ def _tensors_in(path: Path, content: Any) -> dict[str, Tensor]:
             WeightsFileWarning,
             stacklevel=3,
         )
-    if not zipfile.is_zipfile(path):
+    if not is_archive(path):
         _tell_of_no_checksum(path, hashlib.sha256(path.read_bytes()).hexdigest())
     return {key: value.detach() for key, value in found.items()}
 
