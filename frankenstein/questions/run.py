@@ -11,7 +11,7 @@ from frankenstein.questions.plan import AnalyzePlan
 from frankenstein.questions.question import AnyQuestion, NotAskable
 from frankenstein.questions.saved import run_saved, saved_activations
 from frankenstein.questions.subject import Subject, open_subject
-from frankenstein.report import Picture, Section, short_view
+from frankenstein.report import Picture, Section, code, short_view
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
@@ -162,6 +162,6 @@ def _write(
 def _about(pairs: tuple[tuple[str, str], ...]) -> str:
     """What is asked of what."""
     layers = ", ".join(
-        f"`{one}`" if one == other else f"`{one}` with `{other}`" for one, other in pairs
+        code(one) if one == other else f"{code(one)} with {code(other)}" for one, other in pairs
     )
     return f"Questions about two networks{f', layer by layer: {layers}' if layers else ''}."

@@ -13,7 +13,7 @@ from frankenstein.shapes import ShapeError
 
 _GAP = "n/a"
 _INTERVAL = re.compile(r"[-+]?\d[\d.]*( %)? (±|to) [-+]?\d")  # as in 0.97 ± 0.01, 95.1 to 97.2
-_MADE = re.compile(r"(`+)(?!`).*[^`]\1|\[([^\[\]\\]|\\.)*\]\([^()\s:]*\)", re.DOTALL)
+_MADE = re.compile(r"(`+)(?!`).*[^`]\1|\[([^\[\]\\]|\\.)*\]\([^()\s:]*/[^()\s:]*\)", re.DOTALL)
 _WORD = 12  # letters of a header that stay on one line
 
 

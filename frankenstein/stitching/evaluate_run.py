@@ -9,7 +9,7 @@ from frankenstein.labels import most_frequent
 from frankenstein.networks.accuracy import below_chance_warning, chance_advice, evaluate_network
 from frankenstein.networks.data import data_for, look_of, open_all
 from frankenstein.networks.network import Network, networks_name
-from frankenstein.report import Fold, Picture
+from frankenstein.report import Fold, Picture, code
 from frankenstein.report.columns import markdown_columns, rich_columns
 from frankenstein.report.progress import progress
 from frankenstein.runs.fields import KINDS
@@ -82,7 +82,7 @@ def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
         images = data.num_val
         warnings = below_chance_warning(numbers["accuracy"], chance, images, advice=advice)
         blocks = [
-            f"`{file}` on the {data.num_val} held-out images of {dataset}. The interval "
+            f"{code(str(file))} on the {data.num_val} held-out images of {dataset}. The interval "
             "is Wilson's, in %; the loss is cross entropy in nats.",
             *(f"**Warning:** {line}." for line in warnings),
             markdown_columns(*table, [run.name]),

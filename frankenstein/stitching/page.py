@@ -9,7 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.callbacks import writers
 from frankenstein.data import ImageData
-from frankenstein.report import Picture, bars, framed, log_projector, weight_matrix
+from frankenstein.report import Picture, bars, code, framed, log_projector, weight_matrix
 from frankenstein.runs.fields import KINDS
 from frankenstein.runs.page import add_page, write_page
 from frankenstein.runs.run import Run
@@ -148,8 +148,8 @@ def write_stitch_page(
                 for kind, name in same.items()
             ),
             "## How it was stitched",
-            f"The front of `{plan.sender}` up to `{plan.sender_layer}`, a stitch, and the end of "
-            f"`{plan.receiver}` behind `{plan.receiver_layer}`.",
+            f"The front of {code(plan.sender)} up to {code(plan.layers[0])}, a stitch, and the end "
+            f"of {code(plan.receiver)} behind {code(plan.layers[1])}.",
             f"The stitch is of the family {plan.family_in_words}. It starts at {starts} and is "
             f"trained for {plan.trained_epochs} epochs (with 0, `after` is `before`)"
             f"{_for_what(plan)}. What is solved is solved on training images; everything above is "

@@ -13,6 +13,7 @@ from frankenstein.report import (
     Section,
     Short,
     bars,
+    code,
     curves,
     format_value,
     markdown_table,
@@ -100,7 +101,7 @@ def _short(answer: AutoencoderAnswer) -> Short:
 
 
 def _about(answer: AutoencoderAnswer) -> str:
-    layers = ", ".join(f"`{one.layer}` of the {r}" for r, one in answer.dictionaries.items())
+    layers = ", ".join(f"{code(one.layer)} of the {r}" for r, one in answer.dictionaries.items())
     (*_, last), asked = answer.dictionaries.values(), answer.options
     sparse = (
         f"the {asked.k} largest at a place"
