@@ -64,7 +64,7 @@ def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[Block]:
     run.finding = _finding(run, [*matrices.values()])
     pair = f"frankenstein compare {shlex.quote(plan.sender)} {shlex.quote(str(plan.receiver))}"
     blocks: list[Block] = [
-        f"{code(plan.sender)} (rows) against {code(plan.receiver)} (columns), over {_over(run)}: "
+        f"{code(plan.sender)} (rows) against {code(str(plan.receiver))} (columns), over {_over(run)}: "
         f"{', '.join(matrices)}.",
         *files_blocks(run),
     ]
