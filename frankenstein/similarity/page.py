@@ -64,8 +64,8 @@ def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[Block]:
     run.finding = _finding(run, [*matrices.values()])
     pair = f"frankenstein compare {shlex.quote(plan.sender)} {shlex.quote(str(plan.receiver))}"
     blocks: list[Block] = [
-        f"{code(plan.sender)} (rows) against {code(str(plan.receiver))} (columns), over {_over(run)}: "
-        f"{', '.join(matrices)}.",
+        f"{code(plan.sender)} (rows) against {code(str(plan.receiver))} (columns), "
+        f"over {_over(run)}: {', '.join(matrices)}.",
         *files_blocks(run),
     ]
     for measure, matrix in matrices.items():
