@@ -12,7 +12,7 @@ class Diary(fx.Interpreter):
     """Writes down what every step computed, at the moment it did."""
 
     def __init__(self, traced):
-        super().__init__(traced.module)
+        super().__init__(traced.root, graph=traced.graph)
         self.traced, self.pages = traced, {}
 
     def run_node(self, node):
