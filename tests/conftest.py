@@ -258,6 +258,13 @@ def blank_figures(monkeypatch):
         file.write('<svg xmlns="http://www.w3.org/2000/svg"></svg>')
 
     monkeypatch.setattr("matplotlib.figure.Figure.draw", lambda *_: None)
+    # Ticks and numbers in cells are made before anything is drawn, and take longest to make.
+    axis = "matplotlib.axis.Axis"
+    for name in ("get_major_ticks", "get_minor_ticks", "_update_ticks"):
+        monkeypatch.setattr(f"{axis}.{name}", lambda *_, **__: [], raising=False)
+    lazy = "matplotlib.axis._LazyTickList.__get__"
+    monkeypatch.setattr(lazy, lambda *_: [], raising=False)
+    monkeypatch.setattr("frankenstein.report.matrices._write_cells", lambda *_, **__: None)
     monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda *_: None)
     agg, svg = "matplotlib.backends.backend_agg.FigureCanvasAgg", "matplotlib.backends.backend_svg"
     monkeypatch.setattr(f"{agg}.print_png", lambda _, file, **options: file.write(DOT))
