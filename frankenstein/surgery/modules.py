@@ -1,7 +1,6 @@
 """Modules of a network: their paths, which are one step, and what wraps them."""
 
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +35,21 @@ def unwrapped(network: nn.Module) -> nn.Module:
 
 def paths(network: nn.Module) -> dict[str, nn.Module]:
     """Every module of a network once, by its first path; wrappers are looked through."""
-    found: dict[nn.Module, str] = {}
+    found: dict[str, nn.Module] = {}
+    seen: set[nn.Module] = set()
 
-    def visit(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+    def visit(module: nn.Module, path: str) -> None:
         module = unwrapped(module)
-        if module in found:
+        if module in seen:
             return
-        found[module] = path
-        yield path, module
+        seen.add(module)
+        found[path] = module
         for name, child in module._modules.items():
             if child is not None:
-                yield from visit(child, f"{path}.{name}".lstrip("."))
+                visit(child, f"{path}.{name}" if path else name)
 
-    return dict(visit(network, ""))
+    visit(network, "")
+    return found
 
 
 def tensor_paths(modules: dict[str, nn.Module]) -> dict[int, str]:

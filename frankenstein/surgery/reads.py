@@ -59,7 +59,8 @@ def _own(modules: Mapping[str, nn.Module], seen: dict[int, Any]) -> Iterator[tup
         for key, one in vars(module).items():
             if key in _MODULE:
                 continue
-            if type(one) in _EXACT or (type(one) is tuple and _EXACT.issuperset(map(type, one))):
+            kind = type(one)
+            if kind in _EXACT or (kind is tuple and _EXACT.issuperset(map(type, one))):
                 yield (path, key), one  # most are, such as the stride of a convolution
             else:
                 yield from _visit((path, key), one, seen)
