@@ -210,7 +210,7 @@ def test_every_block_of_text_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     Path("some.txt").write_text("\n".join(made_up_sentences(170)))
     Path("reviews.csv").write_text("text,label\nall good,0\nnot at all good,1\n" * 9)
-    budget = {"train": [], "compare": [], "stitch": ["--batch-size", "32"]}
+    budget = {"block1": ["--batch-size", "32"], "every": ["--untrained", "1"]}
     text = (ROOT / "docs" / "text.md").read_text(encoding="utf-8")
     namespace = {}
     for language, block in blocks_of(text):
@@ -219,9 +219,9 @@ def test_every_block_of_text_runs(monkeypatch, tmp_path, capsys):
             block = block.replace("-e 3", "-e 1").replace(every, "blocks.0 blocks.3")
             for line in block.splitlines():
                 program, verb, *words = shlex.split(line.removeprefix("$ "))
-                words += ["--untrained", "1"] if "every" in words else []
+                words += budget.get(words[-1], [])
                 words += [] if "reviews.csv" in words else ["--text", "some.txt"]
-                words += [*budget[verb], "--accelerator", "cpu", "--quiet"]
+                words += ["--accelerator", "cpu", "--quiet"]
                 outcome = main([verb, *words])
                 assert (program, outcome) == ("frankenstein", 0), capsys.readouterr().err
         elif named := re.match(r"# (\w+\.py)\n", block):
