@@ -200,8 +200,8 @@ def check_labels(dataset: str, data_root: str | None, networks: Sequence[Network
         UserError: if these have several labels for an image and those one class, or the other way
             round, or if a network tells another number of classes apart.
     """
-    if names_code(dataset):
-        return  # `own_data_for` looks at them
+    if names_code(dataset) or not DATASETS[dataset].in_channels:
+        return  # `own_data_for` and `text_for` look at them
     for network in networks:
         here, there = kind_of(dataset), kind_of(network.dataset)
         if there not in (None, here):

@@ -41,13 +41,13 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         untrained=plan.untrained,
         quiet=plan.quiet,
     )
+    dataset = plan.dataset or subject.receiver.dataset
+    if dataset and "labels" in needs:
+        check_labels(dataset, plan.data_root, subject.networks)
     refused = _refused(plan, subject, needs)
     if refused:
         needs = frozenset().union(*(one.needs for one in questions.values() if not _looks(one)))
     pairs = subject.pairs if "layers" in needs else ()
-    dataset = plan.dataset or subject.receiver.dataset
-    if dataset and "labels" in needs:
-        check_labels(dataset, plan.data_root, subject.networks)
     if "training" in needs:
         check_data(subject.data, plan.quiet)
     name = plan.run_name or networks_name(subject.networks[:2], dataset, "-vs-")
