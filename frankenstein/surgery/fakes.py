@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from traceback import FrameSummary
 from typing import Any
 
 import torch
@@ -87,6 +88,9 @@ class _Input(Source):
         return self.label
 
 
+_NOWHERE = SLoc(FrameSummary("", 0, ""), None)
+
+
 class _Sizes(ShapeEnv):
     """Sizes that do not look for the line of code that each comes from.
 
@@ -94,7 +98,7 @@ class _Sizes(ShapeEnv):
     """
 
     def _get_stack_summary(self, *_: Any, **__: Any) -> tuple[SLoc, str]:
-        return SLoc(None, None), ""
+        return _NOWHERE, ""
 
 
 class Fakes:
