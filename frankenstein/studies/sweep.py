@@ -125,7 +125,8 @@ def _depths(runs: Sequence[FinishedRun]) -> dict[str, tuple[int, int]]:
 
 def _by_name(layer: str) -> list[str]:
     """Words as words and numbers as numbers: blocks.2 is before blocks.10."""
-    return [part.zfill(18) for part in re.split(r"(\d+)", layer)]
+    parts = re.split(r"(\d+)", layer)
+    return [part.zfill(18) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def _is_number(value: Any) -> bool:
