@@ -170,12 +170,8 @@ def code(text: str) -> str:
 def fenced(text: str, language: str = "") -> str:
     """Somebody's lines as a block of code in markdown, whatever they hold.
 
-    >>> print(fenced("a\n```\nb"))
-    ````
-    a
-    ```
-    b
-    ````
+    >>> fenced("a").splitlines(), fenced("~~~".replace("~", "`")).splitlines()[0]
+    (['```', 'a', '```'], '````')
     """
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
     return f"{fence}{language}\n{text.strip()}\n{fence}"
