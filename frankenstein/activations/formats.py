@@ -281,6 +281,7 @@ def _dataset(path: Path, name: str, one: Any) -> Layer | str:
     return Layer(one.shape, read)
 
 
+_DESCRIPTOR = 24  # bytes that may stand behind a member of a zip archive
 _LONGEST = 100_000_000  # bytes of a record, as safetensors has it
 _READERS: Mapping[str, Callable[[Path], Contents]] = {
     "npy": _npy,
@@ -292,8 +293,19 @@ _READERS: Mapping[str, Callable[[Path], Contents]] = {
 
 
 def _check_sums(archive: zipfile.ZipFile) -> None:
+    """Refuse members that are damaged, and bytes that the list of members knows nothing of."""
     if damaged := archive.testzip():
         raise ValueError(f"the checksum of {damaged} does not fit")
+    file, end = archive.fp, 0
+    assert file is not None  # it is open
+    for member in sorted(archive.infolist(), key=lambda one: one.header_offset):
+        if member.header_offset - end > _DESCRIPTOR:
+            raise ValueError("its list of members has lost one")
+        file.seek(member.header_offset + 26)
+        lengths = int.from_bytes(file.read(2), "little") + int.from_bytes(file.read(2), "little")
+        end = member.header_offset + 30 + lengths + member.compress_size
+    if archive.start_dir - end > _DESCRIPTOR:
+        raise ValueError("its list of members has lost one")
 
 
 def _refuse_weights(path: Path, names: Mapping[str, Any]) -> None:

@@ -145,6 +145,14 @@ def cut_short(path):
     os.truncate(path, os.path.getsize(path) - 4)
 
 
+def lost(path):
+    """Of three arrays the list of members has the last two."""
+    np.savez(path, a=np.zeros((7, 2)), b=np.zeros((7, 3)), c=np.zeros((7, 3)))
+    with zipfile.ZipFile(path, "a") as archive:
+        del archive.filelist[0]
+        archive._didModify = True  # so that the list is written anew
+
+
 def damaged(path):
     SAVES["a.npz"](path, layers())
     content = bytearray(Path(path).read_bytes())
@@ -208,6 +216,7 @@ REFUSED = {
     "short.npy": (cut_short, "damaged, or no whole npy file: it says that it has"),
     "name.h5": (odd_name, "xff' has a name that is not UTF-8"),
     "torn.npz": (torn, "damaged, or no whole npz file: Bad magic number for central directory"),
+    "lost.npz": (lost, "damaged, or no whole npz file: its list of members has lost one"),
     "damaged.npz": (damaged, "damaged, or no whole npz file: the checksum of"),
     "large.npz": (claims_gigabytes, "'z' in .*large.npz is compressed, and 2.1 GB when it is not"),
     "twice.npz": (twice, "no whole npz file: two of its members have one name"),
