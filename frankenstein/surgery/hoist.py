@@ -5,7 +5,10 @@ In a network of small layers, such as MobileNetV3, that walk takes a tenth of th
 
 import re
 
-_PATH = re.compile(r'(?:getattr\()*\bself(?:\.\w+|, "[^"]*"\))+')
+# A path; or words in quotes, in which nothing is one.
+_PATH = re.compile(
+    r'''((?:getattr\()*\bself(?:\.\w+|, "[^"]*"\))+)|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"'''
+)
 _NAME = re.compile(r'\.(\w+)|, "([^"]*)"\)')
 
 
@@ -17,6 +20,8 @@ def hoisted(body: list[str]) -> list[str]:
     a = _layers1.c(x)
     d = getattr(_layers1, "0")(a)
     <BLANKLINE>
+    >>> hoisted(["a = f(x, 'self.a.b')"])
+    ["a = f(x, 'self.a.b')"]
     """
     known: dict[tuple[str, ...], str] = {(): "self"}
     first: list[str] = []
@@ -29,6 +34,8 @@ def hoisted(body: list[str]) -> list[str]:
         return known[path]
 
     def shorter(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0]
         *path, last = (plain or quoted for plain, quoted in _NAME.findall(match[0]))
         return _attribute(place(tuple(path)), last)
 
