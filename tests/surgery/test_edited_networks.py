@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from frankenstein.surgery import LayerError, cut
+from frankenstein.surgery.marks import marks_of
 
 X = torch.linspace(-1, 1, 12).reshape(3, 4)
 TABLE = torch.ones(4)
@@ -123,6 +124,54 @@ def test_settings_of_a_class_a_file_and_a_closure_are_noticed_by_the_next_cut(mo
     assert equal(cut(network, after="a", inputs=X), network)
     monkeypatch.setattr(Net, "between", lambda self, h: -h)
     assert equal(cut(network, after="a", inputs=X), network)
+
+
+class Doubles(nn.Linear):
+    by = 2.0
+
+    def forward(self, x):
+        return super().forward(x) * self.by
+
+
+@torch.no_grad()
+def test_a_class_that_came_with_a_new_module_is_looked_at_from_then_on(monkeypatch):
+    network = Net().eval()
+    assert equal(cut(network, after="a", inputs=X), network)
+    network.d = Doubles(4, 3)
+    assert equal(cut(network, after="a", inputs=X), network)
+    monkeypatch.setattr(Doubles, "by", 5.0)
+    assert equal(cut(network, after="a", inputs=X), network)
+
+
+EDITS = {
+    "a number": lambda network: setattr(network, "by", 2.0),
+    "its type": lambda network: setattr(network, "by", True),
+    "a list": lambda network: network.many.__setitem__(0, 7.0),
+    "a longer list": lambda network: network.many.insert(0, 9.0),
+    "a list moved": lambda network: vars(network).update(many=network.more, more=network.many),
+    "a new name": lambda network: setattr(network, "extra", None),
+    "another name": lambda network: vars(network).update(extra=vars(network).pop("nothing")),
+    "a hook": lambda network: network.a.register_forward_hook(lambda *_: None),
+    "a hook of its own": lambda network: network.register_forward_pre_hook(lambda *_: None),
+    "a buffer": lambda network: network.register_buffer("other", torch.ones(2)),
+    "no buffer": lambda network: setattr(network, "buffer", None),
+    "a precision": lambda network: network.d.double(),
+    "a module": lambda network: network.add_module("e", nn.ReLU()),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_every_edit_is_another_mark_and_none_is_the_same_one(edit):
+    network = Net().eval()
+    network.by, network.many, network.more, network.nothing = 1.0, [1.0, 2.0], [3.0], None
+    before = marks_of(network)
+    network.train().eval()
+    network.a.train()
+    network.by = float("1.0")
+    assert marks_of(network) == before
+    assert marks_of(network) is marks_of(network)
+    EDITS[edit](network)
+    assert marks_of(network) != before
 
 
 class Helped(Net):
