@@ -97,14 +97,12 @@ class PairMoments:
         self.n += len(next(iter(targets.values())))
         for t in self.targets:
             self._add(("y", t), y[t], y[t])
-            self._add_classes(("y", t), which, y[t])
+            self._add_totals(("y", t), which, y[t])
         by_grid: dict[Grid, list[str]] = {}
         for t, layout in self.targets.items():
             by_grid.setdefault(_grid(layout), []).append(t)
         for grid, members in by_grid.items():
-            one = y[members[0]].new_ones(()).expand(*y[members[0]].shape[:-1], 1)
-            theirs = torch.cat([one, *(y[t] for t in members)], -1)
-            self._add(grid, theirs, theirs[..., :1])
+            theirs = y[members[0]] if len(members) == 1 else torch.cat([y[t] for t in members], -1)
             self._rows[grid] = self._rows.get(grid, 0) + theirs[..., 0].numel()
             under: dict[Grid, Tensor] = {}  # the targets brought to the grid of a source
             for s, layout in self.sources.items():
@@ -115,13 +113,13 @@ class PairMoments:
                     if (place := _grid(layout)) not in under:
                         under[place] = lay.adjoint.places(theirs)
                     self._add((s, grid), x[s], under[place])
-                    self._add_classes((s, grid), which, x[s] * under[place][..., :1])
+                    self._add_totals((s, grid), which, x[s], lay.weights)
                     self._add((s, grid, s), x[s], lay.gram.places(x[s]))
                     continue
                 kept = isinstance(lay, nn.Identity)
                 laid = x[s] if kept else self._centred(("x", s), lay(sources[s]))
                 self._add((s, grid), laid, theirs)
-                self._add_classes((s, grid), which, laid)
+                self._add_totals((s, grid), which, laid)
                 self._add((s, grid, s), laid, laid)
         return self
 
@@ -133,14 +131,13 @@ class PairMoments:
         members = [t for t, layout in self.targets.items() if _grid(layout) == grid]
         edges = dict(zip(members, pairwise(self._columns(members)), strict=True))
         mine = slice(*edges[target])
-        both, ones = self._sums[source, grid], self._sums[grid]
         return Moments.of_sums(
             self._rows[grid],
             {"x": self._shifts["x", source], "y": self._shifts["y", target]},
-            {"x": both[:, 0], "y": ones[mine, 0]},
+            {"x": self._sums["all", (source, grid)], "y": self._sums["all", ("y", target)]},
             {
                 "xx": self._sums[source, grid, source],
-                "xy": both[:, mine],
+                "xy": self._sums[source, grid][:, mine],
                 "yy": self._sums["y", target],
             },
         )
@@ -167,17 +164,23 @@ class PairMoments:
         self._counts = _padded(self._counts, most, which) + which.sum(1)
         return which
 
-    def _add_classes(self, key: Any, which: Tensor | None, rows: Tensor) -> None:
-        """Add the sums of rows (*places, N, C) of every class."""
-        if which is None:
-            return
-        part = which @ rows.flatten(0, -3).sum(0) if rows.ndim > 2 else which @ rows
-        known = self._sums.get(("classes", key))
-        self._sums["classes", key] = part if known is None else _padded(known, len(part)) + part
+    def _add_totals(
+        self, key: Any, which: Tensor | None, rows: Tensor, weights: Tensor | None = None
+    ) -> None:
+        """Add the sums of rows (*places, N, C), of all and of every class; places have weights."""
+        if rows.ndim > 2:  # over places
+            flat = rows.flatten(0, -3)
+            rows = flat.sum(0) if weights is None else torch.tensordot(weights, flat, 1)
+        total = rows.sum(0)
+        self._sums["all", key] = self._sums.get(("all", key), 0) + total
+        if which is not None:
+            part = which @ rows
+            known = self._sums.get(("classes", key))
+            self._sums["classes", key] = part if known is None else _padded(known, len(part)) + part
 
     def _columns(self, members: list[str]) -> accumulate:
-        """Where each of the targets that share a grid begins, behind the column of ones."""
-        return accumulate((self.targets[t].units for t in members), initial=1)
+        """Where each of the targets that share a grid begins."""
+        return accumulate((self.targets[t].units for t in members), initial=0)
 
     def _add(
         self,
@@ -197,10 +200,10 @@ class PairMoments:
         z = per_location(z) if isinstance(z, Tokens) else z
         z = where_float64_is(z)
         z = z.permute(2, 3, 0, 1) if z.ndim == 4 else z.movedim(0, -2)
-        z = z.to(torch.float64, memory_format=torch.contiguous_format)
+        own = torch.empty(z.shape, dtype=torch.float64, device=z.device).copy_(z)
         if key not in self._shifts:
-            self._shifts[key] = z.flatten(0, -2).mean(0)
-        return z - self._shifts[key]
+            self._shifts[key] = own.flatten(0, -2).mean(0)
+        return own.sub_(self._shifts[key])
 
 
 def _padded(sums: Tensor | None, classes: int, like: Tensor | None = None) -> Tensor:
@@ -247,6 +250,11 @@ class Resize(nn.Module):
     def gram(self) -> "Resize":
         """AᵀA."""
         return Resize(self.rows.T @ self.rows, self.columns.T @ self.columns)
+
+    @property
+    def weights(self) -> Tensor:  # (H W,)
+        """Aᵀ1: how often each place counts on the other grid."""
+        return torch.outer(self.rows.sum(0), self.columns.sum(0)).flatten()
 
     def forward(self, z: Tensor) -> Tensor:
         """The map on the other grid, channels-last in memory."""

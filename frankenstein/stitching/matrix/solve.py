@@ -126,10 +126,6 @@ def score_stitches(
 
     Only the receiver's end half runs for each stitch.
     """
-    paths = {
-        pair: _path(stitch, moments.lay(*pair), moments.widens(*pair))
-        for pair, stitch in stitches.items()
-    }
     correct: dict[str | Pair, Any] = defaultdict(int)
     agreeing: dict[Pair, Any] = defaultdict(int)
     n = 0
@@ -143,10 +139,22 @@ def score_stitches(
         n += right.numel()
         correct["sender"] += right.sum()
         correct["receiver"] += hits(whole, labels).sum()
-        for (s, t), path in paths.items():
-            logits = receiver.ends[t](path(sources[s]))
-            correct[s, t] += hits(logits, labels).sum()
-            agreeing[s, t] += hits(logits, reference).sum()
+        for s, source in sources.items():
+            laid: dict[nn.Module, Any] = {}  # a source is laid once on each grid
+            for t in receiver.names:
+                if (s, t) not in stitches:
+                    continue
+                stitch, lay = stitches[s, t], moments.lay(s, t)
+                # The two steps commute, and the one that makes more goes last.
+                if moments.widens(s, t):
+                    stitched = lay(stitch(source))
+                else:
+                    if lay not in laid:
+                        laid[lay] = lay(source)
+                    stitched = stitch(laid[lay])
+                logits = receiver.ends[t](stitched)
+                correct[s, t] += hits(logits, labels).sum()
+                agreeing[s, t] += hits(logits, reference).sum()
     if n == 0:
         raise UserError("no examples were given to score; is the data set empty?")
     return StitchingMatrix(
@@ -182,8 +190,3 @@ def measure_pairs(
             with suppress(ShapeError):  # of unit by unit, where the numbers of units differ
                 values[measure][pair] = float(MEASURES[measure](kept))
     return values
-
-
-def _path(stitch: nn.Module, align: nn.Module, widens: bool) -> nn.Module:
-    """From source to stitched; the two steps commute, and the one that makes more goes last."""
-    return nn.Sequential(stitch, align) if widens else nn.Sequential(align, stitch)
