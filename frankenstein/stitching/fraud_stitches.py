@@ -16,7 +16,8 @@ from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.recipe import aim_of, start_stitch
 from frankenstein.surgery import Cut
 from frankenstein.surgery.capture import OUTPUT
-from frankenstein.surgery.lighten import light_reader, lighten
+from frankenstein.surgery.lighten import lighten
+from frankenstein.surgery.read import Reader
 from frankenstein.tasks import Pass
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 
@@ -32,7 +33,7 @@ def fit_of(
         return None
     receiver, layer = pair.joint.receiver, plan.layers[1]
     aim = aim_of(plan, pair.receiver.module, layer)
-    behind = light_reader(receiver.end, [*aim.later, OUTPUT]) if aim.later else None
+    behind = Reader.of_end(receiver.end, [*aim.later, OUTPUT]) if aim.later else None
     light = lighten(receiver)
     nothing = Cut(nn.Identity(), nn.Identity())
 

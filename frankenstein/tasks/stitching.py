@@ -19,8 +19,9 @@ from frankenstein.stitches import Stitch, start
 from frankenstein.surgery import Joint, LayerError, join
 from frankenstein.surgery.capture import OUTPUT
 from frankenstein.surgery.inputs import Inputs
-from frankenstein.surgery.lighten import light_reader, lighten
+from frankenstein.surgery.lighten import lighten
 from frankenstein.surgery.padded import reads_text
+from frankenstein.surgery.read import Reader
 from frankenstein.tasks.batches import Reading, check_labels_there
 from frankenstein.tasks.loaders import once
 from frankenstein.tasks.means import Accuracy, Mean
@@ -73,7 +74,7 @@ class Stitching(pl.LightningModule):
                 "layers behind the cut are not followed where text is padded; train for the task, "
                 "or for the representation at the cut (direct)"
             )
-        self.behind = light_reader(self.receiver.end, [*later, OUTPUT]) if later else None
+        self.behind = Reader.of_end(self.receiver.end, [*later, OUTPUT]) if later else None
         behind = [] if self.behind is None else [self.behind]
         self.frozen = Frozen(
             [*self.sender, *self.receiver, *self.light[0], *self.light[1], *behind]

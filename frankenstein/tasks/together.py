@@ -13,7 +13,8 @@ from frankenstein.labels import hits
 from frankenstein.stitches import Stitch
 from frankenstein.surgery import Cut
 from frankenstein.surgery.capture import OUTPUT
-from frankenstein.surgery.lighten import light_reader, lighten
+from frankenstein.surgery.lighten import lighten
+from frankenstein.surgery.read import Reader
 from frankenstein.tasks.objectives import Objective, Pass, task_loss
 from frankenstein.tasks.optimizers import make_optimizer, stage_at, two_cuts
 
@@ -54,7 +55,7 @@ class StitchingTogether(pl.LightningModule):
             "aligns": dict(aligns),
             "read_targets": read_targets,
             "behind": {
-                layer: light_reader(receivers[layer].end, [*layers, OUTPUT])
+                layer: Reader.of_end(receivers[layer].end, [*layers, OUTPUT])
                 for layer, layers in (later or {}).items()
                 if layers
             },

@@ -52,59 +52,6 @@ def test_light_halves_give_the_same_numbers_and_gradients_bit_for_bit(name):
     assert [(m, m.training, getattr(m, "inplace", None)) for m in network.modules()] == modes
 
 
-@pytest.mark.parametrize("affine", [True, False])
-@pytest.mark.parametrize(
-    ("kind", "shape"),
-    [
-        (nn.BatchNorm1d, (16, 5)),
-        (nn.BatchNorm1d, (4, 5, 7)),
-        (nn.BatchNorm2d, (64, 5, 9, 9)),
-        (nn.BatchNorm3d, (2, 5, 3, 4, 5)),
-    ],
-)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_the_gradient_through_a_norm_is_that_of_pytorch_bit_for_bit(kind, shape, affine, dtype):
-    network = unsettled(nn.Sequential(nn.Identity(), kind(5, affine=affine, eps=1e-3))).to(dtype)
-    halves = cut(network, after="0")
-    x, weights = torch.randn(shape).to(dtype), torch.randn(shape).to(dtype)
-    found, expected = (
-        torch.autograd.grad((end(z := x.clone().requires_grad_()) * weights).sum(), z)[0]
-        for end in (lighten(halves).end, halves.end)
-    )
-    assert torch.equal(found, expected)
-
-
-@pytest.mark.parametrize("trained", ["weights", "statistics"])
-def test_a_norm_that_is_not_frozen_is_left_to_itself(trained):
-    network = nn.Sequential(nn.Identity(), nn.BatchNorm1d(3)).eval().requires_grad_(False)
-    halves = cut(network, after="0")
-    end = lighten(halves).end
-    network[1].requires_grad_(trained == "weights").train(trained == "statistics")
-    x = torch.randn(8, 3, requires_grad=True)
-    (end(x) ** 2).sum().backward()
-    found, x.grad = x.grad, None
-    statistics = network[1].running_mean.clone()
-    if trained == "weights":
-        assert network[1].weight.grad is not None
-    else:
-        assert statistics.any()
-    (network(x) ** 2).sum().backward()
-    assert torch.equal(found, x.grad)
-
-
-def test_gradients_of_gradients_go_through():
-    network = unsettled(nn.Sequential(nn.Identity(), nn.BatchNorm1d(3), nn.Tanh())).double().float()
-    halves = cut(network, after="0")
-    x = torch.randn(8, 3, requires_grad=True)
-    found, expected = (
-        torch.autograd.grad(
-            torch.autograd.grad((end(x) ** 2).sum(), x, create_graph=True)[0].sum(), x
-        )[0]
-        for end in (lighten(halves).end, halves.end)
-    )
-    torch.testing.assert_close(found, expected)
-
-
 def test_what_is_light_follows_the_network_to_other_weights():
     network = unsettled(build_network("tiny10", 10, 1, init_seed=0))
     halves = cut(network, after=key_layers(network)[2])
