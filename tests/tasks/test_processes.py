@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from frankenstein.callbacks import RepresentationSimilarity
 from frankenstein.catalog import MEASURES, STITCHES
 from frankenstein.data import Synthetic
+from frankenstein.surgery import cut
 from frankenstein.tasks import DataModule, Stitching, matching_moments
 from frankenstein.zoo import build_network
 
@@ -65,7 +66,10 @@ def run(devices):
     trainer.validate(task, DataModule(data), verbose=False)
     found = dict(trainer.callback_metrics)
     found |= {f"user/{name}": value for name, value in of_a_users_loader(task, data, devices)}
-    moments = matching_moments(task.sender.front, task.receiver.front, data.train_batches())
+    # In float32 what a network makes of an image may depend on the batch that it comes in.
+    batches = [(images.double(), labels) for images, labels in data.train_batches()]
+    fronts = [cut(one.double(), "tanh2", batches[0][0]).front for one in networks]
+    moments = matching_moments(*fronts, batches)
     for family in STITCHES:
         stitch = STITCHES[family](16, 16, **OPTIONS.get(family, {})).double().solve(moments)
         found |= {f"{family}/{name}": tensor for name, tensor in stitch.state_dict().items()}
