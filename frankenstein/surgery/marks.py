@@ -79,9 +79,9 @@ class _Known:
             parameters, buffers = module._parameters, module._buffers
             tensors += parameters.values()
             tensors += buffers.values()
-            objects += parameters
-            objects += buffers
-            objects += module._modules
+            objects += parameters.keys()
+            objects += buffers.keys()
+            objects += module._modules.keys()
             objects += module._modules.values()
             objects += module._forward_pre_hooks
             objects += module._forward_hooks

@@ -298,6 +298,11 @@ def _refusal(network: nn.Module, call: Call, error: Exception) -> LayerError:
             f"cannot follow {title} to its layers: its control flow depends on data{place}; "
             f"{remedy}"
         )
+    if "TorchScript" in why:
+        return ValuesError(
+            f"cannot follow {title} to its layers: it calls code of torch.jit, whose steps cannot "
+            f"be recorded{place}"
+        )
     try:
         with torch.no_grad(), untouched(network):
             real = call.map(Tensor.clone)

@@ -427,7 +427,10 @@ class Recorder(TorchFunctionMode):
                 raise Opens(self.born[id(value)])
             sizes = value.shape if isinstance(value, Tensor) else ()
             if isinstance(value, FakeTensor) or any(isinstance(one, SIZES) for one in sizes):
-                raise LayerError(f"a tensor of shape {_shape(value)} comes from no call of torch")
+                raise LayerError(
+                    f"a tensor of shape {_shape(value)} comes from no call of torch that can be "
+                    "seen, as behind torch.vmap or torch.func"
+                )
             path = f"_constant{len(self.kept)}"
         put(self.record.root, path, value)
         node = self.graph.get_attr(path)

@@ -366,7 +366,7 @@ def test_an_end_that_is_another_one_for_every_length_is_told_the_length():
 @pytest.mark.parametrize(
     ("between", "reason"),
     [
-        (lambda h: torch.vmap(torch.cumsum, (0, None))(h, 0), "comes from no call of torch"),
+        (lambda h: torch.vmap(torch.cumsum, (0, None))(h, 0), "as behind torch.vmap or torch.func"),
         (lambda h: h if torch.isfinite(h).all() else -h, "depends on data"),
     ],
 )

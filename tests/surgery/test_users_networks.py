@@ -281,6 +281,18 @@ def test_what_has_no_code_is_refused_by_name():
         cut(nn.Sequential(nn.LazyLinear(3)), "0")
 
 
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_part_that_is_a_script_is_cut_in_front_of_and_said_to_be_one():
+    x = torch.randn(2, 6)
+    network = nn.Sequential(nn.Linear(6, 4), torch.jit.script(nn.Linear(4, 2))).eval()
+    front, end = cut(network, "0", inputs=x)
+    assert torch.equal(end(front(x)), network(x))
+    with pytest.raises(LayerError, match=r"it calls code of torch\.jit, whose steps cannot be rec"):
+        cut_points(network, inputs=x)
+
+
 class TwoInputs(Net):
     """A mask that is made of the inputs, and a number for each example."""
 
