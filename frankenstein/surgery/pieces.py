@@ -4,10 +4,16 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from frankenstein.surgery.fakes import SIZES, pytree
 
+# Types of what holds nothing else.
+PLAIN = (
+    *(type(None), bool, int, float, complex, str, type(...)),
+    *(torch.dtype, torch.device, torch.layout, torch.memory_format),
+)
 _PLAINLY_MADE = (object.__new__, SimpleNamespace.__new__)
 
 
@@ -33,6 +39,15 @@ def pieces(value: Any) -> list[Any]:
     return flatten(value)[0]
 
 
+def tensors_in(value: Any) -> list[Tensor]:
+    """The tensors that a value is or holds."""
+    if isinstance(value, Tensor):
+        return [value]
+    if type(value) in PLAIN:
+        return []
+    return [x for x in pieces(value) if isinstance(x, Tensor)]
+
+
 def placed(value: Any) -> list[tuple[Any, Any]]:
     """The single things in a value, each behind the keys that lead to it."""
     return pytree.tree_flatten_with_path(_opened(value))[0]
@@ -42,6 +57,18 @@ def changed(value: Any, change: Callable[[Tensor], Any]) -> Any:
     """The same value with other things in the place of its tensors."""
     found, structure = flatten(value)
     return unflatten([change(x) if isinstance(x, Tensor) else x for x in found], structure)
+
+
+def principal(out: Any) -> Any:
+    """Of several things that a network gives the logits or the last hidden state; else all."""
+    for key in ("logits", "last_hidden_state"):
+        one = out.get(key) if isinstance(out, dict) else getattr(out, key, None)
+        if isinstance(one, Tensor):
+            return one
+    if type(out) is tuple:  # a cache is for the next call
+        out = tuple(one for one in out if not type(one).__name__.endswith("Cache"))
+    tensors = {id(x): x for x in tensors_in(out)}
+    return next(iter(tensors.values())) if len(tensors) == 1 else out
 
 
 def _opened(value: Any) -> Any:

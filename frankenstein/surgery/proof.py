@@ -17,8 +17,7 @@ from torch import Tensor, fx, nn
 from frankenstein.surgery.fakes import fixed, foreseen
 from frankenstein.surgery.inputs import Call
 from frankenstein.surgery.marks import marks_of
-from frankenstein.surgery.pieces import pieces
-from frankenstein.surgery.recorder import principal
+from frankenstein.surgery.pieces import pieces, principal
 from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.steps import Record
 from frankenstein.surgery.untouched import untouched

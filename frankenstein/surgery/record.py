@@ -24,6 +24,7 @@ from frankenstein.surgery.inputs import (
     images_of,
     named,
 )
+from frankenstein.surgery.ledger import Ledger, Opens
 from frankenstein.surgery.marks import marks_of, places_of
 from frankenstein.surgery.modules import (
     paths,
@@ -31,8 +32,8 @@ from frankenstein.surgery.modules import (
     title_of,
     unwrapped,
 )
-from frankenstein.surgery.pieces import flatten
-from frankenstein.surgery.recorder import Opens, Recorder, principal
+from frankenstein.surgery.pieces import flatten, principal
+from frankenstein.surgery.recorder import Recorder
 from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.steps import Record, attribute
 from frankenstein.surgery.untouched import forget, untouched
@@ -239,9 +240,10 @@ def _run(
 ) -> list[ReferenceType[Tensor]]:
     """Run the network, and write down its steps; the tensors without data that it made."""
     fakes, call = Fakes(), made.call
-    recorder = Recorder(made, network, fakes, opened)
+    ledger = Ledger(made, fakes, paths(network))
+    recorder = Recorder(ledger, network, opened)
     made.main_name = str(getattr(network, "main_input_name", ""))
-    stand_ins = _inputs(made, recorder, free)
+    stand_ins = _inputs(made, ledger, free)
     fake = call.map(lambda x: stand_ins[id(x)])
     try:
         with (
@@ -253,22 +255,20 @@ def _run(
         ):
             out = principal(network(*fake.args, **fake.kwargs))
             if isinstance(out, Tensor):
-                made.graph.output(recorder.argument(out))
+                made.graph.output(ledger.argument(out))
             else:
                 flat, made.structure = flatten(out)
-                made.graph.output(tuple(map(recorder.argument, flat)))
+                made.graph.output(tuple(map(ledger.argument, flat)))
         made.conditions = fakes.conditions()
         for node, fact in made.facts.items():  # some sizes turned out to be fixed
             made.facts[node] = fact._replace(shape=fakes.settled(fact.shape))
     except Exception as error:  # any code of the network may have met what it cannot handle
         raise _refusal(network, call, error) from error
     made.graph.owning_module = cast(fx.GraphModule, made.root)  # it has what the steps name
-    return [ref(x) for x in recorder.kept if isinstance(x, FakeTensor)]
+    return [ref(x) for x in ledger.kept if isinstance(x, FakeTensor)]
 
 
-def _inputs(
-    made: Record, recorder: Recorder, free: dict[int, tuple[int, ...]]
-) -> dict[int, Tensor]:
+def _inputs(made: Record, ledger: Ledger, free: dict[int, tuple[int, ...]]) -> dict[int, Tensor]:
     """Fakes for the tensors of the example, by their id, each with a step of its own."""
     tensors = {name: x for name, x in made.values.items() if isinstance(x, Tensor)}
     if not tensors:
@@ -277,12 +277,12 @@ def _inputs(
     for name, x in tensors.items():
         node = made.graph.placeholder(name)
         made.names[node] = name
-        fake = stand_ins[id(x)] = recorder.fakes.of(x, name, free[id(x)])
-        recorder.meet(fake, node)
+        fake = stand_ins[id(x)] = ledger.fakes.of(x, name, free[id(x)])
+        ledger.meet(fake, node)
         for axis, size in enumerate(made.facts[node].shape):
             if not isinstance(size, int):
                 made.symbols.setdefault(size, (node, axis))
-    recorder.device = tensors[str(made.main.target)].device
+    ledger.device = tensors[str(made.main.target)].device
     return stand_ins
 
 

@@ -1,10 +1,8 @@
 """The run in which a network is recorded: every call of torch and of a module becomes a step."""
 
-import operator
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import count
 from typing import Any
 
 import torch
@@ -12,45 +10,31 @@ from torch import Tensor, fx, nn
 from torch.autograd.graph import increment_version, saved_tensors_hooks
 from torch.utils.checkpoint import CheckpointFunction
 
+from frankenstein.surgery.call_names import METHODS, name_of
 from frankenstein.surgery.constants import READS, read
 from frankenstein.surgery.fakes import (
-    SIZES,
     DisableTorchFunction,
-    Fakes,
     FakeTensor,
     GetSetDescriptor,
     TorchFunctionMode,
-    alias,
-    size_steps,
 )
 from frankenstein.surgery.in_shape import call_in_shape, in_shape
+from frankenstein.surgery.ledger import Ledger, Opens
 from frankenstein.surgery.modules import (
     has_code,
     is_leaf,
     paths,
     put,
-    tensor_paths,
     tensors_of,
     unwrapped,
 )
-from frankenstein.surgery.pieces import pieces
+from frankenstein.surgery.pieces import pieces, principal, tensors_in
 from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.steps import (
-    IN_PLACE,
-    Fact,
-    Record,
     attached,
-    detach,
-    plain,
     without_gradients,
 )
 
-# Methods are told by identity: some go by another name, Tensor.__pow__ by `pow`.
-_METHODS = {
-    id(getattr(Tensor, name)): name
-    for name in dir(Tensor)
-    if name != "grad" and callable(getattr(Tensor, name))
-}
 # What is done with tensors that nobody sees.
 _UNSEEN = {
     Tensor.numpy: "it makes a NumPy array of a tensor",
@@ -58,22 +42,8 @@ _UNSEEN = {
     torch.autograd.grad: "it takes gradients while it runs",
     torch.autograd.backward: "it takes gradients while it runs",
 }
-_PLAIN = (
-    *(type(None), bool, int, float, complex, str, type(...)),
-    *(torch.dtype, torch.device, torch.layout, torch.memory_format),
-)
-
-
 # Methods that take no more of a tensor than its type and place.
 _NEW: dict[str, Any] = {"new_zeros": torch.zeros, "new_ones": torch.ones, "new_full": torch.full}
-
-
-class Opens(BaseException):  # no Exception, which a network might catch
-    """A module cannot be one step: more goes into it than its arguments and its own weights."""
-
-    def __init__(self, *paths: str) -> None:
-        super().__init__()
-        self.paths = paths
 
 
 class Recorder(TorchFunctionMode):
@@ -82,29 +52,18 @@ class Recorder(TorchFunctionMode):
     Modules of the paths that are `opened` are no steps: what they call is.
     """
 
-    def __init__(
-        self, record: Record, network: nn.Module, fakes: Fakes, opened: Collection[str] = ()
-    ) -> None:
+    def __init__(self, ledger: Ledger, network: nn.Module, opened: Collection[str] = ()) -> None:
         super().__init__()
-        self.opened = opened
-        self.record, self.graph, self.fakes = record, record.graph, fakes
+        self.opened, self.ledger = opened, ledger
+        self.record, self.graph, self.fakes = ledger.record, ledger.graph, ledger.fakes
         modules = paths(network)
-        self.attributes = tensor_paths(modules)
         self.paths = {module: path for path, module in modules.items()}
         self.own = {module: tensors_of(module) for module in modules.values()}
-        self.known: dict[int, fx.Node] = {}  # by id of the tensor that a step gave
-        self.kept: list[Any] = []  # keeps ids from being given twice
         self.inside = [""]  # the modules whose code runs
         self.resting = False  # inside of what is one step
         self.step: tuple[str, set[Any]] | None = None  # its path, and the tensors that are its own
-        # The step inside of which a tensor was made, by id, or a number that was read out of one.
-        self.born: dict[Any, str] = {}
         self.blind = False  # whether a hook asked for values, so that it is not known what it does
         self.writes = False  # whether the call that is seen writes into what it is given
-        self.called: set[str] = set()
-        self.sizes: dict[Any, fx.Node] = {}
-        self.device: torch.device | None = None  # that of the example
-        self.place: fx.Node | None = None
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -145,9 +104,16 @@ class Recorder(TorchFunctionMode):
         if self.resting:
             self._inside((args, kwargs))
             return self._inside(func(*args, **(kwargs or {})), made=True)
-        if _METHODS.get(id(func)) in READS and id(args[0]) in self.known.keys() | self.attributes:
+        if (
+            METHODS.get(id(func)) in READS
+            and id(args[0]) in self.ledger.known.keys() | self.ledger.attributes
+        ):
             found = read(
-                self.record, self.argument(args[0]), _METHODS[id(func)], args[1:], kwargs or {}
+                self.record,
+                self.ledger.argument(args[0]),
+                METHODS[id(func)],
+                args[1:],
+                kwargs or {},
             )
             if found is not None:
                 return found
@@ -165,18 +131,18 @@ class Recorder(TorchFunctionMode):
         return self._seen(
             run,
             lambda: self._call(func, args, kwargs or {}),
-            lambda: self._new(f"{self.inside[-1]}.{_name_of(func)}".lstrip(".")),
+            lambda: self.ledger.new(f"{self.inside[-1]}.{name_of(func)}".lstrip(".")),
             (args, kwargs),
         )
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> fx.Node:
         of: Any = args[0] if args else None
-        args, kwargs = self.argument(args), self.argument(kwargs)
+        args, kwargs = self.ledger.argument(args), self.ledger.argument(kwargs)
         if self.writes and not torch.is_grad_enabled():
             return self.graph.call_function(without_gradients(func), args, kwargs)
-        name = _METHODS.get(id(func), "")
+        name = METHODS.get(id(func), "")
         if name in _NEW and not kwargs:
-            kind = {"dtype": of.dtype, "device": self.argument(of.device)}
+            kind = {"dtype": of.dtype, "device": self.ledger.argument(of.device)}
             return self.graph.call_function(_NEW[name], args[1:], kind)
         attribute = getattr(func, "__self__", None)
         if isinstance(attribute, GetSetDescriptor):  # x.T, x.data
@@ -193,7 +159,7 @@ class Recorder(TorchFunctionMode):
                 Tensor.register_hook(x, *args[1:], **kwargs)
 
         step.__name__ = step.__qualname__ = "register_hook"
-        self.graph.call_function(step, (self.argument(args[0]),)).meta["writes"] = [0]
+        self.graph.call_function(step, (self.ledger.argument(args[0]),)).meta["writes"] = [0]
         return Tensor.register_hook(*args, **kwargs)
 
     def _gradient(self, apply: Any, function: Any, args: Any, kwargs: Any) -> Any:
@@ -223,8 +189,10 @@ class Recorder(TorchFunctionMode):
 
         return self._seen(
             run,
-            lambda: self.graph.call_function(step, self.argument(args), self.argument(kwargs)),
-            lambda: self._new(f"{self.inside[-1]}.{function.__name__}".lstrip(".")),
+            lambda: self.graph.call_function(
+                step, self.ledger.argument(args), self.ledger.argument(kwargs)
+            ),
+            lambda: self.ledger.new(f"{self.inside[-1]}.{function.__name__}".lstrip(".")),
             (args, kwargs),
         )
 
@@ -242,8 +210,10 @@ class Recorder(TorchFunctionMode):
             put(self.record.root, path, module)
             return self._seen(
                 lambda: self._rest(lambda: self._step(module, path, args, kwargs)),
-                lambda: self.graph.call_module(path, self.argument(args), self.argument(kwargs)),
-                lambda: self._new(path, path),
+                lambda: self.graph.call_module(
+                    path, self.ledger.argument(args), self.ledger.argument(kwargs)
+                ),
+                lambda: self.ledger.new(path, path),
                 (args, kwargs),
             )
         self.inside.append(path)
@@ -253,8 +223,8 @@ class Recorder(TorchFunctionMode):
             self.inside.pop()
         if path:
             one = principal(out)
-            node = self.known.get(id(one)) if isinstance(one, Tensor) else None
-            self.record.blocks[self._new(path, path)] = attached(node) if node else None
+            node = self.ledger.known.get(id(one)) if isinstance(one, Tensor) else None
+            self.record.blocks[self.ledger.new(path, path)] = attached(node) if node else None
         return out
 
     def _step(self, module: nn.Module, path: str, args: Any, kwargs: Any) -> Any:
@@ -294,7 +264,7 @@ class Recorder(TorchFunctionMode):
     def _computed(self, module: nn.Module, path: str) -> bool:
         """Whether a module has a tensor that was made outside of it."""
         held = [x for part in module.modules() for x in vars(part).values()]
-        return any(isinstance(x, FakeTensor) and self.born.get(id(x)) != path for x in held)
+        return any(isinstance(x, FakeTensor) and self.ledger.born.get(id(x)) != path for x in held)
 
     def _inside(self, value: Any, made: bool = False) -> Any:
         """A value that is used or made inside of a step: only what is the step's own may be."""
@@ -308,9 +278,9 @@ class Recorder(TorchFunctionMode):
             key = id(x) if number is None else number
             if made:
                 own.add(key)
-                self.born[key] = path
-                self.kept.append(x)
-            elif key in own or key in self.attributes:
+                self.ledger.born[key] = path
+                self.ledger.kept.append(x)
+            elif key in own or key in self.ledger.attributes:
                 continue
             elif number is not None or isinstance(x, FakeTensor) or self.blind:
                 raise Opens(path)
@@ -344,11 +314,11 @@ class Recorder(TorchFunctionMode):
             if not isinstance(out, Tensor) and _tells_a_size(out):
                 self.record.reads_sizes = True
             number = self.fakes.of_values(out)
-            if number is not None and number not in self.sizes:
-                self.sizes[number] = make()
+            if number is not None and number not in self.ledger.sizes:
+                self.ledger.sizes[number] = make()
             if not changed and not tensors_in(out):
                 return out  # a shape, a type, a check
-            targets = [self.argument(x) for x in given if id(x) in changed]
+            targets = [self.ledger.argument(x) for x in given if id(x) in changed]
             self.writes = bool(targets)
             node = make()
             self.record.names[node] = name()
@@ -358,114 +328,9 @@ class Recorder(TorchFunctionMode):
             detached = not (torch.is_grad_enabled() or quiet or out is None)
             # One that is given back as it was, by nn.Identity or an idle dropout, is what two
             # steps gave; one that was written into is now what this step gave.
-            return self._given(out, node, {id(x) for x in given} - changed, detached)
-
-    def _given(self, out: Any, node: fx.Node, same: set[int], detached: bool) -> Any:
-        """What a step gave, each tensor of it known as a step."""
-        if isinstance(out, Tensor):
-            out = alias(out) if id(out) in same else out
-            self.meet(out, node)
-            if detached:  # by the network's own torch.no_grad: so do its halves
-                self.meet(out, detach(self.graph, node))
-            return out
-
-        def part(value: Any, key: Any) -> Any:
-            if not tensors_in(value):
-                return value
-            item = self.graph.call_function(operator.getitem, (node, key))
-            self.record.names[item] = self._new(f"{self.inside[-1]}.getitem".lstrip("."))
-            return self._given(value, item, same, detached)
-
-        if isinstance(out, dict):
-            return type(out)({key: part(value, key) for key, value in out.items()})
-        if isinstance(out, tuple | list):
-            parts = [part(value, i) for i, value in enumerate(out)]
-            return type(out)(*parts) if hasattr(out, "_fields") else type(out)(parts)
-        return out
-
-    def meet(self, x: Tensor, node: fx.Node) -> None:
-        """From now on this tensor is what that step gave."""
-        self.known[id(x)] = node
-        self.kept.append(x)
-        self.record.facts[node] = Fact(self.fakes.shape(x), x.dtype)
-
-    def _new(self, name: str, module: str | None = None) -> str:
-        """The name, or with the lowest number behind it that no call and no other module has."""
-        new = name
-        for i in count(1):
-            if new not in self.called and (new == module or new not in self.record.modules):
-                break
-            new = f"{name}_{i}"
-        self.called.add(new)
-        return new
-
-    # What calls are given.
-
-    def argument(self, value: Any) -> Any:
-        """What stands for a value in the graph."""
-        if isinstance(value, Tensor):
-            return self.known[id(value)] if id(value) in self.known else self._constant(value)
-        if isinstance(value, SIZES):
-            return self._size(value)
-        if isinstance(value, torch.device) and value == self.device:
-            return self._device()
-        if isinstance(value, dict):
-            return {key: self.argument(one) for key, one in value.items()}
-        if isinstance(value, slice):
-            return slice(*map(self.argument, (value.start, value.stop, value.step)))
-        if isinstance(value, tuple | list):
-            parts = [self.argument(one) for one in value]
-            if hasattr(value, "_fields"):
-                return type(value)(*parts)
-            return parts if isinstance(value, list) else tuple(parts)
-        return value if type(value) in _PLAIN else self._constant(value)
-
-    def _constant(self, value: Any) -> fx.Node:
-        path = self.attributes.get(id(value))
-        if path is None:
-            if self.born.get(id(value)):  # a hook has kept it
-                raise Opens(self.born[id(value)])
-            sizes = value.shape if isinstance(value, Tensor) else ()
-            if isinstance(value, FakeTensor) or any(isinstance(one, SIZES) for one in sizes):
-                raise LayerError(
-                    f"a tensor of shape {_shape(value)} comes from no call of torch that can be "
-                    "seen, as behind torch.vmap or torch.func"
-                )
-            path = f"_constant{len(self.kept)}"
-        put(self.record.root, path, value)
-        node = self.graph.get_attr(path)
-        self.record.names[node] = path
-        self.kept.append(value)
-        self.known[id(value)] = node
-        if isinstance(value, Tensor):
-            self.record.facts[node] = Fact(tuple(value.shape), value.dtype)
-        return node
-
-    def _size(self, value: Any) -> Any:
-        expression = self.fakes.known(value)
-        if isinstance(expression, bool | int | float):
-            return expression
-        for symbol in expression.free_symbols - self.sizes.keys():
-            if self.born.get(symbol):  # a hook has kept it
-                raise Opens(self.born[symbol])
-            if symbol not in self.record.symbols:
-                raise LayerError("the size of a tensor depends on values")
-            self.sizes[symbol] = self.graph.call_method("size", self.record.symbols[symbol])
-            self.sizes[symbol].meta["size"] = symbol
-        if expression not in self.sizes:
-            last = next(iter(reversed(self.graph.nodes)))
-            self.sizes[expression] = size_steps(self.graph, expression, self.sizes)
-            while (last := last.next).op != "root":
-                if expression.free_symbols <= self.record.symbols.keys():
-                    last.meta["size"] = expression
-        return self.sizes[expression]
-
-    def _device(self) -> fx.Node:
-        """Not that of the example, but that on which the halves will be."""
-        if self.place is None:
-            self.place = self.graph.call_function(getattr, (self.record.main, "device"))
-            self.place.meta["device"] = True
-        return self.place
+            return self.ledger.given(
+                out, node, {id(x) for x in given} - changed, detached, self.inside[-1]
+            )
 
 
 @contextmanager
@@ -478,52 +343,7 @@ def _counting() -> Iterator[None]:
         yield
 
 
-def principal(out: Any) -> Any:
-    """Of several things that a network gives the logits or the last hidden state; else all."""
-    for key in ("logits", "last_hidden_state"):
-        one = out.get(key) if isinstance(out, dict) else getattr(out, key, None)
-        if isinstance(one, Tensor):
-            return one
-    if type(out) is tuple:  # a cache is for the next call
-        out = tuple(one for one in out if not type(one).__name__.endswith("Cache"))
-    tensors = {id(x): x for x in tensors_in(out)}
-    return next(iter(tensors.values())) if len(tensors) == 1 else out
-
-
-def tensors_in(value: Any) -> list[Tensor]:
-    """The tensors that a value is or holds."""
-    if isinstance(value, Tensor):
-        return [value]
-    if value is None or type(value) in _PLAIN:
-        return []
-    return [x for x in pieces(value) if isinstance(x, Tensor)]
-
-
 def _tells_a_size(out: Any) -> bool:
     """Whether code learns a length from it: a shape, or the parts of a tensor."""
     parts = out if isinstance(out, tuple | list) else (out,)
     return any(type(one) is int for one in parts) or bool(parts is out and tensors_in(out))
-
-
-def _shape(x: Tensor) -> str:
-    return " x ".join(map(str, x.shape)) or "()"
-
-
-# What torch calls the methods that Python's operators stand for.
-_OPERATORS = {"div": "truediv", "floor_divide": "floordiv", "remainder": "mod"}
-_WORDS = ("and", "or")  # Python's own, which torch.fx ends in "_"
-
-
-def _name_of(func: Any) -> str:
-    """What a layer is called that is a call of this function: as torch.fx calls it.
-
-    `x += y` and `x.add_(y)` are the same call, and called "add".
-    """
-    attribute = getattr(func, "__self__", None)
-    if isinstance(attribute, GetSetDescriptor):
-        return attribute.__name__
-    name = plain(_METHODS.get(id(func), getattr(func, "__name__", "step")))
-    name = name[1:] if name in IN_PLACE else name
-    operator = _OPERATORS.get(name.rstrip("_"), name.rstrip("_"))
-    name = operator if f"i{operator}" in IN_PLACE else name
-    return f"{name}_" if name in _WORDS else name

@@ -17,9 +17,8 @@ from frankenstein.surgery.fakes import Fakes, FakeTensor, depends_on_values, unc
 from frankenstein.surgery.halves import check_flags
 from frankenstein.surgery.inputs import Call, Inputs, example_of, named, resized
 from frankenstein.surgery.modules import paths, place_of, title_of, unwrapped
-from frankenstein.surgery.pieces import changed
+from frankenstein.surgery.pieces import changed, principal, tensors_in
 from frankenstein.surgery.record import call_of
-from frankenstein.surgery.recorder import principal, tensors_in
 from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.untouched import evaluating, untouched
 
