@@ -28,7 +28,8 @@ class NetworkMoments:
     A layer is summed with those of its group: `group_of` says which, and `None` stands for none of
     its own. So networks are compared at the layers that match, or at all of them, and memory is
     (Σ D)² numbers a group, whatever the examples. Rows are lengthened as in `LayerMoments`; a
-    group's products are made network by network, the lower half of their matrix only.
+    group's products are made network by network, each with those behind it. Of one network, layers
+    are summed with themselves alone.
 
     Of a batch `take` every network's layers, one after another, and then `end` it.
     """
@@ -47,6 +48,7 @@ class NetworkMoments:
         self._rows: dict[Key, Tensor] = {}  # of the batch that is taken
         self._lengths: dict[str, int] = {}  # its examples, by network
         self._cache: dict[Key, dict[Any, Any]] = {}  # see Moments.cached
+        self._finite: dict[Key, bool] = {}
 
     @torch.no_grad()
     def take(self, network: str, layers: Layers) -> None:
@@ -78,7 +80,7 @@ class NetworkMoments:
                     "sums"
                 )
         self.n += n
-        self._cache = {}
+        self._cache, self._finite = {}, {}
         for group in self._groups.values():
             group.add(rows)
 
@@ -97,16 +99,18 @@ class NetworkMoments:
                 f"{self.places[other]}: another flattening, such as pooled, compares them"
             )
         group = self._groups[self.group_of(one), self.places[one]]
-        if self.group_of(one) != self.group_of(other):
+        apart = one[0] == other[0] and one != other
+        if apart or self.group_of(one) != self.group_of(other):
             raise UserError(f"{one[1]!r} and {other[1]!r} were not summed with each other")
-        own_x, own_y = (group.product(key, key) for key in (one, other))
-        for own, key, name in ((own_x, one, "first"), (own_y, other, "second")):
-            if not own[:-2, -1].isfinite().all():
+        for key, name in ((one, "first"), (other, "second")):
+            if key not in self._finite:
+                self._finite[key] = bool(group.own[key][:-2, -1].isfinite().all())
+            if not self._finite[key]:
                 raise UserError(f"NaN or Inf in the {name} representation, {key[1]!r} of {key[0]}")
         moments = moments_of_products(
             {"x": self.shift[one], "y": self.shift[other]},
-            own_x,
-            own_y,
+            group.own[one],
+            group.own[other],
             group.product(one, other),
         )
         moments.cache = {"x": self._cache.setdefault(one, {})}
@@ -139,33 +143,38 @@ class _Group:
             self._starts.setdefault(key[0], self.spans[key].start)
             ends[key[0]] = self.spans[key].stop
         width, new = self.spans[keys[-1]].stop, shift[keys[0]].new_zeros
-        # Of each network with itself and all behind it.
+        self.own = {key: new(len(shift[key]) + 2, len(shift[key]) + 2) for key in keys}
+        # Of each network with all behind it.
         self._products = {
-            network: new(ends[network] - start, width - start)
+            network: new(width - ends[network], ends[network] - start)
             for network, start in self._starts.items()
         }
+        self._ends = ends
 
     def add(self, rows: Mapping[Key, Tensor]) -> None:
         """Add the rows of every layer."""
         counts = sorted({len(rows[key]) for key in self.spans})
         if len(counts) > 1:
             raise ShapeError(f"layers must have the same places, got {counts} rows")
-        count = counts[0]
-        width = max(span.stop for span in self.spans.values())
-        for part in parts_of_rows(count, width):
+        width = max(self._ends.values())
+        for part in parts_of_rows(counts[0], width):
             z = self._lengthened.of(rows, part)
+            for key, own in self.own.items():
+                own.addmm_(z[:, self.spans[key]].T, z[:, self.spans[key]])
             for network, product in self._products.items():
-                start = self._starts[network]
-                product.addmm_(z[:, start : start + len(product)].T, z[:, start:])
+                start, end = self._starts[network], self._ends[network]
+                product.addmm_(z[:, end:].T, z[:, start:end])
 
     def product(self, one: Key, other: Key) -> Tensor:  # (D + 2, E + 2)
-        """Σ of a layer's lengthened rows by another's."""
-        if self.spans[one].start > self.spans[other].start and one[0] != other[0]:
+        """Σ of a layer's lengthened rows by another's, of another network or its own."""
+        if one == other:
+            return self.own[one]
+        if self.spans[one].start < self.spans[other].start:
             return self.product(other, one).T
-        start = self._starts[one[0]]
+        start, end = self._starts[other[0]], self._ends[other[0]]
         rows, columns = self.spans[one], self.spans[other]
-        return self._products[one[0]][
-            rows.start - start : rows.stop - start, columns.start - start : columns.stop - start
+        return self._products[other[0]][
+            rows.start - end : rows.stop - end, columns.start - start : columns.stop - start
         ]
 
 

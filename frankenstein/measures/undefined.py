@@ -32,9 +32,8 @@ def in_range(
     rounding: float | Tensor = 1e-9,
 ) -> Tensor:
     """Values that rounding took out of their range at its end; what is further out stays."""
-    over = (value > high) & (value <= high + rounding)
-    under = (value < low) & (value >= low - rounding)
-    return value.masked_fill(over, high).masked_fill(under, low)
+    far = (value > high + rounding) | (value < low - rounding)
+    return torch.where(far, value, value.clamp(low, high))
 
 
 def nothing_to_compare(seen: Moments | Reservoir) -> str | None:
@@ -42,9 +41,9 @@ def nothing_to_compare(seen: Moments | Reservoir) -> str | None:
 
     They must vary, and over three examples or more: any two pairs of points look alike.
     """
-    varying = [_varying(seen, side) for side in "xy"]  # both: reading looks for NaN and Inf
-    for name, units in zip(("first", "second"), varying, strict=True):
-        if not units.any():
+    varying = [_varies(seen, side) for side in "xy"]  # both: reading looks for NaN and Inf
+    for name, varies in zip(("first", "second"), varying, strict=True):
+        if not varies:
             return f"the {name} representation is the same for every example"
     n = seen.n_kept if isinstance(seen, Reservoir) else seen.n
     return f"{n} examples always look alike; it takes 3 or more" if n < 3 else None
@@ -63,11 +62,11 @@ def too_few(moments: Moments, rank_x: int, rank_y: int) -> str | None:
     )
 
 
-def _varying(seen: Moments | Reservoir, side: str) -> Tensor:  # (D,)
+def _varies(seen: Moments | Reservoir, side: str) -> bool:
     if isinstance(seen, Moments):
-        return seen.variance(side) > 0
+        return seen.cached(side, "varies", lambda: bool((seen.variance(side) > 0).any()))
     rows = seen.x if side == "x" else seen.y
-    return (rows != rows[0]).any(0)
+    return bool((rows != rows[0]).any())
 
 
 def every_pair(
@@ -78,12 +77,13 @@ def every_pair(
 ) -> tuple[Tensor, set[str]]:  # (L, M), and why some are NaN
     """A measure of every pair of layers."""
     values, reasons = [], set()
+    of_pair = MEASURES[measure].target
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UndefinedSimilarityWarning)
         for row in rows:
             for column in columns:
                 try:
-                    values.append(MEASURES[measure](pair(row, column)).double())
+                    values.append(of_pair(pair(row, column)).double())
                 except ShapeError as error:  # as of layers on different grids
                     values.append(torch.tensor(torch.nan, dtype=torch.float64))
                     reasons.add(str(error))
