@@ -164,17 +164,26 @@ def _serves(steps: Record, call: Call) -> bool:
 
 def _is_fixed(steps: Record) -> bool:
     """Whether a size that could be another one in another batch can be no other."""
-    return isinstance(steps.facts[steps.main].shape[0], int) or bool(lengths_of(steps))
+    return isinstance(steps.facts[steps.main].shape[0], int) or bool(_fixed(steps))
 
 
 def lengths_of(steps: Record) -> list[str]:
     """The inputs of which a length beside the batch's could be another one, and can be no other."""
+    return list(dict.fromkeys(name for name, axis in _fixed(steps) if axis))
+
+
+def _fixed(steps: Record) -> list[tuple[str, int]]:
+    """The axes of inputs whose sizes could be others, and can be no others.
+
+    A first axis could be if it is as long as the batch: it may be no axis of examples.
+    """
     tensors = dict(zip(steps.inputs, steps.tensors(steps.call), strict=True))
-    free = free_axes(tensors.values())
+    free, batch = free_axes(tensors.values()), tensors[steps.main].shape[:1]
     return [
-        str(node.target)
+        (str(node.target), axis)
         for node, x in tensors.items()
-        if any(axis and isinstance(steps.facts[node].shape[axis], int) for axis in free[id(x)])
+        for axis in free[id(x)]
+        if isinstance(steps.facts[node].shape[axis], int) and (axis or x.shape[:1] == batch)
     ]
 
 

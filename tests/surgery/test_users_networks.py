@@ -328,6 +328,23 @@ def test_the_end_is_given_what_it_needs_and_says_what_it_misses():
         assert set(read(batch)) == {"a", "b"}
 
 
+class Pictures(Net):
+    """Loops over a second input, as networks of words and images do."""
+
+    def forward(self, x, pictures):
+        return self.b(self.a(x) * sum(one.mean() for one in pictures))
+
+
+@torch.no_grad()
+def test_a_batch_whose_size_a_second_input_fixes_has_steps_of_its_own():
+    network = Pictures().eval()
+    halves = cut(network, "a", inputs=(torch.randn(4, 6), torch.randn(4, 3)))
+    for n in (4, 3, 1):
+        x, pictures = torch.randn(n, 6), torch.randn(n, 3)
+        found = halves.end(halves.front(x, pictures), pictures=pictures)
+        assert torch.equal(found, network(x, pictures))
+
+
 def test_a_network_of_which_nothing_is_known_is_read_from_its_first_batch():
     network = TwoInputs().eval()
     batch = {"ids": torch.randint(0, 6, (4, 7)), "lengths": torch.tensor([7, 3, 5, 1])}
