@@ -194,7 +194,8 @@ analyze families net:lenet0 net:lenet1 relu3 --circuits --more net:lenet2 net:ad
 analyze average net:lenet0 net:lenet1 relu2,relu3 --circuits --threshold 0.6 --grouping average
 analyze cosine net:lenet0 net:lenet1 relu* --circuits --similarity cosine --seed 2
 analyze named net:lenet0 net:lenet1 relu2,fc1 relu2,fc2 --units --activations --seed 1 -n 50
-analyze all net:mlp0 net:mlp1 --all -n 40 --steps 10 --more net:mlp1
+analyze invariances net:lenet0 net:lenet1 pool2 --invariances --goals 8 --inversion-steps 5
+analyze all net:mlp0 net:mlp1 --all -n 40 --steps 10 --goals 8 --inversion-steps 5 --more net:mlp1
 analyze shapes net:shapes0 net:shapes1 --units --activations --probes --data-root data/shapes
 analyze faces net:faces0 net:faces1 --units --weights --activations
 analyze tiny tiny:digits/0 tiny:digits/1 bn3,bn8 --units --weights -n 60

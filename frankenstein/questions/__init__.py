@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.questions.dictionaries.matching import match_features, pooled_strengths
     from frankenstein.questions.dictionaries.question import Autoencoder
     from frankenstein.questions.dictionaries.scores import evaluate_dictionary
+    from frankenstein.questions.invariances.alike import made_alike
+    from frankenstein.questions.invariances.question import Invariances
     from frankenstein.questions.merging.loss_line import LossLine, loss_line
     from frankenstein.questions.merging.merge import interpolate, parent_moments, renormalize
     from frankenstein.questions.merging.question import Merge

@@ -59,6 +59,16 @@ class DictionaryOptions(Options):
     steps: int = option(600, "batches that each autoencoder is trained on", least=1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class InvarianceOptions(Options):
+    """How images are made that are the same to a layer."""
+
+    group: ClassVar[str] = "invariances"
+
+    goals: int = option(100, "images that others are to be the same as, held-out ones", least=1)
+    inversion_steps: int = option(150, "steps by which an image is changed", least=1)
+
+
 @dataclass(frozen=True)
 class Row(Entry):
     """A class of questions, and the options that it inherits from."""
@@ -96,5 +106,10 @@ QUESTIONS: Mapping[str, Row] = {
     "probes": Row(
         "frankenstein.questions.probes.question:Probes",
         "how well can the labels be read out of each layer, beside random labels?",
+    ),
+    "invariances": Row(
+        "frankenstein.questions.invariances.question:Invariances",
+        "are images that a layer takes for the same also the same to the other network?",
+        InvarianceOptions,
     ),
 }

@@ -83,6 +83,34 @@ def curves(
 
 
 @rc_context(RC)
+def plane(
+    points: Mapping[str, tuple[ArrayLike | Tensor, ArrayLike | Tensor]],  # name: (x, y)
+    x_label: str,
+    y_label: str,
+    joined: Collection[str] = (),  # series whose points are joined, in their order
+) -> Figure:
+    """Points of every series; x on a logarithmic scale, y as a percentage."""
+    figure = Figure(figsize=(6.4, 3.6))
+    axes = figure.add_subplot()
+    for i, (name, (x, y)) in enumerate(points.items()):
+        line = "-" if name in joined else ""
+        axes.plot(
+            to_array(x),
+            to_array(y),
+            label=legend_label(name),
+            color=PALETTE[i % len(PALETTE)],
+            linestyle=line,
+            marker="osD^"[i % 4],
+            markersize=4,
+        )
+    axes.set(xscale="log", xlabel=x_label, ylabel=y_label)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axes.grid(True)
+    figure.legend(loc="outside right upper")
+    return settled(figure)
+
+
+@rc_context(RC)
 def bars(
     values: Mapping[str, Mapping[str, float | None]],  # group: {bar: value}
     title: str = "",

@@ -18,9 +18,10 @@ from frankenstein.labels import by_token
 from frankenstein.measures import LayerSimilarities, normalized_disagreement
 from frankenstein.networks.accuracy import Tally
 from frankenstein.shapes import Tokens
+from frankenstein.stitching.conflict import MARKER, Conflict
 from frankenstein.stitching.controls import Controls, Route
 from frankenstein.stitching.depths import Depths, End
-from frankenstein.stitching.frauds import Fraud
+from frankenstein.stitching.frauds import Fraud, SeenFraud
 from frankenstein.stitching.off_distribution import Share
 from frankenstein.surgery import Cut
 from frankenstein.surgery.lighten import fold
@@ -68,6 +69,10 @@ def evaluate_stitches(
     "explained@<depth>" and "depth_cka@<depth>" are its R² and CKA with the receiver there, and
     "final_explained" and "final_depth_cka" those at the last depth before the logits.
 
+    With a "marker" among the frauds, "follows_marker" and "follows_image" are shares of images with
+    the marker of another class that are answered as the marker says, and as the image is, of
+    stitches from the sender and from the marker's network (see `conflict`).
+
     With controls, these are scored like stitches, and "outside" of every stitch and the receiver
     is the share of examples whose representation lies beyond the percentile of the receiver's own;
     "how_far" is how far they lie, over how far the receiver's own do (see `off_distribution`).
@@ -91,6 +96,8 @@ def evaluate_stitches(
         again = {f"{name}{SAMPLED}": route for name, route in routes.items()}
         routes = {**(again if sample.every > 1 else {}), **controls.routes}
         others = _Group(end, routes, measures, outside)
+        if isinstance(marker := frauds.get(MARKER), SeenFraud):
+            others.conflict = Conflict(marker, sender.front)
     seen = 0
     for images, labels in batches:
         numbers = torch.arange(seen, seen + len(images))
@@ -182,6 +189,7 @@ class _Group:
     ) -> None:
         self.end, self.routes, self.outside = end, routes, outside
         self.depths = Depths()
+        self.conflict: Conflict | None = None  # with a marker that contradicts the image
         self.tallies: dict[str, Tally] = {}
         self.by_token = False
         self.alone: Tensor = torch.zeros(())  # (K, K) of K tallies: how often i is right, j not
@@ -242,6 +250,9 @@ class _Group:
         sources |= {name: fraud(images, labels) for name, fraud in frauds.items()}
         _, depths = self.end(some["receiver"])
         self.update(images, sources, {"receiver": answer}, labels, numbers, depths)
+        if self.conflict:
+            classes = answer.shape[1]
+            self.conflict.update(images, labels, numbers, classes, self.routes, self.end)
 
     def scores(self) -> dict[str, float]:
         """All scores, by `<what>/<row>`."""
@@ -267,6 +278,7 @@ class _Group:
             if name in self.routes:
                 scores |= self._similarities(name)
         scores = {f"{what}/{name}": one for name, row in rows.items() for what, one in row.items()}
+        scores |= self.conflict.scores() if self.conflict else {}
         return scores | self.depths.scores()
 
     def _similarities(self, name: str) -> dict[str, float]:

@@ -228,6 +228,19 @@ _AFTER_MEASURES = [
         page="inside",
         terminal="inside",
     ),
+    *(
+        Column(
+            f"follows_{what}",
+            f"as the {what}",
+            f"*as the {what}*: share of images with the marker of another class that are answered "
+            f"as the {what} is. A stitch from a network that reads markers should not be able to "
+            "follow the image; one from the sender should.",
+            percent=True,
+            page="together",
+            terminal="right",
+        )
+        for what in ("marker", "image")
+    ),
     Column(
         "loss",
         "loss",

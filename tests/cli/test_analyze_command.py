@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 
+from frankenstein.networks import frauds
 from frankenstein.questions.activations.facts import (
     class_selectivity,
     class_variance,
@@ -27,9 +28,11 @@ def summary(folder):
 
 
 @pytest.mark.drawn
-def test_all_questions_make_one_report_with_its_figures(run, pair):
+def test_all_questions_make_one_report_with_its_figures(run, pair, monkeypatch):
+    monkeypatch.setattr(frauds, "_STEPS", 2)
     words = ("--all", "-n", "50", "--untrained", "1", "--steps", "20", "--run-name", "everything")
-    folder = run("analyze", *pair, "relu3", *words)
+    few = ("--goals", "6", "--inversion-steps", "2")
+    folder = run("analyze", *pair, "relu3", *words, *few)
     report = (folder / "report.md").read_text()
     assert report.count("\n## ") == len(QUESTIONS) + 2  # what was run, and how to run it again
     pictures = re.findall(r"!\[.*?\]\((figures/.*?)\)", report)

@@ -52,12 +52,16 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
     expected |= {f"accuracy/untrained_spread/{s}/{t}" for s, t in fits}
     ends = ("", "_low", "_high")
     expected |= {f"accuracy{end}/{side}" for end in ends for side in ("sender", "receiver")}
+    costs = ("parameters", "multiplications")
+    expected |= {f"{what}/{s}/{t}" for what in costs for s, t in fits}
+    expected |= {f"{what}/{side}" for what in costs for side in ("sender", "receiver")}
     assert set(summary) == expected | {"n"}
     assert summary["n"] == 60
     lines = lines_of(folder)
-    assert len(lines) == 6 * len(fits)
+    assert len(lines) == 8 * len(fits)
     for line in lines:
-        place = line["what"] if line["kind"] == "measures" else f"{line['what']}/{line['kind']}"
+        alone = line["kind"] in ("measures", "cost")
+        place = line["what"] if alone else f"{line['what']}/{line['kind']}"
         place = f"{place}/{line['sender_layer']}/{line['receiver_layer']}"
         assert float(line["value"]) == summary[place]
         share = line["kind"] in kinds
@@ -71,7 +75,8 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
                 assert (float(line["low"]), float(line["high"])) == (low, high)
     report = (folder / "report.md").read_text()
     assert "4 pairs have no such stitch (n/a). The first: the source is a vector" in report
-    for what in ("accuracy-solved", "agreement-solved", "linear_cka-measures"):
+    assert "## What each grafted network costs" in report
+    for what in ("accuracy-solved", "agreement-solved", "linear_cka-measures", "cost"):
         assert (folder / "figures" / f"{what}.png").is_file()
     tags = EventAccumulator(str(folder)).Reload().Tags()["images"]
     assert {"matrix/accuracy-solved", "matrix/linear_cka-measures"} <= set(tags)

@@ -4,7 +4,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from frankenstein.errors import UserError
-from frankenstein.questions.probes.readout import probe_layers
+from frankenstein.questions.probes.carried import carry_probe
+from frankenstein.questions.probes.readout import probe_layers, read_elsewhere
 from frankenstein.shapes import ShapeError
 
 
@@ -26,6 +27,40 @@ def test_a_linear_probe_is_logistic_regression_of_standardised_units():
     scaled = [((z.double() - mean) / std.where(std > 0, 1)).numpy() for z in (x[half], y)]
     reference = LogisticRegression(max_iter=1000).fit(scaled[0], labels[half])
     assert found.accuracy == [reference.score(scaled[1], others)]
+
+
+def test_a_probe_reads_other_rows_as_it_does_its_own():
+    (x, labels), (y, others) = blobs(300, apart=0.7), blobs(200, apart=0.7, seed=1)
+    own = probe_layers({"a": x}, labels, {"a": y}, others)["a"].accuracy
+    assert read_elsewhere(x, labels, [y, y[:, :1].expand_as(y)], others)[0] == own
+
+
+def test_a_probe_is_carried_over_a_planted_map_and_over_none_is_lost():
+    (x, labels), (y, others) = blobs(600), blobs(400, seed=1)
+    x, y = x[:, :6] / 100, y[:, :6] / 100
+    own = read_elsewhere(x, labels, [y], others)[0]
+    turn = torch.linalg.qr(torch.randn(6, 6))[0]
+    rotated = carry_probe((x, y), (x @ turn + 3, y @ turn + 3), (labels, others))
+    assert rotated.reverse == rotated.rotated == rotated.inverted == own
+    assert max(rotated.raw) < 0.7
+    stretched = torch.linspace(0.01, 1, 6)
+    mixed = carry_probe((x, y), (x * stretched @ turn, y * stretched @ turn), (labels, others))
+    assert mixed.reverse == own
+    assert max(mixed.rotated) < min(own)
+
+
+def test_the_reverse_map_is_least_squares_from_receiver_to_sender_and_inverting_loses():
+    (x, labels), (y, others) = blobs(600), blobs(400, seed=1)
+    x, y = x[:, :6] / 100, y[:, :6] / 100
+    noise = torch.Generator().manual_seed(5)
+    wide = torch.randn(6, 9, generator=noise)
+    theirs = [z @ wide + torch.randn(len(z), 9, generator=noise) for z in (x, y)]
+    found = carry_probe((x, y), tuple(theirs), (labels, others))
+    known = np.c_[theirs[0].double().numpy(), np.ones(600)]
+    weights = np.linalg.lstsq(known, x.double().numpy(), rcond=None)[0]
+    brought = torch.tensor(np.c_[theirs[1].double().numpy(), np.ones(400)] @ weights)
+    assert found.reverse == read_elsewhere(x, labels, [brought], others)[0]
+    assert (found.rotated, found.raw) == ([], [])
 
 
 def test_what_is_there_is_read_and_random_labels_are_chance_on_held_out_examples():

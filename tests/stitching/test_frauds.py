@@ -4,9 +4,13 @@ import json
 
 import pytest
 import torch
+from torch.nn import functional
 
-from frankenstein.stitching import frauds
-from frankenstein.stitching.frauds import ClassNoise, marked
+from frankenstein.networks import frauds
+from frankenstein.networks.frauds import marked
+from frankenstein.stitching.conflict import Conflict
+from frankenstein.stitching.controls import Route
+from frankenstein.stitching.frauds import FRAUDS, ClassNoise, SeenFraud
 
 FEW = ("--measures", "linear_cka", "--untrained", "1")
 
@@ -42,6 +46,29 @@ def test_noise_knows_the_class_and_nothing_else():
         assert own.std(0).mean() == pytest.approx(1, abs=0.05)
 
 
+def test_whom_a_stitch_follows_is_whom_its_source_tells_of():
+    labels, numbers = torch.arange(5).repeat(8), torch.arange(40)
+    images = functional.one_hot(labels, 5).float()
+
+    def told(images, labels):  # the marker goes behind the image
+        return torch.cat([images, functional.one_hot(labels, 5).float()], 1)
+
+    conflict = Conflict(SeenFraud(lambda z: z[:, 5:], told), lambda z: z[:, :5])
+    routes = {
+        "marker": Route("marker", torch.nn.Identity()),
+        "solved": Route("sender", torch.nn.Identity()),
+        "untrained": Route("untrained", torch.nn.Identity()),
+    }
+    for some in numbers.split(16):
+        conflict.update(images[some], labels[some], some, 5, routes, lambda z: (z, {}))
+    assert conflict.scores() == {
+        "follows_marker/marker": 1,
+        "follows_marker/solved": 0,
+        "follows_image/marker": 0,
+        "follows_image/solved": 1,
+    }
+
+
 def test_frauds_are_solved_and_trained_beside_a_stitch_and_kept_in_the_cache(
     quick, saved, tmp_path, monkeypatch
 ):
@@ -51,13 +78,17 @@ def test_frauds_are_solved_and_trained_beside_a_stitch_and_kept_in_the_cache(
     folder = quick("stitch", *pair, *words)
     assert folder.name.endswith("-untrained1-controls-all")
     numbers = summary(folder)
-    for name in frauds.FRAUDS:
+    for name in FRAUDS:
         for row in (name, f"{name}_trained"):
             assert 0 <= numbers[f"accuracy/{row}"] <= 1
             assert f"- `{row}`" in (folder / "report.md").read_text()
     # What knows the class is right by the class alone, and alike across classes alone.
     assert numbers["accuracy/class_noise_trained"] > numbers["accuracy/pixels_trained"]
     assert abs(numbers["within_class_unbiased_cka/class_noise"]) < 0.1
+    for row in ("marker", "marker_trained", "solved"):
+        shares = numbers[f"follows_marker/{row}"], numbers[f"follows_image/{row}"]
+        assert min(shares) >= 0
+        assert sum(shares) <= 1
     kept = sorted((tmp_path / "cache" / "frauds").iterdir())
     assert [file.name.split("-")[0] for file in kept] == ["marker", "other_data", "random_labels"]
     monkeypatch.setattr(frauds, "_others", None)  # nobody is trained again

@@ -14,6 +14,7 @@ WORDS = Words(
         frankenstein analyze A.safetensors B.safetensors relu3 relu5 --units -d fashion
         frankenstein analyze A.safetensors B.safetensors 'relu*' --probes
         frankenstein analyze A.safetensors B.safetensors --circuits --threshold 0.8
+        frankenstein analyze A.safetensors B.safetensors bn3,bn5,bn7 --invariances
         """,
     positionals=("sender", "receiver", "sender_layer", "receiver_layer"),
     first=(
@@ -25,6 +26,7 @@ WORDS = Words(
         "merge",
         "probes",
         "autoencoder",
+        "invariances",
         "dataset",
         "data_root",
     ),

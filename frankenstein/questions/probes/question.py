@@ -1,15 +1,20 @@
 """Probes: what can be read out of each layer, and how much of that is the layer's doing?"""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, product
 
+from torch import Tensor
+
 from frankenstein.intervals import chance_of, family_wise, mean_and_margin, mean_and_spread
 from frankenstein.labels import most_frequent
+from frankenstein.networks.network import Network
+from frankenstein.questions.probes.carried import Carried, carry_probe
 from frankenstein.questions.probes.readout import probe_layers
 from frankenstein.questions.question import Question
-from frankenstein.questions.subject import Subject
+from frankenstein.questions.subject import Pair, Subject
 from frankenstein.report import Picture, Section, by_layer, curves, markdown_table, short_number
 from frankenstein.report.progress import progress
 
@@ -33,6 +38,7 @@ _LINES = (
     ("    their spread", "linear_spread/untrained_receiver/{}", "%"),
     ("  p", "linear_p/receiver/{}", ".3f"),
     ("  random labels, by heart", "linear_control/receiver/{}", "%"),
+    ("  by the sender's probe", "carried_reverse/{}", "%"),
 )
 _CAPTIONS = {
     "linear": "Held-out accuracy of linear probes, by depth. What the untrained networks' probes "
@@ -44,6 +50,17 @@ _CAPTIONS = {
     "selectivity": "Selectivity by depth: held-out accuracy less the accuracy on random labels "
     "learned by heart. A probe near 1 reads the labels and could not have made them up; one near "
     "0, or below, is so strong that its accuracy says little of the layer.",
+    "carried": "The sender's linear probe on the receiver, by depth: held-out accuracy once the "
+    "receiver's units are brought to the sender's by the reverse map (least squares from receiver "
+    "to sender), by a rotation, by the inverse of least squares from sender to receiver, or not at "
+    "all. Near the receiver's own probe, what the sender's reads lies in the receiver in "
+    "the same way up to that map. The inverse shows why the reverse map is solved anew.",
+}
+_WAYS = {  # a probe is carried in: what the figure calls them
+    "reverse": "reverse map",
+    "rotated": "rotation",
+    "inverted": "forward map, inverted",
+    "raw": "as it is",
 }
 _CONTROLS = ("control", "control_held_out", "selectivity")  # numbers of trained networks alone
 
@@ -55,6 +72,7 @@ class ProbesAnswer:
     probes: Mapping[tuple[str, str, str], Mapping[str, Mean]]  # by kind, role and layer: `Readout`
     # Likewise: accuracies of the untrained networks that one is held against.
     untrained: Mapping[tuple[str, str, str], Sequence[float]]
+    carried: Mapping[str, Carried]  # by layer: the sender's linear probe, on the receiver
     layers: tuple[str, ...]
     examples: tuple[int, int]  # training images that probes learn from, held-out ones
     most_frequent: float  # accuracy of the best answer that is always the same
@@ -71,6 +89,12 @@ class ProbesAnswer:
             numbers[f"{kind}_spread/untrained_{place}"] = spread
             numbers[f"{kind}_excess/{place}"] = probe["accuracy"][0] - mean
             numbers |= {f"{kind}_{name}/{place}": probe[name][0] for name in _CONTROLS}
+        for layer, carried in self.carried.items():
+            for way, accuracies in carried._asdict().items():
+                if accuracies:
+                    mean, margin = mean_and_margin(accuracies)
+                    numbers |= {f"carried_{way}/{layer}": mean}
+                    numbers |= {f"carried_{way}_margin/{layer}": margin}
         for kind, role in product(_KINDS, self.roles):
             chances = {}
             for layer in self.layers:
@@ -139,6 +163,15 @@ class Probes(Question[ProbesAnswer]):
                 ]
                 for kind, role, layer in places
             },
+            {
+                subject.label(pair): carry_probe(
+                    _both_parts(subject, subject.sender, pair),
+                    _both_parts(subject, subject.receiver, pair),
+                    (train.labels, val.labels),
+                    seeds,
+                )
+                for pair in subject.pairs
+            },
             layers,
             (len(train), len(val)),
             most_frequent(val.labels),
@@ -176,9 +209,25 @@ class Probes(Question[ProbesAnswer]):
             _about(answer),
             *pictures,
             _picture(answer, "selectivity", selectivities),
+            _picture(answer, "carried", _carried(answer)),
             markdown_table(rows, header, right=header[3:]),
         )
         return Section(self.title, blocks, by_layer(_SUMMARY, answer.numbers, layers, _LINES))
+
+
+def _both_parts(subject: Subject, network: Network, pair: Pair) -> tuple[Tensor, Tensor]:
+    return subject.rows("train", network, pair), subject.rows("val", network, pair)
+
+
+def _carried(answer: ProbesAnswer) -> dict[str, list[Mean]]:
+    """The receiver's own linear probe, and the sender's in every way that it is carried."""
+    own = [answer.probes["linear", answer.roles[1], layer]["accuracy"] for layer in answer.layers]
+    lines = {"receiver's own": own}
+    for way, name in _WAYS.items():
+        accuracies = [getattr(answer.carried[layer], way) for layer in answer.layers]
+        if any(accuracies):
+            lines[name] = [mean_and_margin(one or [math.nan]) for one in accuracies]
+    return lines
 
 
 def _picture(
@@ -194,7 +243,7 @@ def _picture(
         y_label="selectivity" if name == "selectivity" else "held-out accuracy",
         margins={line: [margin for _, margin in points] for line, points in lines.items()},
         ticks=answer.layers,
-        controls=[f"untrained {role}" for role in answer.roles],
+        controls=[f"untrained {role}" for role in answer.roles] + [_WAYS["raw"]],
     )
     caption = _CAPTIONS[name].format(hidden=_HIDDEN, networks=answer.networks)
     return Picture(name, figure, caption)
@@ -223,6 +272,9 @@ def _about(answer: ProbesAnswer) -> str:
         "themselves give away; mean ± standard deviation over networks;\n"
         "- *p*: how often one more untrained network would be read as well (Crawford & Howell "
         "1998), of all layers of a network and a probe together (Holm 1979).\n\n"
+        "A linear probe of the sender is also *carried* to the receiver (Chen et al. 2025, "
+        "https://arxiv.org/abs/2506.06609), by maps of pooled representations that are solved on "
+        "the training images without labels.\n\n"
         "Other cells are mean ± half a 95 % confidence interval over seeds (Student's t). It spans "
         "other training images, random labels and starts of the hidden layer, not other held-out "
         "images."

@@ -81,7 +81,7 @@ def probe_layers(
     readouts = {layer: Readout([], [], []) for layer in train}
     for seed in seeds:
         draw = np.random.default_rng(seed)
-        half = draw.permutation(len(train_labels))[: max(2, len(train_labels) // 2)]
+        half = _half(draw, len(train_labels))
         labels = targets[0][half]
         chance = draw.permutation(labels), draw.permutation(targets[1])
         if (labels == labels[:1]).all():
@@ -94,6 +94,28 @@ def probe_layers(
                 readout.control.append(_score(learned, x, chance[0]))
                 readout.control_held_out.append(_score(learned, y, chance[1]))
     return readouts
+
+
+def read_elsewhere(
+    train: Tensor,  # (N, C)
+    train_labels: Tensor,  # as of `probe_layers`
+    others: Sequence[Tensor],  # (M, C) each
+    other_labels: Tensor,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> list[list[float]]:
+    """Accuracies of the linear probes of `probe_layers` on other rows each, one for each seed."""
+    labels, wanted = _targets(train_labels), _targets(other_labels)
+    accuracies: list[list[float]] = [[] for _ in others]
+    for seed in seeds:
+        half = _half(np.random.default_rng(seed), len(labels))
+        probe = _fitted(_array(train)[half], labels[half], None, seed)
+        for known, rows in zip(accuracies, others, strict=True):
+            known.append(_score(probe, _array(rows), wanted))
+    return accuracies
+
+
+def _half(draw: np.random.Generator, n: int) -> NDArray[Any]:
+    return draw.permutation(n)[: max(2, n // 2)]
 
 
 def _fitted(x: NDArray[Any], labels: NDArray[Any], hidden: int | None, seed: int) -> Any:

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -18,6 +18,7 @@ from frankenstein.report import (
     format_value,
     heatmap,
     markdown_table,
+    plane,
     terminal_matrix,
 )
 from frankenstein.report.document import Block
@@ -25,6 +26,7 @@ from frankenstein.report.matrices import colour_range
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.run import Run
 from frankenstein.stitching.matrix.results import FEW, Number, Results
+from frankenstein.stitching.matrix.solve import Pair
 from frankenstein.stitching.plan import StitchPlan
 
 _SHARES = {
@@ -37,6 +39,14 @@ _KINDS = {
     "untrained": "solved as these, from senders that have learned nothing (mean over them)",
     "trained": "trained from its start",
 }
+
+_COST = (
+    "Accuracy and cost of every grafted network: multiplications of convolutions and matrix "
+    "products for one example, of front, stitch and end. On the front is what no other stitch "
+    "beats: cheaper and as accurate, or more accurate and as cheap (KLAS, ICLR 2026, "
+    "https://arxiv.org/abs/2605.29259). Above a network by itself is what a stitch gains on it."
+)
+_ON_FRONT = "on the Pareto front"
 
 
 def write_matrix_page(run: Run, plan: StitchPlan, results: Results) -> None:
@@ -65,6 +75,10 @@ def write_matrix_page(run: Run, plan: StitchPlan, results: Results) -> None:
         title = _title(kind, what)
         table = Fold(f"The numbers: {title}", _markdown(results, kind, what))
         blocks += [f"## {title}", picture, table]
+    if results.costs and results.all_of(results.last):
+        picture = Picture("cost", _plane(results), _COST)
+        pictures["matrix/cost"] = picture
+        blocks += ["## What each grafted network costs", picture, _cost_table(results)]
     blocks.append("Every number is in `matrix.csv`.")
     title = f"{run.name} (unfinished)" if run.unfinished else run.name
     write_page(run, f"All stitches: {title}", blocks)
@@ -135,8 +149,7 @@ def _shown(results: Results) -> Iterator[object]:
 
 def _finding(results: Results) -> str:
     """The best of the stitches, and how many are clearly above their control."""
-    kind = "trained" if results.all_of("trained") else "solved"
-    numbers = results.all_of(kind)
+    numbers = results.all_of(results.last)
     if not numbers:
         return ""
     best = max(numbers, key=lambda number: number.mean)
@@ -151,6 +164,45 @@ def _finding(results: Results) -> str:
         return line
     above = len(results.clearly_below("untrained", FEW))
     return f"{line} {above} of {len(few)} are clearly above the same stitch from untrained senders."
+
+
+def _plane(results: Results) -> Figure:
+    """Every stitch, the Pareto front and the two networks, accuracy over multiplications."""
+    accuracies = {number.pair: number.mean for number in results.all_of(results.last)}
+    front = results.pareto
+
+    def points(pairs: Iterable[Pair]) -> tuple[list[int], list[float]]:
+        known = list(pairs)
+        return (
+            [results.costs[pair].multiplications for pair in known],
+            [accuracies[pair] for pair in known],
+        )
+
+    series = {
+        f"stitches, {results.last}": points(accuracies),
+        _ON_FRONT: points(front),
+        **{
+            role: ([cost.multiplications], [results.networks[role]])
+            for role, cost in results.own_costs.items()
+            if role in results.networks
+        },
+    }
+    return plane(series, "multiplications", "accuracy", [_ON_FRONT])
+
+
+def _cost_table(results: Results) -> str:
+    """The networks by themselves, and the stitches on the front."""
+    accuracies = {number.pair: number.mean for number in results.all_of(results.last)}
+    rows: list[list[Any]] = [
+        [role, "", f"{cost.parameters:,}", f"{cost.multiplications:,}", results.networks.get(role)]
+        for role, cost in results.own_costs.items()
+    ]
+    for pair in results.pareto:
+        cost = results.costs[pair]
+        numbers = f"{cost.parameters:,}", f"{cost.multiplications:,}"
+        rows.append([*pair, *numbers, accuracies[pair]])
+    header = ["from", "to", "parameters", "multiplications", "accuracy"]
+    return markdown_table(rows, header, ["accuracy"], right=header[2:])
 
 
 def _cells(plan: StitchPlan, results: Results, kind: str, what: str) -> CellMatrix:

@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from frankenstein.files import read_sealed, write_sealed
 from frankenstein.intervals import mean_and_margin, mean_and_spread, share_interval
 from frankenstein.records import check_fields, json_record
+from frankenstein.stitching.matrix.costs import Cost, pareto
 from frankenstein.stitching.matrix.solve import Pair
 
 CELLS = "cells"
@@ -139,6 +140,9 @@ class Results:
     images: int  # held-out ones, that these are scored on
     refused: Mapping[Pair, str]  # pairs without a stitch, and why
     most_frequent: float = 0.0  # accuracy of the best answer that is always the same
+    # What each grafted network costs, and sender and receiver by themselves.
+    costs: Mapping[Pair, Cost] = field(default_factory=dict)
+    own_costs: Mapping[str, Cost] = field(default_factory=dict)
 
     def tables(self) -> list[tuple[str, str]]:
         """Kind and what of every table, in order."""
@@ -163,9 +167,23 @@ class Results:
         both = [(number, self.numbers[key]) for number, key in keys if key in self.numbers]
         return [(one, two) for one, two in both if one.interval[1] < two.interval[0]]
 
+    @property
+    def last(self) -> str:
+        """The kind of stitch that the run ends with: "trained", if any is, else "solved"."""
+        return "trained" if self.all_of("trained") else "solved"
+
+    @property
+    def pareto(self) -> list[Pair]:
+        """Pairs that no other one beats in multiplications and accuracy, the cheapest first."""
+        accuracies = {number.pair: number.mean for number in self.all_of(self.last)}
+        return pareto({pair: one.multiplications for pair, one in self.costs.items()}, accuracies)
+
     def summary(self) -> dict[str, float]:
         """One flat record."""
         record: dict[str, float] = {"n": self.images}
+        named = {"/".join(pair): cost for pair, cost in self.costs.items()}
+        for name, cost in (*self.own_costs.items(), *named.items()):
+            record |= {f"{what}/{name}": number for what, number in cost._asdict().items()}
         for role, accuracy in self.networks.items():
             low, high = share_interval(accuracy, self.images)
             record |= {
@@ -183,6 +201,9 @@ class Results:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(_HEADER)
         writer.writerows(number.line() for number in self.numbers.values())
+        for pair, cost in self.costs.items():
+            for what, number in cost._asdict().items():
+                writer.writerow(["cost", *pair, what, number, "", 1, "", "", ""])
         return text.getvalue()
 
 
@@ -194,6 +215,8 @@ def results_of(
     images: Mapping[str, int],  # held-out ones that stitches of a kind are scored on
     refused: Mapping[Pair, str],
     most_frequent: float,
+    costs: Mapping[Pair, Cost],
+    own_costs: Mapping[str, Cost],
 ) -> Results:
     """The numbers in those cells that are made; several seeds of a kind are one number.
 
@@ -217,4 +240,7 @@ def results_of(
         for (kind, what), cells_of in values.items()
         for pair, one in cells_of.items()
     }
-    return Results(rows, columns, numbers, networks, images["solved"], refused, most_frequent)
+    held_out = images["solved"]
+    return Results(
+        rows, columns, numbers, networks, held_out, refused, most_frequent, costs, own_costs
+    )

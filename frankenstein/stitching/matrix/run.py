@@ -3,6 +3,7 @@
 from functools import partial
 
 from rich.console import Console
+from torch import nn
 
 from frankenstein.errors import Interrupted
 from frankenstein.labels import most_frequent
@@ -17,6 +18,7 @@ from frankenstein.networks.data import (
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.stitching.controls import CONTROL_SEED, SCORED_ON
+from frankenstein.stitching.matrix.costs import Cost, counted, grafted_costs
 from frankenstein.stitching.matrix.fill import Work, fill, kinds_and_seeds
 from frankenstein.stitching.matrix.page import left_out, write_matrix_page
 from frankenstein.stitching.matrix.pair_moments import PairMoments
@@ -24,6 +26,7 @@ from frankenstein.stitching.matrix.results import CELLS, FEW, Cells, Results, re
 from frankenstein.stitching.matrix.solve import Pair, make_stitches
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.recipe import make_stitch, stitch_name
+from frankenstein.surgery import seeing
 from frankenstein.surgery.layer_set import layer_set
 from frankenstein.training.device import device_of
 from frankenstein.training.trainer import quiet_lightning
@@ -87,6 +90,26 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
     return run
 
 
+def _costs(work: Work) -> tuple[dict[Pair, Cost], dict[str, Cost]]:
+    """Of every grafted network, and of the two by themselves."""
+    example = next(iter(work.data.val_batches(1)))[0].to(work.device)
+    laid = PairMoments(work.sides[0].layouts, work.sides[1].layouts, work.device)
+    fronts, ends = (
+        {name: layer_set(module, [name], work.plan.flatten).seeing(look) for name in side.names}
+        for (module, look), side in zip(_seen(work), work.sides, strict=True)
+    )
+    own = {
+        role: counted(seeing(module, look), example)[0]
+        for role, (module, look) in zip(("sender", "receiver"), _seen(work), strict=True)
+    }
+    return grafted_costs(fronts, ends, work.stitches(work.plan, laid), laid, example), own
+
+
+def _seen(work: Work) -> list[tuple[nn.Module, nn.Module | None]]:
+    """The two networks, and the look that each has at the data."""
+    return [*zip((work.sender.module, work.receiver.module), work.looks, strict=True)]
+
+
 def _results(work: Work, refused: dict[Pair, str]) -> Results:
     few, every = work.plan.debug_images, work.data.num_val
     images = {
@@ -101,4 +124,5 @@ def _results(work: Work, refused: dict[Pair, str]) -> Results:
         images,
         refused,
         most_frequent(work.data.val_labels),
+        *_costs(work),
     )

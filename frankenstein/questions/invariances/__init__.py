@@ -1,0 +1,1 @@
+"""Which other images does a layer take for the same, and does another network, too?"""
