@@ -64,6 +64,9 @@ class Record:
     seen: set[Any] = field(default_factory=set)  # shapes
     others: dict[fx.Node, set[Any]] = field(default_factory=dict)  # other fixed sizes of a step
 
+    def __deepcopy__(self, memo: Any) -> "Record":
+        return self  # copies of halves share what was found
+
     @cached_property
     def values(self) -> dict[str, Any]:
         """The single values of the example, by name."""
