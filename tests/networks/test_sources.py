@@ -116,6 +116,7 @@ def test_one_number_of_a_preprocessing_is_every_channels_and_the_network_says_ho
         ("nothing#3", "'nothing' makes no network"),
         ("absent.py:small#0", r"no file absent\.py; is the path right"),
         ("absent.nets:small#0", r"absent\.nets cannot be imported \(ModuleNotFoundError: No mod"),
+        ("my_nets.py", r"is code; name what makes the network in it, as my_nets\.py:FACTORY"),
         ("my_nets.py:smal#0", r"my_nets\.py has no 'smal'; did you mean small"),
         ("my_nets.py:small", r"makes random weights; say my_nets\.py:small@FILE for trained ones"),
         ("my_nets.py:wanting#0", "is called without arguments, and needs width; write a function"),

@@ -12,6 +12,8 @@ from frankenstein.zoo.files import open_saved
 def from_file(source: Source, wish: Wish) -> Opened:
     """The file itself, or that in the folder of a run of train."""
     path = shipped(source.name)
+    if path.suffix == ".py" and path.is_file():
+        raise FileError(f"{path} is code; name what makes the network in it, as {path}:FACTORY")
     if path.is_dir():
         inside = path / "network.safetensors"  # of a run of train
         if not inside.is_file() and (path / "config.json").is_file():
