@@ -85,6 +85,7 @@ class Stitch(Entry):
     # What can be put right behind its closed form: units' spread by a scale each, or the whole
     # covariance by any matrix, too.
     puts_right: tuple[Literal["spread", "covariance"], ...] = ()
+    affine: bool = True  # False: more than a matrix and bias, so without a closed form of its own
 
 
 @dataclass(frozen=True)
@@ -394,6 +395,21 @@ STITCHES: Mapping[str, Stitch] = {
         "frankenstein.stitches.sparse:Sparse",
         "a matrix with many exact zeros and bias; solved, it is the lasso",
         puts_right=("spread",),
+    ),
+    "batchnorm": Stitch(
+        "frankenstein.stitches.batchnorm:BatchNormed",
+        "affine with BatchNorm before and behind in training: the source's scale does not matter",
+        puts_right=("spread",),
+    ),
+    "conv3x3": Stitch(
+        "frankenstein.stitches.conv3x3:Conv3x3",
+        "a 3x3 convolution, which sees neighbours; solved, it is the affine map",
+        affine=False,
+    ),
+    "mlp": Stitch(
+        "frankenstein.stitches.mlp:MLP",
+        "two layers with a ReLU between, at every place; solved, it is the affine map",
+        affine=False,
     ),
 }
 

@@ -19,7 +19,8 @@ class Stitch(nn.Module):
 
     A family says what its map is (`affine_map`), how to find its best member in closed form
     (`solve`), and which member is nearest to a given map (`approximate`). A family whose members
-    a gradient step can leave mends that in `after_step`.
+    a gradient step can leave mends that in `after_step`. One of more than affine maps says its
+    `forward` and `approximate`; it is solved as the affine map of least squares is.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -33,7 +34,7 @@ class Stitch(nn.Module):
         return {}
 
     def affine_map(self) -> tuple[Tensor, Tensor | None]:
-        """Weight (E, D) and bias (E,), differentiable."""
+        """Weight (E, D) and bias (E,), differentiable; not of a family of more than that."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its map is")
 
     def prepare(self, moments: Moments) -> "Stitch":
@@ -78,10 +79,7 @@ class Stitch(nn.Module):
     ) -> Tensor:  # the same with E for D
         """The stitched representation."""
         self.check(source)
-        weight, bias = self.affine_map()
-        if source.ndim == 4:
-            return functional.conv2d(source, weight[:, :, None, None], bias)
-        return functional.linear(source, weight, bias)
+        return placewise(source, *self.affine_map())
 
     def check(self, source: Tensor) -> None:
         """Refuse a representation with another number of units."""
@@ -101,6 +99,13 @@ class Stitch(nn.Module):
                 f"{counted(self.out_channels, 'unit')}, got "
                 f"moments of {shape[0]} and {shape[1]}"
             )
+
+
+def placewise(source: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """An affine map (E, D), (E,) of the units at every place."""
+    if source.ndim == 4:
+        return functional.conv2d(source, weight[:, :, None, None], bias)
+    return functional.linear(source, weight, bias)
 
 
 def only_scales(matrix: Tensor) -> Tensor:  # (E,), of (E, E)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from frankenstein.data import ImageData
 from frankenstein.networks.statistics import counting_images
 from frankenstein.report.progress import progress
-from frankenstein.stitches import Affine, Identity, Stitch
+from frankenstein.stitches import MLP, Affine, BatchNormed, Conv3x3, Identity, Stitch
 from frankenstein.stitching.fraud_stitches import Fit, fit_of
 from frankenstein.stitching.frauds import FRAUDS, Fraud, frauds_for
 from frankenstein.stitching.off_distribution import FLOOR, Reference, ReferenceSums
@@ -30,6 +30,7 @@ CONTROLS = (
 CONTROL_SEED = 1_000_003  # and on: ones that nobody trains from
 SCORED_ON = 1_000  # images at least: controls cost less than the stitches do
 _SOLVED_ON = 1_000  # likewise
+_SOLVED_AS_AFFINE = (Affine, BatchNormed, Conv3x3, MLP)
 _PER_UNIT = 10  # more to solve on where there are many units
 
 
@@ -115,7 +116,7 @@ def solve_controls(
     - "solved": a stitch of the family that `make` makes, as `solving` says; only if a `sender` is
       given;
     - "solved_ps_inv": least squares from there; absent where the family is the affine one, whose
-      closed form this is;
+      closed form this is, or one that is solved as it is;
     - "untrained", "untrained_ps_inv": the same from the same layer of a sender with random weights,
       on the same images; of a second one "untrained 2" and so on;
     - "class_noise" and other `frauds`: the same from what only looks like a sender, and with `fit`
@@ -158,7 +159,7 @@ def solve_controls(
             continue
         row = name.replace("sender", "solved")
         routes[row] = Route(name, laid(stitch := solving(make(d, e), sums)))
-        if type(stitch) is not Affine or solving.ridge:
+        if type(stitch) not in _SOLVED_AS_AFFINE or solving.ridge:
             least_squares = row.replace("untrained", "untrained_ps_inv")
             least_squares = least_squares.replace("solved", "solved_ps_inv")
             routes[least_squares] = Route(name, laid(solving.least_squares(Affine(d, e), sums)))

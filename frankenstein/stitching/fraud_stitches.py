@@ -39,7 +39,7 @@ def fit_of(
 
     def fit(fraud: Fraud, stitch: Stitch, known: Moments | Folds) -> Stitch:
         start_stitch(stitch, plan, known)
-        stitch.to(device)
+        stitch.to(device).train()
         step, epochs = 0, plan.trained_epochs
         each = epochs // len(aim.stages)
         for objective in aim.stages:
@@ -66,6 +66,6 @@ def fit_of(
                     stitch.after_step(optimizer)
                     step += 1
                 schedule.step()
-        return stitch
+        return stitch.eval()
 
     return fit

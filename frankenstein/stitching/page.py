@@ -8,6 +8,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from frankenstein.callbacks import writers
+from frankenstein.catalog import STITCHES
 from frankenstein.data import ImageData
 from frankenstein.report import Picture, bars, code, framed, log_projector, weight_matrix
 from frankenstein.runs.fields import KINDS
@@ -146,6 +147,7 @@ def write_stitch_page(
                     "target unit j.",
                 )
                 for kind, name in same.items()
+                if STITCHES[plan.family_name].affine or kind == "ps_inv"
             ),
             "## How it was stitched",
             f"The front of {code(plan.sender)} up to {code(plan.layers[0])}, a stitch, and the end "

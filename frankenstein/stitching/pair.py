@@ -56,6 +56,11 @@ def open_stitching_pair(plan: StitchPlan) -> StitchingPair:
     modules, layers = (sender.module, receiver.module), plan.layers
     joint = join(*modules, *layers, plan.flatten)
     shapes = [shape_after(one, layer) for one, layer in zip(modules, layers, strict=True)]
+    if plan.family_name == "conv3x3" and joint.target.kind != "map":
+        raise UserError(
+            f"a conv3x3 stitch sees neighbours on a grid, and {layers[1]} has none; take affine, "
+            "batchnorm or mlp"
+        )
     if plan.flatten and all(len(shape) == 1 for shape in shapes):
         raise UserError(
             f"‹flatten› goes from place to place, and {layers[0]} and {layers[1]} have none; "

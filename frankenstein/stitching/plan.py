@@ -358,6 +358,13 @@ class StitchPlan(
                 f"‹ridge› solves affine stitches, and this one is {family}; leave one of the two "
                 "out"
             )
+        if not STITCHES[family].affine and not self.trained_epochs:
+            raise PlanError(
+                f"{_a(family)} stitch has no closed form, and ‹epochs› 0 trains none; take affine, "
+                "which it would be"
+            )
+        if family == "conv3x3" and self.flatten:
+            raise PlanError("‹flatten› leaves no neighbours, which a conv3x3 stitch sees")
         if (family, self.init) in _NO_START:
             raise PlanError(
                 f"‹init› {self.init} singles out no {family} stitch; choose another start"
@@ -451,4 +458,4 @@ class StitchPlan(
 
 
 def _a(family: str) -> str:
-    return f"{'an' if family[0] in 'aeiou' else 'a'} {family}"
+    return f"{'an' if family[0] in 'aeiou' or family == 'mlp' else 'a'} {family}"

@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import Tensor, distributed, nn
 
 from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar, draw_stitch
+from frankenstein.catalog import STITCHES
 from frankenstein.data.text import Text
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
@@ -101,7 +102,8 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
             looks=pair.looks,
         )
         frames = Every(plan.save_frequency * max(1, epochs), draw_stitch)
-        callbacks = [RepresentationSimilarity(plan.measures), frames]
+        drawn = [frames] if STITCHES[plan.family_name].affine else []
+        callbacks = [RepresentationSimilarity(plan.measures), *drawn]
         bars = [] if plan.quiet else [TrainingBar()]
         trainer = make_trainer(run.folder, epochs, [*callbacks, *bars], hardware_of(plan))
         if not epochs and plan.devices != "auto" and trainer.num_devices > 1:

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from frankenstein.catalog import MEASURES
+from frankenstein.catalog import MEASURES, STITCHES
 from frankenstein.networks.accuracy import below_chance_warnings
 from frankenstein.report import Fold
 from frankenstein.report.columns import (
@@ -387,7 +387,8 @@ def score_blocks(
     """All tables for a report, and words that unfold: a line on every row and column."""
     reference, tables = controls.reference, tables_of(numbers)
     words = {
-        "family": plan.family_in_words,
+        "family": plan.family_in_words
+        + ("" if STITCHES[plan.family_name].affine else " (of the affine map, a member)"),
         "images": f"{reference.examples:,}",
         "untrained": str(len(controls.untrained)),
         "floor": f"{reference.floor:g}",

@@ -44,7 +44,8 @@ def few_examples_warnings(
     Near as many as units its error explodes; of four times as many it is a third above the least
     (of unrelated noise units / (rows - units - 1)). A ridge and a rotation do not fall apart.
     """
-    fits = plan.family_name in ("affine", "low_rank") and not plan.ridge
+    by_least_squares = ("affine", "low_rank", "batchnorm", "conv3x3", "mlp")
+    fits = plan.family_name in by_least_squares and not plan.ridge
     if not fits or rows > _ROWS_A_UNIT * units:
         return []
     return [

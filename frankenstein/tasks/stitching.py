@@ -91,8 +91,13 @@ class Stitching(pl.LightningModule):
         self._validated: Pass | None = None
         self._validated_batch: Any = None
 
+    def on_fit_end(self) -> None:
+        """The stitch is done; one with statistics of batches goes by those that it kept."""
+        self.stitch.eval()
+
     def on_fit_start(self) -> None:
         """Put the stitch at its start, unless a checkpoint has put it further."""
+        self.stitch.train()
         if self.start == "random" or self.trainer.ckpt_path is not None:
             return
         moments = None

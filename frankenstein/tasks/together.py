@@ -80,6 +80,14 @@ class StitchingTogether(pl.LightningModule):
             vars(now).update(shared=shared, layer=layer)
             yield layer, now
 
+    def on_fit_start(self) -> None:
+        """As `Stitching` does."""
+        self.stitches.train()
+
+    def on_fit_end(self) -> None:
+        """As `Stitching` does."""
+        self.stitches.eval()
+
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """A step of every stitch on one batch."""
         wrapped: Any = self.optimizers()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from frankenstein.catalog import STITCHES
 from frankenstein.cli import main
 from frankenstein.stitches import Identity, LowRank, Matched, Orthogonal, load_stitch
 
@@ -141,6 +142,20 @@ def test_a_source_of_another_kind_is_laid_like_the_target_in_all_that_a_run_show
     assert (folder / "report.md").is_file()
 
 
+@pytest.mark.parametrize("family", ["batchnorm", "conv3x3", "mlp"])
+def test_larger_families_are_trained_kept_and_scored_as_they_were(run, pair, family):
+    folder = run("stitch", *pair, "pool1", "pool1", "--family", family, "-e", "1", *FEW)
+    made = stitches(folder)
+    assert type(made["after"]) is STITCHES[family].target
+    first, last = made["before"].state_dict(), made["after"].state_dict()
+    assert not any(torch.equal(first[name], last[name]) for name in last if "num_" not in name)
+    found = summary(folder)
+    assert not any(key.endswith("/solved_ps_inv") for key in found)
+    again = summary(run("evaluate", folder))
+    assert again["accuracy/after"] == found["accuracy/after"]
+    assert again["loss/after"] == pytest.approx(found["loss/after"], rel=1e-5)
+
+
 SOFT = "--target-type soft_1"
 
 
@@ -190,6 +205,9 @@ SOFT = "--target-type soft_1"
         ("--direct mse -e 0", "--direct acts in training, and --epochs 0 leaves none"),
         (f"{SOFT} -e 0", "--target-type acts in training, and --epochs 0 leaves none"),
         ("--cka-reg 1 -e 0", "--cka-reg acts in training, and --epochs 0 leaves none"),
+        ("--family mlp -e 0", "an mlp stitch has no closed form, and --epochs 0 trains none"),
+        ("--family conv3x3 -f", "--flatten leaves no neighbours, which a conv3x3 stitch sees"),
+        ("--family mlp --match-spread", "--match-spread has no such stitch of the family mlp"),
         ("--family identity -e 5", "--epochs 5 asks for training, and a stitch of family identity"),
         ("--family permutation -e 3", "permutation has no parameters to train; leave it out"),
         ("--family permutation -lr 0.1", "--lr acts in training, and a stitch of family permutat"),
@@ -224,6 +242,7 @@ def test_what_makes_no_sense_is_refused_with_the_reason(mistake, mlps, words, ex
             "-m match",
             "match gives each target unit a source unit of its own, got 16 for 3",
         ),
+        ("fc2 fc1", "--family conv3x3", "sees neighbours on a grid, and fc1 has none; take affine"),
         ("fc2 fc1", "-m random-permutation", "got 16 for 32; use semi-match"),
         ("fc2 fc1", "--orthogonal", "needs as many target units as source units, got 16 and 32"),
     ],
