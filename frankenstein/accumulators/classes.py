@@ -8,9 +8,10 @@ the sums of the rows less their class's mean, and together they are the sums of 
 Memory is that of one class times their number: for data of few classes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, distributed
@@ -19,9 +20,10 @@ from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.errors import UserError
-from frankenstein.shapes import ShapeError, per_location, same_examples
+from frankenstein.shapes import ShapeError, Tokens, per_location, same_examples, where_float64_is
 
 _NUMBERS = 2**29  # in the sums of all classes: 4 GB
+_LARGE, _HELD = 2**20, 2**22  # numbers of a batch that is added at once, and of all that wait
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +48,10 @@ def within_classes(parts: Iterable[Moments]) -> WithinClasses:
         rows = [torch.cat([part.rows[side] for part in parts]) for side in "xy"]
         if len(rows[0]) <= max(z.shape[1] for z in rows):
             return WithinClasses(Moments.of_rows(*rows), len(parts))
-    total = Moments()
-    for part in parts:
-        total.merge(part.about_mean())
+    total, *others = [part.about_mean() for part in parts]
+    for other in others:
+        other.shift = total.shift  # 0, as that is: nothing has to be moved
+        total.merge(other)
     # What rounding leaves of a unit that is constant in every class is not there.
     for side in "xy":
         varies = torch.stack([part.variance(side) > 0 for part in parts]).any(0)
@@ -114,13 +117,54 @@ class ByClass:
         return within_classes(self.parts[label].frozen() for label in sorted(self.parts))
 
 
+class _Batch(NamedTuple):
+    """Layers of both sides with their labels."""
+
+    xs: Mapping[str, Tensor]
+    ys: Mapping[str, Tensor]
+    labels: Tensor
+
+    @property
+    def layers(self) -> list[tuple[str, Tensor]]:
+        """Those of both sides."""
+        return [*self.xs.items(), *self.ys.items()]
+
+    @property
+    def kind(self) -> object:
+        """What batches have in common that can be one; of padded text none have."""
+        if any(isinstance(z, Tokens) for _, z in self.layers):
+            return object()
+        n = len(self.labels)
+        layers = [(s, z.shape[1:], z.dtype, z.device, len(z) == n) for s, z in self.layers]
+        return layers, self.labels.ndim, self.labels.dtype
+
+    @property
+    def numbers(self) -> int:
+        """How many it holds."""
+        return sum(z.shape.numel() for _, z in self.layers)
+
+    @classmethod
+    def of(cls, several: Sequence["_Batch"]) -> "_Batch":
+        """Several of a kind as one."""
+        xs, ys = (
+            {s: torch.cat([one[side][s] for one in several]) for s in several[0][side]}
+            for side in (0, 1)
+        )
+        return cls(xs, ys, torch.cat([one.labels for one in several]))
+
+
 class LayerClasses:
-    """The same of all layers of two networks: a matrix product a batch and class for all pairs."""
+    """The same of all layers of two networks: a matrix product a class for all pairs.
+
+    Small batches wait until they are many: a class has few examples in one.
+    """
 
     def __init__(self, flatten: Callable[[Tensor], Tensor]) -> None:
         """Start empty; `flatten` (of `frankenstein.shapes`) turns a batch into rows."""
         self.flatten = flatten
-        self.parts: dict[int, LayerMoments] = {}
+        self._parts: dict[int, LayerMoments] = {}
+        self._held: list[_Batch] = []  # not added yet
+        self._kind: object = None  # of the last batch
         self._within: dict[tuple[str, str], WithinClasses] = {}
         self._whole: LayerMoments | None = None
 
@@ -134,11 +178,15 @@ class LayerClasses:
             UserError: if sums of so many units and classes take more memory than a machine has.
         """
         self._within, self._whole = {}, None
-        rows = _rows_of(labels, len(next(iter(xs.values()))))
-        for label, some in rows.items():
-            part = self.parts.setdefault(label, LayerMoments(self.flatten))
-            part.update(*({s: z[some.to(z.device)] for s, z in one.items()} for one in (xs, ys)))
-        self._check_size()
+        batch = _Batch(*(self._small(one) for one in (xs, ys)), labels)
+        fits, self._kind = batch.kind == self._kind, batch.kind
+        if not fits:
+            self._add()
+        self._held.append(batch)
+        # The first of its kind is added at once: that says what is wrong with it.
+        waits = batch.numbers < _LARGE and sum(one.numbers for one in self._held) < _HELD
+        if not (fits and waits):
+            self._add()
         return self
 
     def pair(self, x: str, y: str) -> WithinClasses:
@@ -156,6 +204,12 @@ class LayerClasses:
         return self._within[x, y]
 
     @property
+    def parts(self) -> dict[int, LayerMoments]:
+        """The sums of every class."""
+        self._add()
+        return self._parts
+
+    @property
     def whole(self) -> LayerMoments:
         """The sums of all examples, whatever their class."""
         if self._whole is None:
@@ -164,13 +218,30 @@ class LayerClasses:
             self._whole = reduce(LayerMoments.merge, parts[1:], first)
         return self._whole
 
+    def _small(self, layers: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Layers as they are held: rows, where flattening makes them fewer numbers."""
+        if self.flatten is per_location:
+            return layers
+        return {s: self.flatten(where_float64_is(z)) for s, z in layers.items()}
+
+    def _add(self) -> None:
+        """Add what is held to the sums."""
+        held, self._held = self._held, []
+        if not held:
+            return
+        xs, ys, labels = held[0] if len(held) == 1 else _Batch.of(held)
+        for label, some in _rows_of(labels, len(next(iter(xs.values())))).items():
+            part = self._parts.setdefault(label, LayerMoments(self.flatten))
+            part.update(*({s: z[some.to(z.device)] for s, z in one.items()} for one in (xs, ys)))
+        self._check_size()
+
     def _check_size(self) -> None:
-        part = next(iter(self.parts.values()), LayerMoments(self.flatten))
+        part = next(iter(self._parts.values()), LayerMoments(self.flatten))
         numbers = sum(sums.numel() for side in part.own.values() for sums in side.values())
         numbers += sum(sums.numel() for sums in part.cross.values())
-        if (numbers := numbers * len(self.parts)) > _NUMBERS:
+        if (numbers := numbers * len(self._parts)) > _NUMBERS:
             raise UserError(
-                f"sums of {len(self.parts)} classes by themselves take "
+                f"sums of {len(self._parts)} classes by themselves take "
                 f"{8 * numbers / 1e9:.0f} GB; measures within classes are for data of few classes "
                 "and layers: take fewer layers, or pooled for the flattening"
             )

@@ -226,7 +226,8 @@ class Moments:
         if self.n == 0:
             self._start(other.shift)
         self._same_units(len(other.shift["x"]), len(other.shift["y"]))
-        self._take(other._moved_to(self.shift))
+        there = all(other.shift[side] is self.shift[side] for side in _SIDES)
+        self._take(other if there else other._moved_to(self.shift))
         return self
 
     def all_reduce(self) -> "Moments":

@@ -129,6 +129,22 @@ def test_labels_that_are_none_or_several_are_refused():
         LayerSimilarities(["within_class_linear_cka"]).update({"a": x}, {"a": x})
 
 
+def test_small_batches_are_held_and_give_the_same_sums():
+    x, y, labels = torch.randn(90, 3, 2, 2), torch.randn(90, 4, 2, 2), torch.randint(4, (90,))
+    for flatten in (per_location, pooled):
+        one = LayerClasses(flatten).update({"x": x}, {"y": y}, labels)
+        many = LayerClasses(flatten)
+        for rows in torch.arange(90).split(7):
+            many.update({"x": x[rows]}, {"y": y[rows]}, labels[rows])
+        assert many._held
+        found, expected = (kept.pair("x", "y").moments for kept in (many, one))
+        assert not many._held
+        assert found.n == expected.n
+        assert unbiased_cka(found) == pytest.approx(float(unbiased_cka(expected)), abs=1e-10)
+        with pytest.raises(ShapeError, match="got 89 labels for 90 examples"):
+            many.update({"x": x}, {"y": y}, labels[1:])
+
+
 def test_many_classes_of_many_units_are_refused_before_memory_is_full(monkeypatch):
     monkeypatch.setattr("frankenstein.accumulators.classes._NUMBERS", 1000)
     x = {"a": torch.randn(40, 10)}
