@@ -34,8 +34,10 @@ class Conflict:
         classes: int,
         routes: Mapping[str, Route],
         end: End,
+        ends: Mapping[str, End] | None = None,  # of routes that have one of their own
     ) -> None:
         """Add a batch, by all routes that start at the sender or at the marker's network."""
+        ends = ends or {}
         away = 1 + numbers.to(labels.device) % (classes - 1)
         told = (labels + away) % classes
         sources = {
@@ -45,7 +47,8 @@ class Conflict:
         self.n += len(labels)
         for name, route in routes.items():
             if route.source in sources:
-                answer = end(route.through(sources[route.source]))[0].argmax(1)
+                stitched = route.through(sources[route.source])
+                answer = ends.get(name, end)(stitched)[0].argmax(1)
                 self.as_marker[name] = self.as_marker[name] + (answer == told).sum()
                 self.as_image[name] = self.as_image[name] + (answer == labels).sum()
 

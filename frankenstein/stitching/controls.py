@@ -23,7 +23,7 @@ from frankenstein.surgery.lighten import fold
 
 TRAINED = "_trained"  # ends the name of a fraud whose stitch is trained as the sender's is
 CONTROLS = (
-    *("solved", "solved_ps_inv", "untrained", "untrained_ps_inv"),
+    *("solved", "solved_ps_inv", "untrained", "untrained_ps_inv", f"untrained{TRAINED}"),
     *(f"{name}{ending}" for name in FRAUDS for ending in ("", TRAINED)),
     *("identity", "itself", "itself_ps_inv"),
 )
@@ -120,7 +120,7 @@ def solve_controls(
     - "untrained", "untrained_ps_inv": the same from the same layer of a sender with random weights,
       on the same images; of a second one "untrained 2" and so on;
     - "class_noise" and other `frauds`: the same from what only looks like a sender, and with `fit`
-      "class_noise_trained", likewise trained;
+      "class_noise_trained", likewise trained, as is "untrained_trained" from the first of those;
     - "identity": the source as it is, where the sender has as many units as the receiver;
     - "itself": the receiver's own representation as it is, which must change nothing;
     - "itself_ps_inv": least squares from it to itself, which should not change much.
@@ -148,6 +148,10 @@ def solve_controls(
         return nn.Sequential(align, stitch).to(device)
 
     routes = {}
+    if fit is not None:  # one of the untrained, likewise trained
+        source = nn.Sequential(sources["untrained"], align)
+        fitted = fit(lambda images, _: source(images), make(d, e), known["untrained"])
+        routes[f"untrained{TRAINED}"] = Route("untrained", nn.Sequential(align, fitted))
     for name, fraud in frauds.items():
         units = len(solving.moments(known[name]).mean("x")), e
         routes[name] = Route(name, solving(make(*units), known[name]).to(device))

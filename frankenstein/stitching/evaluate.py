@@ -44,6 +44,7 @@ def evaluate_stitches(
     controls: Controls | None = None,
     percentile: float = 95.0,
     behind: nn.Module | None = None,
+    ends: Mapping[str, End] | None = None,
 ) -> dict[str, float]:
     """Sender, receiver and every stitch between them, on the same examples, in one pass.
 
@@ -73,6 +74,8 @@ def evaluate_stitches(
     the marker of another class that are answered as the marker says, and as the image is, of
     stitches from the sender and from the marker's network (see `conflict`).
 
+    With `ends` (`recount.recounted_ends`), a stitch or control goes on through the end of its name.
+
     With controls, these are scored like stitches, and "outside" of every stitch and the receiver
     is the share of examples whose representation lies beyond the percentile of the receiver's own;
     "how_far" is how far they lie, over how far the receiver's own do (see `off_distribution`).
@@ -89,13 +92,15 @@ def evaluate_stitches(
     outside = Share(controls.reference, percentile) if controls else None
     routes = {name: Route("sender", stitch) for name, stitch in stitches.items()}
     end = End(receiver, behind)
-    ours = _Group(end, routes, measures, outside)
+    ends = dict(ends or {})
+    ends |= {f"{name}{SAMPLED}": ends[name] for name in routes if name in ends}
+    ours = _Group(end, ends, routes, measures, outside)
     sample = _Sample(controls.every if controls else 1)
     others = None
     if controls:
         again = {f"{name}{SAMPLED}": route for name, route in routes.items()}
         routes = {**(again if sample.every > 1 else {}), **controls.routes}
-        others = _Group(end, routes, measures, outside)
+        others = _Group(end, ends, routes, measures, outside)
         if isinstance(marker := frauds.get(MARKER), SeenFraud):
             others.conflict = Conflict(marker, sender.front)
     seen = 0
@@ -183,11 +188,12 @@ class _Group:
     def __init__(
         self,
         end: End,
+        ends: Mapping[str, End],  # of some routes
         routes: Mapping[str, Route],
         measures: Sequence[str],
         outside: Share | None,
     ) -> None:
-        self.end, self.routes, self.outside = end, routes, outside
+        self.end, self.ends, self.routes, self.outside = end, ends, routes, outside
         self.depths = Depths()
         self.conflict: Conflict | None = None  # with a marker that contradicts the image
         self.tallies: dict[str, Tally] = {}
@@ -221,7 +227,7 @@ class _Group:
             self.similarities.update(stitched, {_TARGET: target}, images, labels)
         followed: dict[str, Mapping[str, Tensor]] = {}
         for name, representation in stitched.items():
-            logits, followed[name] = self.end(representation)
+            logits, followed[name] = self.ends.get(name, self.end)(representation)
             right.append(self._tally(name, logits, labels, reference))
             if self.outside:
                 self.outside.update(name, representation, numbers)
@@ -252,7 +258,8 @@ class _Group:
         self.update(images, sources, {"receiver": answer}, labels, numbers, depths)
         if self.conflict:
             classes = answer.shape[1]
-            self.conflict.update(images, labels, numbers, classes, self.routes, self.end)
+            ways = self.routes, self.end, self.ends
+            self.conflict.update(images, labels, numbers, classes, *ways)
 
     def scores(self) -> dict[str, float]:
         """All scores, by `<what>/<row>`."""

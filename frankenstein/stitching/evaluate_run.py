@@ -23,6 +23,7 @@ from frankenstein.stitching.depths_page import depth_pictures
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.evaluate_plan import EvaluatePlan
 from frankenstein.stitching.pair import StitchedRun
+from frankenstein.stitching.recount import recounted_ends
 from frankenstein.stitching.score_table import (
     columns_with,
     found_of,
@@ -116,16 +117,24 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
         run.say_name(plan.quiet)
         run.tell_sight(both, data, dataset)
         controls = controls_for(of_run, pair, data, device, floor=plan.floor)
+        laid = {kind: stitched.aligned(kind) for kind in kinds}
+        halves = pair.joint.sender, pair.joint.receiver
+        followed = (pair.receiver.module, of_run.layers[1])
+        ends = (
+            recounted_ends(*halves, laid, controls, data, device, followed)
+            if of_run.recount
+            else None
+        )
         run.numbers |= evaluate_stitches(
-            pair.joint.sender,
-            pair.joint.receiver,
-            {kind: stitched.aligned(kind) for kind in kinds},
+            *halves,
+            laid,
             progress(data.val_batches(), "evaluating", plan.quiet),
             of_run.measures,
             device,
             controls,
             plan.percentile,
-            reader_behind(pair.receiver.module, of_run.layers[1], pair.joint.receiver.end),
+            reader_behind(*followed, pair.joint.receiver.end),
+            ends,
         )
         run.numbers["accuracy/most_frequent"] = most_frequent(data.val_labels)
         run.record |= {"device": str(device), "dataset": dataset}

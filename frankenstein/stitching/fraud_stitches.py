@@ -9,11 +9,11 @@ from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.moments import Moments
 from frankenstein.data import ImageData
 from frankenstein.data.seeded import seeded
-from frankenstein.stitches import Stitch
+from frankenstein.stitches import Affine, BatchNormed, Stitch
 from frankenstein.stitching.frauds import Fraud
 from frankenstein.stitching.pair import StitchingPair
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.stitching.recipe import aim_of, start_stitch
+from frankenstein.stitching.recipe import aim_of, solving_of, start_stitch
 from frankenstein.surgery import Cut
 from frankenstein.surgery.capture import OUTPUT
 from frankenstein.surgery.lighten import lighten
@@ -22,13 +22,17 @@ from frankenstein.tasks import Pass
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 
 _AUGMENTATION = 5  # keeps these draws apart from those of other purposes
-Fit = Callable[[Fraud, Stitch, Moments | Folds], Stitch]
+Fit = Callable[[Fraud, Stitch, Moments | Folds], nn.Module]
 
 
 def fit_of(
     plan: StitchPlan, pair: StitchingPair, data: ImageData, device: torch.device
 ) -> Fit | None:
-    """Trains a stitch from a fraud with the plan's start, objectives and steps; None without."""
+    """Trains a stitch from a fraud with the plan's start, objectives and steps; None without.
+
+    Unless it starts at its closed form, the fraud's units are put to mean 0 and standard deviation
+    1 first: steps of one size go nowhere from units of .004, and such a control would be void.
+    """
     if not plan.trained_epochs:
         return None
     receiver, layer = pair.joint.receiver, plan.layers[1]
@@ -37,9 +41,12 @@ def fit_of(
     light = lighten(receiver)
     nothing = Cut(nn.Identity(), nn.Identity())
 
-    def fit(fraud: Fraud, stitch: Stitch, known: Moments | Folds) -> Stitch:
+    def fit(fraud: Fraud, stitch: Stitch, known: Moments | Folds) -> nn.Module:
         start_stitch(stitch, plan, known)
         stitch.to(device).train()
+        scaled: nn.Module = nn.Identity()
+        if plan.init != "ps_inv" and type(stitch) is not BatchNormed:  # which does so itself
+            scaled = unit_scale(solving_of(plan).moments(known)).to(device)
         step, epochs = 0, plan.trained_epochs
         each = epochs // len(aim.stages)
         for objective in aim.stages:
@@ -56,7 +63,8 @@ def fit_of(
                         images = data.augment(images, draw)
                     images, labels = data.prepare(images).to(device), labels.to(device)
                     with torch.no_grad():
-                        both = {"source": fraud(images, labels), "target": light.front(images)}
+                        source = scaled(fraud(images, labels))
+                        both = {"source": source, "target": light.front(images)}
                     with torch.enable_grad():
                         now = Pass(both, labels, nothing, stitch, light, nn.Identity(), behind)
                         loss = objective(now)
@@ -66,6 +74,15 @@ def fit_of(
                     stitch.after_step(optimizer)
                     step += 1
                 schedule.step()
-        return stitch.eval()
+        return nn.Sequential(scaled, stitch.eval())
 
     return fit
+
+
+@torch.no_grad()
+def unit_scale(moments: Moments) -> Affine:
+    """The map that gives every source unit mean 0 and standard deviation 1; a dead one is 0."""
+    variance = moments.variance("x")
+    scale = torch.where(variance > 0, variance, torch.inf).rsqrt()
+    units = Affine(len(scale), len(scale))
+    return units.approximate(torch.diag(scale), -scale * moments.mean("x"))

@@ -123,6 +123,11 @@ class FamilyFields(Plan):
         "solve affine stitches by ridge regression, its strength chosen by five parts of the "
         "examples: for few of them; `ps_inv` stays least squares",
     )
+    recount: bool = option(
+        False,
+        "count the statistics of the receiver's BatchNorms behind the cut anew on what is stitched "
+        "of training images, for every stitch and every control",
+    )
     solve_on: int | None = option(None, "training images to solve on; all if absent", least=1)
 
 
@@ -422,6 +427,11 @@ class StitchPlan(
             raise PlanError(
                 "‹ridge› is chosen by parts of the examples, and a matrix keeps no sums of parts; "
                 "leave it out"
+            )
+        if self.recount:
+            raise PlanError(
+                "‹recount› gives every stitch a receiver of its own, and a matrix has one; leave "
+                "it out"
             )
         if self.controls != "few":
             raise PlanError(

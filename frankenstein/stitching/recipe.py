@@ -167,6 +167,7 @@ def stitch_name(plan: StitchPlan, networks: Sequence[Network], dataset: str | No
     words += ["flat"] if plan.flatten else []
     words += [f"match-{plan.put_right}"] if plan.put_right else []
     words += ["ridge"] if plan.ridge else []
+    words += ["recount"] if plan.recount else []
     words += [plan.target_type] if plan.target_type != "hard" else []
     words += [f"t{plan.temperature}"] if plan.temperature != 1 else []
     words += [f"on{plan.solve_on}"] if plan.solve_on else []

@@ -34,6 +34,7 @@ from frankenstein.stitching.recipe import (
     start_stitch,
     stitch_name,
 )
+from frankenstein.stitching.recount import check_recount, recounted_ends
 from frankenstein.stitching.warnings import few_examples_warnings
 from frankenstein.surgery import Joint
 from frankenstein.tasks import DataModule, Stitching, Unaugmented, matching_moments
@@ -74,6 +75,8 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
     pair = pair.seeing(data)
     if plan.controls == "all":
         check_frauds(data)
+    if plan.recount:
+        check_recount(joint.receiver, data)
     if epochs:
         check_augment(data, plan.augment)
         check_data(data, plan.quiet)
@@ -131,15 +134,23 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
         stitches = {"before": before, "after": stitch, "ps_inv": ps_inv}
         task.to(device)
         controls = controls_for(plan, pair, data, device, few)
+        laid = {kind: nn.Sequential(task.align, one).to(device) for kind, one in stitches.items()}
+        followed = (receiver.module, plan.layers[1])
+        ends = (
+            recounted_ends(task.sender, task.receiver, laid, controls, data, device, followed)
+            if plan.recount
+            else None
+        )
         run.numbers |= evaluate_stitches(
             task.sender,
             task.receiver,
-            {kind: nn.Sequential(task.align, one).to(device) for kind, one in stitches.items()},
+            laid,
             progress(data.val_batches(few), "evaluating", plan.quiet),
             plan.measures,
             device,
             controls=controls,
-            behind=reader_behind(receiver.module, plan.layers[1], task.receiver.end),
+            behind=reader_behind(*followed, task.receiver.end),
+            ends=ends,
         )
         run.numbers["accuracy/most_frequent"] = most_frequent(data.val_labels)
         run.record |= {"joins": joins, "seeds": {"stitch": plan.seed}, "device": str(device)}

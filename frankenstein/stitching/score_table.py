@@ -30,7 +30,10 @@ from frankenstein.stitching.warnings import stitch_warnings
 
 Numbers = Mapping[str, float]
 
-_TRAINED_FRAUD = "`{name}_trained`: the same, trained as `after` is."
+_TRAINED_FRAUD = (
+    "`{name}_trained`: the same, trained as `after` is; from a random start its units are put to "
+    "mean 0 and standard deviation 1 first."
+)
 _ABOUT_FRAUDS = {
     "class_noise": "a random pattern for each class and as much noise in the sender's place, which "
     "knows the class and nothing else",
@@ -67,6 +70,8 @@ ROWS = {
     "reach needs no training of the sender.",
     "untrained_ps_inv": "`untrained_ps_inv`, the control of `solved_ps_inv`: from the same random "
     "senders by least squares.",
+    f"untrained{TRAINED}": _TRAINED_FRAUD.replace("{name}", "untrained")
+    + " Of the first of those senders.",
     **_FRAUDS,
     "identity": "`identity`, a control: the source handed on as it is.",
     "itself": "`itself`, a control: the receiver stitched to itself as it is, which loses nothing.",

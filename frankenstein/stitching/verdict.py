@@ -14,7 +14,7 @@ Numbers = Mapping[str, float]
 
 # What knows nothing of what the sender has learned. `identity`, `itself` and `solved` do.
 _IGNORANT = (
-    *("untrained", "untrained_ps_inv"),
+    *("untrained", "untrained_ps_inv", f"untrained{TRAINED}"),
     *(f"{name}{ending}" for name in FRAUDS for ending in ("", TRAINED)),
 )
 _SPREADS = 2  # standard deviations of a control over its senders that are no difference

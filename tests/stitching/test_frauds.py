@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from frankenstein.accumulators.moments import Moments
 from frankenstein.networks import frauds
 from frankenstein.networks.frauds import marked
 from frankenstein.stitching.conflict import Conflict
 from frankenstein.stitching.controls import Route
+from frankenstein.stitching.fraud_stitches import unit_scale
 from frankenstein.stitching.frauds import FRAUDS, ClassNoise, SeenFraud
 
 FEW = ("--measures", "linear_cka", "--untrained", "1")
@@ -83,6 +85,7 @@ def test_frauds_are_solved_and_trained_beside_a_stitch_and_kept_in_the_cache(
             assert 0 <= numbers[f"accuracy/{row}"] <= 1
             assert f"- `{row}`" in (folder / "report.md").read_text()
     # What knows the class is right by the class alone, and alike across classes alone.
+    assert 0 <= numbers["accuracy/untrained_trained"] <= 1
     assert numbers["accuracy/class_noise_trained"] > numbers["accuracy/pixels_trained"]
     assert abs(numbers["within_class_unbiased_cka/class_noise"]) < 0.1
     for row in ("marker", "marker_trained", "solved"):
@@ -94,6 +97,17 @@ def test_frauds_are_solved_and_trained_beside_a_stitch_and_kept_in_the_cache(
     monkeypatch.setattr(frauds, "_others", None)  # nobody is trained again
     again = summary(quick("stitch", *pair, *words, "--seed", "1"))
     assert again["accuracy/other_data"] == numbers["accuracy/other_data"]
+
+
+def test_a_control_trained_from_a_random_start_has_units_of_one_size():
+    x = 0.004 * torch.randn(200, 3) + torch.tensor([7.0, 0, 0])
+    x[:, 2] = 5
+    units = unit_scale(Moments().update(x, torch.randn(200, 2)))
+    made = units(x).detach()
+    torch.testing.assert_close(made.mean(0), torch.zeros(3), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        made.std(0, correction=0), torch.tensor([1.0, 1, 0]), atol=1e-3, rtol=0
+    )
 
 
 def test_nothing_of_a_fraud_is_trained_where_nothing_is(quick, saved):

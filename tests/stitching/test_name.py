@@ -27,6 +27,7 @@ OTHER = {  # another value of each field, and what it needs beside it
     "match_spread": {"match_spread": True},
     "match_covariance": {"match_covariance": True},
     "ridge": {"ridge": True},
+    "recount": {"recount": True},
     "solve_on": {"solve_on": 50},
     "objective": {"objective": "final_features"},
     "then": {"objective": "direct", "then": "task"},
