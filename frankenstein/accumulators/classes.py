@@ -146,11 +146,12 @@ class _Batch(NamedTuple):
     @classmethod
     def of(cls, several: Sequence["_Batch"]) -> "_Batch":
         """Several of a kind as one."""
-        xs, ys = (
-            {s: torch.cat([one[side][s] for one in several]) for s in several[0][side]}
-            for side in (0, 1)
+        first = several[0]
+        return cls(
+            {s: torch.cat([one.xs[s] for one in several]) for s in first.xs},
+            {s: torch.cat([one.ys[s] for one in several]) for s in first.ys},
+            torch.cat([one.labels for one in several]),
         )
-        return cls(xs, ys, torch.cat([one.labels for one in several]))
 
 
 class LayerClasses:
@@ -178,7 +179,7 @@ class LayerClasses:
             UserError: if sums of so many units and classes take more memory than a machine has.
         """
         self._within, self._whole = {}, None
-        batch = _Batch(*(self._small(one) for one in (xs, ys)), labels)
+        batch = _Batch(self._small(xs), self._small(ys), labels)
         fits, self._kind = batch.kind == self._kind, batch.kind
         if not fits:
             self._add()

@@ -16,7 +16,7 @@ class Conv3x3(Stitch):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels)
         layer = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.weight, self.bias = layer.weight, layer.bias
+        self.weight, self.bias = layer.parameters()
 
     def forward(self, source: Tensor) -> Tensor:
         """The stitched map.

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import nn
+
 from frankenstein.data import ImageData
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
@@ -117,7 +119,7 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
         run.say_name(plan.quiet)
         run.tell_sight(both, data, dataset)
         controls = controls_for(of_run, pair, data, device, floor=plan.floor)
-        laid = {kind: stitched.aligned(kind) for kind in kinds}
+        laid: dict[str, nn.Module] = {kind: stitched.aligned(kind) for kind in kinds}
         halves = pair.joint.sender, pair.joint.receiver
         followed = (pair.receiver.module, of_run.layers[1])
         ends = (

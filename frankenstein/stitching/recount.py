@@ -51,7 +51,8 @@ def recounted_ends(
     """For every stitch and control an end of its own, counted on the same training images."""
     images, labels = _images(data, device)
     sources = {"sender": sender.front, "receiver": receiver.front, **controls.untrained}
-    routes = {name: Route("sender", stitch) for name, stitch in stitches.items()} | controls.routes
+    routes = {name: Route("sender", stitch) for name, stitch in stitches.items()}
+    routes |= controls.routes
     ends: dict[str, End] = {}
     for name, route in routes.items():
         if route.source in controls.frauds:
