@@ -26,7 +26,6 @@ WORDS = Words(
         "merge",
         "probes",
         "autoencoder",
-        "invariances",
         "dataset",
         "data_root",
     ),
