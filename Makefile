@@ -52,6 +52,7 @@ docs: setup
 # Images of a slider are kept, not every tenth: the stitch's weight matrix over training is a film.
 # TensorBoard's 0 once meant all of them; in 2.21 it means none.
 board: setup
+	@test ! -f results/index.html || echo "all runs on one page: results/index.html (frankenstein open)"
 	$(BIN)/tensorboard --logdir results --samples_per_plugin images=1000
 
 clean:

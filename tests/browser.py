@@ -2,7 +2,7 @@
 
     python tests/browser.py AXE.min.js [REPORT.html ...]
 
-Without reports it makes some: of a comparison, of a stitch, of all stitches.
+Without reports it makes some: of comparisons, stitches, questions and a study, and the index of all.
 """
 
 import json
@@ -15,6 +15,12 @@ from pathlib import Path
 
 WEIGHTS = Path(__file__).parents[1] / "model_weights" / "tiny10" / "digits"
 MOST_BYTES = 3_000_000
+STUDY = """
+networks: {train: {model: lenet, dataset: digits, epochs: 2}, seeds: 0..2}
+pairs: all
+compare: {}
+stitch: {all: true, epochs: 0, untrained: 1}
+"""
 SIZES = {"desk": (1280, 900), "phone": (500, 900)}
 LIGHTS = {"light": 1, "dark": 0}
 CHROMIUM = (
@@ -98,15 +104,20 @@ def main(axe: str, *reports: str) -> int:
 def made(folder: Path) -> list[Path]:
     """Reports of the networks that ship."""
     pair = [str(WEIGHTS / f"{name}.safetensors") for name in ("in0-gn0", "in1-gn1")]
+    study = folder / "study.yaml"
+    study.write_text(STUDY, encoding="utf-8")
     sure = ["--bootstrap", "40", "--permutations", "40"]
     for words in (
         ["compare", *pair, "bn*,fc", "bn*,fc", "unbiased_cka", "linear_cka", *sure],
         ["stitch", *pair, "bn3", "bn3", "-i", "ps_inv", "-e", "0"],
         ["stitch", *pair, "--sender-layers", "bn1", "bn8", "-e", "0"],
+        ["compare", *pair, "tiny10#2", "-d", "digits"],
+        ["analyze", *pair, "relu3", "--all"],
+        ["study", "--config", str(study)],
     ):
         line = [sys.executable, "-m", "frankenstein", *words, "-o", str(folder), "--quiet"]
         subprocess.run(line, check=True)
-    return sorted(folder.glob("*/*/report.html"))
+    return [*sorted(folder.glob("*/*/report.html")), folder / "index.html"]
 
 
 def problems(page: Path, axe: Path, folder: Path) -> list[str]:

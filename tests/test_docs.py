@@ -2,7 +2,9 @@
 
 import re
 import runpy
+import shlex
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ import yaml
 
 import frankenstein
 from frankenstein.cli import main
+from frankenstein.cli.parser import parse
+from frankenstein.cli.words import spoken
+from frankenstein.errors import PlanError
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -45,6 +50,39 @@ def test_every_block_of_the_concepts_runs(capsys):
     assert namespace["left"] < 1e-4
 
 
+def _commands(text):
+    """Every command line of a page's blocks: indented, behind a $, or in a fence of bash."""
+    text = re.sub(r"\\\n\s*", "", text).replace("$floor; done; done", "0.1")
+    start = r"^(?:    |\$ |srun | +ssh .* && )*(?:python )?"
+    for line in re.findall(rf"{start}(frankenstein .*|\w+\.py .*)$", text, re.MULTILINE):
+        program, *words = shlex.split(re.split(r" &|  +#| # ", line.replace('"', ""))[0])
+        yield words if program == "frankenstein" else [program.removesuffix(".py"), *words]
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{one.name}" for one in DOCS.glob("*.md"))])
+def test_every_command_of_every_page_can_be_said(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for verb, *words in _commands((ROOT / page).read_text(encoding="utf-8")):
+        said = spoken(verb)
+        try:
+            said.plan(**said.words.sort(parse(said, words)))
+        except PlanError as error:  # what the page has made before is not there
+            if not re.search("nothing is called|No such file", str(error)):
+                raise
+
+
+def test_the_blocks_about_many_runs_hold():
+    text = (DOCS / "many-runs.md").read_text(encoding="utf-8")
+    (config, code) = re.findall(r"```(?:yaml|python)\n(.*?)```", text, re.DOTALL)
+    shipped = (ROOT / "configs/studies/seeds.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(config) == yaml.safe_load(shipped)
+    namespace = {}
+    exec(code.split("study.run()")[0], namespace)
+    names = [node.name for node in namespace["study"].graph()]
+    assert names[0] == "train/lenet-0"
+    assert sum(name.startswith("compare/") for name in names) == 1
+
+
 @pytest.mark.parametrize("name", ["stitch", "compare", "activations"])
 def test_a_notebook_runs(name, few_digits, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
@@ -68,8 +106,10 @@ def test_every_object_of_the_api_page_is_there():
         assert getattr(__import__(module, fromlist=[attribute]), attribute).__doc__
 
 
-def test_the_version_is_said_alike_everywhere():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+def test_the_version_is_the_tag_and_of_a_tarball_the_last_release():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    last = project["tool"]["hatch"]["version"]["fallback-version"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert project["version"] == frankenstein.__version__ == citation["version"]
-    assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert citation["version"] == last
+    assert f"## {last}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert frankenstein.__version__ == version(project["project"]["name"])

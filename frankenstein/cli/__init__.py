@@ -4,8 +4,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+import frankenstein
 from frankenstein import __doc__ as question
-from frankenstein import __version__
 from frankenstein.buffers import keep_buffers
 from frankenstein.catalog import VERBS
 from frankenstein.cli.commands import command_of, print_result, shown_of
@@ -57,7 +57,7 @@ def _verb(word: str) -> str | None:
     if word in ("-h", "--help"):
         sys.stdout.write(_overview())
     elif word == "--version":
-        sys.stdout.write(f"frankenstein {__version__}\n")
+        sys.stdout.write(f"frankenstein {frankenstein.__version__}\n")
     else:
         raise UsageError(
             f"unknown verb {word!r}; known: {', '.join(VERBS)}{did_you_mean(word, VERBS)}"

@@ -87,7 +87,8 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Warnings of this package are one line on stderr, without places in its code."""
+    """Warnings of this package are one line on stderr, once, without places in its code."""
+    told: set[str] = set()  # by a step of a study, say
     with warnings.catch_warnings():
         show = warnings.showwarning
 
@@ -100,7 +101,10 @@ def plain_warnings() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if category.__module__.startswith(f"{_PACKAGE}.") or _FOLDER in Path(filename).parents:
-                say(f"warning: {message}")
+                text = f"warning: {message}"
+                if text not in told:
+                    told.add(text)
+                    say(text)
             else:
                 show(message, category, filename, lineno, file, line)
 

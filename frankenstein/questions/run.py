@@ -1,6 +1,6 @@
 """One run of `analyze`, from two files to a folder with the answers to all questions asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from frankenstein.errors import counted
@@ -16,6 +16,8 @@ from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.training.device import device_of
+
+_SAID = 3  # questions whose first number is in the finding
 
 
 def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
@@ -73,6 +75,7 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         run.record |= {"device": str(subject.device), "questions": asked}
         run.record["networks"] = {one.role: one.sha256 for one in subject.networks}
         run.record["layers"] = [list(pair) for pair in pairs]
+        run.finding = _finding([*sections.values()])
         _write(run, f"Analysis: {name}", _about(pairs), sections, answered)
     run.shown += [short_view(one.title, one.short) for one in sections.values() if one.short]
     alone = [asked for asked, one in questions.items() if not one.of_more]
@@ -83,6 +86,16 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         "them"
     )
     return run
+
+
+def _finding(sections: Sequence[Section]) -> str:
+    """The first number of each of the first questions, at the last of the layers shown."""
+    shorts = [(one.title, one.short) for one in sections if one.short and one.short.rows]
+    said = [
+        f"{title}: {short.rows[0][0]} {short.rows[0][-1]} ({short.header[-1]})"
+        for title, short in shorts[:_SAID]
+    ]
+    return f"{'; '.join(said)}." if said else ""
 
 
 def _refused(plan: AnalyzePlan, subject: Subject, needs: frozenset[str]) -> str:

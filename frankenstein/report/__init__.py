@@ -9,7 +9,7 @@ from frankenstein.lazy import lazy_names
 
 if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.report.board import framed, log_png, log_projector
-    from frankenstein.report.cells import CellMatrix
+    from frankenstein.report.cells import CellMatrix, cells_of
     from frankenstein.report.charts import bars, curves, intervals, plane
     from frankenstein.report.document import Finding, Fold, Picture, write_report
     from frankenstein.report.matrices import heatmap, unit_correlations, weight_matrix

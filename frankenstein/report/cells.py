@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from frankenstein.report.style import ink_on, to_array
 
 MOST_CELLS = 4096  # of a matrix that is inline; a larger one is a picture
 _SIDE, _SMALL, _FEW = 30, 15, 24  # pixels of a cell; of one of a matrix with more than _FEW names
+_LETTER = 6  # pixels of a digit in a cell
 _WIDE_LETTER = 0.62  # of a monospaced font, over its size
 _FONT = 11
 _BAR = 12  # the width of the colour bar, in pixels
@@ -56,11 +58,22 @@ class CellMatrix:
         return len(self.rows) * len(self.columns) <= MOST_CELLS
 
 
+def cells_of(figure: Figure) -> CellMatrix | None:
+    """The matrix that a heatmap shows; None of another figure."""
+    if (known := getattr(figure, "matrix", None)) is None:
+        return None
+    array, rows, columns, limits, title, row_label, column_label = known
+    return CellMatrix(
+        array, rows, columns, limits, title, row_label=row_label, column_label=column_label
+    )
+
+
 def cells_svg(cells: CellMatrix, alternative: str) -> str:
     """The matrix drawn: cells with their numbers where these fit, names that are never clipped."""
     array, (low, high) = cells.array, cells.limits
     many = max(array.shape) > _FEW
-    side = _SMALL if many else _SIDE
+    longest = 0 if many else max(len(_short(value)) for value in array.flat)
+    side = _SMALL if many else max(_SIDE, round(longest * _LETTER) + 6)
     left = 24 + _letters(cells.rows)
     wide = array.shape[1] * side
     turned = max(map(len, cells.columns)) * _WIDE_LETTER * _FONT > side

@@ -10,8 +10,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from frankenstein.files import write_whole
-from frankenstein.report.cells import CellMatrix, cells_csv, cells_json, cells_svg, svg_file
-from frankenstein.report.figure_values import figure_csv
+from frankenstein.report.cells import (
+    CellMatrix,
+    cells_csv,
+    cells_json,
+    cells_svg,
+    svg_file,
+)
+from frankenstein.report.figure_values import figure_csv, points_svg
 from frankenstein.report.page import html_of, html_page
 from frankenstein.report.style import png, svg
 from frankenstein.report.tables import plain
@@ -24,9 +30,8 @@ class Picture:
     name: str  # of the file, without .png
     figure: Figure
     caption: str  # its first sentence says what there is to see, to those who cannot see it too
-    cells: CellMatrix | None = (
-        None  # of a matrix, which the page then draws so that it can be touched
-    )
+    # Of a matrix, which the page then draws so that it can be touched; `cells_of` a heatmap.
+    cells: CellMatrix | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,9 @@ def _enclosed(picture: Picture, number: int, image: bytes, files: Sequence[str])
                 f'width="{int(size[0])}" height="{int(size[1])}" />\n'
             ),
         )
+        if points := points_svg(picture.figure):
+            hint = "<output>Point at a mark, or tap it, for its name.</output>"
+            shown = f'<div class="map">\n{shown}{points}\n</div>\n{hint}\n'
     links = "\n".join(
         f'<a href="figures/{picture.name}.{kind}" download="{picture.name}.{kind}">'
         f'{kind.upper()}<span class="unseen"> of figure {number}</span></a>'

@@ -49,6 +49,9 @@ def heatmap(
     axes.set(xlabel=column_label, ylabel=row_label)
     _name_ticks(axes, rows, columns, height, width)
     _write_cells(axes, array, image, min(height / array.shape[0], width / array.shape[1]))
+    # For a page, which draws the cells so that they can be touched.
+    told = title, row_label, column_label
+    figure.matrix = array, tuple(rows), tuple(columns), limits, *told  # type: ignore[attr-defined]
     return settled(figure)
 
 

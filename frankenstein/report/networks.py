@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.cluster.hierarchy import dendrogram
 from torch import Tensor
 
+from frankenstein.report.figure_values import name_points
 from frankenstein.report.style import PALETTE, RC, legend_label, settled, to_array, wrapped
 from frankenstein.shapes import ShapeError
 
@@ -36,16 +37,21 @@ def network_map(
     groups = groups or [""] * len(names)
     for number, group in enumerate(dict.fromkeys(groups)):
         chosen = [i for i, one in enumerate(groups) if one == group]
-        axes.scatter(
+        cloud = axes.scatter(
             array[chosen, 0],
             array[chosen, 1],
             color=PALETTE[number % len(PALETTE)],
             marker=_MARKS[number // len(PALETTE) % len(_MARKS)],
             label=legend_label(group),
         )
+        name_points(cloud, [names[i] for i in chosen])
     if len(names) <= _NAMED:
+        middle = (np.nanmin(array[:, 0]) + np.nanmax(array[:, 0])) / 2
         for (x, y), name in zip(array, names, strict=True):
-            axes.annotate(name, (x, y), (4, 4), textcoords="offset points", fontsize=7.5)
+            away, side = (-4, "right") if x > middle else (4, "left")  # inwards: none is clipped
+            axes.annotate(
+                name, (x, y), (away, 4), textcoords="offset points", ha=side, fontsize=7.5
+            )
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.15)
     axes.grid(True)

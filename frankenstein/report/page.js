@@ -99,6 +99,13 @@ const matrices = [...document.querySelectorAll("figure.matrix")].map((figure) =>
   return { figure, told, paint };
 });
 
+// The name of a point of a map.
+for (const map of document.querySelectorAll(".map")) {
+  const said = map.nextElementSibling;
+  const name = (event) => event.target.matches("circle") && (said.textContent = event.target.textContent);
+  for (const kind of ["pointermove", "click"]) map.addEventListener(kind, name);
+}
+
 // Everything that the page knows of one pair of layers.
 function pair(figure, told, i, j) {
   figure.querySelector(".pair")?.remove();
@@ -237,8 +244,17 @@ for (const box of document.querySelectorAll("div.wide")) {
   box.after(bar);
 }
 // Tables that ask for it are sorted by the header that is clicked, and the other way round by the next click.
+// Above them is a field for words: rows that have all of them stay.
 for (const table of document.querySelectorAll("table[data-sort]")) {
   const body = table.tBodies[0];
+  const label = make("label", {}, "show only rows with ");
+  const field = make("input", { type: "search" });
+  label.append(field);
+  table.parentElement.before(label);
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/);
+    for (const row of body.rows) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
+  });
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, at) => {
     const button = make("button", { type: "button" }, head.textContent);

@@ -1,6 +1,6 @@
 """Small charts side by side, one per layer, with one legend for all."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib import rc_context
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from frankenstein.report.figure_values import name_points
 from frankenstein.report.style import GREY, PALETTE, RC, legend_label, settled, to_array
 from frankenstein.shapes import ShapeError
 
@@ -52,8 +53,9 @@ def point_panels(
     panels: Mapping[str, Mapping[str, Values]],  # panel: {series: (N, 2)}
     x_label: str = "",
     y_label: str = "",
+    names: Mapping[str, Mapping[str, Sequence[str]]] = {},  # {panel: {series: N names}}
 ) -> Figure:
-    """One cloud of points per series in every panel.
+    """One cloud of points per series in every panel; a point without a name has a number.
 
     Raises:
         ShapeError: if there is no panel.
@@ -63,7 +65,7 @@ def point_panels(
     def draw(axes: Axes, points: Values, i: int, name: str) -> None:
         x, y = to_array(points).T
         colour, marker = PALETTE[i % len(PALETTE)], markers[i % len(markers)]
-        axes.scatter(
+        cloud = axes.scatter(
             x,
             y,
             s=9,
@@ -73,6 +75,8 @@ def point_panels(
             alpha=0.65,
             linewidths=0,
         )
+        own = names.get(axes.get_title(), {}).get(name)
+        name_points(cloud, own or [f"{name} {place}" for place in range(len(x))])
 
     return _panels(panels, draw, x_label, y_label)
 
@@ -91,9 +95,9 @@ def _panels(
     names = list(dict.fromkeys(name for series in panels.values() for name in series))
     for place, (panel, series) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(down, across, place)
+        axes.set_title(panel, fontsize=8.5)
         for name, points in series.items():
             draw(axes, points, names.index(name), name)
-        axes.set_title(panel, fontsize=8.5)
         axes.tick_params(labelsize=6.5, length=2)
         axes.locator_params(nbins=4)
         axes.grid(True)

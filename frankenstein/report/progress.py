@@ -1,5 +1,6 @@
 """Progress bars: how far a long work is, and the time left."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -39,6 +40,7 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[numbers]}"),
         refresh_per_second=4,  # drawing takes 2 ms, which training on a CPU waits for
+        transient=sys.stdout.isatty(),  # a terminal has room for what was found; a log keeps it
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from frankenstein.report.matrices import checked_matrix
 from frankenstein.report.style import ink_on
 
+_LEAST_ROWS = 4  # of each, where several matrices share the terminal
 _ROWS, _ROWS_OF_WIDE, _WIDE = 15, 32, 120  # rows of a terminal, of a wide one, and what is wide
 
 
@@ -23,6 +24,7 @@ def terminal_matrix(
     rows: Sequence[str],
     columns: Sequence[str],
     limits: tuple[float, float] = (0.0, 1.0),  # of the colours
+    sharing: int = 1,  # how many matrices are shown one below the other
 ) -> "TerminalMatrix":
     """Something that `rich.print` shows: 0.97 where the terminal has room for it, else 97.
 
@@ -33,7 +35,7 @@ def terminal_matrix(
         ShapeError: if values are not one per row and column.
     """
     array = checked_matrix(values, rows, columns)
-    return TerminalMatrix(array, tuple(rows), tuple(columns), limits)
+    return TerminalMatrix(array, tuple(rows), tuple(columns), limits, sharing)
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,12 @@ class TerminalMatrix:
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     limits: tuple[float, float]
+    sharing: int = 1
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Names over wide cells if they fit, else numbers over compact ones."""
         width, height = options.max_width, _ROWS if options.max_width < _WIDE else _ROWS_OF_WIDE
+        height = max(_LEAST_ROWS, height // self.sharing)
         roomy = max(5, *(len(name) for name in self.columns)) + 1
         label = max(len(name) for name in self.rows) + 1
         if label + roomy * len(self.columns) <= width:

@@ -81,10 +81,21 @@ def log_page(
     with SummaryWriter(str(run.folder)) as writer:
         add_page(writer, run, pictures, numbers)
         if facts:
-            shown = {name: float(f"{value:.4g}") for name, value in numbers.items()}
-            for summary in hparams({**facts, **shown}, {}):
-                assert writer.file_writer is not None  # it is open
-                writer.file_writer.add_summary(summary)
+            add_row(writer, facts, numbers)
+
+
+def add_row(writer: SummaryWriter, facts: Mapping[str, str], numbers: Mapping[str, float]) -> None:
+    """A row of TensorBoard's table of runs: what tells the run apart, then what it found.
+
+    The numbers are columns, too: as metrics each would be a curve of one point. Their names sort
+    behind all others. Without a description of the columns, which the first run would give for
+    all, TensorBoard takes those of every run and shows first what varies.
+    """
+    found = {f"→ {name}": float(f"{value:.4g}") for name, value in numbers.items()}
+    _, start, end = hparams({**facts, **found}, {})
+    assert writer.file_writer is not None  # it is open
+    for summary in (start, end):
+        writer.file_writer.add_summary(summary)
 
 
 def add_page(

@@ -15,6 +15,7 @@ from frankenstein.report import (
     CellMatrix,
     Fold,
     Picture,
+    cells_of,
     code,
     heatmap,
     markdown_table,
@@ -72,7 +73,7 @@ def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[Block]:
         matrix.to_csv(run.folder / f"{measure}.csv")
         command = f"{pair} {{row}} {{column}}" if plan.receiver else ""
         blocks += _section(matrix, certainties.get(measure), command)
-        run.shown += _shown(run, matrix, certainties.get(measure))
+        run.shown += _shown(run, matrix, certainties.get(measure), len(matrices))
     more = explain_columns(plan, certainties, run.record["examples"], run.called)
     blocks += [Fold("How to read these columns", text) for text in more]
     files = ", ".join(f"`{measure}.csv`" for measure in matrices)
@@ -126,7 +127,7 @@ def _table(run: Run, plan: ComparePlan, compared: Compared) -> list[Block]:
     blocks += [Fold("How to read these columns", text) for text in told]
     for values in compared.of_units().values():
         figure = unit_correlations(values, *(f"unit of {name}" for name in compared.layers))
-        blocks.append(Picture("units", figure, _UNITS))
+        blocks.append(Picture("units", figure, _UNITS, cells_of(figure)))
     if first is not None:  # a terminal has no room for words beside so many numbers
         whole = first.examples == count  # then `of the kept` is the value once more
         spare = {"what it says", "of the kept"} if whole else {"what it says"}
@@ -156,14 +157,16 @@ def _over(run: Run) -> str:
     return f"{run.record['examples']} {held_out}{run.called}"
 
 
-def _shown(run: Run, matrix: LabelledMatrix, certainty: Certainty | None) -> Iterator[Any]:
+def _shown(
+    run: Run, matrix: LabelledMatrix, certainty: Certainty | None, sharing: int
+) -> Iterator[Any]:
     """What the terminal shows of a measure."""
     held_out = f"held-out {run.called}" if run.record["dataset"] else run.called
     yield (
         f"{matrix.title.replace('examples', held_out)}; "
         "rows: layers of the sender, columns: of the receiver"
     )
-    yield terminal_matrix(matrix.values, matrix.rows, matrix.columns, _limits(matrix))
+    yield terminal_matrix(matrix.values, matrix.rows, matrix.columns, _limits(matrix), sharing)
     if certainty is not None:
         yield certainty_in_short(certainty, run.called)
 

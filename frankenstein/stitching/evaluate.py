@@ -154,9 +154,11 @@ def _over_twins(scores: dict[str, float], names: Sequence[str]) -> dict[str, flo
         if end := next((end for end in ends if what.endswith(end)), None):
             merged[f"{what}/{row}"] = ends[end](values)
             continue
-        merged[f"{what}/{row}"], spread = mean_and_spread(values)
+        mean, spread = mean_and_spread(values)
         if what not in ("n", "directions"):
             merged[f"{what}_spread/{row}"] = spread
+        # A count that all share stays one: 360, not 360.0.
+        merged[f"{what}/{row}"] = mean if len({*values}) > 1 else values[0]
     return merged
 
 

@@ -11,7 +11,7 @@ from frankenstein.labels import most_frequent
 from frankenstein.networks.accuracy import below_chance_warning, chance_advice, evaluate_network
 from frankenstein.networks.data import data_for, look_of, open_all
 from frankenstein.networks.network import Network, networks_name
-from frankenstein.report import Fold, Picture, code
+from frankenstein.report import Fold, Picture, code, format_value
 from frankenstein.report.columns import markdown_columns, rich_columns
 from frankenstein.report.progress import progress
 from frankenstein.runs.fields import KINDS
@@ -84,6 +84,11 @@ def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
         advice = chance_advice(network.record())
         images = data.num_val
         warnings = below_chance_warning(numbers["accuracy"], chance, images, advice=advice)
+        run.finding = (
+            f"Right in {format_value(numbers['accuracy'], percent=True)} of {images:,} held-out "
+            f"images of {dataset}; always the most frequent answer would be in "
+            f"{format_value(chance, percent=True)}."
+        )
         blocks = [
             f"{code(str(file))} on the {data.num_val} held-out images of {dataset}. The interval "
             "is Wilson's, in %; the loss is cross entropy in nats.",

@@ -10,9 +10,9 @@ from torch.utils.tensorboard import SummaryWriter
 from frankenstein.callbacks import writers
 from frankenstein.catalog import STITCHES
 from frankenstein.data import ImageData
-from frankenstein.report import Picture, bars, code, framed, log_projector, weight_matrix
+from frankenstein.report import Fold, Picture, bars, code, framed, log_projector, weight_matrix
 from frankenstein.runs.fields import KINDS
-from frankenstein.runs.page import add_page, write_page
+from frankenstein.runs.page import add_page, add_row, write_page
 from frankenstein.runs.run import Run
 from frankenstein.runs.schema import options_of
 from frankenstein.shapes import pooled
@@ -28,6 +28,7 @@ from frankenstein.tasks import Stitching
 _POINTS = 250  # examples of each network in the projector
 _SAID_ELSEWHERE = ("sender", "receiver", "model", "all", "seeds")  # by the run's name and record
 _FIRST = ("sender_layer", "receiver_layer", "init", "epochs")  # in every row of that table
+_FOUND = ("accuracy", "agreement", "stitching_penalty", "loss", "unbiased_cka", "linear_cka")
 _TOLD_APART_BY = [  # fields of the plan in TensorBoard's table of runs
     name
     for name, one in options_of(StitchPlan).items()
@@ -65,14 +66,10 @@ def log_boards(
             None if pictures is None else pictures.repeat(len(clouds), 1, 1, 1),
             limit=len(clouds) * _POINTS,
         )
-    final = {key: number for key, number in numbers.items() if key.endswith("/after")}
-    step = trainer.global_step
+        final = {what: numbers[f"{what}/after"] for what in _FOUND if f"{what}/after" in numbers}
+        add_row(writer, _facts(plan), final)
     for logger in trainer.loggers:
-        if isinstance(logger, pl.loggers.TensorBoardLogger):
-            # A stitch that is not trained has no curves: its numbers are columns of the table.
-            shown = {} if step else {key: f"{value:.4f}" for key, value in final.items()}
-            logger.log_hyperparams({**_facts(plan), **shown}, final if step else None, step)
-        else:
+        if not isinstance(logger, pl.loggers.TensorBoardLogger):
             logger.log_metrics(dict(numbers), trainer.global_step)
         logger.finalize("success")
 
@@ -134,9 +131,13 @@ def write_stitch_page(
         run,
         f"Stitch {run.name}",
         [
-            *found[1:],
             *(f"**Warning:** {line}." for line in (*warned, *stitch_warnings(numbers, plan))),
             accuracy,
+            *(
+                [Fold("What the other stitches of this run show", "\n\n".join(found[1:]))]
+                if found[1:]
+                else []
+            ),
             *score_blocks(numbers, plan, controls),
             *depth_pictures(numbers),
             *(

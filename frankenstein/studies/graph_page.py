@@ -30,28 +30,35 @@ def write_graph_page(
     study.numbers |= {
         f"{name}/{key}": number for name, run in done.items() for key, number in run.numbers.items()
     }
-    first = f"{counted(len(nodes), 'run')}, each in a folder of its own with a report."
-    blocks: list[Block] = [first]
+    told = f"{counted(len(nodes), 'run')}, each in a folder of its own with a report."
+    if failures:
+        told = told.replace(",", f", of which {len(failures)} failed,", 1)
+    beside = [run.finding for run in done.values() if _of_many(run) and run.finding]
+    study.finding = " ".join([*beside, told])
+    blocks: list[Block] = []
     if failures:
         rows = [[code(name), plain(line)] for name, line in failures.items()]
         blocks += ["## What failed", markdown_table(rows, ["run", "why"])]
     if done:
         runs, _ = read_finished([str(run.folder) for run in done.values()])
         write_whole(study.folder / "study.csv", tidy_csv(runs, study.folder))
+        blocks += _of_networks(done)
         blocks += ["## Runs", index_table(runs, study.folder)]
         blocks.append("`study.csv` has a row for each run: seeds, fields that vary, all numbers.")
-        blocks += _of_networks(done)
         for verb in dict.fromkeys(run.verb for run in runs):
             blocks += _of_verb([run for run in runs if run.verb == verb], study)
     write_page(study, f"Study: {study.name}", blocks)
 
 
+def _of_many(run: Run) -> bool:
+    return isinstance(run.plan, ComparePlan) and bool(run.plan.more)
+
+
 def _of_networks(done: Mapping[str, Run]) -> Iterator[Block]:
     """All networks beside each other, as comparisons of more than two have them."""
     for number, (name, run) in enumerate(done.items(), start=1):
-        if isinstance(run.plan, ComparePlan) and run.plan.more:
+        if _of_many(run):
             yield f"## All networks: {code(name.partition('/')[2])}"
-            yield run.finding
             for block in joined_pictures(run):
                 if isinstance(block, Picture):
                     block = replace(block, name=f"{number}-{block.name}")
@@ -66,9 +73,7 @@ def _of_verb(runs: Sequence[FinishedRun], study: Run) -> Iterator[Block]:
     verb = joined.verbs[0]
     yield f"## {counted(len(runs), 'run')} of {verb}, joined"
     if joined.scores:
-        known = {score for run in runs for score in run.scores}
         yield score_table(joined)
-        yield f"{len(joined.scores)} of {len(known)} numbers are shown; `study.csv` has all."
         yield from remarks(joined)
     for picture in sweep_figures(joined):
         yield replace(picture, name=f"{verb}-{picture.name}")

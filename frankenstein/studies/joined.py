@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from frankenstein.errors import UserError, did_you_mean
+from frankenstein.errors import UserError, counted, did_you_mean
 from frankenstein.files import write_whole
 from frankenstein.report import (
     Picture,
@@ -64,11 +64,7 @@ def run_report(plan: ReportPlan, command: Command) -> Run:
     notes += _at_chance(chance, plan.without_chance)
     known = {score for run in runs for score in run.scores}
     if plan.scores is None and len(joined.scores) < len(known):
-        notes.append(
-            f"{len(joined.scores)} of {len(known)} scores are shown; `scores` chooses "
-            "others, by name or pattern."
-        )
-    plural = "runs" if len(runs) > 1 else "run"
+        notes.append("`scores` chooses other numbers, by name or pattern; `study.csv` has all.")
     found = any(run.record.get("finding") for run in runs)
     with Run.write(plan, name, command=command) as run:
         run.numbers |= joined.summary()
@@ -76,13 +72,13 @@ def run_report(plan: ReportPlan, command: Command) -> Run:
             run.record["called"] = called.pop()
         write_whole(run.folder / "scores.csv", csv_of(joined))
         write_whole(run.folder / "study.csv", tidy_csv(runs, run.final))
+        run.finding = _finding(runs, joined)
         write_page(
             run,
             f"Report: {name}",
             [
-                f"{len(runs)} {plural} of {' and '.join(joined.verbs)}, joined. A row of the first "
-                "table is a group of runs that differ in nothing but seeds: their own, and those "
-                "that their networks were trained from.",
+                "A row of the first table is a group of runs that differ in nothing but seeds: "
+                "their own, and those that their networks were trained from.",
                 "## Scores",
                 score_table(joined),
                 *(plain(note).replace("\\`", "`") for note in notes),
@@ -97,8 +93,22 @@ def run_report(plan: ReportPlan, command: Command) -> Run:
                 "network's seeds are those of its weights and of its batch order.",
             ],
         )
-    run.shown = [*notes, short_score_table(joined, run.name)]
+    run.shown = [short_score_table(joined, run.name), *notes]
     return run
+
+
+def _finding(runs: Sequence[FinishedRun], joined: JoinedRuns) -> str:
+    """The first of the scores over all runs."""
+    told = f"{counted(len(runs), 'run')} of {' and '.join(joined.verbs)}, joined"
+    score = next(iter(joined.scores), "")
+    known = [value for group in joined.groups for value in joined.values(group, score)]
+    if len(known) < 2:
+        return f"{told}."
+    least, mean, most = (
+        format_value(one, percent=is_share(score))
+        for one in (min(known), sum(known) / len(known), max(known))
+    )
+    return f"{told}: {code(score)} is {mean} on average, from {least} to {most}."
 
 
 def chosen_scores(runs: Sequence[FinishedRun], patterns: Sequence[str] | None = None) -> list[str]:

@@ -48,6 +48,7 @@ def run_study(plan: StudyPlan, command: Command) -> Run | None:
             for run in done
             for name, number in run.numbers.items()
         }
+        study.finding = next((run.finding for run in reversed(done) if run.finding), "")
         write_page(study, f"Study: {study.name}", _page(study, plan.steps, done))
     return study
 
@@ -159,6 +160,7 @@ def _page(study: Run, steps: Sequence[Any], done: Sequence[Run]) -> list[str]:
         blocks += [f"## {plain(place)}", *([fenced(line, "console")] if line else [])]
         reports = [name for name in ("report.md", "report.html") if (run.folder / name).is_file()]
         links = " and ".join(f"[{plain(place)}/{name}]({quote(place)}/{name})" for name in reports)
+        blocks += [run.finding] if run.finding else []
         few = {name: one for name, one in run.numbers.items() if name.startswith("accuracy/")}
         few = run.numbers if len(run.numbers) <= _FEW else few
         if 0 < len(few) <= _FEW:

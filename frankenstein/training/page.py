@@ -11,7 +11,7 @@ from frankenstein.files import FileError
 from frankenstein.labels import most_frequent
 from frankenstein.networks.accuracy import below_chance_warning
 from frankenstein.networks.network import Network
-from frankenstein.report import Picture, markdown_table, rich_table
+from frankenstein.report import Picture, format_value, markdown_table, rich_table
 from frankenstein.report.panels import line_panels
 from frankenstein.runs.page import write_page
 from frankenstein.runs.run import Run
@@ -36,13 +36,20 @@ def write_train_page(run: Run, plan: TrainPlan, network: Network, data: ImageDat
         ["the network", run.numbers["accuracy/held_out"], run.numbers["loss/held_out"]],
         ["always the most frequent answer", chance, None],
     ]
+    right, least = (
+        format_value(one, percent=True) for one in (run.numbers["accuracy/held_out"], chance)
+    )
+    run.finding = (
+        f"Right in {right} of {images:,} held-out images after {card.epochs} epochs; always the "
+        f"most frequent answer would be in {least}."
+    )
     blocks: list[str | Picture] = [
+        *(f"**Warning:** {line}." for line in warnings),
+        *_curves(run.folder, chance),
+        markdown_table(rows, ["", "accuracy", "loss"], percent=["accuracy"]),
         f"`{card.architecture}`, {size:,} parameters, trained from {start} for {card.epochs} "
         f"epochs on {data.num_train} images of {card.dataset}, {plan.batch_size} a "
         f"step, and scored on {images} held-out images after the last epoch.",
-        markdown_table(rows, ["", "accuracy", "loss"], percent=["accuracy"]),
-        *(f"**Warning:** {line}." for line in warnings),
-        *_curves(run.folder, chance),
         f"The network is in `{file}`; `frankenstein layers {file}` lists where it may be cut.",
     ]
     run.shown.append(rich_table([*run.numbers.items()], ["", "value"], title=run.name))

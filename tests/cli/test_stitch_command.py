@@ -89,6 +89,7 @@ def test_a_run_prints_what_a_person_wants_and_leaves_the_folder_of_the_design(
     scalars = {"train/loss", "val/loss", "val/accuracy"}
     scalars |= {f"similarity/{measure}/per_location" for measure in measures}
     assert scalars <= set(events.Tags()["scalars"])
+    assert not [tag for tag in events.Tags()["scalars"] if tag.endswith("/after")]  # lonely dots
     assert {"stitch/weight", "similarity/units"} <= set(events.Tags()["images"])
     assert len(events.Images("stitch/weight")) == 2  # at the start and every 10 * 2 steps
     assert list(folder.rglob("projector_config.pbtxt"))

@@ -94,7 +94,7 @@ def test_a_map_that_cannot_be_made_says_why(monkeypatch):
     with pytest.raises(UserError, match="unknown map 'mds'"):
         circuit_map(draw(3, 9), "mds")
     monkeypatch.setitem(sys.modules, "umap", None)  # as where it is not installed
-    with pytest.raises(UserError, match="needs the package umap-learn"):
+    with pytest.raises(UserError, match="umap needs umap-learn; get it by"):
         circuit_map(draw(9, 9), "umap")
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from frankenstein.report import heatmap, png, weight_matrix
+from frankenstein.report import cells_of, heatmap, png, weight_matrix
 from frankenstein.shapes import ShapeError
 
 LAYERS = [f"{kind}{i}" for i in range(1, 9) for kind in ("conv", "bn", "relu")] + ["mean", "fc"]
@@ -41,6 +41,14 @@ def test_a_heatmap_shows_names_title_limits_and_numbers():
     middles = [sum(one.get_extents().intervalx) / 2 for one in axes.collections[0].get_paths()]
     assert np.ptp(middles) < 1
     assert len(figure.axes) == 2  # the second is the colour bar
+
+
+def test_a_page_can_draw_the_cells_of_any_heatmap():
+    figure = heatmap(matrix(3, 2), LAYERS[:3], LAYERS[:2], "CKA", "sender", "receiver")
+    cells = cells_of(figure)
+    assert (cells.measure, cells.rows, cells.column_label) == ("CKA", tuple(LAYERS[:3]), "receiver")
+    assert np.array_equal(cells.array, matrix(3, 2))
+    assert cells_of(weight_matrix(torch.ones(2, 2))) is None
 
 
 @pytest.mark.parametrize("size", [2, 26, 60])

@@ -1,8 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from frankenstein.report import bars, curves, png
+from frankenstein.report.figure_values import figure_csv, points_svg
 from frankenstein.report.panels import histogram_line, line_panels, point_panels
 from frankenstein.shapes import ShapeError
 
@@ -37,6 +40,19 @@ def test_clouds_of_points_share_their_panel():
     offsets = [len(cloud.get_offsets()) for cloud in figure.axes[0].collections]
     assert offsets == [5, 3]
     assert legend(figure) == ["sender", "receiver"]
+
+
+def test_points_of_a_map_have_their_names_where_they_are_drawn():
+    points, names = {"fc": {"sender": torch.randn(3, 2)}}, {"fc": {"sender": ["S1", "S2", "<3>"]}}
+    figure = point_panels(points, names=names)
+    png(figure)
+    drawn = points_svg(figure)
+    assert re.findall("<title>(.*?)</title>", drawn) == ["S1", "S2", "&lt;3&gt;"]
+    (axes,) = figure.axes
+    x, y = axes.transData.transform(points["fc"]["sender"][1].numpy())
+    assert f'cx="{x:.1f}" cy="{figure.bbox.height - y:.1f}"' in drawn
+    assert figure_csv(figure).splitlines()[1].startswith("fc,S1,")
+    assert "<title>sender 2</title>" in points_svg(point_panels(points))
 
 
 def test_a_histogram_as_a_line_has_an_area_of_one():

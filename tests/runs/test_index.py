@@ -12,7 +12,7 @@ def made(folder, ended, **record):
     (folder / "summary.json").write_text(json.dumps({"accuracy/held_out": 0.5}))
     (folder / "report.html").touch()
     (folder / "run.json").write_text(json.dumps({"verb": "train", "seconds": 1.5, **record}))
-    os.utime(folder / "run.json", (ended, ended))
+    os.utime(folder / "summary.json", (ended, ended))
 
 
 def links(folder):
@@ -36,6 +36,17 @@ def test_the_index_lists_finished_runs_newest_first_with_what_they_found(tmp_pat
     assert "accuracy/held_out 50.00 %" in page
     assert '<table data-sort="yes"' in page
     assert "table[data-sort]" in page  # the script that sorts is that of all pages
+
+
+def test_the_index_has_a_runs_first_picture_and_the_beginning_of_what_it_found(tmp_path):
+    made(tmp_path / "stitch/a b", 1, finding=f"89 % right; above `untrained`; {'and so on ' * 20}.")
+    (tmp_path / "stitch/a b/report.md").write_text("# T\n\n![bars](figures/one.png)\n![b](two)\n")
+    write_index(tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("<img ") == 1
+    assert 'src="stitch/a%20b/figures/one.png" alt=""' in page
+    assert "<td>89 % right; above untrained …</td>" in page
+    assert "img-src 'self' data:" in page
 
 
 def test_runs_that_end_at_once_are_all_in_the_index(tmp_path):

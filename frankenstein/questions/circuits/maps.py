@@ -42,7 +42,10 @@ def circuit_map(
     if kind not in MAPS:
         raise UserError(f"unknown map {kind!r}; known: {', '.join(MAPS)}")
     if kind not in maps_at_hand():
-        raise UserError("a umap needs the package umap-learn; install it, or take pca or tsne")
+        raise UserError(
+            "a umap needs umap-learn; get it by: pip install 'frankenstein-stitching[umap]', or "
+            "take pca or tsne"
+        )
     if len(profiles) < _LEAST[kind]:
         raise UserError(f"a {kind} map needs {_LEAST[kind]} groups or more, got {len(profiles)}")
     points = profiles.double().cpu().numpy()

@@ -11,6 +11,7 @@ from frankenstein.report import (
     Picture,
     Section,
     by_layer,
+    cells_of,
     heatmap,
     markdown_table,
     short_number,
@@ -118,10 +119,13 @@ def _means(answer: CircuitsAnswer) -> str:
 
 def _maps(answer: CircuitsAnswer) -> list[str | Picture]:
     """All groups of all networks on a plane, a panel for each layer."""
+    names = {
+        layer.label: {role: layer.names(role) for role in layer.circuits} for layer in answer.layers
+    }
     return [
         Picture(
             f"map-{kind}",
-            point_panels(panels),
+            point_panels(panels, names=names),
             "Every point is a group of units; what is near does alike things over the held-out "
             f"images ({_MAPS[kind]}). Points of all networks side by side are circuits that all "
             "have.",
@@ -153,7 +157,9 @@ def _pictures(answer: CircuitsAnswer, layer: CircuitLayer) -> list[str | Picture
         f"largest is {max(layer.chance[role] for role in named):.2f}; the table names classes "
         "above that and 0.5."
     )
-    pictures: list[str | Picture] = [Picture(f"{layer.label}-classes", classes, text)]
+    pictures: list[str | Picture] = [
+        Picture(f"{layer.label}-classes", classes, text, cells_of(classes))
+    ]
     return [_similarities(layer, named), *pictures] if len(named) > 1 else pictures
 
 
@@ -170,7 +176,7 @@ def _similarities(layer: CircuitLayer, named: dict[str, list[str]]) -> Picture:
         "the others do. A row with one red cell is a circuit that both have; a red block is one "
         "that the two have cut up in different ways."
     )
-    return Picture(f"{layer.label}-similarity", figure, text)
+    return Picture(f"{layer.label}-similarity", figure, text, cells_of(figure))
 
 
 def _group_table(answer: CircuitsAnswer, layer: CircuitLayer) -> str:

@@ -8,7 +8,15 @@ from torch import Tensor
 
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import counted
-from frankenstein.report import Picture, code, curves, heatmap, markdown_table, rich_table
+from frankenstein.report import (
+    Picture,
+    cells_of,
+    code,
+    curves,
+    heatmap,
+    markdown_table,
+    rich_table,
+)
 from frankenstein.report.networks import network_map, network_tree
 from frankenstein.report.tables import format_value
 from frankenstein.report.terminal import terminal_matrix
@@ -34,11 +42,12 @@ def write_networks_page(
     """The page and its tables, the numbers, and what the terminal shows."""
     run.finding = _finding(found)
     run.record["layers"] = list(found.layers)
-    blocks: list[str | Picture] = [_about(run, found)]
-    blocks += _how_sure(found, draws, run.record["kept"])
+    blocks: list[str | Picture] = []
     for measure in found.values:
         blocks += _section(run, found, measure, draws.get(measure), plan.seed)
     saved = save_tables(run, found)
+    blocks += ["## What was compared", _about(run, found)]
+    blocks += _how_sure(found, draws, run.record["kept"])
     blocks.append(f"Every value is in {', '.join(f'`{name}`' for name in saved)}.")
     if len(found.across) and "pairs.csv" not in saved:
         blocks.append(
@@ -150,11 +159,9 @@ def _section(
     row = MEASURES[measure]
     yield f"## {measure}"
     title = found.matrix(measure).title
-    yield f"{row.about}. {title}. {row.source}"
     estimates = layer_estimates(found, measure, draws)
     head = ["layer", "mean over pairs", "95 % interval", "spread over pairs"]
     rows = [[name, one.value, _interval(one), spread] for name, (one, spread) in estimates.items()]
-    yield markdown_table(rows, head)
     run.shown.append(f"{title}; mean over {len(found.layers)} layers, network by network")
     whole = found.matrix(measure)
     limits = _limits(measure, whole.values)
@@ -166,6 +173,8 @@ def _section(
     grouped = groupings(run, found, measure, draws, seed)
     cards = {name: run.networks.get(name, {}) for name in found.networks}
     yield from layout(whole.values, measure, len(found.layers), cards)
+    yield markdown_table(rows, head)
+    yield f"{row.about}. {title}. {row.source}"
     if grouped:
         yield from _groups(run, measure, grouped)
     if found.across:
@@ -194,7 +203,8 @@ def layout(
         limits=_limits(measure, values),
     )
     caption = f"{measure} of every network with every other, mean over layers that match"
-    yield Picture(f"{measure}-networks", figure, f"{caption}. Neighbours are those of the tree.")
+    caption += ". Neighbours are those of the tree."
+    yield Picture(f"{measure}-networks", figure, caption, cells_of(figure))
     if tree is None:
         yield "There is no tree and no map: some values are undefined, or nothing is perfect."
         return
@@ -262,7 +272,7 @@ def layers_of_pairs(
             column_label="layer of another",
             limits=_limits(measure, values) if what == "mean" else None,
         )
-        yield Picture(f"{measure}-{what}", figure, captions[what])
+        yield Picture(f"{measure}-{what}", figure, captions[what], cells_of(figure))
 
 
 def _curves(run: Run, found: Between, measure: str) -> Iterator[Picture]:

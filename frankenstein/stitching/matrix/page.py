@@ -56,12 +56,8 @@ def write_matrix_page(run: Run, plan: StitchPlan, results: Results) -> None:
     warned = warnings_of(plan, results, run.networks)
     run.finding = _finding(results)
     blocks: list[Block] = [
-        f"Every stitch from a layer of `{plan.sender}` (rows) to a layer of `{plan.receiver}` "
-        f"(columns). By themselves they are right in {results.networks['sender']:.2%} and "
-        f"{results.networks['receiver']:.2%} of the held-out images. Stitches are solved and "
-        f"trained on training images and scored on the {results.images:,} held-out ones.",
         *(["The run was interrupted: n/a is not made yet."] if run.unfinished else []),
-        *_remarks(plan, results, warned),
+        *(f"**Warning:** {line}." for line in warned),
     ]
     pictures = {}
     for kind, what in results.tables():
@@ -79,7 +75,15 @@ def write_matrix_page(run: Run, plan: StitchPlan, results: Results) -> None:
         picture = Picture("cost", _plane(results), _COST)
         pictures["matrix/cost"] = picture
         blocks += ["## What each grafted network costs", picture, _cost_table(results)]
-    blocks.append("Every number is in `matrix.csv`.")
+    blocks += [
+        "## How they were stitched",
+        f"Every stitch from a layer of `{plan.sender}` (rows) to a layer of `{plan.receiver}` "
+        f"(columns). By themselves they are right in {results.networks['sender']:.2%} and "
+        f"{results.networks['receiver']:.2%} of the held-out images. Stitches are solved and "
+        f"trained on training images and scored on the {results.images:,} held-out ones. Every "
+        "number is in `matrix.csv`.",
+        *_remarks(plan, results),
+    ]
     title = f"{run.name} (unfinished)" if run.unfinished else run.name
     write_page(run, f"All stitches: {title}", blocks)
     log_page(run, pictures)
@@ -257,7 +261,7 @@ def _cell(number: Number) -> str:
     return mean if beside is None else f"{mean} ± {scale * beside:.{digits}f}"
 
 
-def _remarks(plan: StitchPlan, results: Results, warned: list[str]) -> Iterator[str]:
+def _remarks(plan: StitchPlan, results: Results) -> Iterator[str]:
     if plan.seeds > 1 and plan.mask != "random-permutation":
         yield "Solved stitches have nothing random in them: they are not repeated."
     if plan.seeds > 1:
@@ -269,7 +273,6 @@ def _remarks(plan: StitchPlan, results: Results, warned: list[str]) -> Iterator[
     if plan.untrained > 1:
         yield f"± of *untrained* is the standard deviation over {plan.untrained} untrained senders."
     yield from left_out(plan)
-    yield from (f"**Warning:** {line}." for line in warned)
     if solved := [number.interval for number in results.all_of("solved")]:
         width = max(high - low for low, high in solved)
         yield (

@@ -67,7 +67,7 @@ def need_cluster(field: str) -> None:
         if find_spec(library) is None:
             raise UserError(
                 f"‹{field}› needs {library}, which is not installed; get it by: "
-                "pip install 'frankenstein[cluster]'"
+                "pip install 'frankenstein-stitching[cluster]'"
             )
 
 
