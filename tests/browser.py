@@ -2,7 +2,7 @@
 
     python tests/browser.py AXE.min.js [REPORT.html ...]
 
-Without reports it makes some: of comparisons, stitches, questions and a study, and the index of all.
+Without reports it makes some: of comparisons, stitches, questions and a study, and the index.
 """
 
 import json
