@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from frankenstein.errors import counted
 from frankenstein.networks.accuracy import accuracy_line, network_accuracy
@@ -11,7 +12,8 @@ from frankenstein.questions.plan import AnalyzePlan
 from frankenstein.questions.question import AnyQuestion, NotAskable
 from frankenstein.questions.saved import run_saved, saved_activations
 from frankenstein.questions.subject import Subject, open_subject
-from frankenstein.report import Picture, Section, code, short_view
+from frankenstein.report import Fold, Picture, Section, code, short_view
+from frankenstein.report.document import Block
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
@@ -159,9 +161,9 @@ def _write(
     answered: Mapping[str, float],  # numbers of the questions
 ) -> None:
     """The page, and its figures and numbers in TensorBoard."""
-    blocks: list[str | Picture] = [about]
+    blocks: list[Block] = [about]
     for section in sections.values():
-        blocks += [f"## {section.title}", *section.blocks]
+        blocks += [f"## {section.title}", *_figures_first(section.blocks)]
     write_page(run, title, [*blocks, "Every number is in `summary.json`."])
     pictures = {
         f"{asked}/{block.name}": block
@@ -170,6 +172,14 @@ def _write(
         if isinstance(block, Picture)
     }
     log_page(run, pictures, answered)
+
+
+def _figures_first(blocks: Sequence[str | Picture]) -> Sequence[Block]:
+    """The same with the words before the first figure folded."""
+    words = [*takewhile(lambda one: isinstance(one, str) and one[0] not in "|#*", blocks)]
+    if len(words) == len(blocks) or not isinstance(blocks[len(words)], Picture) or not words:
+        return blocks
+    return [Fold("How to read this", "\n\n".join(map(str, words))), *blocks[len(words) :]]
 
 
 def _about(pairs: tuple[tuple[str, str], ...]) -> str:

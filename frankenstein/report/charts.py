@@ -27,6 +27,7 @@ from frankenstein.report.style import (
 from frankenstein.shapes import ShapeError
 
 _DASHES = ("-", "--", ":", "-.")
+_MARK = 8  # letters that a legend's mark and gaps take
 _FILL = 0.82  # share of a group's width that its bars take
 _NAME = 34  # letters of a group's name on one line
 
@@ -136,6 +137,8 @@ def bars(
     axes = figure.add_subplot()
     room = _FILL * (width - 1.0) * POINTS / heights.size  # for one bar, in points
     tallest = float(np.nanmax([0.0, *heights.flat, *lines.values()])) or 1.0
+    lowest = float(np.nanmin(heights, initial=0.0))
+    short = 0.12 * max(tallest, -lowest)
     for i, name in enumerate(names):
         places = np.arange(len(values)) + _FILL * ((i + 0.5) / len(names) - 0.5)
         colour = PALETTE[i % len(PALETTE)]
@@ -146,11 +149,11 @@ def bars(
             label=legend_label(name),
             color=colour,
         )
-        _write_numbers(axes, places, heights[i], colour, room, 0.12 * tallest, percent)
+        _write_numbers(axes, places, heights[i], colour, room, short, percent)
     for i, (name, height) in enumerate(lines.items()):
         label = f"{name} {_number(height, percent)}" + (" %" if percent else "")
         axes.axhline(height, color="black", linestyle=_DASHES[1 + i % 3], linewidth=1, label=label)
-    axes.set_ylim(1.1 * np.nanmin(heights, initial=0.0), 1.06 * tallest)
+    axes.set_ylim(1.15 * lowest, max(1.06 * tallest, -0.15 * lowest))
     axes.set_xticks(range(len(values)), list(values))
     axes.tick_params(axis="x", length=0)
     axes.grid(True, axis="y")
@@ -158,7 +161,10 @@ def bars(
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     axes.set_ylabel(y_label)
     axes.set_title(wrapped(title, width))
-    figure.legend(loc="outside lower center", ncols=min(5, len(names) + len(lines)))
+    # Of a legend's column, beside its name, in letters of 9 points: a mark and a gap.
+    longest = _MARK + max(map(len, (*names, *lines))) + (7 if lines else 0)
+    fit = max(1, int(width * POINTS / (longest * 9 * DIGIT)))
+    figure.legend(loc="outside lower center", ncols=min(5, fit, len(names) + len(lines)))
     return settled(figure)
 
 
@@ -177,11 +183,11 @@ def _write_numbers(
         inside = height >= short  # False for NaN
         axes.annotate(
             _number(height, percent),
-            (place, 0.0 if inside else max(0.0, float(np.nan_to_num(height)))),
-            xytext=(0, 3),
+            (place, 0.0 if inside else float(np.nan_to_num(height))),
+            xytext=(0, -3 if height < 0 else 3),
             textcoords="offset points",
             ha="center",
-            va="bottom",
+            va="top" if height < 0 else "bottom",
             fontsize=max(size, 6.0),
             rotation=0 if size >= 6.0 else 90,
             color=ink_on(colour) if inside else GREY,

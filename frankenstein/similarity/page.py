@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -53,9 +54,9 @@ def write_compare_page(run: Run, plan: ComparePlan, compared: Compared) -> None:
         title, blocks = "Similarity of layers", _matrices(run, plan, compared)
     write_page(run, f"{title}: {run.name}", blocks)
     pictures = [block for block in blocks if isinstance(block, Picture)]
-    facts = {"sender": plan.sender, "receiver": str(plan.receiver)}
+    facts = {role: Path(str(getattr(plan, role))).stem for role in ("sender", "receiver")}
     if plan.is_table:
-        facts |= dict(zip(("sender layer", "receiver layer"), compared.layers, strict=True))
+        facts |= dict(zip(("sender_layer", "receiver_layer"), compared.layers, strict=True))
     log_page(run, {f"similarity/{one.name}": one for one in pictures}, scalars, facts)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
-from rich.text import Text
 
 from frankenstein.catalog import MEASURES, STITCHES
 from frankenstein.networks.accuracy import below_chance_warnings
@@ -365,7 +364,6 @@ def shown_scores(
     warnings = below_chance_warnings(numbers, int(numbers["n/receiver"]), networks)
     warnings += stitch_warnings(numbers, plan)
     return [
-        *map(Text, found_of(numbers, plan)[1:]),
         f"{title}: {_counts(numbers, plan.measures)}",
         table,
         *([_sample(numbers)] if sampled else []),
@@ -449,16 +447,14 @@ def flattening_text(measures: Sequence[str]) -> str:
 
 def few_directions(numbers: Numbers, measures: Sequence[str]) -> list[str]:
     """A line if a CCA of some rows is over fewer directions than that of others."""
-    counts = {
-        row: int(numbers[key])
-        for row in rows_of(numbers)
-        if (key := f"directions/{row}") in numbers
-    }
-    most = max(counts.values(), default=0)
-    fewer = ", ".join(f"{n} of {row}" for row, n in counts.items() if n < most)
+    counts = {int(n) for name, n in numbers.items() if name.startswith("directions/")}
     titles = " and ".join(_title(measure) for measure in measures if MEASURES[measure].directions)
-    few = "a mean over few says nothing of the others"
-    return [f"{titles}: of {most} directions, but {fewer}: {few}"] if fewer else []
+    if len(counts) < 2:
+        return []
+    return [
+        f"{titles}: over {min(counts)} to {max(counts)} directions; rows of unlike numbers are not "
+        "to be held against each other"
+    ]
 
 
 def differences(numbers: Numbers, same: Mapping[str, str] = {}) -> list[str]:

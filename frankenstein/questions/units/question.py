@@ -126,9 +126,9 @@ class Units(Question[UnitsAnswer]):
                 cells = (_cell(*of_kind[kind]) for kind in KINDS)
                 rows.append([layer, name.replace("_", " "), *cells])
             excess = (answer.numbers[f"{kind}_excess/{layer}"] for kind in KINDS)
-            rows.append([layer, "**excess**", *map(_cell, excess)])
+            rows.append([layer, "excess", *map(_cell, excess)])
             chances = (answer.numbers[f"{kind}_p/{layer}"] for kind in KINDS)
-            rows.append([layer, "**p**", *(short_number(p, ".3f") for p in chances)])
+            rows.append([layer, "p", *(short_number(p, ".3f") for p in chances)])
         kinds = [kind.replace("_", " ") for kind in KINDS]
         blocks: tuple[str | Picture, ...] = (
             _about(answer),
