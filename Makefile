@@ -1,20 +1,21 @@
-# make demo | make test | make check | make browser | make docs | make board | make benchmarks; every target sets itself up first.
+# make demo | make test | make matrix | make check | make browser | make docs | make board | make benchmarks; every target sets itself up first.
 PYTHON ?= python3
 # make TORCH=cpu: the build of PyTorch without CUDA, a tenth of the size, for a machine without a GPU.
 TORCH ?=
 DATA ?= digits
 DATA_ROOT ?= $(or $(FRANKENSTEIN_DATA),data)
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 
-.PHONY: demo test check browser docs board benchmarks setup clean
-setup: .venv/.ready
+.PHONY: demo test matrix check browser docs board benchmarks setup clean
+setup: $(VENV)/.ready
 
 # The stamp is written last, so an interrupted set-up is not mistaken for a whole one: it starts over.
 # uv installs in a third of pip's time; where it cannot reach a registry that pip is set up for, pip does it.
-.venv/.ready: pyproject.toml
+$(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "frankenstein needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
-	@echo "setting up .venv (one or two minutes, once)"
-	$(PYTHON) -m venv --clear .venv
+	@echo "setting up $(VENV) (one or two minutes, once)"
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet $(if $(TORCH),--torch-backend $(TORCH)) --compile-bytecode --python $(BIN)/python -e '.[dev]' || $(BIN)/python -m pip install --quiet -e '.[dev]'
 	@touch $@
@@ -26,6 +27,13 @@ demo: setup
 # The files keep the order that tests/conftest.py gives them.
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+
+# The tests under every supported Python that is on the PATH, each in an environment of its own.
+matrix:
+	@for version in 3.11 3.12 3.13; do \
+	  if command -v python$$version >/dev/null; then \
+	    $(MAKE) test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+	  else echo "no python$$version here: not tested"; fi; done
 
 check: setup
 	$(BIN)/ruff check .
@@ -56,4 +64,4 @@ board: setup
 	$(BIN)/tensorboard --logdir results --samples_per_plugin images=1000
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-3.*
