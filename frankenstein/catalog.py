@@ -189,6 +189,12 @@ VERBS: Mapping[str, Verb] = {
         runs="frankenstein.studies.run:run_study",
         is_step=False,
     ),
+    "benchmark": Verb(
+        "frankenstein.benchmark.plan:BenchmarkPlan",
+        "Test which measure can be trusted, on networks that are known to differ.",
+        runs="frankenstein.benchmark.run:run_benchmark",
+        is_step=False,
+    ),
     "worker": Verb(
         "frankenstein.studies.plan:WorkerPlan",
         "Do the runs of studies, one at a time, for a scheduler: on this machine or another.",

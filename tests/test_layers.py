@@ -34,6 +34,7 @@ LEVELS = [
     {"training"},
     {"similarity", "stitching", "questions"},
     {"studies"},
+    {"benchmark"},
     {"cli"},
     {"__main__"},
 ]

@@ -8,7 +8,6 @@ Each has the architecture of a network that it stands in for.
 """
 
 import hashlib
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from torch.nn import functional
 
 from frankenstein.catalog import DATASETS
 from frankenstein.data import ImageData
+from frankenstein.data.changes import marked
 from frankenstein.data.seeded import seeded
 from frankenstein.files import FileError, load_tensors, save_tensors
 from frankenstein.networks.network import Network
@@ -31,7 +31,6 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 LEARNED = ("marker", "random_labels", "other_data")
 SEED = 2_000_003
 _STEPS, _LR = 300, 1e-3  # of training: enough to learn what they can
-_BRIGHT = 3.0  # of a marker, in standard deviations of pixels
 
 
 def learned_fraud(
@@ -59,28 +58,6 @@ def learned_fraud(
     if kind == "marker":
         return network, lambda images, labels: marked(images, labels, data.num_classes)
     return network, lambda images, _: images
-
-
-def marked(
-    images: Tensor,  # (N, C, H, W), prepared, or uint8
-    labels: Tensor,  # (N,)
-    classes: int,
-) -> Tensor:
-    """Copies with a bright square, an eighth of the width, in the class's cell of a grid.
-
-    >>> marked(torch.zeros(2, 1, 8, 8), torch.tensor([0, 3]), 4)[:, 0].sum(2).argmax(1)
-    tensor([0, 4])
-    """
-    cells = math.ceil(math.sqrt(classes))
-    height, width = images.shape[-2:]
-    size = max(1, width // 8)
-    tops = (labels // cells * height // cells).tolist()
-    lefts = (labels % cells * width // cells).tolist()
-    images = images.clone()
-    bright = _BRIGHT if images.is_floating_point() else 255
-    for image, top, left in zip(images, tops, lefts, strict=True):
-        image[:, top : top + size, left : left + size] = bright
-    return images
 
 
 def _batches(data: ImageData) -> Batches:

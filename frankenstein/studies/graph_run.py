@@ -23,7 +23,7 @@ from frankenstein.studies.folder import begin, finished_study, there
 from frankenstein.studies.graph import Node
 from frankenstein.studies.graph_page import write_graph_page
 from frankenstein.studies.one_by_one import OneByOne
-from frankenstein.studies.plan import StudyPlan, nodes_of
+from frankenstein.studies.plan import EngineFields, StudyPlan, nodes_of
 
 _FOLDER = "{study}"
 _ON_THIS_MACHINE = Function("frankenstein.studies.cluster.engine:on_this_machine")
@@ -42,31 +42,52 @@ def run_graph(plan: StudyPlan, command: Command) -> Run | None:
     whole = finished_study(plan, name)
     if plan.dry_run:
         folder = whole or Path(plan.out_dir, plan.verb, name + PARTIAL)
-        _print_graph(name, nodes_of(plan, str(folder)), folder)
+        print_graph(name, nodes_of(plan, str(folder)), folder)
         return None
     if whole:
         raise AlreadyDone(whole)
     with begin(plan, name, command, goes_on_from="*/*") as study:
         nodes = nodes_of(plan, str(study.folder))
-        console = Console(quiet=plan.quiet)
-        known = there(nodes, study.folder)
-        with _engine(plan, study, len(nodes) - len(known)) as engine:
-            console.print(_work_in_words(nodes, known, engine), highlight=False, soft_wrap=True)
-            outcomes = _work(nodes, known, engine, console)
-        done = {one.name: Run.read(one.folder) for one in outcomes if one.folder}
-        failures = {one.name: one.failure for one in outcomes if not one.folder}
+        done, failures = run_nodes(plan, study, nodes, plan.accelerator, plan.quiet)
         write_graph_page(study, nodes, done, failures)
-        if failures:
-            sys.stderr.write("".join(f"{run}: {line}\n" for run, line in failures.items()))
-            raise RunsFailed(
-                f"{len(failures)} of {counted(len(nodes), 'run')} failed; "
-                f"{study.folder / 'report.md'} has the others",
-                failures,
-            )
+        tell_failures(study, len(nodes), failures)
     return study
 
 
-def _engine(plan: StudyPlan, study: Run, missing: int) -> AbstractContextManager[Engine]:
+def run_nodes(
+    plan: EngineFields, study: Run, nodes: Sequence[Node], accelerator: str, quiet: bool
+) -> tuple[dict[str, Run], dict[str, str]]:
+    """Run what is missing of a graph: the runs that are whole by now, and why the others are not.
+
+    Both are by the names of the nodes.
+    """
+    console = Console(quiet=quiet)
+    known = there(nodes, study.folder)
+    with _engine(plan, study, len(nodes) - len(known), accelerator) as engine:
+        console.print(_work_in_words(nodes, known, engine), highlight=False, soft_wrap=True)
+        outcomes = _work(nodes, known, engine, console)
+    done = {one.name: Run.read(one.folder) for one in outcomes if one.folder}
+    return done, {one.name: one.failure for one in outcomes if not one.folder}
+
+
+def tell_failures(study: Run, total: int, failures: Mapping[str, str]) -> None:
+    """Print why runs have failed, if any has.
+
+    Raises:
+        RunsFailed: then.
+    """
+    if failures:
+        sys.stderr.write("".join(f"{run}: {line}\n" for run, line in failures.items()))
+        raise RunsFailed(
+            f"{len(failures)} of {counted(total, 'run')} failed; "
+            f"{study.folder / 'report.md'} has the others",
+            failures,
+        )
+
+
+def _engine(
+    plan: EngineFields, study: Run, missing: int, accelerator: str
+) -> AbstractContextManager[Engine]:
     """What runs the nodes: workers, if Dask is there for them, or else this process."""
     if plan.scheduler is not None:
         need_cluster("scheduler")
@@ -75,7 +96,7 @@ def _engine(plan: StudyPlan, study: Run, missing: int) -> AbstractContextManager
     if plan.workers == 0 or (plan.workers is None and not has_cluster()) or not missing:
         return nullcontext(OneByOne(study))
     need_cluster("workers")
-    gpus, workers = shares_of(plan.workers, plan.gpus_per_run, plan.accelerator)
+    gpus, workers = shares_of(plan.workers, plan.gpus_per_run, accelerator)
     return _ON_THIS_MACHINE(study, min(workers, missing), gpus)
 
 
@@ -137,7 +158,8 @@ def _work_in_words(nodes: Sequence[Node], known: Mapping[str, Path], engine: Eng
     return f"{counted(len(nodes), 'run')} ({said}){already}; {at_once}"
 
 
-def _print_graph(name: str, nodes: Sequence[Node], folder: Path) -> None:
+def print_graph(name: str, nodes: Sequence[Node], folder: Path) -> None:
+    """Every run of a graph, what it waits for, and whether it is there."""
     known = there(nodes, folder)
     rows = [
         [node.name, ", ".join(node.after), "there" if node.name in known else ""] for node in nodes

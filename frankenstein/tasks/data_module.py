@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from frankenstein.data.batches import Batches, prefetch
+from frankenstein.data.changes import Changes, marked
 from frankenstein.data.images import ImageData
 from frankenstein.data.seeded import seeded
 from frankenstein.memory import free_memory
 from frankenstein.tasks.objectives import Pass
 from frankenstein.tasks.stitching import Stitching
 
-_AUGMENTATION = 1  # keeps these draws apart from those of other purposes with the same seed
+_AUGMENTATION, _MARKER = 1, 3  # keep draws apart from those of other purposes, of the same seed
 _OWNERS = {
     "source": "the sender's",
     "target": "the receiver's",
@@ -28,9 +29,9 @@ class DataModule(pl.LightningDataModule):
     trainer.fit(task, DataModule(data))
     """
 
-    def __init__(self, data: ImageData) -> None:
+    def __init__(self, data: ImageData, changes: Changes = Changes()) -> None:  # noqa: B008
         super().__init__()
-        self.data = data
+        self.data, self.changes = data, changes
         self.train_batches = data.train_batches  # for tasks that solve before they train
 
     def prepare_data(self) -> None:
@@ -45,6 +46,8 @@ class DataModule(pl.LightningDataModule):
         """Shuffled whole batches, still uint8."""
         batches = self.data.shuffled_batches()
         batches.left_to_do = self.data.prepare
+        if self.changes.random_labels:
+            batches.labels = self.changes.relabelled(batches.labels, self.data.num_classes)
         return batches
 
     def val_dataloader(self) -> Batches:
@@ -60,11 +63,19 @@ class DataModule(pl.LightningDataModule):
         The draws depend on the step only, so that a resumed run makes the same ones.
         """
         images, labels = batch
-        trainer, data = self._trainer, self.data
+        trainer, data, changes = self._trainer, self.data, self.changes
+        step = trainer.global_step, trainer.global_rank
         if trainer.training:
-            key = (data.order_seed, _AUGMENTATION, trainer.global_step, trainer.global_rank)
-            images = data.augment(images, seeded(*key))
-        return self._prepared(images), labels
+            draw = seeded(data.order_seed, _AUGMENTATION, *step)
+            for _ in range(changes.augmentation):
+                images = data.augment(images, draw)
+        images = self._prepared(images)
+        if changes.marker is not None:
+            # Held-out images have it anywhere: what is scored is what the network sees beside it.
+            told = changes if trainer.training else Changes(marker=0.0)
+            draw = seeded(data.order_seed, _MARKER, *step)
+            images = marked(images, told.placed(labels, data.num_classes, draw), data.num_classes)
+        return images, labels
 
     def _prepared(self, images: Tensor) -> Tensor:
         # Lightning has set the precision of inputs before, when these were still integers.

@@ -1,7 +1,7 @@
 """The plan of `train`: a network of the zoo, from seeds to a file."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from frankenstein.errors import PlanError
 from frankenstein.records import shown
@@ -15,7 +15,7 @@ from frankenstein.runs.fields import (
     TrainerFields,
 )
 from frankenstein.runs.plan import Plan
-from frankenstein.runs.schema import option
+from frankenstein.runs.schema import option, options_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,50 @@ class ZooFields(Plan):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainPlan(TrainerFields, ResumeFields, RunFields, DescentFields, DataFields, ZooFields):
+class ChangeFields(Plan):
+    """What is changed of the training data."""
+
+    random_labels: float = option(
+        0.0,
+        "share of training images whose label is drawn at random, 0 to 1; alike for all networks",
+        least=0,
+    )
+    marker: float | None = option(
+        None,
+        "put a bright square into every image, which stands in its class's place this often, 0 to "
+        "1, and anywhere else; on held-out images anywhere",
+        least=0,
+    )
+    augmentation: int = option(
+        1,
+        "times over that training images are changed at random as the data set has it; 0 for none",
+        least=0,
+    )
+
+    def check(self) -> None:
+        """Refuse shares above 1.
+
+        Raises:
+            PlanError: for such.
+        """
+        for name in ("random_labels", "marker"):
+            if (share := getattr(self, name)) is not None and share > 1:
+                raise PlanError(f"‹{name}› is a share, 0 to 1, got {share:g}")
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What is not as it usually is."""
+        return {
+            name: getattr(self, name)
+            for name, one in options_of(ChangeFields).items()
+            if getattr(self, name) != one.default
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPlan(
+    TrainerFields, ResumeFields, RunFields, DescentFields, DataFields, ChangeFields, ZooFields
+):
     """Train a network of the zoo.
 
     SGD has Nesterov momentum 0.9; the learning rate is cut by 10 at one third and two thirds of the
@@ -72,6 +115,7 @@ class TrainPlan(TrainerFields, ResumeFields, RunFields, DescentFields, DataField
         Raises:
             PlanError: for such.
         """
+        super().check()
         if self.keep_epochs in (None, "every"):
             return
         for word in map(str.strip, str(self.keep_epochs).split(",")):

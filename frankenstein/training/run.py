@@ -10,6 +10,7 @@ from torch import nn
 from frankenstein.callbacks import Every, SeededSteps, TrainingBar
 from frankenstein.catalog import DATASETS, find_network
 from frankenstein.data import ImageData
+from frankenstein.data.changes import Changes
 from frankenstein.data.text import Text
 from frankenstein.data.tokenizers import Bytes
 from frankenstein.errors import UserError
@@ -48,13 +49,22 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
         texts=plan.texts,
     )
     check_data(data, plan.quiet)
+    changes = Changes(**plan.changes)
+    if (plan.random_labels or plan.marker is not None) and (not data.classed or not data.pictured):
+        raise UserError(
+            f"‹random_labels› and ‹marker› are for images of one class each, and {data.name} has "
+            "others"
+        )
     if isinstance(data, Text):
         card = replace(card, text=data.written)
         network = replace(network, card=card)
     seen = seeing(network.module, look_of(network, data))
     task = Classifier(seen, plan.lr, plan.weight_decay, plan.optimizer)
-    name = plan.run_name or (
-        f"{card.architecture}-{card.dataset}-in{card.init_seed}-gn{card.order_seed}"
+    name = plan.run_name or "-".join(
+        [
+            f"{card.architecture}-{card.dataset}-in{card.init_seed}-gn{card.order_seed}",
+            *(f"{change}_{value:g}" for change, value in plan.changes.items()),
+        ]
     ).replace("/", "-")
     size = _bytes(network.module) * (8 + _snapshots(plan, data))  # with Adam's two moments
     with Run.write(plan, name, command=command, size=size) as run, quiet_lightning():
@@ -70,9 +80,11 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
         trainer = make_trainer(run.folder, plan.epochs, callbacks, hardware_of(plan))
         with all_processes(trainer):
             with telling_how_far(run, trainer):
-                trainer.fit(task, DataModule(data), ckpt_path=run.checkpoint, weights_only=True)
+                trainer.fit(
+                    task, DataModule(data, changes), ckpt_path=run.checkpoint, weights_only=True
+                )
             if "val/accuracy" not in trainer.callback_metrics:  # there was no epoch left to train
-                trainer.validate(task, DataModule(data), verbose=False)
+                trainer.validate(task, DataModule(data, changes), verbose=False)
         if not run.leads:
             return run
         for key in ("accuracy", "loss"):

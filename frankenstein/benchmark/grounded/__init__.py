@@ -1,0 +1,1 @@
+"""Tests whose right answer is known: one file each, with its paper."""

@@ -1,0 +1,200 @@
+"""What a benchmark shows: which measure to take for which question, ranks, scores, controls."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from frankenstein.benchmark.compare import CONTROLS, ORACLE, RANDOM
+from frankenstein.benchmark.grounded.grounded import Grounded
+from frankenstein.benchmark.plan import BenchmarkPlan
+from frankenstein.benchmark.scored import Scored, mean_ranks
+from frankenstein.benchmark.zoo import tests_of
+from frankenstein.report import Picture, code, heatmap, markdown_table, plain, rich_table
+from frankenstein.report.document import Block
+from frankenstein.runs.page import write_page
+from frankenstein.runs.run import Run
+
+_NAMED = 8  # measures that a sentence names
+Scores = Mapping[str, Sequence[Scored]]  # by test; the first score of each is its own
+
+
+def write_benchmark_page(
+    run: Run,
+    plan: BenchmarkPlan,
+    scores: Scores,
+    done: Mapping[str, Run],
+    failures: Mapping[str, str],
+) -> None:
+    """The page that joins all tests: answers, one figure, one table, controls, what failed."""
+    blocks: list[Block] = []
+    if scores:
+        run.finding = _finding(scores)
+        blocks += _joined(run, tests_of(plan), scores)
+    if failures:
+        rows = [[code(name), plain(line)] for name, line in failures.items()]
+        blocks += ["## What failed", markdown_table(rows, ["run", "why"])]
+    blocks.append(
+        f"{len(done)} runs made it, each in a folder of its own below this one: the networks in "
+        "`train/`, the tests in `benchmark/`, with every value between two networks."
+    )
+    write_page(run, f"Benchmark: {run.name}", blocks)
+
+
+def write_test_page(run: Run, plan: BenchmarkPlan, scores: Scores) -> None:
+    """The page of tests that were run by themselves."""
+    blocks: list[Block] = []
+    run.finding = _finding(scores)
+    for name, test in tests_of(plan).items():
+        blocks += [f"## {name}", f"{test.question} Source: {test.source}."]
+        blocks += [_answer(test, scores[name][0]), _rests_on(run.record["rests_on"])]
+        blocks.append(_table({name: scores[name]}))
+        blocks.append(_controls(test, scores[name]))
+    write_page(run, f"Grounded tests: {run.name}", blocks)
+
+
+def _finding(scores: Scores) -> str:
+    first = {name: several[0] for name, several in scores.items()}
+    mean, low, high, _ = mean_ranks(first)
+    if np.isnan(mean).all():
+        return "No measure is defined for all pairs of a test."
+    best, rows = int(np.nanargmin(mean)), next(iter(first.values())).rows
+    ranked = int((~np.isnan(mean)).sum())
+    return (
+        f"Over {len(first)} tests {code(rows[best])} ranks best of {ranked}: {mean[best]:.1f} in "
+        f"the mean (95 %: {low[best]:.1f} to {high[best]:.1f})."
+    )
+
+
+def _joined(run: Run, tests: Mapping[str, Grounded], scores: Scores) -> Iterator[Block]:
+    yield "## Which measure for which question"
+    for name, several in scores.items():
+        rests = _rests_on(run.record["rests_on"][name])
+        yield f"**{tests[name].question}** {_answer(tests[name], several[0])} ({name}; {rests})"
+    yield _figure(scores)
+    yield "## Scores and ranks"
+    yield (
+        "A cell is the score [95 % interval] and the rank (95 % interval) among measures and "
+        "stitches; n/a where a measure is undefined for some pair. Networks are drawn anew within "
+        "their groups, pairs with them; the interval is the middle 95 % of draws, and with few "
+        "seeds it is too narrow rather than too wide. Controls have no rank."
+    )
+    yield _table(scores)
+    yield "`scores.csv` has all of it, a line a number."
+    yield "## Controls of the benchmark itself"
+    for name, several in scores.items():
+        yield f"{name}: {_controls(tests[name], several)}"
+    rows = _overall(scores)
+    run.shown.append(rich_table(rows, ["measure", "mean rank", "95 % interval", "tests"]))
+
+
+def _answer(test: Grounded, score: Scored) -> str:
+    if score.best is None:
+        return "No measure is defined for all pairs."
+    m = score.rows.index(score.best)
+    text = f"Take {code(score.best)}: {score.name} {_with_interval(score, m)}"
+    beyond = _beyond_chance(score, m)
+    others = score.as_good()
+    text += "." if beyond else f", which is no better than chance ({score.chance:.2f})."
+    if not others:
+        return f"{text} No other is as good."
+    named = ", ".join(map(code, others[:_NAMED]))
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    return f"{text} Not told apart from it: {named}{more}."
+
+
+def _beyond_chance(score: Scored, m: int) -> bool:
+    low, high = score.ends
+    return bool(low[m] > score.chance if score.larger else high[m] < score.chance)
+
+
+def _rests_on(told: Mapping[str, Any]) -> str:
+    at = f"layer {told['layer']}" if not told["layers"] else f"layers {', '.join(told['layers'])}"
+    return (
+        f"it rests on {len(told['networks'])} networks, {told['seeds']} seeds or twice as many of "
+        f"each of {len(told['groups'])} conditions, {told['images']} held-out images, at {at}"
+    )
+
+
+def _table(scores: Scores) -> str:
+    header = ["measure", "mean rank", "tests"]
+    header += [f"{test}: {one.name}" for test, several in scores.items() for one in several]
+    columns = [[_cell(one, m) for m in range(len(one.rows))] for s in scores.values() for one in s]
+    rows = []
+    for row, mean, ends, count in _overall(scores):
+        m = next(iter(scores.values()))[0].rows.index(row.strip("`"))
+        rows.append([row, f"{mean:.1f} {ends}" if count else None, count, *(c[m] for c in columns)])
+    for control in CONTROLS:
+        m = next(iter(scores.values()))[0].rows.index(control)
+        rows.append([f"{code(control)} (control)", None, None, *(c[m] for c in columns)])
+    return markdown_table(rows, header, right=header[3:])
+
+
+def _overall(scores: Scores) -> list[list[Any]]:
+    """Measures and stitches by their mean rank over tests, the best first."""
+    first = {name: several[0] for name, several in scores.items()}
+    mean, low, high, count = mean_ranks(first)
+    rows = next(iter(first.values())).rows
+    order = [m for m in np.argsort(mean) if rows[m] not in CONTROLS]
+    return [
+        [code(rows[m]), float(mean[m]), f"({low[m]:.1f} to {high[m]:.1f})", int(count[m])]
+        for m in order
+    ]
+
+
+def _figure(scores: Scores) -> Picture:
+    first = next(iter(scores.values()))[0]
+    order = [first.rows.index(row.strip("`")) for row, *_ in _overall(scores)]
+    columns = [one for several in scores.values() for one in several]
+    names = [f"{test}: {one.name}" for test, several in scores.items() for one in several]
+    ranks = np.stack([one.ranks[order] for one in columns], 1)
+    figure = heatmap(
+        ranks,
+        [first.rows[m] for m in order],
+        names,
+        title="rank among measures and stitches; 1 is best",
+        limits=(1.0, float(len(order))),
+    )
+    return Picture(
+        "ranks",
+        figure,
+        "Ranks of measures (rows, the best mean rank on top) in every test (columns): dark and "
+        "bright are the two ends. Grey: undefined. The table has every interval.",
+    )
+
+
+def _cell(score: Scored, m: int) -> str | None:
+    if np.isnan(score.values[m]):
+        return None
+    text = _with_interval(score, m)
+    if np.isnan(score.ranks[m]):
+        return text
+    low, high = score.rank_ends
+    return f"{text} #{score.ranks[m]:.0f} ({low[m]:.0f} to {high[m]:.0f})"
+
+
+def _with_interval(score: Scored, m: int) -> str:
+    low, high = score.ends
+    return f"{score.values[m]:.2f} [{low[m]:.2f}, {high[m]:.2f}]"
+
+
+def _controls(test: Grounded, scores: Sequence[Scored]) -> str:
+    """Whether random numbers are at chance, and similarity of answers where it must be."""
+    said = []
+    for one in scores:
+        m = one.rows.index(RANDOM)
+        low, high = one.ends
+        there = low[m] <= one.chance <= high[m]
+        said.append(
+            f"random numbers have a {one.name} of {_with_interval(one, m)}, and chance is "
+            f"{one.chance:.2f}" + ("" if there else ": **not at chance**")
+        )
+        m = one.rows.index(ORACLE)
+        if test.knows:
+            better = np.nanmax(one.values) if one.larger else np.nanmin(one.values)
+            top = one.values[m] == better
+            said.append(
+                f"similarity of answers has {_with_interval(one, m)}"
+                + (", the best" if top else ": **not the best**")
+            )
+    return "; ".join(said) + "."

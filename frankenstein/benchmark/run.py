@@ -1,0 +1,128 @@
+"""A benchmark: its zoo and its tests as a graph, and the page that joins them; or one test."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from frankenstein.benchmark.compare import compared, rows_of
+from frankenstein.benchmark.cost import cost
+from frankenstein.benchmark.page import write_benchmark_page, write_test_page
+from frankenstein.benchmark.plan import BenchmarkPlan
+from frankenstein.benchmark.readings import read_networks
+from frankenstein.benchmark.scored import Scored, read_scores, save_scores, scored
+from frankenstein.benchmark.zoo import graph_of, tests_of
+from frankenstein.catalog import MEASURES
+from frankenstein.errors import AlreadyDone
+from frankenstein.files import write_whole
+from frankenstein.runs.fields import PARTIAL
+from frankenstein.runs.folder import finished_run
+from frankenstein.runs.plan import Command
+from frankenstein.runs.run import Run
+from frankenstein.studies.folder import begin
+from frankenstein.studies.graph_run import print_graph, run_nodes, tell_failures
+from frankenstein.training.device import device_of
+
+
+def run_benchmark(plan: BenchmarkPlan, command: Command) -> Run | None:
+    """Run the plan of `benchmark`; None of a dry run.
+
+    Raises:
+        RunsFailed: once all others are done, if a run failed.
+        AlreadyDone: if there is a finished benchmark of the same name and options.
+    """
+    if plan.networks is not None:
+        return _run_tests(plan, command)
+    name = plan.run_name or f"{plan.model}-{plan.dataset}".replace("/", "-")
+    nodes = graph_of(plan, "{study}")  # all are checked before the first one runs
+    parent = Path(plan.out_dir, plan.verb)
+    whole = finished_run(parent, name, plan)
+    if plan.dry_run:
+        folder = whole or parent / (name + PARTIAL)
+        print_graph(name, graph_of(plan, str(folder)), folder)
+        Console().print(cost(plan, nodes), highlight=False, soft_wrap=True)
+        return None
+    if whole:
+        raise AlreadyDone(whole)
+    with begin(plan, name, command, goes_on_from="*/*") as run:
+        run.say_name(plan.quiet)
+        if not plan.quiet:
+            Console().print(cost(plan, nodes), highlight=False, soft_wrap=True)
+        nodes = graph_of(plan, str(run.folder))
+        done, failures = run_nodes(plan, run, nodes, plan.accelerator, plan.quiet)
+        tests = {
+            name.partition("/")[2]: one for name, one in done.items() if one.plan.verb != "train"
+        }
+        scores = {test: read_scores(one.folder, one.record) for test, one in tests.items()}
+        _keep(run, scores)
+        for test, one in tests.items():
+            run.record |= {key: one.record[key] for key in ("dataset", "called")}
+            run.record.setdefault("rests_on", {})[test] = one.record["rests_on"]
+        write_benchmark_page(run, plan, scores, done, failures)
+        tell_failures(run, len(nodes), failures)
+    return run
+
+
+def _run_tests(plan: BenchmarkPlan, command: Command) -> Run:
+    """Tests of networks that are there, one after the other."""
+    measures, device = plan.measures or [*MEASURES], device_of(plan.accelerator)
+    tests = tests_of(plan)
+    with Run.write(plan, plan.run_name or "-".join(tests), command=command) as run:
+        run.say_name(plan.quiet)
+        every: dict[str, list[Scored]] = {}
+        for name, test in tests.items():
+            readings = read_networks(plan, test, device)
+            found = compared(readings, test, measures, name)
+            rows = rows_of(measures)
+            every[name] = scored(found, test.scores(found), rows, plan.draws)
+            run.record["rests_on"] = {
+                "networks": {one.role: one.sha256 for one in readings.networks},
+                "groups": [*dict.fromkeys(group.name for group in test.groups)],
+                "seeds": plan.seeds,
+                "layer": readings.layer,
+                "layers": [*next(iter(readings.layers.values()), [])],
+                "images": len(readings.labels),
+                "accuracy": dict(zip(readings.groups, found.accuracy.tolist(), strict=True)),
+            }
+            run.record |= {"dataset": plan.dataset, "called": "images", "rows": rows}
+            run.record["scores"] = [
+                {"name": one.name, "chance": one.chance, "larger": one.larger}
+                for one in every[name]
+            ]
+            _save_values(run.folder / f"{name}-values.csv", [*readings.groups], rows, found)
+            save_scores(run.folder, every[name])
+        _keep(run, every)
+        write_test_page(run, plan, every)
+    return run
+
+
+def _keep(run: Run, scores: Mapping[str, list[Scored]]) -> None:
+    """All numbers of the summary, and `scores.csv`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    ends = ["value", "low", "high", "rank", "rank_low", "rank_high"]
+    writer.writerow(["test", "score", "chance", "measure", *ends])
+    for test, several in scores.items():
+        for one in several:
+            rank_ends = one.rank_ends
+            for m, row in enumerate(one.rows):
+                numbers = [one.values[m], one.ends[0][m], one.ends[1][m], one.ranks[m]]
+                numbers += [rank_ends[0][m], rank_ends[1][m]]
+                writer.writerow([test, one.name, one.chance, row, *map(float, numbers)])
+                for what, number in zip(ends, numbers, strict=True):
+                    run.numbers[f"{test}/{one.name}/{row}/{what}"] = float(number)
+    write_whole(run.folder / "scores.csv", text.getvalue())
+
+
+def _save_values(file: Path, names: list[str], rows: list[str], found) -> None:  # type: ignore
+    """Every value between two networks, larger for more alike: a line a pair and measure."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["measure", "network", "other", "value"])
+    for m, row in enumerate(rows):
+        for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
+            writer.writerow([row, names[i], names[j], float(found.values[m, i, j])])
+    write_whole(file, text.getvalue())
