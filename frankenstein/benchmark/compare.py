@@ -1,7 +1,8 @@
 """What every measure, stitch and control says of the networks of a test; larger is more alike."""
 
+import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from torch import Tensor
@@ -12,6 +13,7 @@ from frankenstein.benchmark.statistics import Array
 from frankenstein.benchmark.stitched import STITCHES, stitch_values
 from frankenstein.catalog import MEASURES
 from frankenstein.measures import LayerSimilarities, agreement, jensen_shannon
+from frankenstein.measures.undefined import UndefinedSimilarityWarning
 
 RANDOM, ORACLE = "random_numbers", "similarity_of_answers"
 CONTROLS = (RANDOM, ORACLE)
@@ -47,12 +49,14 @@ def compared(readings: Readings, test: Grounded, measures: Sequence[str], name: 
         ]
     )
     if test.more is not None:
-        moved = test.more(readings)
+        others = test.more(readings)
         own = [
-            between({"own": held[one], "moved": moved.rows[one].held}, measures, *_beside(readings))
+            between(
+                {"own": held[one], "other": others.rows[one].held}, measures, *_beside(readings)
+            )
             for one in names
         ]
-        stitched = stitch_values(readings, moved.rows).numpy()
+        stitched = stitch_values(readings, others.rows).numpy()
         nothing = np.full((1, count), np.nan)
         more = np.concatenate(
             [
@@ -99,7 +103,10 @@ def _measured(
 ) -> dict[str, Tensor]:
     n = len(labels)
     similar = LayerSimilarities(measures, block=max(4, n), limit=n, one_grid=one_grid)
-    return similar.update(xs, ys, inputs if similar.needs_inputs else None, labels).values()
+    similar.update(xs, ys, inputs if similar.needs_inputs else None, labels)
+    with warnings.catch_warnings():  # the page tells of them, once for all pairs
+        warnings.simplefilter("ignore", UndefinedSimilarityWarning)
+        return similar.values()
 
 
 def _of_layers(
@@ -126,7 +133,7 @@ def _symmetric(values: Array) -> Array:
     return (values + values.swapaxes(-1, -2)) / 2
 
 
-def _pairs(logits: Sequence[Tensor], of) -> Array:  # type: ignore[no-untyped-def]
+def _pairs(logits: Sequence[Tensor], of: Callable[[Tensor, Tensor], Tensor]) -> Array:
     found = np.zeros((len(logits), len(logits)))
     for i, x in enumerate(logits):
         for j, y in enumerate(logits[:i]):

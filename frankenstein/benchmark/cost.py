@@ -1,6 +1,8 @@
 """What a benchmark will take, measured on a step of training and a few pairs before it begins."""
 
 import time
+import warnings
+from collections.abc import Callable
 
 import torch
 
@@ -10,6 +12,7 @@ from frankenstein.catalog import DATASETS, MEASURES
 from frankenstein.errors import counted
 from frankenstein.labels import label_loss
 from frankenstein.measures import LayerSimilarities
+from frankenstein.measures.undefined import UndefinedSimilarityWarning
 from frankenstein.networks.data import num_classes_of
 from frankenstein.studies.clock import in_words
 from frankenstein.studies.graph import Node
@@ -55,12 +58,14 @@ def _pair(measures: list[str]) -> float:
 
     def once() -> None:
         similar = LayerSimilarities(measures, block=_EXAMPLES, limit=_EXAMPLES, one_grid=True)
-        similar.update({"x": x}, {"y": y}, inputs, labels).values()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UndefinedSimilarityWarning)
+            similar.update({"x": x}, {"y": y}, inputs, labels).values()
 
     return _seconds(once)
 
 
-def _seconds(once) -> float:  # type: ignore[no-untyped-def]
+def _seconds(once: Callable[[], object]) -> float:
     """Of the second time: the first one imports and warms up."""
     once()
     began = time.process_time()

@@ -10,6 +10,7 @@ from frankenstein.benchmark.grounded.grounded import Grounded
 from frankenstein.benchmark.plan import BenchmarkPlan
 from frankenstein.benchmark.scored import Scored, mean_ranks
 from frankenstein.benchmark.zoo import tests_of
+from frankenstein.errors import counted
 from frankenstein.report import Picture, code, heatmap, markdown_table, plain, rich_table
 from frankenstein.report.document import Block
 from frankenstein.runs.page import write_page
@@ -47,7 +48,7 @@ def write_test_page(run: Run, plan: BenchmarkPlan, scores: Scores) -> None:
     run.finding = _finding(scores)
     for name, test in tests_of(plan).items():
         blocks += [f"## {name}", f"{test.question} Source: {test.source}."]
-        blocks += [_answer(test, scores[name][0]), _rests_on(run.record["rests_on"])]
+        blocks += [_answer(scores[name][0]), _rests_on(run.record["tests"][name])]
         blocks.append(_table({name: scores[name]}))
         blocks.append(_controls(test, scores[name]))
     write_page(run, f"Grounded tests: {run.name}", blocks)
@@ -69,8 +70,8 @@ def _finding(scores: Scores) -> str:
 def _joined(run: Run, tests: Mapping[str, Grounded], scores: Scores) -> Iterator[Block]:
     yield "## Which measure for which question"
     for name, several in scores.items():
-        rests = _rests_on(run.record["rests_on"][name])
-        yield f"**{tests[name].question}** {_answer(tests[name], several[0])} ({name}; {rests})"
+        rests = _rests_on(run.record["tests"][name])
+        yield f"**{tests[name].question}** ({name}) {_answer(several[0])} {rests}"
     yield _figure(scores)
     yield "## Scores and ranks"
     yield (
@@ -88,7 +89,7 @@ def _joined(run: Run, tests: Mapping[str, Grounded], scores: Scores) -> Iterator
     run.shown.append(rich_table(rows, ["measure", "mean rank", "95 % interval", "tests"]))
 
 
-def _answer(test: Grounded, score: Scored) -> str:
+def _answer(score: Scored) -> str:
     if score.best is None:
         return "No measure is defined for all pairs."
     m = score.rows.index(score.best)
@@ -109,10 +110,11 @@ def _beyond_chance(score: Scored, m: int) -> bool:
 
 
 def _rests_on(told: Mapping[str, Any]) -> str:
-    at = f"layer {told['layer']}" if not told["layers"] else f"layers {', '.join(told['layers'])}"
+    groups = counted(len(told["groups"]), "condition")
     return (
-        f"it rests on {len(told['networks'])} networks, {told['seeds']} seeds or twice as many of "
-        f"each of {len(told['groups'])} conditions, {told['images']} held-out images, at {at}"
+        f"Rests on {told['networks']} networks: {told['seeds']} seeds of {groups} "
+        f"({', '.join(told['groups'])}), {told['images']} held-out images of {told['dataset']}, "
+        f"{'layers' if len(told['layers']) > 1 else 'layer'} {', '.join(told['layers'])}."
     )
 
 
@@ -187,7 +189,7 @@ def _controls(test: Grounded, scores: Sequence[Scored]) -> str:
         there = low[m] <= one.chance <= high[m]
         said.append(
             f"random numbers have a {one.name} of {_with_interval(one, m)}, and chance is "
-            f"{one.chance:.2f}" + ("" if there else ": **not at chance**")
+            f"{one.chance:.2f}" + ("" if there else ": **outside of its interval**")
         )
         m = one.rows.index(ORACLE)
         if test.knows:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from frankenstein.benchmark.compare import compared, rows_of
 from frankenstein.benchmark.cost import cost
+from frankenstein.benchmark.grounded.grounded import Compared
 from frankenstein.benchmark.page import write_benchmark_page, write_test_page
 from frankenstein.benchmark.plan import BenchmarkPlan
 from frankenstein.benchmark.readings import read_networks
@@ -56,11 +57,11 @@ def run_benchmark(plan: BenchmarkPlan, command: Command) -> Run | None:
         tests = {
             name.partition("/")[2]: one for name, one in done.items() if one.plan.verb != "train"
         }
-        scores = {test: read_scores(one.folder, one.record) for test, one in tests.items()}
+        scores = {test: read_scores(one.folder, test, one.record) for test, one in tests.items()}
         _keep(run, scores)
-        for test, one in tests.items():
-            run.record |= {key: one.record[key] for key in ("dataset", "called")}
-            run.record.setdefault("rests_on", {})[test] = one.record["rests_on"]
+        run.record |= {"dataset": plan.dataset, "called": "images", "tests": {}}
+        for one in tests.values():
+            run.record["tests"] |= one.record["tests"]
         write_benchmark_page(run, plan, scores, done, failures)
         tell_failures(run, len(nodes), failures)
     return run
@@ -73,30 +74,43 @@ def _run_tests(plan: BenchmarkPlan, command: Command) -> Run:
     with Run.write(plan, plan.run_name or "-".join(tests), command=command) as run:
         run.say_name(plan.quiet)
         every: dict[str, list[Scored]] = {}
+        rows = rows_of(measures)
+        run.record |= {"dataset": plan.dataset, "called": "images", "rows": rows}
+        run.record |= {"tests": {}, "networks": {}, "device": str(device)}
         for name, test in tests.items():
             readings = read_networks(plan, test, device)
             found = compared(readings, test, measures, name)
-            rows = rows_of(measures)
             every[name] = scored(found, test.scores(found), rows, plan.draws)
-            run.record["rests_on"] = {
-                "networks": {one.role: one.sha256 for one in readings.networks},
-                "groups": [*dict.fromkeys(group.name for group in test.groups)],
-                "seeds": plan.seeds,
-                "layer": readings.layer,
-                "layers": [*next(iter(readings.layers.values()), [])],
+            run.record["tests"][name] = {
+                "networks": len(readings.networks),
+                "groups": [group.name for group in test.groups],
+                "seeds": plan.seeds * max(group.times for group in test.groups),
+                "layers": [*next(iter(readings.layers.values()), [readings.layer])],
                 "images": len(readings.labels),
+                "dataset": plan.dataset,
                 "accuracy": dict(zip(readings.groups, found.accuracy.tolist(), strict=True)),
+                "undefined": undefined(found, rows),
+                "scores": [
+                    {"name": one.name, "chance": one.chance, "larger": one.larger}
+                    for one in every[name]
+                ],
             }
-            run.record |= {"dataset": plan.dataset, "called": "images", "rows": rows}
-            run.record["scores"] = [
-                {"name": one.name, "chance": one.chance, "larger": one.larger}
-                for one in every[name]
-            ]
+            run.record["networks"] |= {one.role: one.sha256 for one in readings.networks}
             _save_values(run.folder / f"{name}-values.csv", [*readings.groups], rows, found)
-            save_scores(run.folder, every[name])
+            save_scores(run.folder, name, every[name])
         _keep(run, every)
         write_test_page(run, plan, every)
     return run
+
+
+def undefined(found: Compared, rows: list[str]) -> dict[str, int]:
+    """How many values of a measure are not defined, where any is."""
+    if found.more is not None and found.more.ndim == 4:
+        lost = np.isnan(found.more[:, :, *np.triu_indices(found.more.shape[-1], 1)]).sum((1, 2))
+    else:
+        lost = np.isnan(found.values[:, *np.triu_indices(len(found.groups), 1)]).sum(1)
+        lost += 0 if found.more is None else np.isnan(found.more).sum(1)
+    return {row: int(count) for row, count in zip(rows, lost, strict=True) if count}
 
 
 def _keep(run: Run, scores: Mapping[str, list[Scored]]) -> None:
@@ -117,7 +131,7 @@ def _keep(run: Run, scores: Mapping[str, list[Scored]]) -> None:
     write_whole(run.folder / "scores.csv", text.getvalue())
 
 
-def _save_values(file: Path, names: list[str], rows: list[str], found) -> None:  # type: ignore
+def _save_values(file: Path, names: list[str], rows: list[str], found: Compared) -> None:
     """Every value between two networks, larger for more alike: a line a pair and measure."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -125,4 +139,6 @@ def _save_values(file: Path, names: list[str], rows: list[str], found) -> None: 
     for m, row in enumerate(rows):
         for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
             writer.writerow([row, names[i], names[j], float(found.values[m, i, j])])
+        for k, name in enumerate(names if found.more is not None and found.more.ndim == 2 else []):
+            writer.writerow([row, name, "other", float(found.more[m, k])])
     write_whole(file, text.getvalue())

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from frankenstein.benchmark.grounded.grounded import Compared, Score
 from frankenstein.benchmark.statistics import Array, drawn_networks, interval, ranks
 from frankenstein.files import load_tensors, save_tensors
 
-_FILE = "draws.safetensors"
+_FILE = "{test}-draws.safetensors"
 
 
 @dataclass(frozen=True)
@@ -86,29 +87,29 @@ def scored(
     return made
 
 
-def save_scores(folder: Path, scores: Sequence[Scored]) -> None:
+def save_scores(folder: Path, test: str, scores: Sequence[Scored]) -> None:
     """Values and draws, as `read_scores` reads them."""
     tensors = {}
     for one in scores:
         tensors[f"{one.name}/values"] = torch.from_numpy(one.values)
         tensors[f"{one.name}/draws"] = torch.from_numpy(one.draws)
-    save_tensors(folder / _FILE, tensors, {"kind": "scores"})
+    save_tensors(folder / _FILE.format(test=test), tensors, {"kind": "scores"})
 
 
-def read_scores(folder: Path, record: Mapping[str, object]) -> list[Scored]:
+def read_scores(folder: Path, test: str, record: Mapping[str, Any]) -> list[Scored]:
     """The scores of a finished run of a test, whose record names them.
 
     Raises:
         FileError: if the file is damaged.
     """
-    tensors, _ = load_tensors(folder / _FILE)
-    rows, told = record["rows"], record["scores"]
+    tensors, _ = load_tensors(folder / _FILE.format(test=test))
+    rows, told = record["rows"], record["tests"][test]["scores"]
     return [
         Scored(
-            *(one["name"], tuple(rows), one["chance"], one["larger"]),  # type: ignore
+            *(one["name"], tuple(rows), one["chance"], one["larger"]),
             *(tensors[f"{one['name']}/{what}"].numpy() for what in ("values", "draws")),
         )
-        for one in told  # type: ignore[attr-defined]
+        for one in told
     ]
 
 

@@ -44,7 +44,7 @@ def auprc(
     """Area under the curve of precision over recall, in (0, 1], as average precision.
 
     Σ (R_n - R_{n-1}) P_n over the distinct values, the largest first: nothing between two points is
-    drawn as a line. A measure that knows nothing has the share of `same`. NaN where there is none.
+    drawn as a line. A measure that knows nothing has `auprc_of_chance`. NaN where there is none.
 
     Source: Davis & Goadrich 2006, https://doi.org/10.1145/1143844.1143874.
     """
@@ -61,6 +61,19 @@ def auprc(
     ends = np.where(last, places - 1, len(same) - 1)
     ends = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
     return _defined(values, (hits * np.take_along_axis(precision, ends, 1)).sum(1) / total)
+
+
+def auprc_of_chance(same: int, pairs: int) -> float:
+    """The mean of `auprc` over all orders of the pairs: above their share where pairs are few.
+
+    A pair of one group is at place i with one chance, and each of those before it is of one group
+    with (same - 1) / (pairs - 1): summed over all places.
+
+    >>> round(auprc_of_chance(3, 15), 4)
+    0.3325
+    """
+    share = (same - 1) / (pairs - 1)
+    return share + (1 - share) * sum(1 / i for i in range(1, pairs + 1)) / pairs
 
 
 def violation_rate(

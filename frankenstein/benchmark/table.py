@@ -14,5 +14,6 @@ TESTS: Mapping[str, Entry] = {
     "augmentation": Entry(f"{_WHERE}.augmentation:TEST", "none to four times over"),
     "layers": Entry(f"{_WHERE}.layers:TEST", "near layers are more alike than far ones"),
     "moved_points": Entry(f"{_WHERE}.moved_points:TEST", "a class moved, as separable as before"),
+    "class_noise": Entry(f"{_WHERE}.class_noise:TEST", "a source that knows the class alone"),
     "untrained": Entry(f"{_WHERE}.untrained:TEST", "trained networks against untrained ones"),
 }

@@ -19,7 +19,7 @@ from frankenstein.runs.fields import PARTIAL
 from frankenstein.runs.folder import lock_folder, unlock
 
 INDEX = "index.html"
-_OF_STUDIES = ("study", "demo")  # verbs whose folders hold runs themselves
+_OF_STUDIES = ("study", "demo", "benchmark")  # verbs whose folders hold runs themselves
 _MAIN = ("accuracy/held_out", "accuracy/after", "accuracy/subject", "accuracy")
 _HEADER = ("run", "verb", "found", "ended", "seconds")
 _SHORT = 160  # letters of a finding

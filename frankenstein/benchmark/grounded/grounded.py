@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from frankenstein.benchmark.statistics import Array, Index, auprc, pairs_of, violation_rate
+from frankenstein.benchmark.statistics import (
+    Array,
+    Index,
+    auprc,
+    auprc_of_chance,
+    pairs_of,
+    violation_rate,
+)
 
 if TYPE_CHECKING:
     from frankenstein.benchmark.readings import Readings
@@ -37,7 +44,7 @@ class Compared:
     divergence: Array  # (K, K) mean Jensen-Shannon divergence of answers, in nats
     values: Array  # (M, K, K), symmetric: the mean of both directions
     # Of a test that asks for more: (M, K) with itself, moved; (M, K, L, L) of its layers.
-    more: Array | None = None
+    more: Array | None = None  # NaN where it is undefined
 
 
 @dataclass(frozen=True)
@@ -81,11 +88,16 @@ def separation(found: Compared) -> list[Score]:
         return violation_rate(found.values[:, i, j], groups[i], groups[j])
 
     i, j = pairs_of(everyone)
-    prevalence = float((groups[i] == groups[j]).mean())
+    chance = auprc_of_chance(int((groups[i] == groups[j]).sum()), len(i))
     return [
-        Score("AUPRC", area, prevalence),
+        Score("AUPRC", area, chance),
         Score("violation rate", violations, 0.5, larger=False),
     ]
+
+
+def above(one: Array, other: Array) -> Array:
+    """1 where the first is larger, one half of a tie, NaN where either is unknown."""
+    return np.where(np.isnan(one + other), np.nan, (one > other) + 0.5 * (one == other))
 
 
 def levels(name: str, field: str, several: Sequence[Any]) -> tuple[Group, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frankenstein.benchmark.grounded.grounded import STANDARD, Compared, Grounded, Score
+from frankenstein.benchmark.grounded.grounded import STANDARD, Compared, Grounded, Score, above
 from frankenstein.benchmark.readings import Readings, Rows
 from frankenstein.benchmark.statistics import Array, Index, pairs_of
 
@@ -49,15 +49,10 @@ def _scores(found: Compared) -> list[Score]:
 
     def violations(index: Index) -> Array:
         i, j = pairs_of(index)
-        both = [_above(found.values[:, i, j], own[:, one]) for one in (i, j)]
+        both = [above(found.values[:, i, j], own[:, one]) for one in (i, j)]
         return np.concatenate(both, axis=1).mean(1)
 
     return [Score("violation rate", violations, 0.5, larger=False)]
-
-
-def _above(others: Array, own: Array) -> Array:
-    rate = (others > own) + 0.5 * (others == own)
-    return np.where(np.isnan(others + own), np.nan, rate)
 
 
 TEST = Grounded(
