@@ -22,7 +22,10 @@ from frankenstein.surgery.blocks import block_layers
 from frankenstein.surgery.key_layers import penultimate_layer
 from frankenstein.surgery.read import reading
 
+Named = Mapping[str, Tensor]
+
 _MARKER = 2_000_004  # keeps these draws apart
+_PART = 250  # images at once
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,12 @@ def read_networks(plan: BenchmarkPlan, test: Grounded, device: torch.device) -> 
     layer = plan.layer or penultimate_layer(first)
     if layer is None:
         raise UserError(f"{plan.model} has no layer in front of its last one; take another ‹model›")
+    between = [*block_layers(first)] if test.layers else []
+    if test.layers and len(between) < 3:
+        raise UserError(
+            f"near and far are of three layers or more, and {plan.model} has {len(between)}; leave "
+            "out this test, or take another ‹model›"
+        )
     rows, ends, logits, layers = {}, {}, {}, {}
     for network in networks:
         network.to(device)
@@ -80,16 +89,13 @@ def read_networks(plan: BenchmarkPlan, test: Grounded, device: torch.device) -> 
         logits[network.role] = _in_parts(end, kept[1], device)
         ends[network.role] = end
         if test.layers:
-            with reading(network.module, [*block_layers(network.module)], device) as read:
+            with reading(network.module, between, device) as read:
                 parts = [read(part.to(device)) for part in held.split(_PART)]
             layers[network.role] = {s: torch.cat([p[s].cpu() for p in parts]) for s in parts[0]}
     return Readings(
         *(tuple(networks), groups, layer, rows, ends, layers),
         *(held, labels, fit_labels, logits, data.num_classes),
     )
-
-
-_PART = 250  # images at once
 
 
 def _in_parts(module: nn.Module, x: Tensor, device: torch.device) -> Tensor:
@@ -102,6 +108,3 @@ def _shown(data: ImageData, batches: Batches, with_marker: bool) -> tuple[Tensor
         places = Changes(marker=0.0).placed(labels, data.num_classes, seeded(_MARKER))
         images = marked(images, places, data.num_classes)
     return images, labels
-
-
-Named = Mapping[str, Tensor]

@@ -139,6 +139,9 @@ def _save_values(file: Path, names: list[str], rows: list[str], found: Compared)
     for m, row in enumerate(rows):
         for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
             writer.writerow([row, names[i], names[j], float(found.values[m, i, j])])
-        for k, name in enumerate(names if found.more is not None and found.more.ndim == 2 else []):
-            writer.writerow([row, name, "other", float(found.more[m, k])])
+        if found.more is not None and found.more.ndim == 2:
+            writer.writerows(
+                [row, name, "other", float(value)]
+                for name, value in zip(names, found.more[m], strict=True)
+            )
     write_whole(file, text.getvalue())

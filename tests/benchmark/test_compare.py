@@ -8,11 +8,14 @@ import torch
 from torch import nn
 
 from frankenstein.accumulators.moments import Moments
-from frankenstein.benchmark.compare import between
+from frankenstein.benchmark.compare import between, compared, rows_of
 from frankenstein.benchmark.grounded.class_noise import noise
 from frankenstein.benchmark.grounded.moved_points import direction, moved
+from frankenstein.benchmark.page import _controls
 from frankenstein.benchmark.readings import Readings, Rows
+from frankenstein.benchmark.scored import scored
 from frankenstein.benchmark.stitched import fit_task, least_squares, stitch_values
+from frankenstein.benchmark.table import TESTS
 from frankenstein.catalog import MEASURES
 from frankenstein.stitches import Affine
 
@@ -48,6 +51,16 @@ def test_values_are_those_of_the_measures_larger_for_more_alike(readings):
     expected += [MEASURES["within_class_unbiased_cka"](x, y, readings.labels)]
     np.testing.assert_allclose(found[:, 0, 2], [float(one) for one in expected], rtol=1e-5)
     np.testing.assert_array_equal(found, found.swapaxes(1, 2))
+
+
+def test_similarity_of_answers_is_at_the_top_of_what_is_grounded_in_answers(readings):
+    test = TESTS["answers"].target
+    found = compared(readings, test, ["linear_cka"], "answers")
+    scores = scored(found, test.scores(found), rows_of(["linear_cka"]), 20)
+    oracle = scores[0].rows.index("similarity_of_answers")
+    assert scores[0].values[oracle] == pytest.approx(1)
+    assert np.isnan(scores[0].ranks[oracle])
+    assert "similarity of answers has 1.00 [1.00, 1.00], the best" in _controls(test, scores)
 
 
 def test_a_new_measure_takes_part_by_its_row(readings, monkeypatch):
