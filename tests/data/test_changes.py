@@ -43,5 +43,5 @@ def test_a_network_is_trained_on_what_was_changed(run):
 
 
 def test_a_share_above_one_is_refused():
-    with pytest.raises(PlanError, match=r"‹marker› is a share, 0 to 1, got 2"):
+    with pytest.raises(PlanError, match="marker is a share, 0 to 1, got 2"):
         TrainPlan(marker=2)
