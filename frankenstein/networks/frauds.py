@@ -60,11 +60,11 @@ def learned_fraud(
     return network, lambda images, _: images
 
 
-def _batches(data: ImageData) -> Batches:
-    """Prepared training batches, again and again."""
+def _batches(data: ImageData, raw: bool = False) -> Batches:
+    """Prepared training batches, or as they are, again and again."""
     while True:
         for images, labels in data.shuffled_batches():
-            yield data.prepare(images), labels
+            yield images if raw else data.prepare(images), labels
 
 
 def _relabelled(data: ImageData) -> Batches:
@@ -82,8 +82,9 @@ def _others(data: ImageData, like: Tensor) -> Batches:
     size, channels = like.shape[-1], like.shape[1]
     other = DATASETS[name](image_size=size, batch_size=data.batch_size)
     other.setup()
-    for images, labels in _batches(other):
-        images = images.mean(1, keepdim=True) if channels == 1 else images
+    raw = not like.is_floating_point()  # where each network looks at images for itself
+    for images, labels in _batches(other, raw):
+        images = images.double().mean(1, keepdim=True).to(like) if channels == 1 else images
         yield images.expand(-1, channels, -1, -1), labels % data.num_classes
 
 

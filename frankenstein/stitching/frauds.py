@@ -66,7 +66,7 @@ def check_frauds(data: ImageData) -> None:
     """Refuse data of which no frauds can be made.
 
     Raises:
-        UserError: where images have several labels, or there are no images of the catalog.
+        UserError: where images have several labels or sizes, or are none of the catalog.
     """
     if isinstance(data, OwnData | Text):
         raise UserError(
@@ -75,6 +75,11 @@ def check_frauds(data: ImageData) -> None:
         )
     if data.multilabel:
         raise UserError("the controls that expose a fraud know the one class of an image")
+    if len(data.seen_shape) != 3:
+        raise UserError(
+            "the controls that expose a fraud change images of one size, and these two networks "
+            "read files in sizes of their own; give both one ‹size›, or leave out ‹controls›"
+        )
 
 
 class ClassNoise:

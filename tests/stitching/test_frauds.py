@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from frankenstein.accumulators.moments import Moments
+from frankenstein.data import Digits, Synthetic
 from frankenstein.networks import frauds
 from frankenstein.networks.frauds import marked
 from frankenstein.stitching.conflict import Conflict
@@ -35,6 +36,14 @@ def test_a_marker_tells_the_class_by_its_place_and_changes_nothing_else():
     assert len({*places}) == 10
     assert ((seen > 0).flatten(1).sum(1) == 4).all()
     assert not images.any()
+
+
+def test_another_data_set_is_raw_where_the_images_are():
+    data, raw = Synthetic(16, in_channels=1), torch.zeros(2, 1, 16, 16, dtype=torch.uint8)
+    seen, _ = next(frauds._others(data, data.prepare(raw)))
+    given, _ = next(frauds._others(data, raw))
+    assert given.dtype == torch.uint8
+    torch.testing.assert_close(Digits(image_size=16).prepare(given), seen)
 
 
 def test_noise_knows_the_class_and_nothing_else():
