@@ -78,9 +78,11 @@ def measure(runs: int, epochs: int) -> Found:
         seconds, memory = {}, {}
         for workers in (0, 1, 2):
             few, many = (f"few-{workers}", f"many-{workers}")
-            start, _ = timed(lambda n=workers, name=few: study(1, epochs, n, name))
+            # A study of fewer runs than workers starts fewer, and each imports for seconds.
+            first = max(1, workers)
+            start, _ = timed(lambda n=workers, name=few, first=first: study(first, epochs, n, name))
             whole, memory[workers] = timed(
-                lambda n=workers, name=many: study(runs + 1, epochs, n, name)
+                lambda n=workers, name=many, first=first: study(runs + first, epochs, n, name)
             )
             seconds[workers] = whole - start  # what begins once, such as the workers, is in both
         records = Path("results/study/many-1").glob("train/*/run.json")

@@ -51,7 +51,8 @@ from frankenstein.studies.cluster.connection import Address, read_address
 from frankenstein.studies.finished import JoinedRuns, groups, read_finished
 from frankenstein.studies.folder import finished_study, there
 from frankenstein.studies.graph import Node
-from frankenstein.studies.joined import csv_of, run_table, score_table
+from frankenstein.studies.joined import csv_of
+from frankenstein.studies.page import run_table, score_table
 from frankenstein.studies.plan import StudyPlan, nodes_of
 from frankenstein.training.plan import TrainPlan
 from frankenstein.zoo import Card, build_network, save_network

@@ -259,9 +259,8 @@ class Lengthened:
     def __init__(self, shift: Mapping[Any, Tensor], layers: Sequence[Any]) -> None:
         self.shift = shift
         self.spans = side_by_side(shift, layers)
-        self._room = next(iter(shift.values())).new_empty(
-            0, 0
-        )  # a unit a line: products are faster
+        # A line holds a unit, and not a row: products are faster.
+        self._room = next(iter(shift.values())).new_empty(0, 0)
 
     def of(
         self, rows: Mapping[Any, Tensor], part: slice

@@ -11,18 +11,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from frankenstein.catalog import Function
 from frankenstein.errors import AlreadyDone, RunsFailed, counted
-from frankenstein.report.tables import rich_table
+from frankenstein.files import write_whole
+from frankenstein.report.document import Block
+from frankenstein.report.tables import code, markdown_table, plain, rich_table
 from frankenstein.runs.fields import PARTIAL
+from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.studies.clock import Clock, in_words
 from frankenstein.studies.cluster.connection import has_cluster, need_cluster
 from frankenstein.studies.cluster.shares import shares_of
 from frankenstein.studies.engine import Engine, Outcome
+from frankenstein.studies.finished import read_finished
 from frankenstein.studies.folder import begin, finished_study, there
 from frankenstein.studies.graph import Node
-from frankenstein.studies.graph_page import write_graph_page
 from frankenstein.studies.one_by_one import OneByOne
+from frankenstein.studies.overview import tidy_csv
+from frankenstein.studies.page import blocks_of_runs, networks_found
 from frankenstein.studies.plan import EngineFields, StudyPlan, nodes_of
 
 _FOLDER = "{study}"
@@ -49,7 +54,7 @@ def run_graph(plan: StudyPlan, command: Command) -> Run | None:
     with begin(plan, name, command, goes_on_from="*/*") as study:
         nodes = nodes_of(plan, str(study.folder))
         done, failures = run_nodes(plan, study, nodes, plan.accelerator, plan.quiet)
-        write_graph_page(study, nodes, done, failures)
+        _write(study, nodes, done, failures)
         tell_failures(study, len(nodes), failures)
     return study
 
@@ -83,6 +88,28 @@ def tell_failures(study: Run, total: int, failures: Mapping[str, str]) -> None:
             f"{study.folder / 'report.md'} has the others",
             failures,
         )
+
+
+def _write(
+    study: Run, nodes: Sequence[Node], done: Mapping[str, Run], failures: Mapping[str, str]
+) -> None:
+    """Write the numbers of all runs into the study's, `study.csv`, and its page."""
+    study.numbers |= {
+        f"{name}/{key}": number for name, run in done.items() for key, number in run.numbers.items()
+    }
+    study.finding = f"{counted(len(nodes), 'run')}, each in a folder of its own with a report."
+    blocks: list[Block] = []
+    if failures:
+        failed = f", of which {len(failures)} failed,"
+        study.finding = study.finding.replace(",", failed, 1)
+        rows = [[code(name), plain(line)] for name, line in failures.items()]
+        blocks += ["## What failed", markdown_table(rows, ["run", "why"])]
+    if done:
+        runs, _ = read_finished([str(run.folder) for run in done.values()])
+        study.finding = " ".join([*networks_found(runs), study.finding])
+        write_whole(study.folder / "study.csv", tidy_csv(runs, study.folder))
+        blocks += blocks_of_runs(runs, study.folder)
+    write_page(study, f"Study: {study.name}", blocks)
 
 
 def _engine(

@@ -71,8 +71,8 @@ def test_runs_that_differ_in_seeds_alone_are_one_mean_with_its_interval(
     assert f"{100 * mean:.2f} ± {100 * margin:.2f} %" in text
     assert "says nothing of other networks" in text
     page = check_page(folder / "report.html")
-    links = [link.get("href") for link in page.iter("a") if "stitch" in link.get("href")]
-    assert len(links) == 3
+    links = [link.get("href") for link in page.iter("a") if "/stitch/" in link.get("href")]
+    assert len(links) == 2 * 3  # what each found, and the seeds of each
     assert all((folder / link).resolve().is_file() for link in links)
     assert links[0] == "../../stitch/s0/report.html"
     head, *rows = csv.reader((folder / "study.csv").read_text().splitlines())
@@ -269,7 +269,7 @@ def test_a_sweep_over_layers_is_a_curve_in_the_order_of_the_network(finished, jo
     }
     folder = joined(*runs)
     text = (folder / "report.md").read_text()
-    assert "](figures/sweep-accuracy.png)" in text
+    assert "](figures/stitch-sweep-accuracy.png)" in text
     assert text.index("sweep-accuracy") < text.index("score-1")
 
 
