@@ -111,7 +111,7 @@ function pair(figure, told, i, j) {
   figure.querySelector(".pair")?.remove();
   const [row, column] = [told.rows[i], told.columns[j]];
   const panel = make("div", { class: "pair", role: "group", "aria-label": "one pair" });
-  panel.append(make("h3", {}, `${row} \u2192 ${column}`));
+  panel.append(make("strong", {}, `${row} \u2192 ${column}`));
   const lines = matrices.flatMap(({ told: one }) => {
     const [r, c] = [one.rows.indexOf(row), one.columns.indexOf(column)];
     if (r < 0 || c < 0) return [];
