@@ -116,7 +116,8 @@ def test_a_constant_layer_is_nan_and_leaves_the_others_alone(value):
     xs, ys = block(37)
     matrix = cka(([torch.full((37, 100), value), *xs], ys))
     assert matrix[0].isnan().all()
-    assert torch.equal(matrix[1:], cka((xs, ys)))
+    # A product of more rows adds up in another order on some processors.
+    torch.testing.assert_close(matrix[1:], cka((xs, ys)), rtol=1e-13, atol=0)
 
 
 @pytest.mark.parametrize(

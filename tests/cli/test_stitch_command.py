@@ -177,7 +177,7 @@ def test_a_stitch_of_low_rank_says_over_how_many_directions_its_cca_is(
     said = capsys.readouterr().out
     assert "60 held-out images; measures per_location, mutual_knn per_sample" in said
     (line,) = [line for line in said.splitlines() if line.startswith("mean cca: ")]
-    assert "2 of before, 2 of after" in line
+    assert "over 2 to 6 directions" in line
     assert "ps_inv," not in line
     report = Path("results/stitch/a/report.md").read_text()
     for part in ("| directions |", "`per_location`", "outside", "docs/stitching.md"):
