@@ -61,9 +61,10 @@ def _finding(scores: Scores) -> str:
         return "No measure is defined for all pairs of a test."
     best, rows = int(np.nanargmin(mean)), next(iter(first.values())).rows
     ranked = int((~np.isnan(mean)).sum())
+    over = counted(len(first), "test")
     return (
-        f"Over {len(first)} tests {code(rows[best])} ranks best of {ranked}: {mean[best]:.1f} in "
-        f"the mean (95 %: {low[best]:.1f} to {high[best]:.1f})."
+        f"Over {over} {code(rows[best])} ranks best of {ranked}: {mean[best]:.1f} in the mean "
+        f"(95 %: {low[best]:.1f} to {high[best]:.1f})."
     )
 
 

@@ -7,7 +7,7 @@ from frankenstein.catalog import Entry
 _WHERE = "frankenstein.benchmark.grounded"
 
 TESTS: Mapping[str, Entry] = {
-    "accuracy": Entry(f"{_WHERE}.accuracy:TEST", "networks that are as often right are alike"),
+    "accuracies": Entry(f"{_WHERE}.accuracies:TEST", "networks that are as often right are alike"),
     "answers": Entry(f"{_WHERE}.answers:TEST", "networks that answer alike are alike"),
     "random_labels": Entry(f"{_WHERE}.random_labels:TEST", "0 to 100 % of labels at random"),
     "shortcuts": Entry(f"{_WHERE}.shortcuts:TEST", "a marker that tells the class, 0 to 100 %"),

@@ -7,6 +7,8 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from frankenstein.benchmark.grounded import layers
+from frankenstein.benchmark.grounded.grounded import Compared
 from frankenstein.benchmark.scored import Scored, mean_ranks
 from frankenstein.benchmark.statistics import (
     auprc,
@@ -96,6 +98,19 @@ def test_what_knows_the_groups_is_perfect():
     known = (GROUPS[FIRST] == GROUPS[SECOND]).astype(float)[None]
     assert auprc(known, known[0] == 1) == 1
     assert violation_rate(known, GROUPS[FIRST], GROUPS[SECOND]) == 0
+
+
+def test_of_three_layers_the_outer_two_are_the_least_alike_or_it_is_a_violation():
+    values = np.full((3, 2, 3, 3), np.nan)  # of measures, networks, layers with later ones
+    for measure, (near, next_, far) in enumerate([(3, 2, 1), (1, 2, 3), (3, 1, 2)]):
+        values[measure, :, 0, 1], values[measure, :, 1, 2] = near, next_
+        values[measure, :, 0, 2] = far
+    undefined = np.full((1, 2, 3, 3), np.nan)
+    one = np.zeros((2, 2))
+    found = Compared(("a", "b"), one[0], one, one, one, np.concatenate([values, undefined]))
+    correlation, rate = (score.of(np.arange(2)) for score in layers.TEST.scores(found))
+    np.testing.assert_allclose(rate, [0, 1, 0.5, np.nan])
+    assert correlation[0] > 0 > correlation[1]
 
 
 def test_networks_are_drawn_within_their_groups_and_none_is_a_pair_of_itself():
