@@ -63,9 +63,10 @@ def _whitener(moments: Moments, side: str) -> Tensor:
         least = float((eigenvalues[more][0] / eigenvalues[-1]).detach())
         if (0 if moments.precise else _ROUNDED) < least < _UNSURE:
             warnings.warn(
-                f"units of the {_NAMES[side]} representation depend on each other but for under "
-                "4e-06 of them, of which sums in float64 hold few digits: what is whitened or "
-                "solved is not exact; leave such units out, or give two matrices to a measure",
+                f"units of the {_NAMES[side]} representation depend on each other but for "
+                f"{math.sqrt(least):.0e} of them, which float64 holds to few digits in sums: what "
+                "is whitened or solved is not exact; leave such units out, or give two matrices to "
+                "a measure",
                 NearlyDependentWarning,
                 stacklevel=2,
             )
