@@ -225,6 +225,12 @@ VERBS: Mapping[str, Verb] = {
         runs="frankenstein.similarity.extract:run_extract",
         is_step=False,
     ),
+    "graft": Verb(
+        "frankenstein.stitching.graft_plan:GraftPlan",
+        "Write front, stitch and end of a finished stitch as one file that is a network.",
+        runs="frankenstein.stitching.graft_file:run_graft",
+        is_step=False,
+    ),
     "report": Verb(
         "frankenstein.studies.plan:ReportPlan",
         "Join finished runs into one report: a seed study, a sweep over layers or ranks.",

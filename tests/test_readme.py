@@ -59,7 +59,7 @@ def test_the_python_of_the_readme_runs(few_digits, monkeypatch, capfd):
     assert (found.null_mean < found.low).all()
     exec(BLOCKS[3], namespace)
     assert namespace["many"].matrix("angular_shape_distance")["one", "itself"] == 0
-    exec(BLOCKS[5], namespace)
+    exec(BLOCKS[6], namespace)
     assert namespace["units"].images == 60
     assert namespace["circuits"].numbers["threshold/sender/relu3-relu5"] == 0.8
 
@@ -90,6 +90,9 @@ def test_a_plan_of_the_readme_runs(few_digits, monkeypatch, tmp_path):
     namespace = {}
     exec(code, namespace)
     assert 0 <= eval(f"Run.read({again}", namespace) <= 1
+    code = BLOCKS[5].replace("quiet=True", f"quiet=True, out_dir={str(tmp_path)!r}")
+    exec(code.replace('"frank.', f'"{tmp_path}/frank.'), namespace)
+    assert namespace["frank"](torch.zeros(2, 1, 32, 32)).shape == (2, 10)
 
 
 @pytest.mark.parametrize(("code", "row"), NEW_THINGS, ids=["network", "data", "stitch", "measure"])

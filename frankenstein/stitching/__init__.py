@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.stitching.controls import CONTROLS, Controls, solve_controls
     from frankenstein.stitching.evaluate import evaluate_stitches
     from frankenstein.stitching.evaluate_plan import EvaluatePlan
+    from frankenstein.stitching.graft_file import open_graft, save_graft
     from frankenstein.stitching.matrix.solve import StitchingMatrix, stitching_matrix
     from frankenstein.stitching.off_distribution import Reference, ReferenceSums, Share
     from frankenstein.stitching.pair import StitchedRun, StitchingPair, open_stitching_pair

@@ -23,7 +23,7 @@ class EvaluatePlan(DeviceFields, RunFields, NetworkFields, DataFields):
     verb: ClassVar[str] = "evaluate"
 
     subject: str = option(
-        about="a network, or folder of a run of train.py or stitch.py", source=True
+        about="a network, a graft, or folder of a run of train.py or stitch.py", source=True
     )
     stitch: list[StitchKind] | None = option(
         None,

@@ -1,4 +1,4 @@
-"""One evaluation on held-out images, from a network's file or a run's folder to a folder."""
+"""One evaluation on held-out images, from a network, a graft or a run's folder to a folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +24,7 @@ from frankenstein.stitching.depths import reader_behind
 from frankenstein.stitching.depths_page import depth_pictures
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.evaluate_plan import EvaluatePlan
+from frankenstein.stitching.graft_file import is_graft, open_graft
 from frankenstein.stitching.pair import StitchedRun
 from frankenstein.stitching.recount import recounted_ends
 from frankenstein.stitching.score_table import (
@@ -65,7 +66,10 @@ def _check_run(folder: Path) -> None:
 
 def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
     device = device_of(plan.accelerator)
-    (network,) = open_all({"subject": file}, plan.model, **plan.told)
+    if is_graft(file):
+        network = open_graft(file)
+    else:
+        (network,) = open_all({"subject": file}, plan.model, **plan.told)
     network = network.to(device)
     dataset = plan.dataset or network.dataset
     data = _data(plan, [network], dataset, plan.data_root)

@@ -1,7 +1,7 @@
 """Two networks joined: cut, and laid so that one stitch of units fits between them."""
 
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -83,14 +83,26 @@ def seeing(part: nn.Module, look: nn.Module | None) -> nn.Module:
     return part if look is None else nn.Sequential(look, part)
 
 
-def graft(front: nn.Module, stitch: nn.Module, end: nn.Module) -> nn.Module:
+class Graft(nn.Sequential):
+    """One network out of three parts; it takes what its front takes, by name, too."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the end makes of it."""
+        front, *behind = self
+        z = front(*args, **kwargs)
+        for part in behind:
+            z = part(z)
+        return z
+
+
+def graft(front: nn.Module, stitch: nn.Module, end: nn.Module) -> Graft:
     """One network out of three parts, sharing their weights; its children are named like these.
 
     >>> graft(nn.Linear(4, 3), nn.Identity(), nn.ReLU())
-    Sequential(
+    Graft(
       (front): Linear(in_features=4, out_features=3, bias=True)
       (stitch): Identity()
       (end): ReLU()
     )
     """
-    return nn.Sequential(OrderedDict(front=front, stitch=stitch, end=end))
+    return Graft(OrderedDict(front=front, stitch=stitch, end=end))

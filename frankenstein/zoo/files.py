@@ -108,7 +108,13 @@ def _read(path: str | Path, architecture: str | None) -> tuple[dict[str, Tensor]
 
 
 def _card(path: str | Path, facts: dict[str, Any], tensors: Mapping[str, Tensor]) -> Card:
-    if facts.pop("kind", None) != "network":
+    kind = facts.pop("kind", None)
+    if kind == "graft":
+        raise FileError(
+            f"{path} holds a graft of two networks; `frankenstein evaluate` takes it, and "
+            "frankenstein.stitching.open_graft in Python"
+        )
+    if kind != "network":
         raise FileError(
             f"{path} holds no network but something else; give a file that train.py wrote"
         )

@@ -1,0 +1,33 @@
+"""The plan of `graft`: which stitch of which run, into which file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from frankenstein.errors import PlanError
+from frankenstein.runs.fields import StitchKind
+from frankenstein.runs.plan import Plan
+from frankenstein.runs.schema import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraftPlan(Plan):
+    """Front of the sender, a stitch, end of the receiver, as one file."""
+
+    verb: ClassVar[str] = "graft"
+
+    subject: str = option(about="folder of a run of stitch.py", source=True)
+    stitch: StitchKind = option("after", "which stitch of the run")
+    output: str = option(
+        about="file to write: .safetensors, of networks of the zoo and torchvision, or .pt2, an "
+        "exported program of torch"
+    )
+
+    def check(self) -> None:
+        """Refuse other kinds of files.
+
+        Raises:
+            PlanError: for another ending.
+        """
+        if Path(self.output).suffix not in (".safetensors", ".pt2"):
+            raise PlanError(f"‹output› ends in .safetensors or .pt2, got {self.output}")

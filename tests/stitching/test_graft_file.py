@@ -1,0 +1,201 @@
+"""Grafts as one file: the same network from it, bit for bit, and nothing that executes code."""
+
+import io
+import json
+import pickle
+import zipfile
+from dataclasses import replace
+
+import pytest
+import torch
+
+from frankenstein.cli import main
+from frankenstein.errors import FileError, UserError
+from frankenstein.files import load_tensors, save_tensors
+from frankenstein.stitching import StitchPlan, open_graft, open_stitching_pair, save_graft
+from frankenstein.stitching.exported import save_exported
+from frankenstein.stitching.pair import StitchedRun
+from frankenstein.stitching.recipe import make_stitch
+
+
+def stitched(sender, sender_layer, receiver, receiver_layer, **options):
+    layers = {"sender_layer": sender_layer, "receiver_layer": receiver_layer}
+    plan = StitchPlan(sender=sender, receiver=receiver, **layers, **options)
+    pair = open_stitching_pair(plan)
+    units = pair.joint.source.units, pair.joint.target.units
+    return StitchedRun(plan, pair, {"after": make_stitch(plan, *units).requires_grad_(False)})
+
+
+@pytest.fixture(scope="module")
+def one():
+    """From a map of 32 units on one grid to one of 6 on another."""
+    return stitched("tiny10#0", "bn3", "lenet#1", "conv1", family="batchnorm")
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pt2"])
+def test_a_graft_of_one_file_is_the_graft_bit_for_bit(ending, one, tmp_path):
+    joint, images = one.pair.joint, torch.rand(3, 1, 32, 32)
+    expected = joint.receiver.end(one.aligned("after").eval()(joint.sender.front(images)))
+    network = open_graft(save_graft(one, "after", tmp_path / f"graft.{ending}"))
+    assert torch.equal(network.module(images), expected)
+    assert torch.equal(network.module.train()(images), expected) or ending == "safetensors"
+    assert network.input_shape == (1, 32, 32)
+    assert not any(x.requires_grad for x in network.module.parameters())
+
+
+def test_a_file_holds_the_halves_and_no_more(one, tmp_path):
+    tensors, _ = load_tensors(save_graft(one, "after", tmp_path / "graft.safetensors"))
+    assert {"sender.conv3.weight", "receiver.fc1.weight", "stitch.weight"} <= set(tensors)
+    assert not {"sender.conv4.weight", "receiver.conv1.weight"} & set(tensors)
+
+
+def test_text_goes_into_safetensors_with_its_mask(tmp_path):
+    one = stitched("gpt_tiny#0", "blocks.1", "gpt_tiny#1", "blocks.2", dataset="text")
+    ids = torch.randint(0, 256, (2, 9))
+    batch = {"input_ids": ids, "attention_mask": torch.tensor([[1] * 9, [1] * 5 + [0] * 4])}
+    joint = one.pair.joint
+    expected = joint.receiver.end(one.aligned("after")(joint.sender.front(**batch)))
+    network = open_graft(save_graft(one, "after", tmp_path / "graft.safetensors"))
+    assert torch.equal(network.module(**batch), expected)
+    assert network.causal
+    assert network.tokenizer == one.pair.sender.tokenizer
+    with pytest.raises(UserError, match=r"no network of padded sentences; take \.safetensors"):
+        save_graft(one, "after", tmp_path / "graft.pt2")
+
+
+def test_a_run_is_made_one_file_and_evaluated(run, saved, tmp_path, capsys):
+    pair, words = (saved("lenet", 0), saved("lenet", 1)), ("-e", "0", "-i", "ps_inv")
+    folder = run("stitch", *pair, "relu2", "relu2", *words, "--untrained", "1")
+    expected = json.loads((folder / "summary.json").read_text())
+    path = str(tmp_path / "graft.safetensors")
+    assert main(["graft", str(folder), "-o", path]) == 0
+    assert capsys.readouterr().out == f"{path}\n"
+    found = json.loads((run("evaluate", path) / "summary.json").read_text())
+    assert found["accuracy"] == expected["accuracy/after"]
+    # The run folds BatchNorm and the stitch into what is beside them.
+    assert found["loss"] == pytest.approx(expected["loss/after"], rel=1e-5)
+    assert main(["compare", path, saved("lenet")]) == 2
+    assert "holds a graft of two networks; `frankenstein evaluate` takes" in capsys.readouterr().err
+    assert main(["graft", str(folder), "-o", "graft.onnx"]) == 2
+    assert "ends in .safetensors or .pt2, got graft.onnx" in capsys.readouterr().err
+
+
+class Bomb:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('executed')",)
+
+
+def archive(path, change):
+    """The same file with changed members."""
+    with zipfile.ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    change(parts)
+    with zipfile.ZipFile(path, "w") as file:
+        for name, part in parts.items():
+            file.writestr(name, part)
+    return path
+
+
+def in_program(change):
+    def changed(parts):
+        program = json.loads(parts["graft/models/model.json"])
+        change(program)
+        parts["graft/models/model.json"] = json.dumps(program).encode()
+
+    return changed
+
+
+def first_step(key, value):
+    return in_program(lambda p: p["graph_module"]["graph"]["nodes"][0].update({key: value}))
+
+
+def pickled_weight(parts):
+    name = "graft/data/weights/model_weights_config.json"
+    parts[name] = parts[name].replace(b'"use_pickle": false', b'"use_pickle": true', 1)
+
+
+def evil_size(program):
+    value = {"as_expr": {"expr_str": "__import__('os').getcwd()", "hint": None}}
+    program["graph_module"]["graph"]["sym_int_values"]["s0"] = value
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (pickled_weight, "tensors that are pickled, which may execute code"),
+        (first_step("target", "torch.hub.load"), "'torch.hub.load' as target, which may execute"),
+        (first_step("target", "torch.ops.aten.from_file.default"), "from_file.default' as target"),
+        (first_step("target", "torch.ops.aten.save.default"), "save.default' as target"),
+        (first_step("name", "x = exec('1')"), "as name, which may execute code"),
+        (in_program(evil_size), r"as expr_str, which may execute code"),
+        (lambda parts: parts.update({"graft/data/aotinductor/a.so": b""}), "holds 'data/aotind"),
+        (lambda parts: parts.update({"graft/data/constants/opaque_obj_0": b""}), "'data/constants"),
+        (lambda parts: parts.pop("graft/extra/frankenstein.json"), "is no graft that frankenstein"),
+        (lambda parts: parts.update({"graft/models/model.json": b"{}"}), "no whole exported"),
+    ],
+)
+def test_what_could_execute_code_is_refused_before_torch_reads_it(
+    change, message, one, tmp_path, exported
+):
+    path = tmp_path / "graft.pt2"
+    path.write_bytes(exported)
+    with pytest.raises(FileError, match=message):
+        open_graft(archive(path, change))
+
+
+@pytest.fixture(scope="module")
+def exported(one, tmp_path_factory):
+    return save_graft(one, "after", tmp_path_factory.mktemp("graft") / "graft.pt2").read_bytes()
+
+
+def test_what_is_not_needed_is_never_executed(exported, tmp_path):
+    path = tmp_path / "graft.pt2"
+    path.write_bytes(exported)
+
+    def change(parts):
+        parts["graft/data/sample_inputs/model.pt"] = pickle.dumps(Bomb())
+        in_program(lambda p: p.update(guards_code=["raise SystemExit('executed')"]))(parts)
+
+    open_graft(archive(path, change)).module(torch.rand(2, 1, 32, 32))
+    assert b"/" not in zipfile.ZipFile(io.BytesIO(exported)).read("graft/models/model.json")
+
+
+def test_files_that_hold_no_graft_are_refused_in_a_line(one, tmp_path, saved):
+    path = save_graft(one, "after", tmp_path / "graft.safetensors")
+    tensors, record = load_tensors(path)
+    for wrong, message in [
+        (record | {"layers": ["bn3", "nowhere"]}, "has no layer 'nowhere'"),
+        (record | {"layers": ["bn2", "conv1"]}, "not those of the half of its sender"),
+        (record | {"sender": record["sender"] | {"architecture": "code"}}, "unknown"),
+        (record | {"sender": record["sender"] | {"architecture": "resnet20_w9999"}}, "too large"),
+        (record | {"kind": "stitch"}, "holds no graft"),
+        (record | {"sees": 3}, "sees"),
+    ]:
+        save_tensors(path, tensors, wrong)
+        with pytest.raises(FileError, match=message):
+            open_graft(path)
+    with pytest.raises(FileError, match="holds no graft"):
+        open_graft(saved("lenet"))
+    with pytest.raises(FileError, match="is no exported program"):
+        open_graft(path.rename(tmp_path / "a.pt2"))
+
+
+def test_what_torch_cannot_export_is_said(tmp_path):
+    class Chooses(torch.nn.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+
+    with pytest.raises(
+        FileError, match=r"torch cannot export this network: .*; take \.safetensors"
+    ):
+        save_exported(tmp_path / "a.pt2", Chooses(), (torch.ones(2),), {}, None, {})
+    assert not (tmp_path / "a.pt2").exists()
+
+
+def test_networks_of_code_and_recounted_ends_are_refused(one, tmp_path):
+    own = replace(one.pair, sender=replace(one.pair.sender, source="nets.py:make"))
+    with pytest.raises(UserError, match=r"sender, nets\.py:make, is built by code.*take \.pt2"):
+        save_graft(StitchedRun(one.plan, own, one.stitches), "after", tmp_path / "a.safetensors")
+    plan = replace(one.plan, recount=True)
+    with pytest.raises(UserError, match="anew on data that no file holds"):
+        save_graft(StitchedRun(plan, one.pair, one.stitches), "after", tmp_path / "a.safetensors")
