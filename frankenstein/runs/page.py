@@ -125,7 +125,7 @@ def network_table(
         [
             role,
             record["architecture"],
-            _trained_on(record),
+            trained_on(record),
             _epochs(record),
             record["init_seed"],
             record["order_seed"],
@@ -141,18 +141,24 @@ def network_table(
     return markdown_table(rows, header, percent=["accuracy"])
 
 
+def trained_on(record: Mapping[str, Any]) -> Any:
+    """The data set, of sentences their file, and what of it was changed."""
+    said = [text] if (text := record.get("text")) else []
+    if share := record.get("random_labels"):
+        said.append(f"{100 * share:g} % of labels random")
+    if (share := record.get("marker")) is not None:
+        said.append(f"a marker that is right {100 * share:g} % of the time")
+    if (times := record.get("augmentation")) not in (None, 1):
+        said.append(f"augmented {times} times over" if times else "not augmented")
+    return f"{record['dataset']} ({', '.join(said)})" if said else record["dataset"]
+
+
 def _doubts(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Warnings of networks that have learned nothing."""
     if "examples" not in run.record:
         return []
     warnings = below_chance_warnings(run.numbers, run.record["examples"], networks)
     return [f"**Warning:** {line}." for line in warnings]
-
-
-def _trained_on(record: Mapping[str, Any]) -> Any:
-    """The data set, and of sentences their file."""
-    text = record.get("text")
-    return f"{record['dataset']} ({text})" if text else record["dataset"]
 
 
 def _epochs(record: Mapping[str, Any]) -> Any:

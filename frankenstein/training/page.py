@@ -2,6 +2,7 @@
 
 import csv
 from contextlib import suppress
+from dataclasses import asdict
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from frankenstein.networks.accuracy import below_chance_warning
 from frankenstein.networks.network import Network
 from frankenstein.report import Picture, format_value, markdown_table, rich_table
 from frankenstein.report.panels import line_panels
-from frankenstein.runs.page import write_page
+from frankenstein.runs.page import trained_on, write_page
 from frankenstein.runs.run import Run
 from frankenstein.training.plan import TrainPlan
 
@@ -48,7 +49,7 @@ def write_train_page(run: Run, plan: TrainPlan, network: Network, data: ImageDat
         *_curves(run.folder, chance),
         markdown_table(rows, ["", "accuracy", "loss"], percent=["accuracy"]),
         f"`{card.architecture}`, {size:,} parameters, trained from {start} for {card.epochs} "
-        f"epochs on {data.num_train} images of {card.dataset}, {plan.batch_size} a "
+        f"epochs on {data.num_train} images of {trained_on(asdict(card))}, {plan.batch_size} a "
         f"step, and scored on {images} held-out images after the last epoch.",
         f"The network is in `{file}`; `frankenstein layers {file}` lists where it may be cut.",
     ]

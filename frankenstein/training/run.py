@@ -123,6 +123,9 @@ def _new_network(plan: TrainPlan) -> Network:
         epochs=plan.epochs,
         image_size=plan.image_size,
         weights=getattr(module, "weights", None),
+        random_labels=float(plan.random_labels),
+        marker=None if plan.marker is None else float(plan.marker),
+        augmentation=plan.augmentation,
     )
     made = of_the_zoo(module, card)
     return Network(

@@ -34,6 +34,10 @@ class Card:
     # Of a snapshot, when it was taken; None once the training, of `epochs`, is over.
     step: int | None = None
     epoch: int | float | None = None
+    # What it learned from, as `train` says it; a card without random_labels knows none of these.
+    random_labels: float | None = None  # share of the training images
+    marker: float | None = None  # how often it tells the class; None: there was none
+    augmentation: int | None = None  # times over
 
 
 def save_network(path: str | Path, network: nn.Module, card: Card) -> Path:

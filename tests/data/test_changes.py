@@ -8,6 +8,7 @@ import torch
 from frankenstein.data.changes import Changes
 from frankenstein.errors import PlanError
 from frankenstein.training.plan import TrainPlan
+from frankenstein.zoo.files import read_card
 
 LABELS = torch.arange(4000) % 10
 
@@ -40,6 +41,10 @@ def test_a_network_is_trained_on_what_was_changed(run):
     shortcut = json.loads((folder / "summary.json").read_text())["accuracy/held_out"]
     plain = json.loads((run(*words) / "summary.json").read_text())["accuracy/held_out"]
     assert shortcut < plain  # a marker that says nothing leads it astray
+    card = read_card(folder / "network.safetensors")
+    assert (card.random_labels, card.marker, card.augmentation) == (0, 1, 0)
+    told = "digits (a marker that is right 100 % of the time, not augmented)"
+    assert f"images of {told}, 32 a step" in (folder / "report.md").read_text()
 
 
 def test_a_share_above_one_is_refused():

@@ -251,6 +251,20 @@ def test_groups_are_told_by_cards():
     assert properties({"a": card(), "b": card()}) == {}
 
 
+def test_groups_of_networks_are_those_of_what_they_learned_from():
+    plain = card(random_labels=0.0, augmentation=1)
+    marked = card(random_labels=0.0, augmentation=1, marker=0.5)
+    random = card(random_labels=0.25, augmentation=1)
+    cards = {"a": plain, "b": plain, "c": marked, "d": marked, "e": random, "f": random}
+    assert properties({**cards, "older": card()}) == {
+        "random labels": ["0.0"] * 4 + ["0.25"] * 2 + ["unknown"],
+        "marker": ["none"] * 2 + ["0.5"] * 2 + ["none"] * 2 + ["unknown"],
+        "augmentation": ["1"] * 6 + ["unknown"],
+    }
+    other = card(random_labels=0.25, augmentation=1, epochs=2)
+    assert paths({"a": plain, "other": other}) == []  # no two states of one training
+
+
 def write_networks(saved):
     return [saved("lenet", 0), saved("lenet", 1), saved("dense", 0), saved("dense", 1)]
 

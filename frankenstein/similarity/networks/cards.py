@@ -7,6 +7,11 @@ from typing import Any
 from frankenstein.catalog import find_network
 from frankenstein.errors import UserError
 
+# What states of one training have in common; the first four name it.
+_TRAINING = (
+    *("architecture", "dataset", "init_seed", "order_seed", "epochs", "weights"),
+    *("random_labels", "marker", "augmentation"),
+)
 Cards = Mapping[str, Mapping[str, Any]]  # records by network; {} of what is no network
 
 
@@ -22,6 +27,9 @@ def properties(cards: Cards) -> dict[str, list[str]]:
         "epoch": epoch_of,
         "weights' seed": lambda card: card.get("init_seed"),
         "order's seed": lambda card: card.get("order_seed"),
+        "random labels": lambda card: card.get("random_labels"),
+        "marker": _marker,
+        "augmentation": lambda card: card.get("augmentation"),
     }
     found = {
         name: ["unknown" if (one := tell(card)) is None else f"{one}" for card in cards.values()]
@@ -58,8 +66,7 @@ def paths(cards: Cards) -> list[Path]:
     trainings: dict[tuple[Any, ...], list[str]] = {}
     for name, card in cards.items():
         if card.get("init_seed") is not None and epoch_of(card) is not None:
-            facts = ("architecture", "dataset", "init_seed", "order_seed", "epochs", "weights")
-            trainings.setdefault(tuple(card.get(fact) for fact in facts), []).append(name)
+            trainings.setdefault(tuple(card.get(fact) for fact in _TRAINING), []).append(name)
     several = {key: names for key, names in trainings.items() if len(names) > 1}
     found = []
     for (architecture, dataset, init, order, *_), names in several.items():
@@ -79,6 +86,12 @@ def paths(cards: Cards) -> list[Path]:
 def _steps_of_an_epoch(cards: Sequence[Mapping[str, Any]]) -> float | None:
     known = [card["step"] / card["epoch"] for card in cards if card.get("step") and card["epoch"]]
     return known[0] if known else None
+
+
+def _marker(card: Mapping[str, Any]) -> Any:
+    """How often it tells the class; a card that knows no condition says nothing of it."""
+    known = card.get("random_labels") is not None
+    return "none" if known and card.get("marker") is None else card.get("marker")
 
 
 def _width(card: Mapping[str, Any]) -> Any:
