@@ -2,7 +2,7 @@
 
 import re
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -36,6 +36,30 @@ class RunsFailed(UserError):  # noqa: N818 - as AlreadyDone: the others are whol
     def __init__(self, message: str, failures: Mapping[str, str]) -> None:
         super().__init__(message)
         self.failures = failures  # run: its line
+
+
+class NearlyDependentWarning(UserWarning):
+    """Units depend on each other but for so little that sums do not hold it."""
+
+    of = ""  # the network, where a run knows it
+
+    def __init__(self, side: str, share: float) -> None:  # side: "x" or "y"
+        self.side, self.share = side, share
+        super().__init__(nearly_dependent([self]))
+
+
+def nearly_dependent(warned: Sequence[NearlyDependentWarning]) -> str:
+    """Several such warnings as one: whose units, and the smallest and largest share."""
+    names = {"x": "the first representation", "y": "the second representation"}
+    whose = " and ".join(dict.fromkeys(one.of or names[one.side] for one in warned))
+    shares = dict.fromkeys(f"{share:.0e}" for share in sorted(one.share for one in warned))
+    least, *_, most = [*shares] * 2
+    span = least if least == most else f"{least} to {most}"
+    return (
+        f"units of {whose} depend on each other but for {span} of them, which float64 holds to few "
+        "digits in sums: what is whitened or solved is not exact; leave such units out, or give "
+        "two matrices to a measure"
+    )
 
 
 class Interrupted(BaseException):

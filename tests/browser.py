@@ -6,15 +6,19 @@ Without reports it makes some: of comparisons, stitches, questions and a study, 
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parents[1] / "model_weights" / "tiny10" / "digits"
 MOST_BYTES = 3_000_000
+SECONDS = 120  # for one look
 STUDY = """
 networks: {train: {model: lenet, dataset: digits, epochs: 2}, seeds: 0..2}
 pairs: all
@@ -71,6 +75,11 @@ for (const select of document.querySelectorAll(".choices select")) {
   select.selectedIndex = 0;
   select.dispatchEvent(new Event("change"));
 }
+for (const circle of document.querySelectorAll(".map circle[data-point]")) {
+  circle.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  const said = circle.closest(".map").nextElementSibling;
+  check(said.querySelector("img"), "a click shows no images of a point");
+}
 const buttons = [...document.querySelectorAll(".get button")];
 const button = buttons.find((one) => one.textContent === "LaTeX");
 if (button) {
@@ -94,34 +103,54 @@ def main(axe: str, *reports: str) -> int:
     """Print what is wrong with each report; the exit code is 1 if anything is."""
     with tempfile.TemporaryDirectory() as folder:
         pages = [*map(Path, reports)] or made(Path(folder))
-        wrong = [line for page in pages for line in problems(page, Path(axe), Path(folder))]
-    for line in wrong:
-        print(line)
-    print(f"{len(pages)} pages in {len(SIZES) * len(LIGHTS)} looks: {len(wrong)} problems")
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            wrong = sum(pool.map(lambda page: told(page, Path(axe)), pages))
+    print(f"{len(pages)} pages in {len(SIZES) * len(LIGHTS)} looks: {wrong} problems")
     return bool(wrong)
 
 
+def told(page: Path, axe: Path) -> int:
+    """Print what is wrong with one page, as soon as it is known; returns how much that is."""
+    start = time.monotonic()
+    found = problems(page, axe)
+    megabytes, seconds = page.stat().st_size / 1e6, time.monotonic() - start
+    print(*found, f"{page}: {megabytes:.2f} MB, {seconds:.0f} s", sep="\n", flush=True)
+    return len(found)
+
+
 def made(folder: Path) -> list[Path]:
-    """Reports of the networks that ship."""
+    """Reports of the networks that ship: of few examples and controls, for they are looked at."""
     pair = [str(WEIGHTS / f"{name}.safetensors") for name in ("in0-gn0", "in1-gn1")]
     study = folder / "study.yaml"
     study.write_text(STUDY, encoding="utf-8")
-    sure = ["--bootstrap", "40", "--permutations", "40"]
-    for words in (
-        ["compare", *pair, "bn*,fc", "bn*,fc", "unbiased_cka", "linear_cka", *sure],
-        ["stitch", *pair, "bn3", "bn3", "-i", "ps_inv", "-e", "0"],
-        ["stitch", *pair, "--sender-layers", "bn1", "bn8", "-e", "0"],
-        ["compare", *pair, "tiny10#2", "-d", "digits"],
-        ["analyze", *pair, "relu3", "--all"],
-        ["study", "--config", str(study)],
-    ):
+    sure, few = ["--bootstrap", "40", "--permutations", "40"], ["--untrained", "1"]
+
+    def make(words: list[str]) -> None:
         line = [sys.executable, "-m", "frankenstein", *words, "-o", str(folder), "--quiet"]
-        subprocess.run(line, check=True)
+        start = time.monotonic()
+        subprocess.run(line, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        print(f"made {' '.join(words)[:70]}: {time.monotonic() - start:.0f} s", flush=True)
+
+    runs = (
+        ["analyze", *pair, "relu3", "--all", "--examples", "300", "--untrained", "2"],
+        ["study", "--config", str(study)],
+        ["stitch", *pair, "--sender-layers", "bn1", "bn8", "-e", "0", *few],
+        ["compare", *pair, "bn*,fc", "bn*,fc", "unbiased_cka", "linear_cka", *sure],
+        ["stitch", *pair, "bn3", "bn3", "-i", "ps_inv", "-e", "0", *few],
+        ["compare", *pair, "tiny10#2", "-d", "digits"],
+    )
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each has one thread
+        [*pool.map(make, runs)]
     return [*sorted(folder.glob("*/*/report.html")), folder / "index.html"]
 
 
-def problems(page: Path, axe: Path, folder: Path) -> list[str]:
+def problems(page: Path, axe: Path) -> list[str]:
     """A line for everything that is wrong with one page."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [f"{page}: {line}" for line in dict.fromkeys(_problems(page, axe, Path(folder)))]
+
+
+def _problems(page: Path, axe: Path, folder: Path) -> list[str]:
     text = page.read_text(encoding="utf-8")
     found = []
     if len(text.encode()) > MOST_BYTES:
@@ -135,17 +164,20 @@ def problems(page: Path, axe: Path, folder: Path) -> list[str]:
     for size, (width, height) in SIZES.items():
         for light, number in LIGHTS.items():
             document, log = shown(copy, width, height, number)
-            told = re.search(r'<pre id="told">(.*?)</pre>', document, re.DOTALL)
-            lines = json.loads(unescape(told[1])) if told else ["the check did not end"]
+            said = re.search(r'<pre id="told">(.*?)</pre>', document, re.DOTALL)
+            lines = json.loads(unescape(said[1])) if said else ["the check did not end"]
             found += [f"{size}, {light}: {line}" for line in [*lines, *complaints(log)]]
-    return [f"{page}: {line}" for line in dict.fromkeys(found)]
+    return found
 
 
 def shown(page: Path, width: int, height: int, light: int) -> tuple[str, str]:
     """The document as the browser has it in the end, and what it logged."""
     look = [f"--window-size={width},{height}", f"--blink-settings=preferredColorScheme={light}"]
     line = [*CHROMIUM, *look, "--virtual-time-budget=20000", "--dump-dom", page.resolve().as_uri()]
-    ended = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True)
+    try:
+        ended = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, check=True)
+    except subprocess.TimeoutExpired:
+        return "", f"CONSOLE nothing within {SECONDS} seconds"
     return ended.stdout, ended.stderr
 
 

@@ -16,17 +16,13 @@ from frankenstein.accumulators.small_sample import (
     rotate_to_span,
     whiten_rows,
 )
+from frankenstein.errors import NearlyDependentWarning
 from frankenstein.shapes import per_location
 
-_NAMES = {"x": "first", "y": "second"}
 _UNSURE = 1e-11  # of the largest eigenvalue: known to few digits
 _ROUNDED = 1e-12  # what is left where units of float32 depend on each other
 _BY_ROWS = 1e-8  # where rows are at hand, and six digits are not enough
 TIED = 1e-9  # of the largest: between rounding, of float32 too, and what data tell apart
-
-
-class NearlyDependentWarning(UserWarning):
-    """Units depend on each other but for so little that sums do not hold it."""
 
 
 def whitener(
@@ -62,14 +58,7 @@ def _whitener(moments: Moments, side: str) -> Tensor:
         more = eigenvalues > rounding / 2 * eigenvalues[-1]
         least = float((eigenvalues[more][0] / eigenvalues[-1]).detach())
         if (0 if moments.precise else _ROUNDED) < least < _UNSURE:
-            warnings.warn(
-                f"units of the {_NAMES[side]} representation depend on each other but for "
-                f"{math.sqrt(least):.0e} of them, which float64 holds to few digits in sums: what "
-                "is whitened or solved is not exact; leave such units out, or give two matrices to "
-                "a measure",
-                NearlyDependentWarning,
-                stacklevel=2,
-            )
+            warnings.warn(NearlyDependentWarning(side, math.sqrt(least)), stacklevel=2)
     return scale[:, None] * (vectors[:, kept] * eigenvalues[kept].rsqrt())
 
 

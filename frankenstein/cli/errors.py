@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from frankenstein.errors import Interrupted, PlanError, UserError
+from frankenstein.errors import (
+    Interrupted,
+    NearlyDependentWarning,
+    PlanError,
+    UserError,
+    nearly_dependent,
+)
 from frankenstein.records import shown
 
 MISTAKE = 2  # as argparse
@@ -87,8 +93,12 @@ def one_line(name: str, program: str) -> Iterator[Outcome]:
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Warnings of this package are one line on stderr, once, without places in its code."""
+    """Warnings of this package are one line on stderr, once, without places in its code.
+
+    Of units that depend on each other the last line is one for all steps of a study.
+    """
     told: set[str] = set()  # by a step of a study, say
+    dependent: list[NearlyDependentWarning] = []
     with warnings.catch_warnings():
         show = warnings.showwarning
 
@@ -100,7 +110,11 @@ def plain_warnings() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if category.__module__.startswith(f"{_PACKAGE}.") or _FOLDER in Path(filename).parents:
+            if isinstance(message, NearlyDependentWarning):
+                dependent.append(message)
+            elif (
+                category.__module__.startswith(f"{_PACKAGE}.") or _FOLDER in Path(filename).parents
+            ):
                 text = f"warning: {message}"
                 if text not in told:
                     told.add(text)
@@ -109,7 +123,11 @@ def plain_warnings() -> Iterator[None]:
                 show(message, category, filename, lineno, file, line)
 
         warnings.showwarning = tell
-        yield
+        try:
+            yield
+        finally:
+            if dependent:
+                say(f"warning: {nearly_dependent(dependent)}")
 
 
 def _half_installed(error: BaseException) -> str | None:

@@ -11,9 +11,9 @@ from matplotlib import colormaps
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from torch import Tensor
-from torch.nn import functional
 
 from frankenstein.files import write_whole
+from frankenstein.report.image_grid import thumbnails
 from frankenstein.shapes import ShapeError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 _CONFIG = "projector_config.pbtxt"
-_THUMBNAIL = 32  # pixels; a sprite of 500 is then 736 pixels wide, small enough for any browser
 
 
 def log_png(
@@ -72,7 +71,7 @@ def log_projector(
         points.detach().cpu().float()[kept],
         metadata=[line[0] for line in lines] if alone else lines,
         metadata_header=None if alone else list(columns),
-        label_img=None if images is None else _thumbnails(images.cpu()[kept]),
+        label_img=None if images is None else thumbnails(images.cpu()[kept]),
         tag=tag,
     )
     _keep(earlier, config)
@@ -117,20 +116,6 @@ def _check(points: Tensor, columns: Mapping[str, Sequence[Any]], images: Tensor 
         )
     if not points.isfinite().all():
         raise ValueError("points hold values that are not finite; the projector cannot place them")
-
-
-def _thumbnails(
-    images: Tensor,  # (N, C, H, W), uint8
-) -> Tensor:  # (N, C, S, S), in [0, 1]: add_embedding multiplies by 255 whatever the type
-    height, width = images.shape[2:]
-    side = max(height, width)  # the sprite's cells must be square, or TensorBoard's writer fails
-    left, top = (side - width) // 2, (side - height) // 2
-    edges = (left, side - width - left, top, side - height - top)
-    square = functional.pad(images.float() / 255, edges)
-    if side <= _THUMBNAIL:
-        return square
-    size = (_THUMBNAIL, _THUMBNAIL)
-    return functional.interpolate(square, size, mode="bilinear", antialias=True)
 
 
 def _one_cell(value: Any) -> str:

@@ -2,12 +2,13 @@
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from frankenstein.files import write_whole
 from frankenstein.report.cells import (
@@ -17,10 +18,13 @@ from frankenstein.report.cells import (
     cells_svg,
     svg_file,
 )
-from frankenstein.report.figure_values import figure_csv, points_svg
+from frankenstein.report.figure_values import figure_csv, point_images, points_svg
+from frankenstein.report.image_grid import strip_png
 from frankenstein.report.page import html_of, html_page
 from frankenstein.report.style import png, svg
 from frankenstein.report.tables import plain
+
+_MOST_STRIPS = 1_000_000  # bytes of the images of points, on one page
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,13 @@ def write_report(
         for kind, content in files.items():
             write_whole(folder / "figures" / f"{picture.name}.{kind}", content)
     title, numbers = _one_line(title), {name: i for i, name in enumerate(images, start=1)}
+    told: dict[str, int] = {}
     markdown, html = [f"# {plain(title)}"], [html_of(f"# {plain(title)}")]
     for block in blocks:
         if isinstance(block, Picture):
             markdown.append(_linked(block, numbers[block.name]))
             html.append(
-                _enclosed(block, numbers[block.name], images[block.name], kinds[block.name])
+                _enclosed(block, numbers[block.name], images[block.name], kinds[block.name], told)
             )
         elif isinstance(block, Finding):
             markdown.append(block.text.strip("\n"))
@@ -118,7 +123,13 @@ def _linked(picture: Picture, number: int) -> str:
     return f"{link}\n\n**Figure {number}.** {_one_line(picture.caption)}"
 
 
-def _enclosed(picture: Picture, number: int, image: bytes, files: Sequence[str]) -> str:
+def _enclosed(
+    picture: Picture,
+    number: int,
+    image: bytes,
+    files: Sequence[str],
+    told: dict[str, int],  # points whose images stand on the page, and how many bytes each takes
+) -> str:
     alternative = _first_sentence(picture.caption)
     caption = html_of(f"**Figure {number}.** {_one_line(picture.caption)}")
     if picture.cells is not None and picture.cells.fits:
@@ -143,8 +154,10 @@ def _enclosed(picture: Picture, number: int, image: bytes, files: Sequence[str])
             ),
         )
         if points := points_svg(picture.figure):
-            hint = "<output>Point at a mark, or tap it, for its name.</output>"
-            shown = f'<div class="map">\n{shown}{points}\n</div>\n{hint}\n'
+            seen = point_images(picture.figure)
+            more = ", and click it for the images that it answers to most" if seen else ""
+            hint = f"<output>Point at a mark, or tap it, for its name{more}.</output>"
+            shown = f'<div class="map">\n{shown}{points}\n</div>\n{hint}\n{_strips(seen, told)}'
     links = "\n".join(
         f'<a href="figures/{picture.name}.{kind}" download="{picture.name}.{kind}">'
         f'{kind.upper()}<span class="unseen"> of figure {number}</span></a>'
@@ -153,6 +166,29 @@ def _enclosed(picture: Picture, number: int, image: bytes, files: Sequence[str])
     return (
         f'<figure id="figure-{number}" class="{look}">\n{shown}'
         f'<p class="get">\n{links}\n</p>\n<figcaption>{caption}</figcaption>\n</figure>\n'
+    )
+
+
+def _strips(seen: Mapping[str, Tensor], told: dict[str, int]) -> str:
+    """The images of every point that is not on the page already, as far as there is room."""
+    rows = []
+    for name, images in seen.items():
+        if name in told or sum(told.values()) > _MOST_STRIPS:
+            continue
+        data = base64.b64encode(strip_png(images)).decode()
+        told[name] = len(data)
+        rows.append(
+            f'<li data-of="{escape(name)}">{escape(name)}<img src="data:image/png;base64,{data}" '
+            f'alt="{len(images)} images that {escape(name)} answers to most" /></li>'
+        )
+    left = len([*seen]) - len([name for name in seen if name in told])
+    more = f"<p>Left out, so that the page stays small: {left} more.</p>\n" if left else ""
+    if not rows:
+        return more
+    body = "\n".join(rows)
+    return (
+        "<details>\n<summary>Images that each mark answers to most</summary>\n"
+        f'<ul class="strips">\n{body}\n</ul>\n{more}</details>\n'
     )
 
 

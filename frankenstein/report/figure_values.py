@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from torch import Tensor
 
 
 def figure_csv(figure: Figure) -> str:
@@ -23,23 +24,48 @@ def figure_csv(figure: Figure) -> str:
     return f"panel,series,x,y\n{text.getvalue()}" if text.getvalue() else ""
 
 
-def name_points(cloud: PathCollection, names: Sequence[str]) -> None:
-    """Say what each point of a cloud is: a page shows it where one points."""
+def name_points(
+    cloud: PathCollection,
+    names: Sequence[str],
+    images: Tensor | None = None,  # (N, K, 1 or 3, H, W), uint8: those that each point stands for
+) -> None:
+    """Say what each point of a cloud is: a page shows it where one points, and images on click."""
     cloud.point_names = tuple(names)  # type: ignore[attr-defined]
+    cloud.point_images = images  # type: ignore[attr-defined]
+
+
+def point_images(figure: Figure) -> dict[str, Tensor]:
+    """The images of every point that has some, {panel, name: (K, 1 or 3, H, W)}."""
+    return {
+        _key(axes, name): of_point
+        for axes in figure.axes
+        for cloud in axes.collections
+        if (images := getattr(cloud, "point_images", None)) is not None
+        for name, of_point in zip(cloud.point_names, images, strict=True)  # type: ignore[attr-defined]
+    }
 
 
 def points_svg(figure: Figure) -> str:
     """Circles with names to lie over the picture of a figure, once that is drawn; "" of none."""
     width, height = (float(side) for side in figure.bbox.size)
-    circles = [
-        f'<circle cx="{x:.1f}" cy="{height - y:.1f}" r="7"><title>{escape(name)}</title></circle>'
-        for axes in figure.axes
-        for name, point in _named(axes)
-        if np.isfinite(point).all()
-        for x, y in [axes.transData.transform(point)]
-    ]
+    seen, circles = point_images(figure), []
+    for axes in figure.axes:
+        for name, point in _named(axes):
+            if np.isfinite(point).all():
+                x, y = axes.transData.transform(point)
+                key = _key(axes, name)
+                data = f' data-point="{escape(key)}"' if key in seen else ""
+                circles.append(
+                    f'<circle cx="{x:.1f}" cy="{height - y:.1f}" r="7"{data}>'
+                    f"<title>{escape(name)}</title></circle>"
+                )
     size = f'viewBox="0 0 {width:.0f} {height:.0f}"'
     return f'<svg aria-hidden="true" {size}>{"".join(circles)}</svg>' if circles else ""
+
+
+def _key(axes: Axes, name: str) -> str:
+    """A point is the same in all maps that have a panel of this title."""
+    return f"{axes.get_title()}, {name}" if axes.get_title() else name
 
 
 def _named(axes: Axes) -> Iterator[tuple[str, np.ndarray]]:

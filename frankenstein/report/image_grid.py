@@ -1,5 +1,6 @@
 """Images in rows, side by side: what a unit sees, and what its like in another network does."""
 
+import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,6 +17,8 @@ from frankenstein.shapes import ShapeError
 
 _GAP = 1  # pixels between images
 _SIDE = 0.52  # of an image, in inches
+_COLOURS = 64  # of a strip: half the bytes, and nothing that is seen in 32 pixels
+_THUMBNAIL = 32  # pixels; a sprite of 500 is then 736 pixels wide, small enough for any browser
 
 
 @rc_context(RC)
@@ -51,6 +55,31 @@ def image_grid(
     if title:
         figure.suptitle(wrapped(title, size[0]), fontsize=10.5)
     return settled(figure)
+
+
+def thumbnails(
+    images: Tensor,  # (N, C, H, W), uint8
+) -> Tensor:  # (N, C, S, S), in [0, 1]: add_embedding multiplies by 255 whatever the type
+    """Images in the middle of black squares, of 32 pixels at most."""
+    height, width = images.shape[2:]
+    side = max(height, width)  # a sprite's cells must be square, or TensorBoard's writer fails
+    left, top = (side - width) // 2, (side - height) // 2
+    edges = (left, side - width - left, top, side - height - top)
+    square = functional.pad(images.float() / 255, edges)
+    if side <= _THUMBNAIL:
+        return square
+    size = (_THUMBNAIL, _THUMBNAIL)
+    return functional.interpolate(square, size, mode="bilinear", antialias=True)
+
+
+def strip_png(
+    images: Tensor,  # (K, 1 or 3, H, W), uint8
+) -> bytes:
+    """Small images in a row, as a PNG file."""
+    small = (thumbnails(images) * 255).round().clamp(0, 255).to(torch.uint8)
+    file = io.BytesIO()
+    Image.fromarray(_mosaic(small[None])).quantize(_COLOURS).save(file, "png", optimize=True)
+    return file.getvalue()
 
 
 def _mosaic(

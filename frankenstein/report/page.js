@@ -99,11 +99,17 @@ const matrices = [...document.querySelectorAll("figure.matrix")].map((figure) =>
   return { figure, told, paint };
 });
 
-// The name of a point of a map.
+// The name of a point of a map; at a click the images that it answers to most, which stand below.
 for (const map of document.querySelectorAll(".map")) {
   const said = map.nextElementSibling;
-  const name = (event) => event.target.matches("circle") && (said.textContent = event.target.textContent);
-  for (const kind of ["pointermove", "click"]) map.addEventListener(kind, name);
+  const strips = [...document.querySelectorAll("[data-of]")];
+  const name = (event) => {
+    if (!event.target.matches("circle")) return;
+    said.textContent = event.target.textContent;
+    const strip = strips.find((one) => one.dataset.of === event.target.dataset.point);
+    if (event.type === "click" && strip) said.append(strip.querySelector("img").cloneNode());
+  };
+  for (const kind of ["pointerover", "click"]) map.addEventListener(kind, name);
 }
 
 // Everything that the page knows of one pair of layers.

@@ -54,8 +54,11 @@ def point_panels(
     x_label: str = "",
     y_label: str = "",
     names: Mapping[str, Mapping[str, Sequence[str]]] = {},  # {panel: {series: N names}}
+    images: Mapping[str, Mapping[str, Tensor]] = {},  # {panel: {series: (N, K, C, H, W) uint8}}
 ) -> Figure:
     """One cloud of points per series in every panel; a point without a name has a number.
+
+    A page shows the images of a point where it is clicked.
 
     Raises:
         ShapeError: if there is no panel.
@@ -76,7 +79,8 @@ def point_panels(
             linewidths=0,
         )
         own = names.get(axes.get_title(), {}).get(name)
-        name_points(cloud, own or [f"{name} {place}" for place in range(len(x))])
+        numbered = [f"{name} {place}" for place in range(len(x))]
+        name_points(cloud, own or numbered, images.get(axes.get_title(), {}).get(name))
 
     return _panels(panels, draw, x_label, y_label)
 

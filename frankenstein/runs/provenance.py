@@ -5,11 +5,13 @@ import shlex
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
+
+from frankenstein.errors import NearlyDependentWarning
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "numpy", "scipy")
 
@@ -26,8 +28,11 @@ def provenance(command: str = "") -> Mapping[str, Any]:
 
 
 @contextmanager
-def noted(notes: list[str]) -> Iterator[None]:
-    """Keep the text of every warning that is shown in the block, and show it as before."""
+def noted(notes: list[str], networks: Sequence[str] = ()) -> Iterator[None]:
+    """Keep the text of every warning that is shown in the block, and show it as before.
+
+    Of two networks it then says which of them has units that depend on each other.
+    """
     with warnings.catch_warnings():
         show = warnings.showwarning
 
@@ -41,6 +46,8 @@ def noted(notes: list[str]) -> Iterator[None]:
         ) -> None:
             text = " ".join(f"{category.__name__}: {message}".split())
             notes.extend([] if text in notes else [text])
+            if isinstance(message, NearlyDependentWarning) and len(networks) == 2:
+                message.of = networks["xy".index(message.side)]
             show(message, category, filename, lineno, file, line)
 
         warnings.showwarning = note

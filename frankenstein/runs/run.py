@@ -18,7 +18,7 @@ from frankenstein.catalog import MEASURES
 from frankenstein.data import ImageData
 from frankenstein.errors import FileError, Interrupted, UserError
 from frankenstein.files import cannot_write, write_whole
-from frankenstein.networks.network import Network, open_network
+from frankenstein.networks.network import Network, open_network, short_name
 from frankenstein.networks.sight import foreign_lines, is_usual, sight_lines
 from frankenstein.records import check_fields, cut, read_json
 from frankenstein.report.labelled import LabelledMatrix
@@ -168,7 +168,7 @@ class Run:
         try:
             check_room(path, size)
             write_origin(path, plan, origin)
-            with noted(run.warnings):
+            with noted(run.warnings, [short_name(one.source) for one in networks]):
                 yield run
             check_there(path, lock)
             run._finish(parent, name, time.monotonic() - began)

@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from frankenstein.accumulators.linear import NearlyDependentWarning
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.reservoir import Reservoir
 from frankenstein.catalog import MEASURES
-from frankenstein.errors import UserError
+from frankenstein.errors import NearlyDependentWarning, UserError
 from frankenstein.measures import LayerSimilarities, mean_cca, mean_squared_cca, r_squared
 
 SUMS_OR_ROWS = [Moments, Reservoir]

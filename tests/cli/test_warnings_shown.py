@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from frankenstein.cli import main
+from frankenstein.cli.errors import plain_warnings
+from frankenstein.errors import NearlyDependentWarning
+from frankenstein.runs.provenance import noted
 from frankenstein.zoo import load_network
 
 
@@ -87,3 +90,15 @@ def test_an_evaluated_network_that_learned_nothing_is_told_of(saved, few_digits,
     assert main(words) == 0
     assert "warning: the network (" in capsys.readouterr().out
     assert "**Warning:** the network (" in Path("results/evaluate/a/report.md").read_text()
+
+
+def test_dependent_units_are_told_of_once_with_the_networks_and_all_shares(capsys):
+    with plain_warnings():
+        warnings.simplefilter("always")
+        for share in (2e-6, 5e-7):
+            with noted(kept := [], ["one", "other"]):
+                warnings.warn(NearlyDependentWarning("x", share), stacklevel=1)
+                warnings.warn(NearlyDependentWarning("y", share), stacklevel=1)
+            assert len(kept) == 2  # each run's page has its own
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "units of one and other depend on each other but for 5e-07 to 2e-06 of them" in line

@@ -1,10 +1,13 @@
+import base64
+import io
 import re
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
-from frankenstein.report import bars, curves, png
+from frankenstein.report import Picture, bars, curves, png, write_report
 from frankenstein.report.figure_values import figure_csv, points_svg
 from frankenstein.report.panels import histogram_line, line_panels, point_panels
 from frankenstein.shapes import ShapeError
@@ -53,6 +56,24 @@ def test_points_of_a_map_have_their_names_where_they_are_drawn():
     assert f'cx="{x:.1f}" cy="{figure.bbox.height - y:.1f}"' in drawn
     assert figure_csv(figure).splitlines()[1].startswith("fc,S1,")
     assert "<title>sender 2</title>" in points_svg(point_panels(points))
+
+
+def test_images_of_a_point_stand_once_on_a_page_however_many_maps_it_is_in(tmp_path):
+    places = {"fc": {"sender": torch.randn(2, 2)}}
+    images = {"fc": {"sender": 8 * torch.randint(0, 32, (2, 6, 1, 8, 8), dtype=torch.uint8)}}
+    maps = [point_panels(places, images=images) for _ in range(2)]
+    write_report(
+        tmp_path, "maps", [Picture(f"map{i}", one, "A map.") for i, one in enumerate(maps)]
+    )
+    page = (tmp_path / "report.html").read_text()
+    for point in ("fc, sender 0", "fc, sender 1"):
+        assert page.count(f'data-point="{point}"') == 2
+        assert page.count(f'<li data-of="{point}">') == 1
+    strip = base64.b64decode(re.findall(r'"data:image/png;base64,([^"]+)" alt="6 images', page)[0])
+    shown = np.asarray(PIL.Image.open(io.BytesIO(strip)).convert("L"))
+    assert shown.shape == (9, 6 * 9)  # a white line between two
+    np.testing.assert_array_equal(shown[:8, 9:17], images["fc"]["sender"][0, 1, 0])
+    assert "data-point" not in points_svg(point_panels(places))
 
 
 def test_a_histogram_as_a_line_has_an_area_of_one():

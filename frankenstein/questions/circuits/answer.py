@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
 
@@ -118,6 +118,8 @@ class CircuitLayer:
     both: Matches  # of sender and receiver, by themselves
     untrained: Sequence[Matches]  # likewise of pairs of untrained networks
     effects: Effects
+    # The held-out images that each group answers to most, (G, K, C, S, S) uint8; {} without any.
+    seen: Mapping[str, Tensor] = field(default_factory=dict)
 
     def names(self, role: str) -> list[str]:
         """What tables call the groups of a network: S1, S2, ...; R1, ...; in2-gn2 1, ..."""

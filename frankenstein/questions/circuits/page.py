@@ -125,7 +125,9 @@ def _maps(answer: CircuitsAnswer) -> list[str | Picture]:
     return [
         Picture(
             f"map-{kind}",
-            point_panels(panels, names=names),
+            point_panels(
+                panels, names=names, images={layer.label: layer.seen for layer in answer.layers}
+            ),
             "Every point is a group of units; what is near does alike things over the held-out "
             f"images ({_MAPS[kind]}). Points of all networks side by side are circuits that all "
             "have.",
