@@ -86,6 +86,7 @@ class Stitch(Entry):
     # covariance by any matrix, too.
     puts_right: tuple[Literal["spread", "covariance"], ...] = ()
     affine: bool = True  # False: more than a matrix and bias, so without a closed form of its own
+    from_sums: bool = True  # False: solved by anchors, which are examples
 
 
 @dataclass(frozen=True)
@@ -428,6 +429,13 @@ STITCHES: Mapping[str, Stitch] = {
         "frankenstein.stitches.mlp:MLP",
         "two layers with a ReLU between, at every place; solved, it is the affine map",
         affine=False,
+    ),
+    "relative": Stitch(
+        "frankenstein.stitches.relative:Relative",
+        "cosines to anchors, and from there a decoder that is solved on the receiver alone",
+        trainable=False,
+        affine=False,
+        from_sums=False,
     ),
 }
 

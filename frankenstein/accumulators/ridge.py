@@ -75,10 +75,15 @@ def ridge_regression(folds: Folds) -> tuple[Tensor, Tensor, float]:  # (E, D), (
     )
     best = int(errors.sum(0).argmin())
     everything = folds.without()
-    fit = ridge_fits(everything)
-    weight = (fit.vectors @ (fit.inverse[best][:, None] * fit.answers)).T
+    weight, bias = member(ridge_fits(everything), best)
     weight = weight * (everything.variance("x") > 0)
-    return weight, fit.mean["y"] - weight @ fit.mean["x"], PENALTIES[best]
+    return weight, bias, PENALTIES[best]
+
+
+def member(fit: RidgeFit, which: int) -> tuple[Tensor, Tensor]:  # (E, D), (E,)
+    """The map of one of the penalties."""
+    weight = (fit.vectors @ (fit.inverse[which][:, None] * fit.answers)).T
+    return weight, fit.mean["y"] - weight @ fit.mean["x"]
 
 
 def _parts(folds: Folds) -> list[tuple[int, Moments]]:

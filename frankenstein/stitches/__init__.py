@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.stitches.mlp import MLP
     from frankenstein.stitches.orthogonal import Orthogonal, Rotation
     from frankenstein.stitches.permutation import Permutation
+    from frankenstein.stitches.relative import Relative
     from frankenstein.stitches.sparse import Sparse
     from frankenstein.stitches.stitch import STARTS, Stitch, start
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,14 @@ from frankenstein.stitching.frauds import FRAUDS, Fraud, frauds_for
 from frankenstein.stitching.off_distribution import FLOOR, Reference, ReferenceSums
 from frankenstein.stitching.pair import StitchingPair
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.stitching.recipe import LEAST_SQUARES, Solving, make_stitch, solving_of
+from frankenstein.stitching.recipe import (
+    LEAST_SQUARES,
+    Batches,
+    Solving,
+    anchors_of,
+    make_stitch,
+    solving_of,
+)
 from frankenstein.surgery import join
 from frankenstein.surgery.lighten import fold
 
@@ -84,6 +92,7 @@ def controls_for(
         fit=fit_of(plan, pair, data, device) if all_controls else None,
         sender=joint.sender.front,
         floor=floor,
+        anchors=anchors_of(plan, data),
     )
 
 
@@ -106,12 +115,13 @@ def solve_controls(
     fit: Fit | None = None,
     sender: nn.Module | None = None,
     floor: float = FLOOR,
+    anchors: Batches = (),
 ) -> Controls:
     """Controls from one pass over training examples, to be scored on one example in `every`.
 
     `untrained`, `receiver` and `sender` are fronts: images to a representation. `align` lays the
     source like the target (see `surgery.join`); everything lies on `device`, in evaluation mode.
-    `floor` is that of `off_distribution`.
+    `floor` is that of `off_distribution`; `anchors` are those of a relative stitch.
 
     - "solved": a stitch of the family that `make` makes, as `solving` says; only if a `sender` is
       given;
@@ -132,14 +142,16 @@ def solve_controls(
     target_of, reference = fold(receiver), ReferenceSums()
     frauds = frauds or {}
     rows = {name: solving.sums() for name in (*sources, *frauds)}
-    for images, labels in batches:
+    anchors = [*anchors]
+    for k, (images, labels) in enumerate(chain(anchors, batches)):
         images = images.to(device)
         target = target_of(images)
         for name, front in sources.items():
             rows[name].update(align(front(images)), target)
         for name, fraud in frauds.items():
             rows[name].update(fraud(images, labels.to(device)), target)
-        reference.update(target)
+        if k >= len(anchors):
+            reference.update(target)
     known = {name: solving.known(kept) for name, kept in rows.items()}
     first = solving.moments(known["untrained"])
     d, e = len(first.mean("x")), len(first.mean("y"))

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.moments import Moments
 from frankenstein.data import ImageData
 from frankenstein.data.seeded import seeded
@@ -13,7 +12,7 @@ from frankenstein.stitches import Affine, BatchNormed, Stitch
 from frankenstein.stitching.frauds import Fraud
 from frankenstein.stitching.pair import StitchingPair
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.stitching.recipe import aim_of, solving_of, start_stitch
+from frankenstein.stitching.recipe import Known, aim_of, solving_of, start_stitch
 from frankenstein.surgery import Cut
 from frankenstein.surgery.capture import OUTPUT
 from frankenstein.surgery.lighten import lighten
@@ -22,7 +21,7 @@ from frankenstein.tasks import Pass
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 
 _AUGMENTATION = 5  # keeps these draws apart from those of other purposes
-Fit = Callable[[Fraud, Stitch, Moments | Folds], nn.Module]
+Fit = Callable[[Fraud, Stitch, Known], nn.Module]
 
 
 def fit_of(
@@ -41,7 +40,7 @@ def fit_of(
     light = lighten(receiver)
     nothing = Cut(nn.Identity(), nn.Identity())
 
-    def fit(fraud: Fraud, stitch: Stitch, known: Moments | Folds) -> nn.Module:
+    def fit(fraud: Fraud, stitch: Stitch, known: Known) -> nn.Module:
         start_stitch(stitch, plan, known)
         stitch.to(device).train()
         scaled: nn.Module = nn.Identity()

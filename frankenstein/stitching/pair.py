@@ -61,6 +61,8 @@ def open_stitching_pair(plan: StitchPlan) -> StitchingPair:
             f"a conv3x3 stitch sees neighbours on a grid, and {layers[1]} has none; take affine, "
             "batchnorm or mlp"
         )
+    if plan.anchors and not plan.flatten and joint.target.kind != "vector":
+        raise UserError(f"anchors are whole images, and {layers[1]} has places; say ‹flatten›, too")
     if plan.flatten and all(len(shape) == 1 for shape in shapes):
         raise UserError(
             f"‹flatten› goes from place to place, and {layers[0]} and {layers[1]} have none; "

@@ -26,6 +26,7 @@ FAMILY_OPTIONS = {
     "low_rank": ("low_rank", "rank"),
     "l1": ("sparse", "l1"),
     "mask": ("matched", "rule"),
+    "anchors": ("relative", "anchors"),
     "orthogonal": ("orthogonal", None),
 }
 
@@ -101,6 +102,12 @@ class FamilyFields(Plan):
             "how a matched stitch pairs units: one source unit for each target unit, by this rule; "
             "identity: no matched stitch",
         )
+    )
+    anchors: int | None = option(
+        None,
+        "images whose cosines are the coordinates of a relative stitch, which it implies; those "
+        "that ‹solve_on› of as many takes",
+        least=2,
     )
     flatten: bool = option(False, "map places, each of every unit, instead of units")
     init: Literal["random", "perm", "eye", "ps_inv", "ones-zeros"] = option(
@@ -363,7 +370,9 @@ class StitchPlan(
                 f"‹ridge› solves affine stitches, and this one is {family}; leave one of the two "
                 "out"
             )
-        if not STITCHES[family].affine and not self.trained_epochs:
+        if family == "relative" and self.init != "ps_inv":
+            raise PlanError("a relative stitch is solved and starts nowhere; take ‹init› ps_inv")
+        if STITCHES[family].trainable and not STITCHES[family].affine and not self.trained_epochs:
             raise PlanError(
                 f"{_a(family)} stitch has no closed form, and ‹epochs› 0 trains none; take affine, "
                 "which it would be"
@@ -427,6 +436,11 @@ class StitchPlan(
             raise PlanError(
                 "‹ridge› is chosen by parts of the examples, and a matrix keeps no sums of parts; "
                 "leave it out"
+            )
+        if not STITCHES[self.family_name].from_sums:
+            raise PlanError(
+                f"{_a(self.family_name)} stitch is solved by examples, and a matrix keeps sums; "
+                "leave one of the two out"
             )
         if self.recount:
             raise PlanError(

@@ -1,22 +1,24 @@
 """A plan of a stitch as the things that it names: a stitch, its start, its objective."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from frankenstein.accumulators.anchors import Anchored
 from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.ridge import ridge_regression
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.catalog import STITCHES
+from frankenstein.data import ImageData
 from frankenstein.errors import UserError
 from frankenstein.networks.network import Network, networks_name
 from frankenstein.shapes import per_location
-from frankenstein.stitches import Affine, Stitch, start
+from frankenstein.stitches import Affine, Relative, Stitch, start
 from frankenstein.stitches.put_right import PUT_RIGHT
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.surgery.key_layers import later_layers
@@ -34,6 +36,9 @@ _SHORT = {
     "untrained": "untrained",
     "controls": "controls-",
 }
+Batches = Iterable[tuple[Tensor, Tensor]]
+Sums = AdaptiveMoments | Folds | Anchored
+Known = Moments | Folds | Anchored  # of which a stitch is solved
 _LONG = 40  # letters of a side's layers; names of folders end at 255
 
 
@@ -54,21 +59,28 @@ class Solving:
 
     ridge: bool = False  # affine ones, its strength chosen by parts of the examples
     puts_right: str | None = None  # "spread" or "covariance"
+    anchors: int | None = None  # of relative ones
 
-    def sums(self) -> AdaptiveMoments | Folds:
+    def sums(self) -> Sums:
         """What is kept of source and target, empty; rows are places of examples."""
+        if self.anchors:
+            return Anchored(self.anchors)
         return Folds(flatten=per_location) if self.ridge else AdaptiveMoments(per_location)
 
-    def known(self, sums: AdaptiveMoments | Folds) -> Moments | Folds:
+    def known(self, sums: Sums) -> Known:
         """The same, to which no more is added."""
         return sums if isinstance(sums, Folds) else sums.frozen()
 
-    def moments(self, known: Moments | Folds) -> Moments:
+    def moments(self, known: Known) -> Moments:
         """Those of all examples."""
+        if isinstance(known, Anchored):
+            return known.both.frozen()
         return known.without() if isinstance(known, Folds) else known
 
-    def __call__(self, stitch: Stitch, known: Moments | Folds) -> Stitch:
+    def __call__(self, stitch: Stitch, known: Known) -> Stitch:
         """Solve a stitch, put it right, return it."""
+        if isinstance(stitch, Relative) and isinstance(known, Anchored):
+            return stitch.solve_by(known)
         moments = self.moments(known)
         if isinstance(known, Folds) and type(stitch) is Affine:
             stitch.check_moments(moments)
@@ -78,7 +90,7 @@ class Solving:
             stitch.solve(moments)
         return self.put_right(stitch, moments)
 
-    def least_squares(self, stitch: Affine, known: Moments | Folds) -> Affine:
+    def least_squares(self, stitch: Affine, known: Known) -> Affine:
         """The same of an affine stitch without a ridge."""
         moments = self.moments(known)
         self.put_right(stitch.solve(moments), moments)
@@ -92,12 +104,17 @@ class Solving:
 LEAST_SQUARES = Solving()
 
 
+def anchors_of(plan: StitchPlan, data: ImageData) -> Batches:
+    """The plan's anchors, in batches that go before those to solve on; none without."""
+    return data.train_batches(plan.anchors) if plan.anchors else ()
+
+
 def solving_of(plan: StitchPlan) -> Solving:
     """How the plan has stitches solved."""
-    return Solving(plan.ridge, plan.put_right)
+    return Solving(plan.ridge, plan.put_right, plan.anchors)
 
 
-def start_stitch(stitch: Stitch, plan: StitchPlan, known: Moments | Folds) -> Stitch:
+def start_stitch(stitch: Stitch, plan: StitchPlan, known: Known) -> Stitch:
     """The stitch at the start that the plan names."""
     solving = solving_of(plan)
     with torch.random.fork_rng(devices=[]):
@@ -157,6 +174,7 @@ def stitch_name(plan: StitchPlan, networks: Sequence[Network], dataset: str | No
     words += [plan.family_name] if plan.family_name != "affine" else []
     words += [f"r{plan.low_rank}"] if plan.low_rank else []
     words += [f"l1-{plan.l1}"] if plan.l1 else []
+    words += [f"k{plan.anchors}"] if plan.anchors else []
     words += [f"cka{plan.cka_reg}"] if plan.cka_reg else []
     words += [plan.direct] if plan.direct else []
     words += [plan.objective] if plan.objective not in (None, "task") and not plan.direct else []

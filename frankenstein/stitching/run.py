@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 import torch
 from rich.console import Console
@@ -29,6 +30,7 @@ from frankenstein.stitching.pair import open_stitching_pair
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.recipe import (
     aim_of,
+    anchors_of,
     make_stitch,
     solving_of,
     start_stitch,
@@ -116,7 +118,8 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
             )
         device = trainer.strategy.root_device
         task.to(device)
-        ps_inv = _solve(task, plan, progress(solving, "solving", plan.quiet), device)
+        told = progress(solving, "solving", plan.quiet)
+        ps_inv = _solve(task, plan, chain(anchors_of(plan, data), told), device)
         before = copy.deepcopy(stitch)
         if epochs:
             if plan.debug:

@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from frankenstein.accumulators.anchors import Anchored
 from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.small_sample import AdaptiveMoments
@@ -235,7 +236,7 @@ def matching_moments(
     receiver_front: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
     device: torch.device | str = "cpu",
-    rows: AdaptiveMoments | Folds | None = None,  # empty, of places; by parts for a ridge
+    rows: AdaptiveMoments | Folds | Anchored | None = None,  # empty, of places; see `Solving`
 ) -> Any:
     """Moments of the two representations, place by place, over all batches; or their folds."""
     check_batches(batches)

@@ -3,6 +3,7 @@ import pytest
 from frankenstein.catalog import STITCHES
 
 OPTIONS = {"low_rank": {"rank": 2}, "sparse": {"l1": 0.1}, "matched": {"rule": "match"}}
+OPTIONS["relative"] = {"anchors": 5}
 
 
 def maker(name):

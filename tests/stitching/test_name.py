@@ -22,6 +22,7 @@ OTHER = {  # another value of each field, and what it needs beside it
     "l1": {"l1": 0.5},
     "orthogonal": {"orthogonal": True},
     "mask": {"mask": "match"},
+    "anchors": {"anchors": 5, "init": "ps_inv"},
     "flatten": {"flatten": True},
     "init": {"init": "perm"},
     "match_spread": {"match_spread": True},

@@ -37,7 +37,7 @@ def stitch(family, in_channels, out_channels):
 
 
 @pytest.mark.parametrize("start", ["random", "solved"])
-@pytest.mark.parametrize("family", STITCHES)
+@pytest.mark.parametrize("family", [name for name, row in STITCHES.items() if row.from_sums])
 def test_frozen_networks_are_hash_equal_after_every_kind_of_stitch(
     small_network, spots, fit, family, start
 ):
