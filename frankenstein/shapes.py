@@ -66,6 +66,11 @@ class Tokens:
         return Tokens(self.values.cpu(), self.there.cpu())
 
 
+def values_of(z: Any) -> Tensor:
+    """The tensor of a representation, padding included."""
+    return z.values if isinstance(z, Tokens) else z
+
+
 def has_tokens(z: Tensor, there: Tensor) -> bool:
     """Whether a representation is (N, T, C) for the tokens of this mask, or (N, C)."""
     return z.ndim == 2 or (z.ndim == 3 and z.shape[:2] == there.shape)

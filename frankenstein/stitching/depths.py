@@ -12,12 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.measures import LayerSimilarities
-from frankenstein.shapes import per_location
+from frankenstein.shapes import Tokens, per_location, values_of
 from frankenstein.surgery import Cut
 from frankenstein.surgery.capture import OUTPUT
 from frankenstein.surgery.key_layers import later_layers
 from frankenstein.surgery.lighten import fold
-from frankenstein.surgery.padded import reads_text
 from frankenstein.surgery.read import Reader
 
 CUT, LOGITS = "cut", "logits"
@@ -25,13 +24,8 @@ EXPLAINED, CKA = "explained", "depth_cka"
 _MEASURE, _BLOCK = "unbiased_cka", 64
 
 
-def reader_behind(receiver: nn.Module, layer: str, end: nn.Module) -> nn.Module | None:
-    """An end half that gives every layer that is followed, and the logits as `OUTPUT`.
-
-    None of a network that reads padded text, which is not followed.
-    """
-    if reads_text(receiver):
-        return None
+def reader_behind(receiver: nn.Module, layer: str, end: nn.Module) -> nn.Module:
+    """An end half that gives every layer that is followed, and the logits as `OUTPUT`."""
     return Reader.of_end(end, [*later_layers(receiver, layer), OUTPUT])
 
 
@@ -85,7 +79,8 @@ class Depths:
             for row, z in ours.items():
                 self._explained.setdefault((row, depth), Explained()).update(z, theirs)
             if depth not in self._similar:
-                self._similar[depth] = LayerSimilarities([_MEASURE], "per_sample", _BLOCK)
+                rows = "pooled" if isinstance(theirs, Tokens) else "per_sample"
+                self._similar[depth] = LayerSimilarities([_MEASURE], rows, _BLOCK)
             self._similar[depth].update(ours, {depth: theirs})
 
     def scores(self) -> dict[str, float]:
@@ -116,4 +111,4 @@ class End:
             return self._end(z), {}
         later = self._behind(z)
         logits = later.pop(OUTPUT)
-        return logits, {CUT: z, **later, LOGITS: logits}
+        return values_of(logits), {CUT: z, **later, LOGITS: logits}

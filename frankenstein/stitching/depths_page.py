@@ -18,14 +18,14 @@ _SHOWN = {
     CKA: (
         "unbiased CKA",
         (0.0, 1.0),
-        "Unbiased CKA of stitched with target, per sample, from the cut to the logits. It does not "
-        "feel a rotation, a shift or a scale, which the layers behind the cut do.",
+        "Unbiased CKA of stitched with target, per sample (of sentences the mean over tokens), from "
+        "the cut to the logits. It does not feel a rotation, a shift or a scale, which the layers behind the cut do.",
     ),
 }
 
 
 def depth_pictures(numbers: Mapping[str, float]) -> list[Picture]:
-    """A figure of R² and one of CKA by depth; none where stitches were not followed."""
+    """A figure of R² and one of CKA by depth; none where no stitch was followed."""
     pictures = []
     for what, (title, limits, caption) in _SHOWN.items():
         depths: dict[str, None] = {}

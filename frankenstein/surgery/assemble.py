@@ -63,7 +63,8 @@ def assemble(
             kept[node] = graph.call_function(folded, (record.name(node), copies[node]))
     graph.output(fx.map_arg(result, (copies | kept).__getitem__))
     needs = tuple(str(node.target) for node in inputs)
-    structure = record.structure if entrance is not None else None
+    ends = entrance is not None and result is record.nodes[-1].args[0]
+    structure = record.structure if ends else None
     graph.set_codegen(Arguments(record, network, needs, entrance, structure))
     graph.on_generate_code(lambda _: hoisted)
 

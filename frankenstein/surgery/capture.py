@@ -7,7 +7,8 @@ from typing import Any
 from torch import fx, nn
 
 from frankenstein.surgery.assemble import assemble, overwritten
-from frankenstein.surgery.cut import is_several
+from frankenstein.surgery.cut import behind, is_several
+from frankenstein.surgery.halves import arguments_of
 from frankenstein.surgery.inputs import Inputs
 from frankenstein.surgery.record import record
 from frankenstein.surgery.refusal import LayerError
@@ -46,6 +47,30 @@ def capture(
         raise LayerError("capture needs at least one layer; cut_points(network) lists some")
     steps = record(network, inputs)
     return for_all_sizes(steps, network, partial(_captured, layers=layers, fold=fold))
+
+
+def capture_behind(end: nn.Module, layers: Iterable[str]) -> nn.Module:
+    """A module from the representation at a cut to `{layer: representation}` of layers behind it.
+
+    `end` is that of `cut`; layers are called as in the whole network, `OUTPUT` is what it gives.
+
+    Raises:
+        LayerError: as `capture`, or for a layer that does not lie behind the cut.
+    """
+    arguments, layers = arguments_of(end), list(layers)
+    network = None if arguments is None else arguments.known()
+    if arguments is None or arguments.entrance is None or network is None:
+        return capture(end, layers)  # it runs the network's own code, whose names it has
+    steps, entrance = arguments.record, arguments.entrance
+    wanted = {layer: _single(steps, layer) for layer in layers}
+    nodes = behind(steps, entrance)
+    for layer, node in wanted.items():
+        if node not in nodes:
+            raise LayerError(
+                f"{layer!r} of {steps.title} does not lie behind {steps.name(entrance)!r}"
+            )
+    held = overwritten(nodes).intersection(wanted.values())
+    return assemble(steps, network, nodes, wanted, entrance, held)
 
 
 def _captured(steps: Record, network: nn.Module, layers: list[str], fold: Fold | None) -> nn.Module:

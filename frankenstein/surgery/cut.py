@@ -91,12 +91,18 @@ def _front(steps: Record, network: nn.Module, after: str) -> nn.Module:
 
 
 def _end(steps: Record, network: nn.Module, after: str) -> nn.Module:
-    layer, nodes = _point(steps, after), steps.nodes
+    layer = _point(steps, after)
+    nodes, result = behind(steps, layer), steps.nodes[-1].args[0]
+    return Part(lambda: assemble(steps, network, nodes, result, entrance=layer))
+
+
+def behind(steps: Record, layer: fx.Node) -> list[fx.Node]:
+    """The steps of what lies behind a cut point, and of what it needs beside the activations."""
+    nodes = steps.nodes
     place = nodes.index(layer)
     # Constants, such as a class token, and context, such as a mask, belong to both halves.
     moving, _ = _activations(steps)
-    behind = [node for node in nodes[:place] if node not in moving] + nodes[place + 1 : -1]
-    return Part(lambda: assemble(steps, network, behind, nodes[-1].args[0], entrance=layer))
+    return [node for node in nodes[:place] if node not in moving] + nodes[place + 1 : -1]
 
 
 def _point(steps: Record, after: str) -> fx.Node:

@@ -49,6 +49,23 @@ class Unmasking(nn.Module):
         return self.part(z.values, **mask)
 
 
+class Following(nn.Module):
+    """A reader of layers behind the cut, whose results know what of them is padding."""
+
+    def __init__(self, reader: nn.Module, end: Unmasking) -> None:
+        super().__init__()
+        self.reader = reader
+        self.takes_mask = "attention_mask" in _context(end.part)
+
+    def forward(self, z: Tensor | Tokens) -> dict[str, Any]:
+        """`Tokens` of every layer and of the logits, where they have tokens."""
+        if not isinstance(z, Tokens):
+            return self.reader(z)
+        mask = {"attention_mask": z.there.long()} if self.takes_mask else {}
+        made = self.reader(z.values, **mask)
+        return {name: tokens_of(one, z.there, repr(name)) for name, one in made.items()}
+
+
 def masked_halves(halves: Cut) -> Cut:
     """The halves of a network that reads padded text; the mask goes with the representation.
 

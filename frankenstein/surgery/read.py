@@ -17,10 +17,12 @@ from torch import Tensor, nn
 
 from frankenstein.errors import UserError, did_you_mean
 from frankenstein.surgery.blocks import block_layers
-from frankenstein.surgery.capture import OUTPUT, capture
+from frankenstein.surgery.capture import OUTPUT, capture, capture_behind
+from frankenstein.surgery.halves import arguments_of
 from frankenstein.surgery.inputs import Call, Inputs
 from frankenstein.surgery.layouts import units_in_place
 from frankenstein.surgery.modules import paths, title_of, unwrapped
+from frankenstein.surgery.padded import Following, Unmasking
 from frankenstein.surgery.record import known_call
 from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.sources import NOT_CALLED, Results, Source, Take, hooked, recorded
@@ -66,25 +68,30 @@ class Reader(nn.Module):
         layers: Iterable[str],
         lays: Mapping[str, Callable[[Tensor], Tensor]] = {},
         inputs: Inputs | None = None,
+        captured: nn.Module | None = None,  # what reads them
     ) -> None:
         super().__init__()
         layers = list(layers)
-        self.captured = capture(network, layers, inputs)
+        self.captured = captured or capture(network, layers, inputs)
         axes = {s: unit_axis(network, s, inputs) for s in layers if s != OUTPUT}
         own = {s: partial(units_in_place, axis=axes.get(s)) for s in layers}
         self.lays: dict[str, Callable[[Tensor], Tensor]] = {**own, **lays}
 
     @classmethod
-    def of_end(cls, end: nn.Module, layers: Iterable[str]) -> "Reader":
+    def of_end(cls, end: nn.Module, layers: Iterable[str]) -> nn.Module:
         """Representations at a cut to those of layers behind it.
 
         `end` is that of `cut` or `join`; the layers are called as in the whole network.
         """
+        if isinstance(end, Unmasking):
+            return Following(cls.of_end(end.part, layers), end)
         before: list[nn.Module] = []  # what `join` has put before the end half
         while isinstance(end, nn.Sequential):
             *first, end = end
             before += first
-        reader = cls(end, layers)
+        arguments = arguments_of(end)
+        whole = None if arguments is None else arguments.known()
+        reader = cls(whole or end, layers, captured=capture_behind(end, layers))
         if before:  # what it takes beside the representation cannot be given through it
             reader.captured = nn.Sequential(*before, reader.captured)
         return reader

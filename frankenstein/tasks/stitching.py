@@ -17,11 +17,10 @@ from frankenstein.data.loaders import check_batches
 from frankenstein.labels import questions
 from frankenstein.shapes import ShapeError, per_location
 from frankenstein.stitches import Stitch, start
-from frankenstein.surgery import Joint, LayerError, join
+from frankenstein.surgery import Joint, join
 from frankenstein.surgery.capture import OUTPUT
 from frankenstein.surgery.inputs import Inputs
 from frankenstein.surgery.lighten import lighten
-from frankenstein.surgery.padded import reads_text
 from frankenstein.surgery.read import Reader
 from frankenstein.tasks.batches import Reading, check_labels_there
 from frankenstein.tasks.loaders import once
@@ -70,11 +69,6 @@ class Stitching(pl.LightningModule):
         _check_units(stitch, joint)
         self.light = lighten(self.sender), lighten(self.receiver)
         # A Cut is a tuple: its halves are registered here, so that they follow to the device.
-        if later and reads_text(receiver):
-            raise LayerError(
-                "layers behind the cut are not followed where text is padded; train for the task, "
-                "or for the representation at the cut (direct)"
-            )
         self.behind = Reader.of_end(self.receiver.end, [*later, OUTPUT]) if later else None
         behind = [] if self.behind is None else [self.behind]
         self.frozen = Frozen(

@@ -10,17 +10,23 @@ from frankenstein.data.examples import Examples
 from frankenstein.data.text import Text
 from frankenstein.errors import UserError
 from frankenstein.labels import hits, label_loss
+from frankenstein.measures import unbiased_cka
 from frankenstein.networks import open_network
 from frankenstein.networks.data import look_of, text_for
 from frankenstein.networks.network import Network
 from frankenstein.shapes import Tokens
 from frankenstein.stitches import Affine
 from frankenstein.stitching.controls import solve_controls
+from frankenstein.stitching.depths import reader_behind
 from frankenstein.stitching.evaluate import SAMPLED, evaluate_stitches
 from frankenstein.stitching.matrix.solve import stitching_matrix
 from frankenstein.surgery import LayerError, join
+from frankenstein.surgery.capture import OUTPUT
+from frankenstein.surgery.read import Reader
 from frankenstein.tasks import Stitching, direct_mse, matching_moments, task_loss
-from frankenstein.tasks.objectives import Pass
+from frankenstein.tasks.objectives import Pass, cka_regularized, direct_cka, target_objective
+from frankenstein.tasks.objectives.final_features import final_features
+from frankenstein.tasks.objectives.latent_alignment import latent_alignment
 from frankenstein.zoo.files import Card
 
 SENTENCES = [f"{'word ' * (i % 7)}end {i}" for i in range(60)]
@@ -104,7 +110,21 @@ def test_a_solved_stitch_is_the_least_squares_of_the_tokens_that_are_there(data,
     assert errors[0] == pytest.approx(errors[1], rel=1e-6)
 
 
-@pytest.mark.parametrize("objective", [task_loss, direct_mse])
+LATER = ("blocks.2.add", "blocks.2.add_1", "blocks.3.add", "norm")
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        task_loss,
+        direct_mse,
+        direct_cka,
+        cka_regularized(task_loss, -0.1),
+        *map(target_objective, ("soft_1", "soft_2", "soft_12", "soft_1_plus_2")),
+        latent_alignment(LATER),
+        final_features(LATER),
+    ],
+)
 def test_gradients_of_a_stitch_do_not_feel_padding(data, pair, objective):
     gradients = []
     for longest in (None, 90):
@@ -112,7 +132,7 @@ def test_gradients_of_a_stitch_do_not_feel_padding(data, pair, objective):
         with torch.no_grad():
             stitch.weight.copy_(torch.eye(64))
             stitch.bias.zero_()
-        joint = join(pair[0].module, pair[1].module, "blocks.0", "blocks.3")
+        joint = join(pair[0].module, pair[1].module, "blocks.0", "blocks.1")
         rows = data.train_images[:7]
         inputs = look_of(pair[0], data)(rows)
         if longest:
@@ -120,9 +140,83 @@ def test_gradients_of_a_stitch_do_not_feel_padding(data, pair, objective):
             inputs = Examples(grown)
         labels = data.train_labels[:7]
         halves = joint.sender, stitch, joint.receiver, joint.align
-        objective(Pass(inputs, labels, *halves)).backward()
+        behind = Reader.of_end(joint.receiver.end, [*LATER, OUTPUT])
+        objective(Pass(inputs, labels, *halves, behind)).backward()
         gradients.append(stitch.weight.grad)
     torch.testing.assert_close(*gradients, atol=1e-6, rtol=1e-4)
+
+
+def followed(one, sentence, stitch):
+    """Every later layer of the receiver and its logits of one sentence by itself, in float64."""
+    ids = torch.tensor([[10, *sentence.encode(), 10]])
+    sender, receiver = (x.module for x in one)
+    cuts = join(sender, receiver, "blocks.0", "blocks.1")
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    source, target = cuts.sender.front(**batch).values, cuts.receiver.front(**batch).values
+    of_end = Reader.of_end(cuts.receiver.end.part, [*LATER, OUTPUT])
+    both = []
+    for start in (stitch(source), target):
+        made = {"cut": start, **of_end(start)}
+        both.append({name: x[0].detach().double().numpy() for name, x in made.items()})
+    return both
+
+
+def test_alignment_and_depths_are_those_of_sentences_taken_one_by_one(data, pair):
+    joint = join(pair[0].module, pair[1].module, "blocks.0", "blocks.1")
+    look = look_of(pair[0], data)
+    rows, stitch = data.val_images, Affine(64, 64).requires_grad_(False)
+    alone = [followed(pair, SENTENCES[row], stitch) for row in rows.tolist()]
+    expected = {}
+    for name in alone[0][0]:
+        x, y = (np.concatenate([one[side][name] for one in alone]) for side in (0, 1))
+        expected[name] = np.square(x - y).sum() / np.square(y - y.mean(0)).sum()
+    behind = Reader.of_end(joint.receiver.end, [*LATER, OUTPUT])
+    halves = joint.sender, stitch, joint.receiver, joint.align, behind
+    batch = Pass(look(rows), data.val_labels, *halves)
+    found = latent_alignment(LATER)(batch)
+    assert float(found) == pytest.approx(np.mean(list(expected.values())), rel=1e-5)
+    assert float(final_features(LATER)(batch)) == pytest.approx(expected["norm"], rel=1e-5)
+    assert torch.equal(batch.logits, joint.receiver.end(batch.stitched))
+    seen = joint.seeing(look, look)
+    scores = evaluate_stitches(
+        *(seen.sender, seen.receiver, {"after": stitch}, data.val_batches(), ["linear_cka"]),
+        behind=reader_behind(pair[1].module, "blocks.1", joint.receiver.end),
+    )
+    depths = {key.split("/")[0]: x for key, x in scores.items() if key.startswith("explained@")}
+    assert list(depths) == [f"explained@{name}" for name in ("cut", *LATER, "logits")]
+    for (name, share), value in zip(expected.items(), depths.values(), strict=True):
+        assert value == pytest.approx(1 - share, abs=1e-5), name
+    pooled = [np.stack([one[side]["norm"].mean(0) for one in alone]) for side in (0, 1)]
+    assert scores["final_depth_cka/after"] == pytest.approx(
+        float(unbiased_cka(*map(torch.tensor, pooled))), abs=1e-5
+    )
+
+
+def test_agreement_and_divergence_are_those_of_next_tokens(data, pair):
+    joint = join(pair[0].module, pair[1].module, "blocks.0", "blocks.1")
+    look, stitch = look_of(pair[0], data), Affine(64, 64).requires_grad_(False)
+    seen = joint.seeing(look, look)
+    halves = seen.sender, seen.receiver
+    scores = evaluate_stitches(*halves, {"after": stitch}, data.val_batches(), ["linear_cka"])
+    ours, theirs, right = [], [], []
+    for row in data.val_images.tolist():
+        answers = [one[OUTPUT] for one in followed(pair, SENTENCES[row], stitch)]
+        wanted = np.array([*SENTENCES[row].encode(), 10])
+        ours, theirs = [*ours, *answers[0][:-1]], [*theirs, *answers[1][:-1]]
+        right = [*right, *wanted]
+    ours, theirs, right = map(np.array, (ours, theirs, right))
+
+    def log_softmax(x):
+        x = x - x.max(1, keepdims=True)
+        return x - np.log(np.exp(x).sum(1, keepdims=True))
+
+    p, q = log_softmax(ours), log_softmax(theirs)
+    middle = np.logaddexp(p, q) - np.log(2)
+    divergence = (np.exp(p) * (p - middle) + np.exp(q) * (q - middle)).sum(1).mean() / 2
+    loss = -p[np.arange(len(p)), right].mean()
+    assert scores["agreement/after"] == (ours.argmax(1) == theirs.argmax(1)).mean()
+    assert scores["jensen_shannon/after"] == pytest.approx(divergence, rel=1e-4)
+    assert scores["perplexity/after"] == pytest.approx(np.exp(loss), rel=1e-5)
 
 
 def test_an_end_that_asks_for_the_mask_gets_it():
@@ -135,6 +229,9 @@ def test_an_end_that_asks_for_the_mask_gets_it():
     assert torch.equal(joint.sender.end(z), network(**batch).logits)
     z.values[0, 3:] = 100.0
     torch.testing.assert_close(joint.sender.end(z)[0], network(**batch).logits[0])
+    later = Reader.of_end(joint.sender.end, ["bert.encoder.layer.1.output.LayerNorm", OUTPUT])(z)
+    assert torch.equal(later[OUTPUT], joint.sender.end(z))  # of classes: a row a sentence
+    assert isinstance(later["bert.encoder.layer.1.output.LayerNorm"], Tokens)
     with pytest.raises(LayerError, match="sentences have no fixed ones"):
         join(network, network, "bert.encoder.layer.0", "bert.encoder.layer.1", flatten=True)
 

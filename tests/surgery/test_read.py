@@ -10,9 +10,12 @@ from torch import nn
 from frankenstein.errors import UserError
 from frankenstein.measures import UndefinedSimilarityWarning, linear_cka, unbiased_cka
 from frankenstein.similarity.matrices import similarity_matrices, similarity_matrix
-from frankenstein.surgery import LayerError, capture, cut_points, join
+from frankenstein.surgery import LayerError, capture, cut, cut_points, join
+from frankenstein.surgery.capture import OUTPUT
+from frankenstein.surgery.key_layers import later_layers
 from frankenstein.surgery.lighten import fold
 from frankenstein.surgery.read import Reader, reading
+from frankenstein.zoo.build import build_network
 
 
 class Blocks(nn.Module):
@@ -276,8 +279,21 @@ def test_layers_behind_a_cut_are_read_from_what_is_there(flatten):
     found = Reader.of_end(half.end, ["again", "head"])(half.front(x))
     for name, z in Reader(network, ["again", "head"])(x).items():
         assert torch.equal(found[name], z), name
-    with pytest.raises(LayerError, match="has no layer 'move'"):
+    with pytest.raises(LayerError, match="'move' of Swin does not lie behind 'norm'"):
         Reader.of_end(half.end, ["move"])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("name", "layer"), [("vit_tiny", "blocks.3"), ("resnet20_w1", "layer2")])
+def test_sums_inside_of_blocks_are_read_behind_a_cut_by_their_names(name, layer):
+    network = build_network(name, 10, 1, 0).eval()
+    x, later = torch.randn(2, 1, 32, 32), later_layers(network, layer)
+    assert any(".add" in one for one in later)
+    front, end = cut(network, layer)
+    found = Reader.of_end(end, [*later, OUTPUT])(front(x))
+    assert list(found) == [*later, OUTPUT]
+    for one, z in Reader(network, [*later, OUTPUT])(x).items():
+        assert torch.equal(found[one], z), one
 
 
 def test_maps_with_their_channels_last_are_pooled_over_places():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.errors import UserError
+from frankenstein.shapes import values_of
 from frankenstein.surgery import Cut
 from frankenstein.surgery.capture import OUTPUT
 
@@ -55,7 +56,7 @@ class Pass:
     def logits(self) -> Tensor:
         """What the receiver's end makes of the stitched representation."""
         if self.behind is not None:
-            return self.stitched_later[OUTPUT]
+            return values_of(self.stitched_later[OUTPUT])
         return self.receiver.end(self.stitched)
 
     @cached_property
