@@ -18,8 +18,9 @@ _SHOWN = {
     CKA: (
         "unbiased CKA",
         (0.0, 1.0),
-        "Unbiased CKA of stitched with target, per sample (of sentences the mean over tokens), from "
-        "the cut to the logits. It does not feel a rotation, a shift or a scale, which the layers behind the cut do.",
+        "Unbiased CKA of stitched with target, per sample (of sentences the mean over tokens), "
+        "from the cut to the logits. It does not feel a rotation, a shift or a scale, which the "
+        "layers behind the cut do.",
     ),
 }
 

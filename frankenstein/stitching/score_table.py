@@ -189,8 +189,8 @@ _AFTER_MEASURES = [
     Column(
         f"final_{CKA}",
         "final CKA",
-        "*final CKA*: unbiased CKA of stitched with target there, per sample (of sentences the mean "
-        "over tokens), from blocks of 64.",
+        "*final CKA*: unbiased CKA of stitched with target there, per sample (of sentences the "
+        "mean over tokens), from blocks of 64.",
         page="inside",
         terminal="inside",
     ),

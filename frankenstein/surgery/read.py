@@ -26,7 +26,8 @@ from frankenstein.surgery.padded import Following, Unmasking
 from frankenstein.surgery.record import known_call
 from frankenstein.surgery.refusal import LayerError, ValuesError
 from frankenstein.surgery.sources import NOT_CALLED, Results, Source, Take, hooked, recorded
-from frankenstein.surgery.units import unit_axis
+from frankenstein.surgery.steps import Record
+from frankenstein.surgery.units import unit_axes, unit_axis
 from frankenstein.surgery.untouched import evaluating
 
 Wanted = str | Sequence[str]  # names, globs, "cut points", "blocks", "modules"
@@ -69,11 +70,16 @@ class Reader(nn.Module):
         lays: Mapping[str, Callable[[Tensor], Tensor]] = {},
         inputs: Inputs | None = None,
         captured: nn.Module | None = None,  # what reads them
+        steps: Record | None = None,  # in which they are found
     ) -> None:
         super().__init__()
         layers = list(layers)
         self.captured = captured or capture(network, layers, inputs)
-        axes = {s: unit_axis(network, s, inputs) for s in layers if s != OUTPUT}
+        named = [s for s in layers if s != OUTPUT]
+        if steps is None:
+            axes = {s: unit_axis(network, s, inputs) for s in named}
+        else:
+            axes = {s: unit_axes(steps).get(steps.find(s)) for s in named}
         own = {s: partial(units_in_place, axis=axes.get(s)) for s in layers}
         self.lays: dict[str, Callable[[Tensor], Tensor]] = {**own, **lays}
 
@@ -89,9 +95,9 @@ class Reader(nn.Module):
         while isinstance(end, nn.Sequential):
             *first, end = end
             before += first
-        arguments = arguments_of(end)
-        whole = None if arguments is None else arguments.known()
-        reader = cls(whole or end, layers, captured=capture_behind(end, layers))
+        layers, arguments = list(layers), arguments_of(end)
+        steps = None if arguments is None else arguments.record  # of the whole network
+        reader = cls(end, layers, captured=capture_behind(end, layers), steps=steps)
         if before:  # what it takes beside the representation cannot be given through it
             reader.captured = nn.Sequential(*before, reader.captured)
         return reader
