@@ -1,6 +1,7 @@
 """Read representations out of a network, without hooks."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -10,10 +11,11 @@ from frankenstein.surgery.assemble import assemble, overwritten
 from frankenstein.surgery.cut import behind, is_several
 from frankenstein.surgery.halves import arguments_of
 from frankenstein.surgery.inputs import Inputs
+from frankenstein.surgery.modules import put
 from frankenstein.surgery.record import record
 from frankenstein.surgery.refusal import LayerError
 from frankenstein.surgery.sized import for_all_sizes
-from frankenstein.surgery.steps import Record
+from frankenstein.surgery.steps import Record, attribute
 
 OUTPUT = ""  # what the whole network gives, as torch names the whole
 Fold = Callable[[str, Any], Any]  # of a layer's name and what it gives
@@ -70,7 +72,12 @@ def capture_behind(end: nn.Module, layers: Iterable[str]) -> nn.Module:
                 f"{layer!r} of {steps.title} does not lie behind {steps.name(entrance)!r}"
             )
     held = overwritten(nodes).intersection(wanted.values())
-    return assemble(steps, network, nodes, wanted, entrance, held)
+    part = assemble(steps, network, nodes, wanted, entrance, held)
+    for node in part.graph.nodes:  # a copy of an end has modules of its own
+        if node.op in ("call_module", "get_attr"):
+            with suppress(AttributeError):  # what the answer does not need, the end has not
+                put(part, str(node.target), attribute(end, node))
+    return part
 
 
 def _captured(steps: Record, network: nn.Module, layers: list[str], fold: Fold | None) -> nn.Module:
