@@ -12,14 +12,14 @@ from frankenstein.questions.plan import AnalyzePlan
 from frankenstein.questions.question import AnyQuestion, NotAskable
 from frankenstein.questions.saved import run_saved, saved_activations
 from frankenstein.questions.subject import Subject, open_subject
-from frankenstein.report import Fold, Picture, Section, code, short_view
+from frankenstein.report import Fold, Picture, Section, ShortView, code
 from frankenstein.report.document import Block
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.training.device import device_of
 
-_SAID = 3  # questions whose first number is in the finding
+_SAID = 3  # questions whose sentence is in the finding
 
 
 def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
@@ -79,7 +79,7 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
         run.record["layers"] = [list(pair) for pair in pairs]
         run.finding = _finding([*sections.values()])
         _write(run, f"Analysis: {name}", _about(pairs), sections, answered)
-    run.shown += [short_view(one.title, one.short) for one in sections.values() if one.short]
+    run.shown.append(ShortView([(one.title, one.short) for one in sections.values() if one.short]))
     alone = [asked for asked, one in questions.items() if not one.of_more]
     if alone and len(subject.networks) > 2:
         run.shown.append(f"of the sender and the receiver alone: {', '.join(alone)}")
@@ -91,13 +91,9 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
 
 
 def _finding(sections: Sequence[Section]) -> str:
-    """The first number of each of the first questions, at the last of the layers shown."""
-    shorts = [(one.title, one.short) for one in sections if one.short and one.short.rows]
-    said = [
-        f"{title}: {short.rows[0][0]} {short.rows[0][-1]} ({short.header[-1]})"
-        for title, short in shorts[:_SAID]
-    ]
-    return f"{'; '.join(said)}." if said else ""
+    """What the first questions found, a sentence each."""
+    said = [one.short.finding for one in sections if one.short and one.short.finding]
+    return " ".join(said[:_SAID])
 
 
 def _refused(plan: AnalyzePlan, subject: Subject, needs: frozenset[str]) -> str:

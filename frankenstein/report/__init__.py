@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.report.charts import bars, curves, intervals, plane
     from frankenstein.report.document import Finding, Fold, Picture, write_report
     from frankenstein.report.matrices import heatmap, unit_correlations, weight_matrix
-    from frankenstein.report.section import Section, Short, by_layer, short_number, short_view
+    from frankenstein.report.section import Section, Short, ShortView, by_layer, short_number
     from frankenstein.report.style import png
     from frankenstein.report.tables import (
         code,

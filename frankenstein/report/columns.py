@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
@@ -117,7 +116,6 @@ class FittingTable:
     def _table(self, columns: Sequence[Column]) -> Table:
         rows = {row: name for part in self.parts for row, name in part.items()}
         table = rich_columns(columns, self.numbers, rows)
-        table.box, table.pad_edge = box.SIMPLE_HEAD, False
         table.columns[0].no_wrap = True
         last = 0
         for part in self.parts[:-1]:

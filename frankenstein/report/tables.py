@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -60,7 +61,7 @@ def rich_table(
         ShapeError: if a row has not one cell per name in the header.
     """
     cells = _formatted(rows, header, percent)
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for i, (name, is_number) in enumerate(zip(header, _numeric(rows, header), strict=True)):
         if name in right or is_number:
             width = max((len(row[i]) for row in cells), default=0)

@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from numpy.typing import ArrayLike, NDArray
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.style import Style
 from rich.text import Text
 from torch import Tensor
 
 from frankenstein.report.matrices import checked_matrix
 from frankenstein.report.style import ink_on
+from frankenstein.report.tables import rich_table
 
+_SHARED_ROWS = 6  # of a table below other things
 _LEAST_ROWS = 4  # of each, where several matrices share the terminal
-_ROWS, _ROWS_OF_WIDE, _WIDE = 15, 32, 120  # rows of a terminal, of a wide one, and what is wide
+_ROWS, _ROWS_OF_WIDE, WIDE = 15, 32, 120  # rows of a terminal, of a wide one, and what is wide
 
 
 def terminal_matrix(
@@ -50,12 +53,12 @@ class TerminalMatrix:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Names over wide cells if they fit, else numbers over compact ones."""
-        width, height = options.max_width, _ROWS if options.max_width < _WIDE else _ROWS_OF_WIDE
+        width, height = options.max_width, _ROWS if options.max_width < WIDE else _ROWS_OF_WIDE
         height = max(_LEAST_ROWS, height // self.sharing)
         roomy = max(5, *(len(name) for name in self.columns)) + 1
         label = max(len(name) for name in self.rows) + 1
         if label + roomy * len(self.columns) <= width:
-            chosen = _spaced(len(self.rows), height)
+            chosen = spaced(len(self.rows), height)
             yield from self._block(self.rows, self.columns, chosen, range(len(self.columns)), roomy)
             yield from self._left_out(chosen, self.columns)
             return
@@ -67,9 +70,9 @@ class TerminalMatrix:
             rows = tuple(f"{name} {n:>2}" for name, n in zip(self.rows, numbers, strict=True))
         label = max(len(name) for name in rows) + 1
         fit = max(1, (width - label) // side)
-        chosen, across = _spaced(len(rows), height), _spaced(len(numbers), fit)
+        chosen, across = spaced(len(rows), height), spaced(len(numbers), fit)
         if self.rows == self.columns:  # then the diagonal is the diagonal
-            chosen = across = _spaced(len(rows), min(height, fit))
+            chosen = across = spaced(len(rows), min(height, fit))
         yield from self._block(rows, numbers, chosen, across, side)
         yield from self._left_out(chosen, across)
         if self.rows != self.columns:
@@ -112,10 +115,26 @@ class TerminalMatrix:
         return Style(color=ink_on(colours(share)), bgcolor=to_hex(colours(share)))
 
 
-def _spaced(count: int, most: int) -> list[int]:
+@dataclass(frozen=True)
+class FittingRows:
+    """A table, of which a narrow terminal shows rows that are evenly spread, and the last one."""
+
+    rows: Sequence[Sequence[Any]]
+    header: Sequence[str]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """All rows where there is much room."""
+        fit = len(self.rows) if options.max_width >= WIDE else _SHARED_ROWS
+        chosen = spaced(len(self.rows), fit)
+        yield rich_table([self.rows[i] for i in chosen], self.header)
+        if len(chosen) < len(self.rows):
+            yield Text(f"shown are {len(chosen)} of {len(self.rows)} rows", style="dim")
+
+
+def spaced(count: int, most: int) -> list[int]:
     """Of so many places at most so many, one like the other apart, the first and the last.
 
-    >>> _spaced(5, 9), _spaced(26, 6), _spaced(3, 1)
+    >>> spaced(5, 9), spaced(26, 6), spaced(3, 1)
     ([0, 1, 2, 3, 4], [0, 5, 10, 15, 20, 25], [0])
     """
     if count <= most:

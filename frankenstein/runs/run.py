@@ -113,7 +113,11 @@ class Run:
         self.record["called"] = data.called
         self.shown += data.lines
         if not is_usual(networks, data):
-            self.shown += [f"{role} sees {line}" for role, line in self.record["eyes"].items()]
+            seen: dict[str, list[str]] = {}
+            for role, line in self.record["eyes"].items():
+                seen.setdefault(line, []).append(role)
+            for line, roles in seen.items():
+                self.shown.append(f"{', '.join(roles)} {'see' if roles[1:] else 'sees'} {line}")
         for line in foreign_lines(networks, dataset):
             self.shown.append(f"warning: {line}")
             self.warnings.append(line)

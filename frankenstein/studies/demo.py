@@ -6,8 +6,6 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-from rich import box
-
 from frankenstein.catalog import DATASETS, STITCHES
 from frankenstein.errors import UserError
 from frankenstein.records import read_yaml
@@ -62,7 +60,7 @@ def run_demo(plan: DemoPlan, command: Command) -> Run:
     place = header.index("relative")  # the page has it: 80 columns hold the others unbroken
     short = [[*row[:place], *row[place + 1 :]] for row in rows]
     table = rich_table(short, [*header[:place], *header[place + 1 :]], _SHARES, title)
-    table.box, table.pad_edge, table.columns[0].no_wrap = box.SIMPLE_HEAD, False, True
+    table.columns[0].no_wrap = True
     demo.shown.append(table)
     return demo
 

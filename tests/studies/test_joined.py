@@ -226,7 +226,7 @@ def test_a_number_on_the_terminal_is_never_cut(finished, capsys, monkeypatch):
         assert max(map(len, said.splitlines())) <= width
         assert "…" not in said
         assert said.count("80.51 ± 6.42 %") == 2
-        title = " ".join(said.partition("┏")[0].split())
+        title = " ".join(said.partition("─")[0].split())
         assert (width == 200) == ("more of its scores are in the report" not in title)
 
 

@@ -44,6 +44,12 @@ _SUMMARY = (
     "Share of the units' variance between classes; effective dimension, 1 where all units go "
     "together; units that never change. p: how often an untrained network is as far out, anywhere."
 )
+_FINDINGS = (
+    "At {layer} {0} of the variance of the sender's units lies between classes, {2} of the "
+    "receiver's, and {4} in untrained networks.",
+    "At {layer} the effective dimension is {7} in the sender, {9} in the receiver and {11} in "
+    "untrained networks.",
+)
 _LINES = (  # number, its title, and how it is written
     ("class_variance", "between classes", "%"),
     ("dimension", "dimension", ".1f"),
@@ -125,7 +131,7 @@ def _short(answer: ActivationsAnswer) -> Short:
         lines.append(("    their spread", f"{name}/spread/{{}}", form))
         if name in BY_CHANCE:
             lines.append(("  shuffled", f"{name}_shuffled/{sender}/{{}}", form))
-    return by_layer(_SUMMARY, numbers, answer.labels, lines)
+    return by_layer(_SUMMARY, numbers, answer.labels, lines, _FINDINGS)
 
 
 def _table(answer: ActivationsAnswer) -> str:

@@ -23,6 +23,11 @@ _SUMMARY = (
     "silenced, and agreement with the receiver when one is grafted, beside random units. p: how "
     "often untrained networks have as much, in any layer."
 )
+_FINDINGS = (
+    "At {layer} {4} groups of units have a partner in the other network, and {5} in untrained "
+    "networks; their similarity is {7}, and {8} there.",
+    "At {layer} the sender has {0} groups of units and the receiver {1}; {4} of them match.",
+)
 _LINES = (
     ("groups, sender", "groups/sender/{}", ".0f"),
     ("groups, receiver", "groups/receiver/{}", ".0f"),
@@ -66,7 +71,9 @@ def circuits_section(title: str, answer: CircuitsAnswer) -> Section:
         details += [_group_table(answer, layer), *_graft_table(answer, layer)]
     blocks = (_about(answer), _overview(answer), _means(answer), *_maps(answer), *details)
     labels = [layer.label for layer in answer.layers]
-    return Section(title, blocks, short=by_layer(_SUMMARY, answer.numbers, labels, _LINES))
+    return Section(
+        title, blocks, short=by_layer(_SUMMARY, answer.numbers, labels, _LINES, _FINDINGS)
+    )
 
 
 def _overview(answer: CircuitsAnswer) -> str:

@@ -97,7 +97,15 @@ def _short(answer: AutoencoderAnswer) -> Short:
             rows.append(["  p", "", "", short_number(_p(answer), ".3f")])
     layers = dict.fromkeys(one.layer for one in answer.dictionaries.values())
     header = ["/".join(layers), "explained", "accuracy", "correlation"]
-    return Short(_SUMMARY, header, rows)
+    (role, first), *_ = answer.dictionaries.items()
+    share = short_number(first.scores.scores["explained"], "%")
+    found = (
+        f"Sparse features explain {share} of the variance of the {role}'s {first.layer}; those "
+        "of both networks, matched one to one, correlate by "
+        f"{short_number(answer.matchings['networks'].mean, '.2f')}, with an untrained receiver's "
+        f"by {_untrained(answer, '.2f')}."
+    )
+    return Short(_SUMMARY, header, rows, found)
 
 
 def _about(answer: AutoencoderAnswer) -> str:

@@ -26,6 +26,10 @@ _SUMMARY = (
     "Images of another class, changed until a layer gives what it gives of the goal: how often the "
     "receiver then answers as for the goal. What the sender is above the two controls it shares."
 )
+_FINDINGS = (
+    "The receiver answers to {1} of the images that are the same to the sender at {layer} as to "
+    "the goal; to {2} of those of untrained senders, and to {0} of its own.",
+)
 _SHARES = (
     "How often the receiver answers as for the goal, of images that are the same as the goal to a "
     "layer: of its own, of the sender's, of untrained senders', and of that of a network which "
@@ -68,7 +72,7 @@ def invariances_section(title: str, answer: InvariancesAnswer) -> Section:
         *(_grid(answer, layer) for layer in layers),
     )
     short = [(name, f"as_goal/{who}/{{}}", "%") for who, name in _WHO.items()]
-    return Section(title, blocks, by_layer(_SUMMARY, numbers, layers, short))
+    return Section(title, blocks, by_layer(_SUMMARY, numbers, layers, short, _FINDINGS))
 
 
 def _not_reached(answer: InvariancesAnswer) -> list[str]:

@@ -176,9 +176,23 @@ class Merge(Question[MergeAnswer]):
             _SUMMARY,
             ["", "accuracy", "loss", "barrier"],
             [[*row, height] for row, height in zip(shown, heights, strict=True)],
+            _found(answer),
         )
         save = partial(save_network, network=answer.merged.module, card=answer.merged.card)
         return Section(self.title, blocks, short, {"merged.safetensors": save})
+
+
+def _found(answer: MergeAnswer) -> str:
+    """The best network halfway, beside the two that it is made of."""
+    way = answer.best
+    way_said = "units as they are" if way == UNMATCHED else f"units matched {_WAYS[way][0]}"
+    right = [short_number(one["accuracy"], "%") for one in answer.parents.values()]
+    merged = short_number(answer.halfway[way]["accuracy"], "%")
+    height = short_number(answer.lines[way].barrier("val"), ".3f")
+    return (
+        f"The network halfway between both, {way_said}, is right in {merged} of the images, and "
+        f"the two themselves in {right[0]} and {right[1]}; the barrier is {height} nats."
+    )
 
 
 def _makers(

@@ -27,6 +27,10 @@ _SUMMARY = (
     "networks (p: of one more of them, in any layer); one that knows random labels by heart as "
     "well says little of its layer."
 )
+_FINDINGS = (
+    "A linear readout of {layer} is right in {0} of the images for the sender and in {5} for the "
+    "receiver; for untrained networks in {1} and {6}.",
+)
 _LINES = (
     ("sender", "linear/sender/{}", "%"),
     ("  untrained", "linear/untrained_sender/{}", "%"),
@@ -212,7 +216,9 @@ class Probes(Question[ProbesAnswer]):
             _picture(answer, "carried", _carried(answer)),
             markdown_table(rows, header, right=header[3:]),
         )
-        return Section(self.title, blocks, by_layer(_SUMMARY, answer.numbers, layers, _LINES))
+        return Section(
+            self.title, blocks, by_layer(_SUMMARY, answer.numbers, layers, _LINES, _FINDINGS)
+        )
 
 
 def _both_parts(subject: Subject, network: Network, pair: Pair) -> tuple[Tensor, Tensor]:

@@ -39,6 +39,11 @@ _SUMMARY = (
     "Correlation of both networks' activations of an image: unit i with unit i (raw), and sorted "
     "by activation. p: how often chance orders, or untrained networks, reach as much, in any layer."
 )
+_FINDINGS = (
+    "At {layer} unit i correlates with unit i by {0} more than with units in a chance order "
+    "(p {2}).",
+    "At {layer} sorted activations correlate by {3} more than those of controls (p {9}).",
+)
 _LINES = (
     ("raw, above chance", "raw_pearson_excess/{}", "+.3f"),
     ("  spread of chance orders", "raw_pearson/units_shuffled_spread/{}", ".3f"),
@@ -135,7 +140,7 @@ class Units(Question[UnitsAnswer]):
             *(Picture(kind, _figure(answer, kind), text) for kind, text in _CAPTIONS.items()),
             markdown_table(rows, ["layer", "", *kinds], right=kinds),
         )
-        short = by_layer(_summary(answer), answer.numbers, [*answer.layers], _LINES)
+        short = by_layer(_summary(answer), answer.numbers, [*answer.layers], _LINES, _FINDINGS)
         return Section(self.title, blocks, short)
 
 

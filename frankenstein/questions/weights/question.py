@@ -47,6 +47,10 @@ _SUMMARY = (
     "and after their units are matched. Matching brings anything nearer; p: how often untrained "
     "networks come as near, in any layer."
 )
+_FINDINGS = (
+    "The weights of {layer} are {0} apart, {1} once units are matched, and those of untrained "
+    "networks that are matched likewise {3} (0 is equal, 1 unrelated).",
+)
 _LINES = (
     ("sender - receiver", "distance_before/sender-receiver/{}", ".3f"),
     ("  matched", "distance_after/sender-receiver/{}", ".3f"),
@@ -150,7 +154,7 @@ class Weights(Question[WeightsAnswer]):
             "matching: the column before is of the start that ends nearest on the whole.",
             _distance_table(answer),
         )
-        short = by_layer(_SUMMARY, answer.numbers, answer.layers, _LINES)
+        short = by_layer(_SUMMARY, answer.numbers, answer.layers, _LINES, _FINDINGS)
         return Section(self.title, blocks, short)
 
 

@@ -15,11 +15,10 @@ from frankenstein.report import (
     curves,
     heatmap,
     markdown_table,
-    rich_table,
 )
 from frankenstein.report.networks import network_map, network_tree
 from frankenstein.report.tables import format_value
-from frankenstein.report.terminal import terminal_matrix
+from frankenstein.report.terminal import FittingRows, terminal_matrix
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.run import Run
 from frankenstein.similarity.networks.between import Between
@@ -166,7 +165,7 @@ def _section(
     whole = found.matrix(measure)
     limits = _limits(measure, whole.values)
     run.shown.append(terminal_matrix(whole.values, found.networks, found.networks, limits))
-    run.shown.append(rich_table(rows, head))
+    run.shown.append(FittingRows(rows, head))
     for name, (one, spread) in estimates.items():
         numbers = {"mean": one.value, "low": one.low, "high": one.high, "spread": spread}
         run.numbers |= {f"{measure}_{what}/{name}": value for what, value in numbers.items()}
@@ -243,8 +242,12 @@ def _groups(run: Run, measure: str, grouped: Sequence[Grouping]) -> Iterator[str
         ):
             run.numbers[f"{measure}_{what}/{one.name}"] = part.value
         run.numbers[f"{measure}_p/{one.name}"] = one.p
+        means = [format_value(part.value) for part in (one.within, one.between)]
+        run.shown.append(
+            f"by {one.name} ({groups}): {measure} {means[0]} within, {means[1]} between, "
+            f"p {format_value(one.p)}"
+        )
     head = ["networks by", "groups (networks)", "within", "between", "between less within", "p"]
-    run.shown.append(rich_table(rows, head, right=head[2:5]))
     yield "Networks that have a property in common, against networks that differ in it:"
     yield markdown_table(rows, head, right=head[2:5])
     yield (
