@@ -17,7 +17,7 @@ from frankenstein.report.matrices import checked_matrix
 from frankenstein.report.style import ink_on
 from frankenstein.report.tables import rich_table
 
-_SHARED_ROWS = 6  # of a table below other things
+_SHARED_ROWS = 5  # of a table below other things
 _LEAST_ROWS = 4  # of each, where several matrices share the terminal
 _ROWS, _ROWS_OF_WIDE, WIDE = 15, 32, 120  # rows of a terminal, of a wide one, and what is wide
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from frankenstein.report import terminal_matrix
+from frankenstein.report import Short, ShortView, terminal_matrix
 from frankenstein.shapes import ShapeError
 
 LAYERS = [f"{kind}{i}" for i in range(1, 9) for kind in ("conv", "bn", "relu")] + ["mean", "fc"]
@@ -65,3 +65,20 @@ def test_colour_follows_the_value_within_the_limits():
 def test_wrong_shapes_are_refused():
     with pytest.raises(ShapeError, match="values must be one per row and column"):
         terminal_matrix([[1.0]], ["a", "b"], ["c"])
+
+
+def test_a_narrow_terminal_shows_the_first_rows_of_answers_and_a_wide_one_all():
+    rows = [[f"number {i}", *(f"{i}.{j}" for j in range(8))] for i in range(20)]
+    short = Short("How to read it.", ["", *(f"relu{j}" for j in range(8))], rows)
+
+    def said(width, count):
+        console = Console(file=io.StringIO(), width=width)
+        console.print(ShortView([(f"answer {k}", short) for k in range(count)]))
+        return console.file.getvalue().splitlines()
+
+    for count in (1, 3, 8):
+        assert len(said(80, count)) <= 17
+        assert said(80, count)[-1].startswith("these are the first rows")
+        assert max(map(len, said(80, count))) <= 80
+        assert sum("number 19" in line for line in said(160, count)) == count
+    assert "  number 0: relu0 0.0, relu4 0.4, relu7 0.7" in said(80, 3)
