@@ -14,7 +14,7 @@ from frankenstein.report.tables import format_value, rich_table
 from frankenstein.report.terminal import WIDE, spaced
 
 _LAYERS = 5  # at most, spread evenly from the first to the last: 80 columns hold them
-_ROWS = 7  # of one answer in a narrow terminal
+_ROWS = 8  # of one answer in a narrow terminal
 _LINES = 12  # of several answers together
 _COLUMNS = 3  # of each of them
 
