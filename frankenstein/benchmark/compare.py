@@ -25,71 +25,73 @@ def rows_of(measures: Sequence[str]) -> list[str]:
 
 
 def compared(readings: Readings, test: Grounded, measures: Sequence[str], name: str) -> Compared:
-    """All values of a test."""
-    names, groups = tuple(readings.rows), tuple(readings.groups.values())
-    held = {one: rows.held for one, rows in readings.rows.items()}
-    count, more = len(names), None
+    """All values of a test; what measures say of two networks is kept in `readings.pairs`."""
+    count, beside = len(readings.rows), (readings.inputs, readings.labels)
     draw = np.random.default_rng(zlib.crc32(name.encode()))
     logits = list(readings.logits.values())
     divergence = _pairs(logits, lambda x, y: jensen_shannon(x, y).mean())
     disagreement = _pairs(logits, lambda x, y: 1 - agreement(x, y).double().mean())
     right = [(z.argmax(1) == readings.labels).double().mean() for z in logits]
+    values, more = np.full((len(rows_of(measures)), count, count), np.nan), None
     if test.layers:
-        more = np.stack(
-            [_of_layers(readings, layers, measures, draw) for layers in readings.layers.values()], 1
-        )
-        values = np.full((len(rows_of(measures)), count, count), np.nan)
-        return Compared(groups, np.array(right), disagreement, divergence, values, more)
-    values = np.concatenate(
-        [
-            between(held, measures, readings.inputs, readings.labels),
-            stitch_values(readings, readings.rows).numpy(),
-            _symmetric(draw.random((1, count, count))),
-            -divergence[None],
+        every = [
+            between(one, measures, *beside, one_grid=False) for one in readings.layers.values()
         ]
-    )
-    if test.more is not None:
-        others = test.more(readings)
-        own = [
-            between(
-                {"own": held[one], "other": others.rows[one].held}, measures, *_beside(readings)
-            )
-            for one in names
-        ]
-        stitched = stitch_values(readings, others.rows).numpy()
-        nothing = np.full((1, count), np.nan)
-        more = np.concatenate(
+        more = np.stack([_with_random(one, draw) for one in every], 1)
+    else:
+        held = {one: rows.held for one, rows in readings.rows.items()}
+        values = np.concatenate(
             [
-                np.stack([each[:, 0, 1] for each in own], 1),
-                stitched.diagonal(axis1=1, axis2=2),
-                draw.random((1, count)),
-                nothing,
+                between(held, measures, *beside, known=readings.pairs),
+                stitch_values(readings, readings.rows).numpy(),
+                _symmetric(draw.random((1, count, count))),
+                -divergence[None],
             ]
         )
+    if test.more is not None:
+        others = test.more(readings).rows
+        own = [
+            between({"own": z, "other": others[one].held}, measures, *beside)[:, 0, 1]
+            for one, z in held.items()
+        ]
+        stitched = stitch_values(readings, others).numpy().diagonal(axis1=1, axis2=2)
+        nothing = np.full((1, count), np.nan)
+        more = np.concatenate([np.stack(own, 1), stitched, draw.random((1, count)), nothing])
+    groups = tuple(readings.groups.values())
     return Compared(groups, np.array(right), disagreement, divergence, _symmetric(values), more)
 
 
 def between(
-    layers: Named, measures: Sequence[str], inputs: Tensor, labels: Tensor, one_grid: bool = True
+    layers: Named,
+    measures: Sequence[str],
+    inputs: Tensor,
+    labels: Tensor,
+    one_grid: bool = True,
+    known: dict[tuple[str, str], Array] | None = None,
 ) -> Array:  # (M, K, K), NaN of a representation with itself
     """Every measure of every two representations, larger for more alike, mean of both directions.
 
     The first of each pair is summed with all that follow it, so that no more than one row of pairs
-    is in memory.
+    is in memory. What is in `known` is taken from there, and what is not is added to it.
     """
+    known = {} if known is None else known
     names = [*layers]
     values = np.full((len(measures), len(names), len(names)), np.nan)
+    oneway = [one for one in measures if not MEASURES[one].symmetric]
+    sign = np.array([_sign(one) for one in measures])
     for i, name in enumerate(names[:-1]):
-        rest = {one: layers[one] for one in names[i + 1 :]}
-        first = {name: layers[name]}
-        there = _measured(measures, first, rest, inputs, labels, one_grid)
-        oneway = [one for one in measures if not MEASURES[one].symmetric]
-        back = _measured(oneway, rest, first, inputs, labels, one_grid) if oneway else {}
-        for m, measure in enumerate(measures):
-            found = there[measure][0].numpy()
-            if measure in back:
-                found = (found + back[measure][:, 0].numpy()) / 2
-            values[m, i, i + 1 :] = values[m, i + 1 :, i] = _sign(measure) * found
+        rest = {one: layers[one] for one in names[i + 1 :] if (name, one) not in known}
+        if rest:
+            first = {name: layers[name]}
+            found = _measured(measures, first, rest, inputs, labels, one_grid)
+            back = _measured(oneway, rest, first, inputs, labels, one_grid) if oneway else {}
+            both = [
+                (found[one][0] + back[one][:, 0]) / 2 if one in back else found[one][0]
+                for one in measures
+            ]
+            known |= {(name, one): sign * z for one, z in zip(rest, np.stack(both, 1), strict=True)}
+        for j, other in enumerate(names[i + 1 :], i + 1):
+            values[:, i, j] = values[:, j, i] = known[name, other]
     return values
 
 
@@ -109,18 +111,13 @@ def _measured(
         return similar.values()
 
 
-def _of_layers(
-    readings: Readings, layers: Named, measures: Sequence[str], draw: np.random.Generator
-) -> Array:  # (M, L, L)
-    values = between(layers, measures, *_beside(readings), one_grid=False)
-    count = len(layers)
+def _with_random(values: Array, draw: np.random.Generator) -> Array:  # (M, L, L) -> (M', L, L)
+    """Beside measures of layers, rows of random numbers, and of stitches and answers: unknown."""
+    count = values.shape[-1]
     unknown = np.full((len(STITCHES), count, count), np.nan)
-    random = _symmetric(draw.random((1, count, count)))
-    return np.concatenate([values, unknown, random, unknown[:1]])
-
-
-def _beside(readings: Readings) -> tuple[Tensor, Tensor]:
-    return readings.inputs, readings.labels
+    return np.concatenate(
+        [values, unknown, _symmetric(draw.random((1, count, count))), unknown[:1]]
+    )
 
 
 def _sign(measure: str) -> float:

@@ -9,13 +9,13 @@ import numpy as np
 from rich.console import Console
 
 from frankenstein.benchmark.compare import compared, rows_of
-from frankenstein.benchmark.cost import cost
+from frankenstein.benchmark.cost import cost, new_network
 from frankenstein.benchmark.grounded.grounded import Compared
 from frankenstein.benchmark.page import write_benchmark_page, write_test_page
 from frankenstein.benchmark.plan import BenchmarkPlan
-from frankenstein.benchmark.readings import read_networks
+from frankenstein.benchmark.readings import layers_of, read_networks
 from frankenstein.benchmark.scored import Scored, read_scores, save_scores, scored
-from frankenstein.benchmark.zoo import graph_of, tests_of
+from frankenstein.benchmark.zoo import graph_of, shown_alike, tests_of
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import AlreadyDone
 from frankenstein.files import write_whole
@@ -38,37 +38,37 @@ def run_benchmark(plan: BenchmarkPlan, command: Command) -> Run | None:
     if plan.networks is not None:
         return _run_tests(plan, command)
     name = plan.run_name or f"{plan.model}-{plan.dataset}".replace("/", "-")
+    network = new_network(plan)
+    layers_of(plan, network, tests_of(plan))
     nodes = graph_of(plan, "{study}")  # all are checked before the first one runs
     parent = Path(plan.out_dir, plan.verb)
     whole = finished_run(parent, name, plan)
     if plan.dry_run:
         folder = whole or parent / (name + PARTIAL)
         print_graph(name, graph_of(plan, str(folder)), folder)
-        Console().print(cost(plan, nodes), highlight=False, soft_wrap=True)
+        Console().print(cost(plan, network), highlight=False, soft_wrap=True)
         return None
     if whole:
         raise AlreadyDone(whole)
     with begin(plan, name, command, goes_on_from="*/*") as run:
         run.say_name(plan.quiet)
         if not plan.quiet:
-            Console().print(cost(plan, nodes), highlight=False, soft_wrap=True)
+            Console().print(cost(plan, network), highlight=False, soft_wrap=True)
         nodes = graph_of(plan, str(run.folder))
         done, failures = run_nodes(plan, run, nodes, plan.accelerator, plan.quiet)
-        tests = {
-            name.partition("/")[2]: one for name, one in done.items() if one.plan.verb != "train"
-        }
-        scores = {test: read_scores(one.folder, test, one.record) for test, one in tests.items()}
+        told = {name: one for one in done.values() for name in one.record.get("tests", ())}
+        tests = {name: told[name] for name in plan.asked if name in told}
+        scores = {name: read_scores(one.folder, name, one.record) for name, one in tests.items()}
         _keep(run, scores)
-        run.record |= {"dataset": plan.dataset, "called": "images", "tests": {}}
-        for one in tests.values():
-            run.record["tests"] |= one.record["tests"]
+        run.record |= {"dataset": plan.dataset, "called": "images"}
+        run.record["tests"] = {name: one.record["tests"][name] for name, one in tests.items()}
         write_benchmark_page(run, plan, scores, done, failures)
         tell_failures(run, len(nodes), failures)
     return run
 
 
 def _run_tests(plan: BenchmarkPlan, command: Command) -> Run:
-    """Tests of networks that are there, one after the other."""
+    """Tests of networks that are there; those that show the same images read each network once."""
     measures, device = plan.measures or [*MEASURES], device_of(plan.accelerator)
     tests = tests_of(plan)
     with Run.write(plan, plan.run_name or "-".join(tests), command=command) as run:
@@ -77,27 +77,30 @@ def _run_tests(plan: BenchmarkPlan, command: Command) -> Run:
         rows = rows_of(measures)
         run.record |= {"dataset": plan.dataset, "called": "images", "rows": rows}
         run.record |= {"tests": {}, "networks": {}, "device": str(device)}
-        for name, test in tests.items():
-            readings = read_networks(plan, test, device)
-            found = compared(readings, test, measures, name)
-            every[name] = scored(found, test.scores(found), rows, plan.draws)
-            run.record["tests"][name] = {
-                "networks": len(readings.networks),
-                "groups": [group.name for group in test.groups],
-                "seeds": plan.seeds * max(group.times for group in test.groups),
-                "layers": [*next(iter(readings.layers.values()), [readings.layer])],
-                "images": len(readings.labels),
-                "dataset": plan.dataset,
-                "accuracy": dict(zip(readings.groups, found.accuracy.tolist(), strict=True)),
-                "undefined": undefined(found, rows),
-                "scores": [
-                    {"name": one.name, "chance": one.chance, "larger": one.larger}
-                    for one in every[name]
-                ],
-            }
-            run.record["networks"] |= {one.role: one.sha256 for one in readings.networks}
-            _save_values(run.folder / f"{name}-values.csv", [*readings.groups], rows, found)
-            save_scores(run.folder, name, every[name])
+        for several in shown_alike(tests).values():
+            everyone = read_networks(plan, several, device)
+            run.record["networks"] |= everyone.networks
+            for name, test in several.items():
+                readings = everyone.of(test, plan.seeds)
+                found = compared(readings, test, measures, name)
+                every[name] = scored(found, test.scores(found), rows, plan.draws)
+                run.record["tests"][name] = {
+                    "networks": len(readings.networks),
+                    "groups": [group.name for group in test.groups],
+                    "seeds": plan.seeds * max(group.times for group in test.groups),
+                    "layers": readings.compared_layers(test),
+                    "images": len(readings.labels),
+                    "dataset": plan.dataset,
+                    "accuracy": dict(zip(readings.groups, found.accuracy.tolist(), strict=True)),
+                    "undefined": undefined(found, rows),
+                    "scores": [
+                        {"name": one.name, "chance": one.chance, "larger": one.larger}
+                        for one in every[name]
+                    ],
+                }
+                _save_values(run.folder / f"{name}-values.csv", [*readings.groups], rows, found)
+                save_scores(run.folder, name, every[name])
+        every = {name: every[name] for name in tests}
         _keep(run, every)
         write_test_page(run, plan, every)
     return run

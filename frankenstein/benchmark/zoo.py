@@ -1,7 +1,8 @@
 """The networks of a benchmark: a group of seeds for every condition, no seed twice."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from frankenstein.benchmark.grounded.grounded import Grounded, Group
@@ -15,6 +16,16 @@ from frankenstein.training.plan import TrainPlan
 def tests_of(plan: BenchmarkPlan) -> dict[str, Grounded]:
     """The tests of a plan by name."""
     return {name: TESTS[name].target for name in plan.asked}
+
+
+def shown_alike(tests: Mapping[str, Grounded]) -> dict[str, dict[str, Grounded]]:
+    """Tests that show their networks the same images, which are therefore read together."""
+    kinds = {"plain": False, "marked": True}
+    found = {
+        kind: {name: test for name, test in tests.items() if test.marked == has_marker}
+        for kind, has_marker in kinds.items()
+    }
+    return {kind: several for kind, several in found.items() if several}
 
 
 def members(group: Group, seeds: int) -> list[str]:
@@ -32,29 +43,23 @@ def groups_of(test: Grounded, seeds: int) -> dict[str, str]:
 
 
 def graph_of(plan: BenchmarkPlan, folder: str) -> list[Node]:
-    """Every training, each once whatever the tests that need it, and a run for each test."""
+    """Every training, each once whatever the tests that need it, and a run of tests for each kind
+    of images that they show."""
     tests = tests_of(plan)
     trained: dict[str, Node] = {}
     for group in (group for test in tests.values() for group in test.groups):
         for name in members(group, plan.seeds):
             trained.setdefault(name, Node(f"train/{name}", _train(plan, group, name, folder)))
-    return [*trained.values(), *_scored(plan, tests, folder)]
-
-
-def _scored(plan: BenchmarkPlan, tests: dict[str, Grounded], folder: str) -> Iterable[Node]:
-    for name, test in tests.items():
-        fields = {
-            **plan.values(),
-            "tests": [name],
-            "networks": f"{folder}/train",
-            "run_name": name,
-            "out_dir": folder,
-            "quiet": True,
-            "workers": None,
-            "scheduler": None,
-        }
-        after = tuple(f"train/{one}" for one in groups_of(test, plan.seeds))
-        yield Node(f"benchmark/{name}", BenchmarkPlan(**fields), after)
+    own: dict[str, Any] = {"networks": f"{folder}/train", "out_dir": folder, "quiet": True}
+    own |= {"workers": None, "scheduler": None}
+    nodes = [*trained.values()]
+    for kind, several in shown_alike(tests).items():
+        asked = replace(plan, tests=[*several], run_name=kind, **own)
+        after = dict.fromkeys(
+            f"train/{one}" for test in several.values() for one in groups_of(test, plan.seeds)
+        )
+        nodes.append(Node(f"benchmark/{kind}", asked, tuple(after)))
+    return nodes
 
 
 def _train(plan: BenchmarkPlan, group: Group, name: str, folder: str) -> TrainPlan:

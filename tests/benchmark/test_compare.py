@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from frankenstein.accumulators.moments import Moments
+from frankenstein.benchmark import compare
 from frankenstein.benchmark.compare import between, compared, rows_of
 from frankenstein.benchmark.grounded.class_noise import noise
 from frankenstein.benchmark.grounded.moved_points import direction, moved
@@ -34,7 +35,7 @@ def readings():
     rows = {name: Rows(z, z) for name, z in held.items()}
     groups = dict.fromkeys("abc", "standard")
     images = torch.randn(N, 1, 4, 4)
-    return Readings((), groups, "fc", rows, ends, {}, images, labels, labels, logits, 4)
+    return Readings({}, groups, "fc", rows, ends, {}, images, labels, labels, logits, 4)
 
 
 def test_values_are_those_of_the_measures_larger_for_more_alike(readings):
@@ -61,6 +62,21 @@ def test_similarity_of_answers_is_at_the_top_of_what_is_grounded_in_answers(read
     assert scores[0].values[oracle] == pytest.approx(1)
     assert np.isnan(scores[0].ranks[oracle])
     assert "similarity of answers has 1.00 [1.00, 1.00], the best" in _controls(test, scores)
+
+
+def test_pairs_that_are_known_are_not_measured_again(readings, monkeypatch):
+    held = {name: rows.held for name, rows in readings.rows.items()}
+    beside, known = (["linear_cka", "r_squared"], readings.inputs, readings.labels), {}
+    two = between({name: held[name] for name in "ac"}, *beside, known=known)
+    asked, measured = [], compare._measured
+    monkeypatch.setattr(
+        compare, "_measured", lambda *a: asked.append(({*a[1]}, {*a[2]})) or measured(*a)
+    )
+    three = between(held, *beside, known=known)
+    # From the first network to the rest, and back for what is not symmetric.
+    assert asked == [({"a"}, {"b"}), ({"b"}, {"a"}), ({"b"}, {"c"}), ({"c"}, {"b"})]
+    np.testing.assert_array_equal(three[:, 0, 2], two[:, 0, 1])
+    np.testing.assert_allclose(three, between(held, *beside), rtol=1e-12)
 
 
 def test_a_new_measure_takes_part_by_its_row(readings, monkeypatch):
