@@ -1,10 +1,11 @@
 """What the engine of studies costs, and what a second worker brings; all ratios of one run.
 
-    python benchmarks/study.py              # two minutes on two idle cores
-    python benchmarks/study.py --runs 2     # to see whether it works
+    python benchmarks/study.py                        # three minutes on two idle cores
+    python benchmarks/study.py --runs 6 --rounds 1    # to see whether it works
 
 A run is one training of a small network on digits, about a second of work. "Fresh" is `frankenstein
-train`, a process for each, one after the other.
+train`, a process for each, one after the other. What begins once, such as the workers, does not
+count: only the time from one end of a run to the next, once all workers are there.
 """
 
 import argparse
@@ -20,23 +21,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from claims import Claim, at_least, at_most
+from claims import Claim, at_least, at_most, ratios
 
 FRANKENSTEIN = [sys.executable, "-m", "frankenstein"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=12)
+    parser.add_argument("--runs", type=int, default=18, help="of each study")
     parser.add_argument("--epochs", type=int, default=5, help="of each run: about a second of work")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    found = measure(options.runs, options.epochs)
-    print("| what | seconds | a run |\n| --- | ---: | ---: |")
-    for name, seconds in {
-        "fresh processes, one by one": found.fresh,
-        **{f"study, {words(n)}: further runs": one for n, one in found.seconds.items()},
-    }.items():
-        print(f"| {name} | {seconds:.1f} | {seconds / options.runs:.2f} |")
+    found = measure(options.runs, options.epochs, options.rounds)
+    print(f"fresh processes, one by one: {found.fresh:.2f} s a run")
+    for workers, turns in found.seconds.items():
+        each = ", ".join(f"{one:.2f}" for one in turns)
+        print(f"study, {words(workers)}: {each} s a run")
     for claim in told(found):
         print(f"{claim.claim}: {claim.number} ({claim.goal})")
     print(f"memory of all processes: {', '.join(memory_in_words(found))}")
@@ -44,55 +44,69 @@ def main() -> None:
 
 def claims() -> list[Claim]:
     """The engine against fresh processes, a second worker, and what the engine takes itself."""
-    return told(measure(12, 5))
+    return told(measure(18, 5, 3))
 
 
 @dataclass
 class Found:
-    """Seconds of so many runs in every way, and MB of the processes together, by workers."""
+    """Seconds a run in every way, and MB of the processes together; of studies by workers."""
 
-    runs: int
     fresh: float
-    seconds: dict[int, float]
+    seconds: dict[int, list[float]]  # of every round
+    overhead: list[float]  # of the engine with one worker, beside the run's own
     memory: dict[int, float]
-    overhead: float  # seconds of the engine for a run, beside the run's own
 
 
 def told(found: Found) -> list[Claim]:
     one, two = found.seconds[1], found.seconds[2]
+    over_fresh = [found.fresh / turn for turn in one]
     return [
-        at_least("study: runs of a second, 1 worker over fresh processes", found.fresh / one, 3),
-        at_least("study: 2 workers over 1, on two cores", one / two, 1.7),
+        at_least("study: runs of a second, 1 worker over fresh processes", over_fresh, 3),
+        at_least("study: 2 workers over 1, on two cores", ratios(one, two), 1.7),
         at_most("study: the engine's own time for a run", found.overhead, 0.3, " s"),
     ]
 
 
-def measure(runs: int, epochs: int) -> Found:
+def measure(runs: int, epochs: int, rounds: int) -> Found:
     before = os.getcwd()
     os.environ["OMP_NUM_THREADS"] = "1"  # in all of them, so that they do the same work
     root = str(Path(__file__).parents[1])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    found = Found(0.0, {1: [], 2: []}, [], {})
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        fresh, _ = timed(lambda: [fresh_run(seed, epochs) for seed in range(runs)])
-        seconds, memory = {}, {}
-        for workers in (0, 1, 2):
-            few, many = (f"few-{workers}", f"many-{workers}")
-            # A study of fewer runs than workers starts fewer, and each imports for seconds.
-            first = max(1, workers)
-            start, _ = timed(lambda n=workers, name=few, first=first: study(first, epochs, n, name))
-            whole, memory[workers] = timed(
-                lambda n=workers, name=many, first=first: study(runs + first, epochs, n, name)
-            )
-            seconds[workers] = whole - start  # what begins once, such as the workers, is in both
-        records = Path("results/study/many-1").glob("train/*/run.json")
-        inside = sum(map(seconds_of, records)) * runs / (runs + 1)
+        few = max(2, runs // 3)
+        fresh, _ = timed(lambda: [fresh_run(seed, epochs) for seed in range(few)])
+        found.fresh = fresh / few
+        for turn in range(rounds):
+            for workers, turns in found.seconds.items():
+                name = f"{workers}-{turn}"
+                _, found.memory[workers] = timed(
+                    lambda n=workers, name=name: study(runs, epochs, n, name)
+                )
+                each, inside = once_under_way(Path("results/study") / name)
+                turns.append(each)
+                if workers == 1:
+                    found.overhead.append(each - inside)
         os.chdir(before)
-    return Found(runs, fresh, seconds, memory, max(0.0, seconds[1] - inside) / runs)
+    return found
+
+
+def once_under_way(study: Path) -> tuple[float, float]:
+    """Seconds from the end of a run to that of the next, and those of its own that a run says.
+
+    The first third is left out, in which workers start: a second one may come later than the first.
+    """
+    runs = [*study.glob("train/*")]
+    # A study writes run.json anew at its end.
+    ends = sorted((run / "summary.json").stat().st_mtime for run in runs)
+    later = ends[len(ends) // 3 :]
+    inside = sum(seconds_of(run / "run.json") for run in runs) / len(runs)
+    return (later[-1] - later[0]) / (len(later) - 1), inside
 
 
 def words(workers: int) -> str:
-    return f"{workers} worker{'s' if workers > 1 else ''}" if workers else "one process"
+    return f"{workers} worker{'s' if workers > 1 else ''}"
 
 
 def memory_in_words(found: Found) -> list[str]:

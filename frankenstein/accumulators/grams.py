@@ -176,24 +176,21 @@ class NetworkGrams:
     """
 
     def __init__(self, block: int = 64) -> None:
-        self._folder = Grams(block)
         self.block = block
         self.n = self.seen = 0
         self.cross = self.own = torch.zeros(())  # (Σ L, Σ L), (Σ L,): of all layers together
         self.layers: dict[str, tuple[str, ...]] = {}  # by network
         self._folded: dict[str, LayerGrams] = {}  # of a batch
 
-    def take(self, network: str, layers: Layers) -> None:
-        """Make the Gram matrices of a network's layers, of every block of a batch.
+    def take(self, network: str, layers: Mapping[str, LayerGrams]) -> None:
+        """The Gram matrices of a network's layers, of every block of a batch (`Grams.fold`).
 
         Raises:
             UserError: if these are other layers than before.
         """
         if self.layers.setdefault(network, tuple(layers)) != tuple(layers):
             raise UserError("every batch holds the same layers in the same order; start new sums")
-        for layer, z in layers.items():
-            name = f"{layer} of {network}"
-            self._folded[name] = self._folder.fold("x", name, z)
+        self._folded |= {f"{layer} of {network}": folded for layer, folded in layers.items()}
 
     @torch.no_grad()
     def end(self) -> None:

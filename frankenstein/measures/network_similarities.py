@@ -1,8 +1,8 @@
 """Measures of the layers of several networks with one another, from one pass of each network."""
 
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -12,11 +12,20 @@ from frankenstein.accumulators.layer_reservoir import LayerReservoir, kept_betwe
 from frankenstein.accumulators.network_moments import Key, NetworkFolds, NetworkMoments
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError
-from frankenstein.measures.layer_similarities import LayerSimilarities
+from frankenstein.measures.layer_similarities import Folded, LayerSimilarities
 from frankenstein.measures.undefined import UndefinedSimilarityWarning, every_pair
-from frankenstein.shapes import FLATTENINGS, Layers, layers_of
+from frankenstein.shapes import FLATTENINGS
 
 _NAMED = 5  # reasons that a warning gives
+_WHOLE = "whole"  # examples that are kept as they are
+
+
+class OfNetwork(NamedTuple):
+    """What `NetworkSimilarities` keeps of a batch of one layer of a network."""
+
+    shape: torch.Size  # of an example
+    folded: Folded
+    whole: Tensor | None  # where examples are kept that nothing else holds
 
 
 class NetworkSimilarities:
@@ -28,8 +37,9 @@ class NetworkSimilarities:
     number a pair of layers and, while a batch is worked on, K·L matrices of a block, and of kept
     examples `limit` times all layers of all networks. Nothing is kept for a pair.
 
-    Of a batch `take` every network's layers, one after another, and then `end` it: no more than one
-    network's layers are there at a time, but for what is kept of them.
+    Of a batch `fold` every layer of a network as soon as it is there, `take` what that gives, one
+    network after another, and then `end` it: a network may let go of a layer that it no longer
+    needs.
     """
 
     def __init__(
@@ -39,8 +49,11 @@ class NetworkSimilarities:
         block: int = 64,
         limit: int = 2000,
         group_of: Callable[[Key], Hashable] = lambda key: None,
+        keep: bool = False,
     ) -> None:
         """Start empty; layers meet where `group_of` is the same of both, which is everywhere.
+
+        `keep` says to keep `limit` examples for every measure, and not only where one needs them.
 
         Raises:
             UserError: for an unknown measure, or a flattening that makes no sense of one.
@@ -57,7 +70,8 @@ class NetworkSimilarities:
             kind, flattening = self.kind(name), self.flattenings[name]
             if kind != "examples" and (kind, flattening) not in self._sums:
                 self._sums[kind, flattening] = self._made(kind, flattening)
-        self._kept: dict[tuple[str, str], LayerReservoir] = {}  # by flattening and network
+        self._keep = keep
+        self._kept: dict[str, dict[str, LayerReservoir]] = {}  # by flattening or _WHOLE, network
 
     @property
     def layers(self) -> dict[str, tuple[str, ...]]:
@@ -75,31 +89,40 @@ class NetworkSimilarities:
             return self._sums[kind, flattening].n
         return min(self.n, self.limit) if kind == "examples" else self.n
 
-    def take(self, network: str, layers: Layers, inputs: Tensor | None = None) -> None:
-        """A network's layers, (N, ...) each, of a batch; inputs only if `needs_inputs`."""
-        layers = layers_of(layers)
-        self.shapes.setdefault(network, {s: z.shape[1:] for s, z in layers.items()})
-        self._batch = len(next(iter(layers.values())))
-        single = {
-            s: z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
-            for s, z in layers.items()
-        }
-        for (kind, _), sums in self._sums.items():
-            sums.take(network, layers if kind == "grams" else single)
-        for flattening in self._flattenings_of_examples():
-            kept = self._kept.get((flattening, network))
-            if kept is None:
-                kept = LayerReservoir(self.limit, self.needs_inputs, FLATTENINGS[flattening])
-                self._kept[flattening, network] = kept
+    def fold(self, network: str, layer: str, z: Tensor) -> OfNetwork:
+        """What is kept of a batch (N, ...) of one layer, which may then be let go; for `take`."""
+        folded = self._like.fold("x", f"{layer} of {network}", z)
+        lost = self._keep and any(self.kind(name) == "grams" for name in self.flattenings)
+        return OfNetwork(z.shape[1:], folded, z.clone() if lost else None)
+
+    def take(
+        self, network: str, layers: Mapping[str, OfNetwork], inputs: Tensor | None = None
+    ) -> None:
+        """A network's layers of a batch, each folded; inputs only if `needs_inputs`."""
+        self.shapes.setdefault(network, {s: one.shape for s, one in layers.items()})
+        self._batch = next(iter(layers.values())).folded.n
+        for key, sums in self._sums.items():
+            sums.take(network, {s: one.folded.made[key] for s, one in layers.items()})
+        for name, flattening in self._to_keep().items():
+            kept = self._kept.setdefault(name, {}).setdefault(
+                network, LayerReservoir(self.limit, self.needs_inputs, FLATTENINGS.get(name))
+            )
+            rows = {s: _rows(one, flattening) for s, one in layers.items()}
             # A reservoir has two sides; the pair is made of two of them when it is asked for.
-            nothing = next(iter(single.values())).new_zeros(self._batch, 1)
-            kept.update(single, {"": nothing}, inputs)
+            nothing = next(iter(rows.values())).new_zeros(self._batch, 1)
+            kept.update(rows, {"": nothing}, None if inputs is None else inputs.to(nothing.device))
 
     def end(self) -> None:
         """Add the batch that every network's layers were taken of."""
         for sums in self._sums.values():
             sums.end()
         self.n, self._batch = self.n + self._batch, 0
+
+    def kept(self, measure: str) -> dict[str, dict[str, Tensor]]:
+        """Kept examples of every layer of every network, as `fold` takes them; only if `keep`."""
+        flattening = self.flattenings[measure]
+        kept = self._kept[_WHOLE if flattening == "per_location" else flattening]
+        return {network: reservoir.x for network, reservoir in kept.items()}
 
     def matrix(
         self, measure: str, one: str, other: str, rows: Sequence[str], columns: Sequence[str]
@@ -147,11 +170,24 @@ class NetworkSimilarities:
     def _pair(self, measure: str, one: str, other: str) -> Callable[[str, str], Any]:
         kind, flattening = self.kind(measure), self.flattenings[measure]
         if kind == "examples":
-            kept = [self._kept[flattening, network] for network in (one, other)]
+            kept = [self._kept[flattening][network] for network in (one, other)]
             return lambda row, column: kept_between(kept[0], row, kept[1], column)
         sums = self._sums[kind, flattening]
         return lambda row, column: sums.pair((one, row), (other, column))
 
-    def _flattenings_of_examples(self) -> Iterator[str]:
-        named = {flat for name, flat in self.flattenings.items() if self.kind(name) == "examples"}
-        yield from sorted(named)
+    def _to_keep(self) -> dict[str, str]:
+        """What is kept of examples, by name, and the flattening whose rows it is made from."""
+        found = {}
+        for measure, flattening in self.flattenings.items():
+            if self.kind(measure) == "examples":
+                found[flattening] = flattening
+            if self._keep:  # places of an example are drawn together
+                found[_WHOLE if flattening == "per_location" else flattening] = flattening
+        return found
+
+
+def _rows(one: OfNetwork, flattening: str) -> Tensor:
+    """Of whole examples for rows of places."""
+    made = one.folded.made.items()
+    there = (z for (kind, flat), z in made if kind != "grams" and flat == flattening)
+    return next(there, cast(Tensor, one.whole))

@@ -38,7 +38,7 @@ def graph_of(
     """Every run of a study, each behind those that it waits for.
 
     `blocks` are the fields, grids among them, of what is done to each pair, by verb: one mapping or
-    several. `shared` are fields that all plans take from the study if they have them.
+    several, in a list or by names, which are then in those of the runs. `shared` are fields that all plans take from the study if they have them.
 
     Raises:
         PlanError: if a block, a pair or a network is none, or a plan refuses its fields.
@@ -69,9 +69,12 @@ def _asked(
     shared: Mapping[str, Any],
 ) -> Iterator[Node]:
     """What is asked of each pair; of those together, if there are any, where it can be."""
-    several = block if isinstance(block, list) else [block]
-    choices = [one for each in several for one in choices_of(VERBS[verb].target, each, _OWN)]
-    for choice in choices:
+    choices = [
+        (label, choice)
+        for label, each in _several(block)
+        for choice in choices_of(VERBS[verb].target, each, _OWN)
+    ]
+    for label, choice in choices:
         of_two = any(choice.fields.get(name) for name in OF_TWO)
         for members in [together] if together and not of_two else pairs:
             sender, receiver, *more = (_file(one, folder) for one in members)
@@ -80,10 +83,19 @@ def _asked(
                 fields["more"] = more
             names = [one.name for one in members]
             between = f"{len(names)}-networks" if more else _BETWEEN[verb].join(names)
-            name = "-".join(filter(None, [between, choice.label]))
+            name = "-".join(filter(None, [between, label, choice.label]))
             after = dict.fromkeys(f"train/{one.name}" for one in members if one.source is None)
             opens = any(one.source is not None for one in members)
             yield _node(verb, name, fields, folder, shared, tuple(after), opens)
+
+
+def _several(block: Any) -> list[tuple[str, Any]]:
+    """The blocks of a verb, each with its name, which is "" if it has none."""
+    if isinstance(block, list):
+        return [("", each) for each in block]
+    if isinstance(block, Mapping) and all(isinstance(each, Mapping) for each in block.values()):
+        return [(str(name), each) for name, each in block.items()] or [("", block)]
+    return [("", block)]
 
 
 def _node(

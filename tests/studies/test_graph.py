@@ -78,6 +78,13 @@ def test_a_pair_waits_for_its_networks_and_takes_their_files():
     assert nodes["compare/mlp-0-vs-mlp-1"].after == ("train/mlp-0", "train/mlp-1")
     assert nodes["compare/mlp-0-vs-mlp-1-2"].plan.run_name == "mlp-0-vs-mlp-1-2"
     assert {node.plan.accelerator for node in nodes.values()} == {"cpu"}
+    stitch = {"late": {"all": True}, "ranks": {"all": True, "low_rank": [1, 2]}}
+    named = graph_of(["mlp#0", "mlp#1"], "all", {"stitch": stitch}, "FOLDER", {})
+    assert [node.name.partition("mlp-1-")[2] for node in named] == [
+        "late",
+        "ranks-low_rank1",
+        "ranks-low_rank2",
+    ]
 
 
 def test_all_pairs_of_several_networks_are_compared_in_one_run():

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -25,7 +25,6 @@ from frankenstein.similarity.networks.matching import label_of, matching_layers,
 from frankenstein.similarity.shown import Shown, Side, shown_to
 from frankenstein.surgery.read import Read, Wanted
 
-Watch = Callable[[str, Mapping[str, Tensor]], object]  # of a network's layers, of every batch
 _DISTANCE = "angular_shape_distance"
 _ACROSS = 2**28  # numbers in the sums of all layers with all, of which half are made: 1 GB
 
@@ -94,7 +93,6 @@ def similarity_between(
     block: int | None = None,
     limit: int = 2000,
     device: torch.device | str | None = None,
-    watch: Watch | None = None,
 ) -> Between:
     """Measures, by name, between every two of several networks, each of which runs once.
 
@@ -103,8 +101,6 @@ def similarity_between(
     a list: then they are called by their roles, or "1", "2" and so on. Which layers are held
     against each other `matching_layers` says; of networks with the same layers all pairs of layers
     are, too (`mean_over_pairs`, `spread_over_pairs`).
-
-    `watch` is told of every network's layers, of every batch.
 
     Raises:
         LayerError: for a layer that a network does not have, or that is not one tensor.
@@ -128,7 +124,7 @@ def similarity_between(
             for name, side in sides.items()
         }
         names = [measures] if isinstance(measures, str) else list(measures)
-        kept = read_networks(readers, shown, names, flattening, block, limit, watch)
+        kept = read_networks(readers, shown, names, flattening, block, limit)
     return between(kept)
 
 
@@ -140,16 +136,16 @@ def read_networks(
     flattening: str | None = None,
     block: int | None = None,
     limit: int = 2000,
-    watch: Watch | None = None,
+    keep: bool = False,
 ) -> NetworkSimilarities:
     """One pass of every network over the inputs, and what it keeps of them.
 
-    One network's layers are in memory at a time; of networks with the same layers all layers meet,
-    of others those that match.
+    A layer is let go as soon as it is summed; of networks with the same layers all layers meet, of
+    others those that match. `keep` is that of `NetworkSimilarities`.
     """
 
     def made(size: int) -> NetworkSimilarities:
-        return NetworkSimilarities(measures, flattening, size, limit, lambda key: group(key))
+        return NetworkSimilarities(measures, flattening, size, limit, lambda key: group(key), keep)
 
     @cache
     def group(key: tuple[str, str]) -> str | tuple[str, str] | None:
@@ -176,11 +172,8 @@ def read_networks(
         if from_grams and quantities and inputs.numel():
             order.update(inputs)
         for name, read in readers.items():
-            layers = read(inputs)
-            home = next(iter(layers.values())).device
-            kept.take(name, layers, inputs.to(home) if kept.needs_inputs else None)
-            if watch is not None:
-                watch(name, layers)
+            layers = read(inputs, partial(kept.fold, name))
+            kept.take(name, layers, inputs if kept.needs_inputs else None)
         kept.end()
     order.check()
     return kept

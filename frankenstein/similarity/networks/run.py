@@ -1,6 +1,6 @@
 """One comparison of several networks, from a plan to a run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -10,7 +10,6 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from frankenstein.accumulators.layer_reservoir import LayerReservoir
 from frankenstein.activations import Activations, activations_at
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError, did_you_mean
@@ -21,7 +20,6 @@ from frankenstein.networks.network import Network, roles_of
 from frankenstein.report.progress import progress
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
-from frankenstein.shapes import FLATTENINGS
 from frankenstein.similarity.matrices import reader_of
 from frankenstein.similarity.networks.between import Between, between, read_networks
 from frankenstein.similarity.networks.matching import label_of
@@ -50,7 +48,6 @@ def run_networks(plan: ComparePlan, command: Command) -> Run:
     if plan.bootstrap and (one := next((m for m in measures if MEASURES[m].needs == "inputs"), "")):
         raise UserError(f"{one} of many networks has no intervals over examples: no ‹bootstrap›")
     shown = _shown(plan, sides, networks, dataset)
-    kept = {side.role: LayerReservoir(plan.keep) for side in sides} if plan.bootstrap else {}
     with ExitStack() as stack:
         readers = {
             side.role: stack.enter_context(reader_of(side, _layers(side, plan), shown, device))
@@ -61,12 +58,12 @@ def run_networks(plan: ComparePlan, command: Command) -> Run:
             if shown.data is not None:
                 run.tell_sight(networks, shown.data, dataset)
             seen = replace(shown, batches=_Followed(shown, plan.quiet))
-            watch = _keep_into(kept) if kept else None
+            halved = plan.bootstrap > 0
             sums = read_networks(
-                readers, seen, measures, plan.flattening, plan.block, plan.keep, watch
+                readers, seen, measures, plan.flattening, plan.block, plan.keep, halved
             )
             found = between(sums, lambda pairs: progress(pairs, "measuring pairs", plan.quiet))
-            draws = _drawn(kept, found, sums, plan) if kept else {}
+            draws = _drawn(found, sums, plan) if halved else {}
             run.record |= {
                 "networks": {side.role: side.sha256 for side in sides},
                 "activations": {s.role: s.record() for s in sides if isinstance(s, Activations)},
@@ -74,7 +71,7 @@ def run_networks(plan: ComparePlan, command: Command) -> Run:
                 "dataset": dataset,
                 "examples": shown.examples,
                 "block": found.block,
-                "kept": len(next(iter(kept.values()))) if kept else None,
+                "kept": min(sums.n, plan.keep) if halved else None,
                 "flattenings": dict(found.flattenings),
             }
             write_networks_page(run, plan, found, draws)
@@ -144,36 +141,24 @@ class _Followed:
         return iter(progress(self.shown.batches, "running networks", self.quiet))
 
 
-def _keep_into(kept: Mapping[str, LayerReservoir]):  # type: ignore[no-untyped-def]
-    def watch(network: str, layers: Mapping[str, Tensor]) -> None:
-        first = next(iter(layers.values()))
-        kept[network].update(layers, {"": first.new_zeros(len(first), 1)})
-
-    return watch
-
-
 def _drawn(
-    kept: Mapping[str, LayerReservoir], found: Between, sums: NetworkSimilarities, plan: ComparePlan
+    found: Between, sums: NetworkSimilarities, plan: ComparePlan
 ) -> dict[str, Tensor]:  # by measure: (B, K, K, L)
     """Every value at matching layers again, on random halves of the kept examples."""
-    n = len(next(iter(kept.values())))
+    n = min(sums.n, plan.keep)
     if not plan.quiet:
         Console().out(f"drawing halves of {n} kept examples for intervals", highlight=False)
     drawn = {}
     for measure, flattening in found.flattenings.items():
-        flat = FLATTENINGS[flattening]
-        rows = {
-            name: {s: z if flattening == "per_location" else flat(z) for s, z in one.x.items()}
-            for name, one in kept.items()
-        }
-        values = []
+        kept, values = sums.kept(measure), []
         chosen = [half for half, _ in halves(n, plan.bootstrap, plan.seed)]
         for half in progress(chosen, f"halves, {measure}", plan.quiet):
             again = NetworkSimilarities(
                 [measure], flattening, max(4, len(half)), len(half), partial(label_of, sums.layers)
             )
-            for name, layers in rows.items():
-                again.take(name, {s: z[half.to(z.device)] for s, z in layers.items()})
+            for name, layers in kept.items():
+                some = {s: again.fold(name, s, z[half.to(z.device)]) for s, z in layers.items()}
+                again.take(name, some)
             again.end()
             values.append(between(again, across=False).values[measure])
         drawn[measure] = torch.stack(values)
