@@ -9,9 +9,9 @@ WORDS = Words(
         all), and every measure, stitch and control is scored by how well it tells what is known:
         Spearman's correlation, AUPRC and violation rate, each with an interval, as every rank has.
 
-        Each network is trained once, on all cores, and runs once over the images that tests show. What was
-        interrupted goes on with the same line. Digits take minutes; how many is printed first. A
-        new measure takes part by its row of the catalog.
+        Each network is trained once, on all cores, and runs once over the images that tests show.
+        What was interrupted goes on with the same line. Digits take minutes; how many is printed
+        first. A new measure takes part by its row of the catalog.
         """,
     examples="""
         frankenstein benchmark
