@@ -38,7 +38,8 @@ def graph_of(
     """Every run of a study, each behind those that it waits for.
 
     `blocks` are the fields, grids among them, of what is done to each pair, by verb: one mapping or
-    several, in a list or by names, which are then in those of the runs. `shared` are fields that all plans take from the study if they have them.
+    several, in a list or by names, which are then in those of the runs. `shared` are fields that
+    all plans take from the study if they have them.
 
     Raises:
         PlanError: if a block, a pair or a network is none, or a plan refuses its fields.
