@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from frankenstein.accumulators.small_sample import rotate_to_span
 from frankenstein.activations import Activations, activations_at
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import UserError, did_you_mean
@@ -151,6 +152,11 @@ def _drawn(
     drawn = {}
     for measure, flattening in found.flattenings.items():
         kept, values = sums.kept(measure), []
+        if sums.kind(measure) == "grams":  # a half of a layer in its span has the same Gram matrix
+            kept = {
+                name: {s: rotate_to_span(z) for s, z in layers.items()}
+                for name, layers in kept.items()
+            }
         chosen = [half for half, _ in halves(n, plan.bootstrap, plan.seed)]
         for half in progress(chosen, f"halves, {measure}", plan.quiet):
             again = NetworkSimilarities(
