@@ -434,6 +434,21 @@ def test_a_damaged_tokenizer_is_not_taken_for_none(tmp_path):
         open_network(f"hf/{tmp_path}")
 
 
+def test_a_model_of_images_and_sentences_together_is_refused(tmp_path):
+    from transformers import BlipConfig, BlipForImageTextRetrieval
+
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
+    sizes["num_attention_heads"] = 2
+    config = BlipConfig(
+        text_config={"vocab_size": 30, "encoder_hidden_size": 8, **sizes},
+        vision_config={"image_size": 16, "patch_size": 8, **sizes},
+        image_text_hidden_size=4,
+    )
+    BlipForImageTextRetrieval(config).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="wants input_ids and pixel_values together; a command"):
+        open_network(f"hf/{tmp_path}")
+
+
 def test_timm_makes_networks_and_takes_checkpoints_of_any_head(tmp_path):
     import timm
 

@@ -1,6 +1,7 @@
 """A model of transformers, by its name or out of a folder."""
 
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,12 +75,29 @@ def from_transformers(source: Source, wish: Wish) -> Opened:
         sees = _processor(transformers, source, where)
         size = wish.size or (sees.crop if sees else size if isinstance(size, int) else 224)
         module.input_shape = (channels, size, size)
+    _check_alone(module, example, source.label)
     causal = tokenizer is not None and is_causal(kind)
     classes = config.num_labels if "Classification" in kind.__name__ else 1
     classes = config.vocab_size if causal else classes
     card = card_of(source.label, classes, channels, seed=source.seed, image_size=size)
     build = lambda seed: shaped(seeded(kind, seed, config), module)  # noqa: E731
     return Opened(module, card, sees, build, example, tokenizer, causal)
+
+
+def _check_alone(module: torch.nn.Module, example: Mapping[str, Any], label: str) -> None:
+    """Refuse a model that cannot be called with images alone, or with sentences alone."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    needed = [
+        one.name
+        for one in parameters
+        if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD
+    ]
+    if {*needed[0 if example else 1 :]} - {*example}:
+        raise UserError(
+            f"{label} is a {type(module).__name__}, which wants {' and '.join(needed)} together; a "
+            "command gives a network images or sentences, not both; name a model that takes one "
+            "of them, or in Python give `cut` its inputs: inputs={...}"
+        )
 
 
 @dataclass(frozen=True)
