@@ -93,7 +93,7 @@ def _finding(run: Run, matrices: Sequence[LabelledMatrix]) -> str:
         return f"No pair of layers has a defined {matrix.measure}."
     place = int(values.nan_to_num(-torch.inf).argmax())
     i, j = divmod(place, len(matrix.columns))
-    best = f"{float(matrix.values[i, j]):.2f}, of {code(matrix.rows[i])} and "
+    best = f"{round(float(matrix.values[i, j]), 2) + 0.0:.2f}, of {code(matrix.rows[i])} and "
     best += code(matrix.columns[j])
     if known == 1:
         return f"The {matrix.measure} of the two layers is {best}, over {_over(run)}."

@@ -32,7 +32,7 @@ def properties(cards: Cards) -> dict[str, list[str]]:
         "augmentation": lambda card: card.get("augmentation"),
     }
     found = {
-        name: ["unknown" if (one := tell(card)) is None else f"{one}" for card in cards.values()]
+        name: ["unknown" if (one := tell(card)) is None else _said(one) for card in cards.values()]
         for name, tell in known.items()
     }
     telling = {name: values for name, values in found.items() if 1 < len(set(values)) < len(values)}
@@ -43,6 +43,10 @@ def properties(cards: Cards) -> dict[str, list[str]]:
         for i, (name, values) in enumerate(telling.items())
         if parted[name] not in list(parted.values())[:i]
     }
+
+
+def _said(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
 def epoch_of(card: Mapping[str, Any]) -> float | None:
