@@ -257,7 +257,7 @@ def test_groups_of_networks_are_those_of_what_they_learned_from():
     random = card(random_labels=0.25, augmentation=1)
     cards = {"a": plain, "b": plain, "c": marked, "d": marked, "e": random, "f": random}
     assert properties({**cards, "older": card()}) == {
-        "random labels": ["0.0"] * 4 + ["0.25"] * 2 + ["unknown"],
+        "random labels": ["0"] * 4 + ["0.25"] * 2 + ["unknown"],
         "marker": ["none"] * 2 + ["0.5"] * 2 + ["none"] * 2 + ["unknown"],
         "augmentation": ["1"] * 6 + ["unknown"],
     }
