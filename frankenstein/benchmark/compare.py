@@ -10,7 +10,7 @@ from torch import Tensor
 from frankenstein.benchmark.grounded.grounded import Compared, Grounded
 from frankenstein.benchmark.readings import Named, Readings
 from frankenstein.benchmark.statistics import Array
-from frankenstein.benchmark.stitched import STITCHES, stitch_values
+from frankenstein.benchmark.stitched import stitch_values, stitches_of
 from frankenstein.catalog import MEASURES
 from frankenstein.measures import LayerSimilarities, agreement, jensen_shannon
 from frankenstein.measures.undefined import UndefinedSimilarityWarning
@@ -19,9 +19,9 @@ RANDOM, ORACLE = "random_numbers", "similarity_of_answers"
 CONTROLS = (RANDOM, ORACLE)
 
 
-def rows_of(measures: Sequence[str]) -> list[str]:
+def rows_of(measures: Sequence[str], later: Sequence[str] = ()) -> list[str]:
     """What takes part, in order: the measures, stitches and controls."""
-    return [*measures, *STITCHES, *CONTROLS]
+    return [*measures, *stitches_of(later), *CONTROLS]
 
 
 def compared(readings: Readings, test: Grounded, measures: Sequence[str], name: str) -> Compared:
@@ -32,12 +32,15 @@ def compared(readings: Readings, test: Grounded, measures: Sequence[str], name: 
     divergence = _pairs(logits, lambda x, y: jensen_shannon(x, y).mean())
     disagreement = _pairs(logits, lambda x, y: 1 - agreement(x, y).double().mean())
     right = [(z.argmax(1) == readings.labels).double().mean() for z in logits]
-    values, more = np.full((len(rows_of(measures)), count, count), np.nan), None
+    rows = rows_of(measures, readings.later)
+    values, more = np.full((len(rows), count, count), np.nan), None
     if test.layers:
         every = [
             between(one, measures, *beside, one_grid=False) for one in readings.layers.values()
         ]
-        more = np.stack([_with_random(one, draw) for one in every], 1)
+        more = np.stack(
+            [_with_random(one, len(stitches_of(readings.later)), draw) for one in every], 1
+        )
     else:
         held = {one: rows.held for one, rows in readings.rows.items()}
         values = np.concatenate(
@@ -111,13 +114,12 @@ def _measured(
         return similar.values()
 
 
-def _with_random(values: Array, draw: np.random.Generator) -> Array:  # (M, L, L) -> (M', L, L)
-    """Beside measures of layers, rows of random numbers, and of stitches and answers: unknown."""
+def _with_random(values: Array, stitches: int, draw: np.random.Generator) -> Array:
+    """Beside measures of layers (M, L, L): stitches and answers, unknown, and random numbers."""
     count = values.shape[-1]
-    unknown = np.full((len(STITCHES), count, count), np.nan)
-    return np.concatenate(
-        [values, unknown, _symmetric(draw.random((1, count, count))), unknown[:1]]
-    )
+    unknown = np.full((stitches + 1, count, count), np.nan)
+    random = _symmetric(draw.random((1, count, count)))
+    return np.concatenate([values, unknown[1:], random, unknown[:1]])
 
 
 def _sign(measure: str) -> float:

@@ -22,7 +22,7 @@ from frankenstein.networks.statistics import count_statistics
 from frankenstein.surgery import cut
 from frankenstein.surgery.blocks import block_layers
 from frankenstein.surgery.capture import OUTPUT, capture
-from frankenstein.surgery.key_layers import penultimate_layer
+from frankenstein.surgery.key_layers import later_layers, penultimate_layer
 from frankenstein.surgery.read import Reader
 
 Named = Mapping[str, Tensor]
@@ -54,6 +54,7 @@ class Readings:
     fit_labels: Tensor  # (n,)
     logits: dict[str, Tensor]  # (N, classes)
     classes: int
+    later: tuple[str, ...] = ()  # layers behind it that objectives of stitches follow
     # What was said of two networks, which tests share: their names, then a number a measure.
     pairs: dict[tuple[str, str], Array] = field(default_factory=dict)
 
@@ -110,6 +111,7 @@ def read_networks(
     return Readings(
         *({network.role: network.sha256 for network in networks}, {}, layer, rows, ends, layers),
         *(held, labels, fit_labels, logits, data.num_classes),
+        later_layers(networks[0].module, layer),
     )
 
 

@@ -74,12 +74,12 @@ def _run_tests(plan: BenchmarkPlan, command: Command) -> Run:
     with Run.write(plan, plan.run_name or "-".join(tests), command=command) as run:
         run.say_name(plan.quiet)
         every: dict[str, list[Scored]] = {}
-        rows = rows_of(measures)
-        run.record |= {"dataset": plan.dataset, "called": "images", "rows": rows}
+        run.record |= {"dataset": plan.dataset, "called": "images"}
         run.record |= {"tests": {}, "networks": {}, "device": str(device)}
         for several in shown_alike(tests).values():
             everyone = read_networks(plan, several, device)
             run.record["networks"] |= everyone.networks
+            run.record["rows"] = rows = rows_of(measures, everyone.later)
             for name, test in several.items():
                 readings = everyone.of(test, plan.seeds)
                 found = compared(readings, test, measures, name)

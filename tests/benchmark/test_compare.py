@@ -15,10 +15,21 @@ from frankenstein.benchmark.grounded.moved_points import direction, moved
 from frankenstein.benchmark.page import _controls
 from frankenstein.benchmark.readings import Readings, Rows
 from frankenstein.benchmark.scored import scored
-from frankenstein.benchmark.stitched import fit_task, least_squares, stitch_values
+from frankenstein.benchmark.stitched import (
+    aim_at,
+    fit_objective,
+    least_squares,
+    stitch_values,
+    stitches_of,
+)
 from frankenstein.benchmark.table import TESTS
-from frankenstein.catalog import MEASURES
+from frankenstein.catalog import MEASURES, OBJECTIVES
 from frankenstein.stitches import Affine
+from frankenstein.surgery import Cut, cut
+from frankenstein.surgery.capture import OUTPUT
+from frankenstein.surgery.key_layers import later_layers
+from frankenstein.surgery.read import Reader
+from frankenstein.tasks import Pass
 
 N, D = 60, 7
 
@@ -98,18 +109,55 @@ def test_direct_stitches_are_those_of_the_family(readings):
         torch.testing.assert_close(ours, stitch(x).detach(), rtol=1e-4, atol=1e-4)
 
 
-def test_each_stitch_is_trained_as_if_alone_and_gets_better(readings):
-    end = readings.ends["c"]
-    sources = torch.stack([rows.fit for rows in readings.rows.values()])
-    ((weight, bias),) = least_squares(sources, [readings.rows["c"].fit])
-    together = fit_task(end, sources, readings.labels, weight, bias)
-    alone = fit_task(end, sources[:1], readings.labels, weight[:1], bias[:1])
+@pytest.fixture
+def deep(readings):
+    """The same with two more layers behind the cut."""
+    wide = {
+        name: nn.Sequential(nn.Linear(D, D), nn.Linear(D, 6), nn.ReLU(), nn.Linear(6, 4))
+        for name in "abc"
+    }
+    for network in wide.values():
+        network.input_shape = (D,)
+    ends = {name: cut(network, after="0")[1] for name, network in wide.items()}
+    held = {name: network[0](readings.rows[name].fit).detach() for name, network in wide.items()}
+    logits = {name: ends[name](z).detach() for name, z in held.items()}
+    rows = {name: Rows(z, z) for name, z in held.items()}
+    later = later_layers(next(iter(wide.values())), "0")
+    return replace(readings, rows=rows, ends=ends, logits=logits, later=later)
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "direct"])
+def test_each_stitch_is_trained_as_if_alone_and_gets_better(deep, name):
+    end, target, labels = deep.ends["c"], deep.rows["c"].fit, deep.labels
+    sources = torch.stack([rows.fit for rows in deep.rows.values()])
+    ((weight, bias),) = least_squares(sources, [target])
+    aim = aim_at(name, deep.later)
+    together = fit_objective(aim, end, sources, target, labels, weight, bias)
+    one = sources[:1], target, labels, weight[:1], bias[:1]
+    alone = fit_objective(aim, end, *one)
     torch.testing.assert_close(together[0][:1], alone[0], rtol=1e-3, atol=1e-4)
+    (objective,) = aim.stages
+    behind = Reader.of_end(end, [*aim.later, OUTPUT]) if aim.later else None
 
     def loss(a, b):
-        return nn.functional.cross_entropy(end(sources[0] @ a[0] + b[0]), readings.labels)
+        known = {"stitched": sources[0] @ a[0] + b[0], "target": target}
+        nothing = Cut(nn.Identity(), nn.Identity())
+        return objective(
+            Pass(known, labels, nothing, nn.Identity(), Cut(nothing.front, end), behind=behind)
+        )
 
     assert loss(*together) < loss(weight, bias)
+
+
+def test_every_objective_takes_part_where_layers_lie_behind_the_cut(deep, readings):
+    every = ["stitch_direct", "stitch_task", "stitch_final_features", "stitch_latent_alignment"]
+    assert sorted(every) == sorted(f"stitch_{name}" for name in OBJECTIVES)
+    assert (stitches_of(deep.later), stitches_of(readings.later)) == (every, every[:2])
+    found = compared(deep, TESTS["answers"].target, ["linear_cka"], "answers")
+    assert rows_of(["linear_cka"], deep.later)[1:5] == every
+    values = found.values[1:5, *np.triu_indices(3, 1)]
+    assert not np.isnan(values).any()
+    assert len(np.unique(values, axis=0)) == 4  # no two of them say the same
 
 
 def test_a_network_before_its_own_end_has_no_penalty(readings):
