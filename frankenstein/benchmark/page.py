@@ -11,47 +11,34 @@ from frankenstein.benchmark.plan import BenchmarkPlan
 from frankenstein.benchmark.scored import Scored, mean_ranks
 from frankenstein.benchmark.zoo import tests_of
 from frankenstein.errors import counted
-from frankenstein.report import Picture, code, heatmap, markdown_table, plain, rich_table
+from frankenstein.report import Picture, code, heatmap, markdown_table, rich_table
 from frankenstein.report.document import Block
 from frankenstein.runs.page import write_page
 from frankenstein.runs.run import Run
+from frankenstein.studies.graph_run import what_failed
 
 _NAMED = 8  # measures that a sentence names
 Scores = Mapping[str, Sequence[Scored]]  # by test; the first score of each is its own
 
 
 def write_benchmark_page(
-    run: Run,
-    plan: BenchmarkPlan,
-    scores: Scores,
-    done: Mapping[str, Run],
-    failures: Mapping[str, str],
+    run: Run, plan: BenchmarkPlan, scores: Scores, failures: Mapping[str, str] | None = None
 ) -> None:
-    """The page that joins all tests: answers, one figure, one table, controls, what failed."""
+    """The page of all tests: answers, one figure, one table, controls, what failed.
+
+    Failures are those of the runs inside; None of tests that were run by themselves.
+    """
     blocks: list[Block] = []
     if scores:
         run.finding = _finding(scores)
         blocks += _joined(run, tests_of(plan), scores)
-    if failures:
-        rows = [[code(name), plain(line)] for name, line in failures.items()]
-        blocks += ["## What failed", markdown_table(rows, ["run", "why"])]
-    blocks.append(
-        f"{len(done)} runs made it, each in a folder of its own below this one: the networks in "
-        "`train/`, the tests in `benchmark/`, with every value between two networks."
-    )
+    if failures is not None:
+        blocks += [
+            *what_failed(failures),
+            "Each run has a folder of its own below this one: the networks in `train/`, the tests "
+            "in `benchmark/`, with every value between two networks.",
+        ]
     write_page(run, f"Benchmark: {run.name}", blocks)
-
-
-def write_test_page(run: Run, plan: BenchmarkPlan, scores: Scores) -> None:
-    """The page of tests that were run by themselves."""
-    blocks: list[Block] = []
-    run.finding = _finding(scores)
-    for name, test in tests_of(plan).items():
-        blocks += [f"## {name}", f"{test.question} Source: {test.source}."]
-        blocks += [_answer(scores[name][0]), _rests_on(run.record["tests"][name])]
-        blocks.append(_table({name: scores[name]}))
-        blocks.append(_controls(test, scores[name]))
-    write_page(run, f"Grounded tests: {run.name}", blocks)
 
 
 def _finding(scores: Scores) -> str:
@@ -72,7 +59,8 @@ def _joined(run: Run, tests: Mapping[str, Grounded], scores: Scores) -> Iterator
     yield "## Which measure for which question"
     for name, several in scores.items():
         rests = _rests_on(run.record["tests"][name])
-        yield f"**{tests[name].question}** ({name}) {_answer(several[0])} {rests}"
+        source = f"Source: {tests[name].source}."
+        yield f"**{tests[name].question}** ({name}) {_answer(several[0])} {rests} {source}"
     yield _figure(scores)
     yield "## Scores and ranks"
     yield (
@@ -86,7 +74,7 @@ def _joined(run: Run, tests: Mapping[str, Grounded], scores: Scores) -> Iterator
     yield "## Controls of the benchmark itself"
     for name, several in scores.items():
         yield f"{name}: {_controls(tests[name], several)}"
-    rows = _overall(scores)
+    rows = [[code(name), *cells] for name, *cells in _overall(scores).values()]
     run.shown.append(rich_table(rows, ["measure", "mean rank", "95 % interval", "tests"]))
 
 
@@ -95,7 +83,8 @@ def _answer(score: Scored) -> str:
         return "No measure is defined for all pairs."
     m = score.rows.index(score.best)
     text = f"Take {code(score.best)}: {score.name} {_with_interval(score, m)}"
-    beyond = _beyond_chance(score, m)
+    low, high = (end[m] for end in score.ends)
+    beyond = low > score.chance if score.larger else high < score.chance
     others = score.as_good()
     text += "." if beyond else f", which is no better than chance ({score.chance:.2f})."
     if not others:
@@ -103,11 +92,6 @@ def _answer(score: Scored) -> str:
     named = ", ".join(map(code, others[:_NAMED]))
     more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     return f"{text} Not told apart from it: {named}{more}."
-
-
-def _beyond_chance(score: Scored, m: int) -> bool:
-    low, high = score.ends
-    return bool(low[m] > score.chance if score.larger else high[m] < score.chance)
 
 
 def _rests_on(told: Mapping[str, Any]) -> str:
@@ -123,37 +107,38 @@ def _table(scores: Scores) -> str:
     header = ["measure", "mean rank", "tests"]
     header += [f"{test}: {one.name}" for test, several in scores.items() for one in several]
     columns = [[_cell(one, m) for m in range(len(one.rows))] for s in scores.values() for one in s]
-    rows = []
-    for row, mean, ends, count in _overall(scores):
-        m = next(iter(scores.values()))[0].rows.index(row.strip("`"))
-        rows.append([row, f"{mean:.1f} {ends}" if count else None, count, *(c[m] for c in columns)])
+    rows = [
+        [code(name), f"{mean:.1f} {ends}" if count else None, count, *(c[m] for c in columns)]
+        for m, (name, mean, ends, count) in _overall(scores).items()
+    ]
+    of_all = next(iter(scores.values()))[0].rows
     for control in CONTROLS:
-        m = next(iter(scores.values()))[0].rows.index(control)
-        rows.append([f"{code(control)} (control)", None, None, *(c[m] for c in columns)])
+        cells = (column[of_all.index(control)] for column in columns)
+        rows.append([f"{code(control)} (control)", None, None, *cells])
     return markdown_table(rows, header, right=header[3:])
 
 
-def _overall(scores: Scores) -> list[list[Any]]:
-    """Measures and stitches by their mean rank over tests, the best first."""
+def _overall(scores: Scores) -> dict[int, tuple[str, float, str, int]]:
+    """By place, the best mean rank over tests first: name, that rank, its interval, the tests."""
     first = {name: several[0] for name, several in scores.items()}
     mean, low, high, count = mean_ranks(first)
     rows = next(iter(first.values())).rows
-    order = [m for m in np.argsort(mean) if rows[m] not in CONTROLS]
-    return [
-        [code(rows[m]), float(mean[m]), f"({low[m]:.1f} to {high[m]:.1f})", int(count[m])]
-        for m in order
-    ]
+    return {
+        int(m): (rows[m], float(mean[m]), f"({low[m]:.1f} to {high[m]:.1f})", int(count[m]))
+        for m in np.argsort(mean)
+        if rows[m] not in CONTROLS
+    }
 
 
 def _figure(scores: Scores) -> Picture:
-    first = next(iter(scores.values()))[0]
-    order = [first.rows.index(row.strip("`")) for row, *_ in _overall(scores)]
+    ordered = _overall(scores)
+    order = [*ordered]
     columns = [one for several in scores.values() for one in several]
     names = [f"{test}: {one.name}" for test, several in scores.items() for one in several]
     ranks = np.stack([one.ranks[order] for one in columns], 1)
     figure = heatmap(
         ranks,
-        [first.rows[m] for m in order],
+        [name for name, *_ in ordered.values()],
         names,
         title="rank among measures and stitches; 1 is best",
         limits=(1.0, float(len(order))),

@@ -11,7 +11,7 @@ from rich.console import Console
 from frankenstein.benchmark.compare import compared, rows_of
 from frankenstein.benchmark.cost import cost, new_network
 from frankenstein.benchmark.grounded.grounded import Compared
-from frankenstein.benchmark.page import write_benchmark_page, write_test_page
+from frankenstein.benchmark.page import write_benchmark_page
 from frankenstein.benchmark.plan import BenchmarkPlan
 from frankenstein.benchmark.readings import layers_of, read_networks
 from frankenstein.benchmark.scored import Scored, read_scores, save_scores, scored
@@ -62,7 +62,7 @@ def run_benchmark(plan: BenchmarkPlan, command: Command) -> Run | None:
         _keep(run, scores)
         run.record |= {"dataset": plan.dataset, "called": "images"}
         run.record["tests"] = {name: one.record["tests"][name] for name, one in tests.items()}
-        write_benchmark_page(run, plan, scores, done, failures)
+        write_benchmark_page(run, plan, scores, failures)
         tell_failures(run, len(nodes), failures)
     return run
 
@@ -102,7 +102,7 @@ def _run_tests(plan: BenchmarkPlan, command: Command) -> Run:
                 save_scores(run.folder, name, every[name])
         every = {name: every[name] for name in tests}
         _keep(run, every)
-        write_test_page(run, plan, every)
+        write_benchmark_page(run, plan, every)
     return run
 
 

@@ -90,6 +90,12 @@ def tell_failures(study: Run, total: int, failures: Mapping[str, str]) -> None:
         )
 
 
+def what_failed(failures: Mapping[str, str]) -> list[Block]:
+    """The part of a page that says which runs failed, and why; none if none has."""
+    rows = [[code(name), plain(line)] for name, line in failures.items()]
+    return ["## What failed", markdown_table(rows, ["run", "why"])] if rows else []
+
+
 def _write(
     study: Run, nodes: Sequence[Node], done: Mapping[str, Run], failures: Mapping[str, str]
 ) -> None:
@@ -102,8 +108,7 @@ def _write(
     if failures:
         failed = f", of which {len(failures)} failed,"
         study.finding = study.finding.replace(",", failed, 1)
-        rows = [[code(name), plain(line)] for name, line in failures.items()]
-        blocks += ["## What failed", markdown_table(rows, ["run", "why"])]
+        blocks += what_failed(failures)
     if done:
         runs, _ = read_finished([str(run.folder) for run in done.values()])
         study.finding = " ".join([*networks_found(runs), study.finding])

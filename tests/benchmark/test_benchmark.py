@@ -48,10 +48,10 @@ def test_every_test_says_its_question_and_source(name):
 
 def test_a_benchmark_goes_on_with_what_is_missing(few_digits, monkeypatch, capsys):
     def full(*_):
-        raise UserError("the page cannot be written")
+        raise UserError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(benchmark, "write_benchmark_page", full)
+        patch.setattr(benchmark, "tell_failures", full)
         assert main(WORDS) == 2
     said = capsys.readouterr()
     assert "3 networks of mlp to train for 1 epoch on 256 images, 3 pairs" in said.out

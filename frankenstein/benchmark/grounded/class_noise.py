@@ -7,13 +7,12 @@ Source: the question is that of Smith, Mannering & Marcu 2025; see `stitching.fr
 """
 
 from dataclasses import replace
+from functools import partial
 
-import numpy as np
 from torch import nn
 
-from frankenstein.benchmark.grounded.grounded import STANDARD, Compared, Grounded, Score, above
+from frankenstein.benchmark.grounded.grounded import STANDARD, Grounded, violated_by
 from frankenstein.benchmark.readings import Readings, Rows
-from frankenstein.benchmark.statistics import Array, Index, pairs_of
 from frankenstein.stitching.frauds import ClassNoise
 
 
@@ -27,22 +26,10 @@ def noise(readings: Readings) -> Readings:
     return replace(readings, rows=made)
 
 
-def _scores(found: Compared) -> list[Score]:
-    assert found.more is not None
-    own = found.more
-
-    def violations(index: Index) -> Array:
-        i, j = pairs_of(index)
-        both = [above(own[:, one], found.values[:, i, j]) for one in (i, j)]
-        return np.concatenate(both, axis=1).mean(1)
-
-    return [Score("violation rate", violations, 0.5, larger=False)]
-
-
 TEST = Grounded(
     "Do two networks share more than the classes?",
     "Smith, Mannering & Marcu 2025, for the question",
     (STANDARD,),
-    _scores,
+    partial(violated_by, sign=-1),
     more=noise,
 )

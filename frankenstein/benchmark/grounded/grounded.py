@@ -95,6 +95,22 @@ def separation(found: Compared) -> list[Score]:
     ]
 
 
+def violated_by(found: Compared, sign: int = 1) -> list[Score]:
+    """How often another network is more alike (of `sign` -1 less) than what `more` is of.
+
+    Every pair of networks, seen from either of them.
+    """
+    assert found.more is not None
+    own = sign * found.more
+
+    def violations(index: Index) -> Array:
+        i, j = pairs_of(index)
+        both = [above(sign * found.values[:, i, j], own[:, one]) for one in (i, j)]
+        return np.concatenate(both, axis=1).mean(1)
+
+    return [Score("violation rate", violations, 0.5, larger=False)]
+
+
 def above(one: Array, other: Array) -> Array:
     """1 where the first is larger, one half of a tie, NaN where either is unknown."""
     return np.where(np.isnan(one + other), np.nan, (one > other) + 0.5 * (one == other))

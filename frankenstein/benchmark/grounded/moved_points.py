@@ -10,13 +10,11 @@ Source: Davari et al. 2023, https://arxiv.org/abs/2210.16156, who move a linearl
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from frankenstein.benchmark.grounded.grounded import STANDARD, Compared, Grounded, Score, above
+from frankenstein.benchmark.grounded.grounded import STANDARD, Grounded, violated_by
 from frankenstein.benchmark.readings import Readings, Rows
-from frankenstein.benchmark.statistics import Array, Index, pairs_of
 
 FAR = 10.0  # of the root mean square distance of points from their mean
 
@@ -43,22 +41,10 @@ def direction(x: Tensor, labels: Tensor, at: int) -> Tensor:  # (N, D), (N,) -> 
     return (FAR * spread * way[:, 0] / way.norm()).to(x)
 
 
-def _scores(found: Compared) -> list[Score]:
-    assert found.more is not None
-    own = found.more
-
-    def violations(index: Index) -> Array:
-        i, j = pairs_of(index)
-        both = [above(found.values[:, i, j], own[:, one]) for one in (i, j)]
-        return np.concatenate(both, axis=1).mean(1)
-
-    return [Score("violation rate", violations, 0.5, larger=False)]
-
-
 TEST = Grounded(
     "Can the same be read out linearly, whatever was moved?",
     "Davari et al. 2023, https://arxiv.org/abs/2210.16156",
     (STANDARD,),
-    _scores,
+    violated_by,
     more=moved,
 )
