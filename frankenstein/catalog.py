@@ -256,6 +256,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "dense": Architecture(
         "frankenstein.zoo.small:dense", "three hidden layers of 300 units, ReLU", 32
     ),
+    "dense_w<k>": Architecture(
+        "frankenstein.zoo.small:dense", "three hidden layers of k units, ReLU", 32
+    ),
     "mlp": Architecture("frankenstein.zoo.small:mlp", "784-32-16-10, tanh", 28),
     "vit_tiny": Architecture(
         "frankenstein.zoo.vit:vit_tiny",

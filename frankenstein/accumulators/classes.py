@@ -8,10 +8,9 @@ the sums of the rows less their class's mean, and together they are the sums of 
 Memory is that of one class times their number: for data of few classes.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, distributed
@@ -180,13 +179,16 @@ class LayerClasses:
         """
         self._within, self._whole = {}, None
         batch = _Batch(self._small(xs), self._small(ys), labels)
-        fits, self._kind = batch.kind == self._kind, batch.kind
+        kind = batch.kind
+        fits, self._kind = kind == self._kind, None  # until it is known to be right
         if not fits:
             self._add()
+        large = batch.numbers >= _LARGE
+        if not (fits or large):
+            self._try(batch)
+        self._kind = kind
         self._held.append(batch)
-        # The first of its kind is added at once: that says what is wrong with it.
-        waits = batch.numbers < _LARGE and sum(one.numbers for one in self._held) < _HELD
-        if not (fits and waits):
+        if large or sum(one.numbers for one in self._held) >= _HELD:
             self._add()
         return self
 
@@ -215,8 +217,7 @@ class LayerClasses:
         """The sums of all examples, whatever their class."""
         if self._whole is None:
             parts = [self.parts[label] for label in sorted(self.parts)]
-            first = parts[0].moved_to(parts[0].shift) if parts else LayerMoments(self.flatten)
-            self._whole = reduce(LayerMoments.merge, parts[1:], first)
+            self._whole = LayerMoments.of_parts(parts) if parts else LayerMoments(self.flatten)
         return self._whole
 
     def _small(self, layers: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -225,27 +226,50 @@ class LayerClasses:
             return layers
         return {s: self.flatten(where_float64_is(z)) for s, z in layers.items()}
 
+    def _try(self, batch: _Batch) -> None:
+        """Say at once what is wrong with the first batch of its kind: by an example of it."""
+        n = len(batch.labels)
+        one, other = (
+            {s: z[:1] if len(z) == n else z for s, z in side.items()}
+            for side in (batch.xs, batch.ys)
+        )
+        classes = _rows_of(batch.labels, len(next(iter(batch.xs.values()))))
+        part = next(iter(self._parts.values()), LayerMoments(self.flatten))
+        self._check_size(part.moved_to(part.shift).update(one, other), {*classes, *self._parts})
+
     def _add(self) -> None:
         """Add what is held to the sums."""
         held, self._held = self._held, []
         if not held:
             return
         xs, ys, labels = held[0] if len(held) == 1 else _Batch.of(held)
-        for label, some in _rows_of(labels, len(next(iter(xs.values())))).items():
+        places = _rows_of(labels, len(next(iter(xs.values()))))
+        order, start = torch.cat([*places.values()]), 0
+        xs, ys = ({s: _chosen(z, order) for s, z in one.items()} for one in (xs, ys))
+        for label, some in places.items():
+            end = start + len(some)
             part = self._parts.setdefault(label, LayerMoments(self.flatten))
-            part.update(*({s: z[some.to(z.device)] for s, z in one.items()} for one in (xs, ys)))
-        self._check_size()
+            part.update(*({s: z[start:end] for s, z in one.items()} for one in (xs, ys)))
+            self._check_size(part, self._parts)
+            start = end
 
-    def _check_size(self) -> None:
-        part = next(iter(self._parts.values()), LayerMoments(self.flatten))
+    def _check_size(self, part: LayerMoments, classes: Collection[int]) -> None:
         numbers = sum(sums.numel() for side in part.own.values() for sums in side.values())
         numbers += sum(sums.numel() for sums in part.cross.values())
-        if (numbers := numbers * len(self._parts)) > _NUMBERS:
+        if (numbers := numbers * len(classes)) > _NUMBERS:
             raise UserError(
-                f"sums of {len(self._parts)} classes by themselves take "
+                f"sums of {len(classes)} classes by themselves take "
                 f"{8 * numbers / 1e9:.0f} GB; measures within classes are for data of few classes "
                 "and layers: take fewer layers, or pooled for the flattening"
             )
+
+
+def _chosen(z: Any, order: Tensor) -> Any:
+    """The examples of a layer in another order."""
+    order = order.to(z.device)
+    if isinstance(z, Tokens) or z.ndim < 2:
+        return z[order]
+    return z.flatten(1).index_select(0, order).view(-1, *z.shape[1:])  # twice as fast
 
 
 def _rows_of(labels: Tensor, n: int) -> dict[int, Tensor]:

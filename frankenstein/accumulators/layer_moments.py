@@ -23,6 +23,7 @@ Side = dict[str, Tensor]  # by layer
 _PART = 2**18  # numbers of all layers' rows that are worked on at once
 _LEAST = 256  # rows at once, so that adding up costs less than the product
 LIMIT = 2**29  # numbers in the sums of all pairs: 4 GB
+_TOGETHER = 2**20  # numbers of sums that are moved at once
 _VARYING = 0  # places of an example that has as many as it has tokens
 
 
@@ -152,6 +153,25 @@ class LayerMoments:
             moved.cross[places] = _moved(_moved(sums, x).T, y).T
         return moved
 
+    @classmethod
+    def of_parts(cls, parts: Sequence["LayerMoments"]) -> "LayerMoments":
+        """The sums of several, of the same layers, together: what `merge` gives, at a stroke."""
+        first = parts[0]
+        whole = cls(first.flatten)
+        whole.n, whole.shift = sum(part.n for part in parts), first.shift
+        whole.places = {a: dict(first.places[a]) for a in "xy"}
+        for a in "xy":
+            for s in first.own[a]:
+                moves = [[part.shift[a][s] for part in parts]]
+                whole.own[a][s] = _added([part.own[a][s] for part in parts], moves, moves)
+        for places in first.cross:
+            x, y = (
+                [[part.shift[a][s] for part in parts] for s in first._group(a, places)]
+                for a in "xy"
+            )
+            whole.cross[places] = _added([part.cross[places] for part in parts], x, y)
+        return whole
+
     def shapes(self) -> dict[int, tuple[int, int]]:
         """Of the products of all layers with so many places."""
         shapes = {}
@@ -176,7 +196,9 @@ class LayerMoments:
             numbers, [(s, size - 2) for side in sizes.values() for s, size in side.items()]
         )
         for a, side in rows.items():
-            self.shift[a] = {s: z.mean(0, dtype=torch.float64) for s, z in side.items()}
+            # Near the mean is enough, and a mean of all rows costs as much as their product.
+            some = {s: z[:: max(1, len(z) // _LEAST)] for s, z in side.items()}
+            self.shift[a] = {s: z.mean(0, dtype=torch.float64) for s, z in some.items()}
         new = next(iter(self.shift["x"].values())).new_zeros
         self.own = {a: {s: new(size, size) for s, size in sizes[a].items()} for a in rows}
         self.cross = {places: new(*shape) for places, shape in shapes.items()}
@@ -289,14 +311,32 @@ def parts_of_rows(rows: int, width: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, rows, size)]
 
 
+def _added(
+    sums: Sequence[Tensor],  # K of (Σ (D + 2), Σ (E + 2))
+    x: Sequence[Sequence[Tensor]],  # by layer, K shifts (D,)
+    y: Sequence[Sequence[Tensor]],  # likewise (E,)
+) -> Tensor:  # (Σ (D + 2), Σ (E + 2))
+    """All of them about the first one's shifts, added up; few at once where they are large."""
+    size = max(1, _TOGETHER // sums[0].numel())
+    total = torch.zeros_like(sums[0])
+    for start in range(0, len(sums), size):
+        part = slice(start, start + size)
+        deltas = [[one[0] - torch.stack([*one[part]]) for one in side] for side in (x, y)]
+        moved = _moved(torch.stack([*sums[part]]), deltas[0]).mT
+        total += _moved(moved, deltas[1]).sum(0).T
+    return total
+
+
 def _moved(
-    sums: Tensor,  # (Σ (D + 2), E)
-    deltas: Sequence[Tensor],  # (D,) each
-) -> Tensor:  # (Σ (D + 2), E)
+    sums: Tensor,  # (..., Σ (D + 2), E)
+    deltas: Sequence[Tensor],  # (..., D) each
+) -> Tensor:  # (..., Σ (D + 2), E)
     """Each x among the rows replaced by x - δ, and with it |x|²."""
     blocks = []
-    for block, delta in zip(sums.split([len(d) + 2 for d in deltas]), deltas, strict=True):
-        x, square, one = block[:-2], block[-2], block[-1]
-        square = square - 2 * delta @ x + delta @ delta * one
-        blocks += [x - torch.outer(delta, one), square[None], one[None]]
-    return torch.cat(blocks)
+    split = sums.split([d.shape[-1] + 2 for d in deltas], -2)
+    for block, delta in zip(split, deltas, strict=True):
+        x, square, one = block[..., :-2, :], block[..., -2:-1, :], block[..., -1:, :]
+        length = delta.square().sum(-1)[..., None, None]
+        square = square - 2 * (delta[..., None, :] @ x) + length * one
+        blocks += [x - delta[..., None] * one, square, one]
+    return torch.cat(blocks, -2)

@@ -27,6 +27,9 @@ _MAIN = (  # what is shown if nothing else is asked for: a stitch beside its con
     "unbiased_cka/untrained",
     "agreement/after",
     "accuracy/ps_inv",
+    "merge/barrier_val/as_they_are",
+    "merge/barrier_val/by_activations",
+    "merge/barrier_val/by_weights",
 )
 _MARK = "†"
 AT_CHANCE = "not clearly above the most frequent answer, so nothing was learned that shows"

@@ -5,6 +5,7 @@ layers bn1, bn3, bn5 x ranks 2, 8 x three seeds   ->   a line for each rank, ove
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from posixpath import commonpath
 from typing import Any, NamedTuple
 
 import torch
@@ -29,7 +30,7 @@ class Sweep(NamedTuple):
 
 def find_sweep(groups: Mapping[str, Sequence[FinishedRun]]) -> Sweep | None:
     """The sweep that groups of runs are, over layers if these vary; None if they are none."""
-    asked = {group: runs[0].asked for group, runs in groups.items()}
+    asked = _of_both({group: runs[0].asked for group, runs in groups.items()})
     varying = {
         key: {name: one.get(key) for name, one in asked.items()}
         for key in dict.fromkeys(key for one in asked.values() for key in one)
@@ -54,6 +55,27 @@ def find_sweep(groups: Mapping[str, Sequence[FinishedRun]]) -> Sweep | None:
     return Sweep(axis, ticks, {name: (xs[name], lines[name]) for name in asked})
 
 
+def _of_both(asked: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What sender and receiver have alike in every group said once, a width as a number."""
+    said = {group: dict(one) for group, one in asked.items()}
+    senders = dict.fromkeys(
+        key for one in said.values() for key in one if key.startswith("sender ")
+    )
+    for what in (key.removeprefix("sender ") for key in senders):
+        both = [(one.get(f"sender {what}"), one.get(f"receiver {what}")) for one in said.values()]
+        if any(one != other for one, other in both):
+            continue
+        name, values = f"networks' {what}", [one for one, _ in both]
+        for pattern in ARCHITECTURES if what == "architecture" else ():
+            widths = [(filled(pattern, str(value)) or {}).get("k") for value in values]
+            if None not in widths and len(set(widths)) > 1:
+                name, values = f"k of {pattern}", widths
+        for one, value in zip(said.values(), values, strict=True):
+            del one[f"sender {what}"], one[f"receiver {what}"]
+            one[name] = value
+    return said
+
+
 def sweep_pictures(
     sweep: Sweep,
     means: Mapping[str, Mapping[str, tuple[float, float]]],  # score: {group: mean and margin}
@@ -63,20 +85,22 @@ def sweep_pictures(
     for measure in measures:
         points: dict[str, list[tuple[float, float, float]]] = {}
         controls = set()
+        drawn = [score for score in means if score.partition("/")[0] == measure]
+        start = commonpath([score.rpartition("/")[0] for score in drawn]) or measure
         for score, found in means.items():
-            start, _, rest = score.partition("/")
-            if start != measure:
+            if score not in drawn:
                 continue
+            rest = score.removeprefix(start).removeprefix("/")
             for group, (mean, margin) in found.items():
                 x, line = sweep.places[group]
-                name = ", ".join(filter(None, (rest.replace("_", " "), line))) or measure
+                name = ", ".join(filter(None, (rest.replace("_", " "), line))) or start
                 points.setdefault(name, []).append((x, mean, margin))
                 controls |= {name} if rest in _CONTROLS else set()
         lines = {name: list(zip(*sorted(found), strict=True)) for name, found in points.items()}
         figure = curves(
             {name: (xs, ys) for name, (xs, ys, _) in lines.items()},
             x_label=sweep.axis.replace("_", " "),
-            y_label=measure.replace("_", " "),
+            y_label=start.replace("_", " "),
             margins={name: found[2] for name, found in lines.items()},
             ticks=sweep.ticks,
             controls=controls,
@@ -89,7 +113,7 @@ def sweep_pictures(
         yield Picture(
             f"sweep-{measure}",
             figure,
-            f"`{measure}` over the {sweep.axis.replace('_', ' ')}, {said}mean of each group of "
+            f"`{start}` over the {sweep.axis.replace('_', ' ')}, {said}mean of each group of "
             "runs. Bands are 95 % intervals over seeds, where there are several; grey dashes are "
             "controls.",
         )

@@ -3,27 +3,27 @@
 from torch import Tensor, nn
 
 
-def dense(num_classes: int = 10, in_channels: int = 1) -> nn.Module:
-    """Three hidden layers of 300 units with ReLU, on images of 32x32 pixels.
+def dense(num_classes: int = 10, in_channels: int = 1, k: int = 300) -> nn.Module:
+    """Three hidden layers of k units with ReLU, on images of 32x32 pixels.
 
     >>> import torch
     >>> dense()(torch.zeros(2, 1, 32, 32)).shape
     torch.Size([2, 10])
     """
-    return _Dense(num_classes, in_channels)
+    return _Dense(num_classes, in_channels, k)
 
 
 class _Dense(nn.Module):
-    def __init__(self, num_classes: int, in_channels: int) -> None:
+    def __init__(self, num_classes: int, in_channels: int, k: int) -> None:
         super().__init__()
         self.input_shape = (in_channels, 32, 32)
-        self.fc1 = nn.Linear(in_channels * 32 * 32, 300)
+        self.fc1 = nn.Linear(in_channels * 32 * 32, k)
         self.relu1 = nn.ReLU()
-        self.fc2 = nn.Linear(300, 300)
+        self.fc2 = nn.Linear(k, k)
         self.relu2 = nn.ReLU()
-        self.fc3 = nn.Linear(300, 300)
+        self.fc3 = nn.Linear(k, k)
         self.relu3 = nn.ReLU()
-        self.fc4 = nn.Linear(300, num_classes)
+        self.fc4 = nn.Linear(k, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu1(self.fc1(x.flatten(1)))

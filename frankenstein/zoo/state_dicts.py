@@ -39,8 +39,12 @@ def describe(
 
 
 def _guesses(tensors: Mapping[str, Tensor]) -> list[str]:
-    width = next((len(tensor) for tensor in tensors.values() if tensor.ndim == 4), 0)
-    names = [name.replace("<k>", str(max(1, width // 16))) for name in ARCHITECTURES]
+    maps, rows = (
+        next((len(tensor) for tensor in tensors.values() if tensor.ndim == axes), 0)
+        for axes in (4, 2)
+    )
+    widths = {"resnet20_w<k>": maps // 16, "dense_w<k>": 0 if maps else rows}
+    names = [name.replace("<k>", str(max(1, widths.get(name, 0)))) for name in ARCHITECTURES]
     return [name for name in names if "<" not in name]
 
 
