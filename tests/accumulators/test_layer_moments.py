@@ -97,3 +97,29 @@ def test_sums_that_no_machine_holds_are_refused_before_they_are_made():
     small, large = {"small": torch.zeros(2, 3, 4, 4)}, {"tokens": torch.zeros(2, 24, 1024)}
     with pytest.raises(UserError, match=r"\('tokens' has 24,576\); take pooled for the flattening"):
         LayerMoments(FLATTENINGS["per_sample"]).update(small, large)
+
+
+def test_sums_of_parts_together_are_those_of_merging_them_and_of_all_rows():
+    torch.manual_seed(0)
+    x, y = torch.randn(60, 5).double() + 100, torch.randn(60, 3).double()
+    cuts = slice(0, 7), slice(7, 30), slice(30, 60)
+    parts = [
+        LayerMoments().update({"a": x[c] * 2, "b": x[c] + i}, {"c": y[c] - i})
+        for i, c in enumerate(cuts)
+    ]
+    rows = {"a": x * 2, "b": torch.cat([x[c] + i for i, c in enumerate(cuts)])}
+    whole = LayerMoments().update(rows, {"c": torch.cat([y[c] - i for i, c in enumerate(cuts)])})
+    together = LayerMoments.of_parts(parts)
+    merged = LayerMoments().merge(parts[0]).merge(parts[1]).merge(parts[2])
+    assert together.n == 60
+    for name in ("a", "b"):
+        for key in ("xx", "xy", "yy"):
+            found, one_by_one = (m.pair(name, "c") for m in (together, merged))
+            torch.testing.assert_close(
+                found.second[key], one_by_one.second[key], rtol=1e-12, atol=1e-8
+            )
+            torch.testing.assert_close(
+                found.third[key], one_by_one.third[key], rtol=1e-11, atol=1e-7
+            )
+        expected = unbiased_cka(whole.pair(name, "c"))
+        torch.testing.assert_close(unbiased_cka(found), expected, rtol=1e-11, atol=1e-13)
