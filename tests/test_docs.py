@@ -71,9 +71,9 @@ def test_every_command_of_every_page_can_be_said(page, monkeypatch):
                 raise
 
 
-def test_the_blocks_about_many_runs_hold():
+def test_the_blocks_about_many_runs_hold(run, saved, few_digits, monkeypatch):
     text = (DOCS / "many-runs.md").read_text(encoding="utf-8")
-    (config, code) = re.findall(r"```(?:yaml|python)\n(.*?)```", text, re.DOTALL)
+    (config, code, figure) = re.findall(r"```(?:yaml|python)\n(.*?)```", text, re.DOTALL)
     shipped = (ROOT / "configs/studies/seeds.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(config) == yaml.safe_load(shipped)
     namespace = {}
@@ -81,6 +81,10 @@ def test_the_blocks_about_many_runs_hold():
     names = [node.name for node in namespace["study"].graph()]
     assert names[0] == "train/lenet-0"
     assert sum(name.startswith("compare/") for name in names) == 1
+    made = run("compare", saved("lenet"), saved("lenet", 1), "relu1", "relu1", "unbiased_cka")
+    monkeypatch.chdir(made)
+    exec(figure.replace("results/compare/RUN", "."), {})
+    assert Path("unbiased_cka.pdf").read_bytes()[:4] == b"%PDF"
 
 
 @pytest.mark.parametrize("name", ["stitch", "compare", "activations"])

@@ -86,7 +86,9 @@ class Text(ImageData):
         """What there is, in a line."""
         names = ", ".join(map(str, self.files)) or "made-up sentences"
         sizes = f"{len(self.train_images):,} sentences and {len(self.val_images):,} held out"
-        labels = ", ".join(f"{i} {name}" for i, name in enumerate(self.classes))
+        labels = ", ".join(
+            name if name == str(i) else f"{i} {name}" for i, name in enumerate(self.classes)
+        )
         return f"{names}: {sizes}, " + (f"labels {labels}" if labels else "no labels")
 
     @property

@@ -66,4 +66,6 @@ def _why(network: Network) -> str:
         return "normalised as the data set has it, for its source does not say how"
     if network.card.weights:
         return "as its first weights want"
-    return "the data set's own" + ("" if network.dataset else ", for its source does not say")
+    return "the data set's own" + (
+        "" if network.dataset else ", for its source does not say; --normalize if it saw others"
+    )

@@ -30,8 +30,8 @@ def verdicts(numbers: Numbers, kinds: Sequence[str] = KINDS) -> list[str]:
     Each says its accuracy against the receiver and against the best control, how like the receiver
     it is within classes and at the penultimate layer against the controls, and what of that is
     beyond what senders that know nothing reach. An accuracy is beyond a control if their 95 %
-    intervals do not overlap, on the same images; a likeness if it is above the control's mean by
-    more than two standard deviations over its senders.
+    intervals do not overlap, on the same images; a likeness if it is above 0, and above the
+    control's mean by more than two standard deviations over its senders.
     """
     controls = [row for row in _IGNORANT if f"accuracy/{row}" in numbers]
     if not controls:
@@ -67,7 +67,7 @@ def _verdict(numbers: Numbers, kind: str, controls: list[str]) -> str:
             continue
         most = max(theirs, key=theirs.__getitem__)
         spread = numbers.get(f"{what}_spread/{most}", 0.0)
-        beyond[words] = own > theirs[most] + _SPREADS * spread
+        beyond[words] = own > max(0.0, theirs[most] + _SPREADS * spread)
         parts.append(f"{words} {own:.2f} (`{most}` {theirs[most]:.2f})")
     return f"`{kind}`: {'; '.join(parts)}. {_conclusion(beyond)}"
 
