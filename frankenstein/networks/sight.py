@@ -67,5 +67,5 @@ def _why(network: Network) -> str:
     if network.card.weights:
         return "as its first weights want"
     return "the data set's own" + (
-        "" if network.dataset else ", for its source does not say; --normalize if it saw others"
+        "" if network.dataset else ", for its source does not say: normalize, if it saw others"
     )
