@@ -189,6 +189,7 @@ analyze circuits net:lenet0 net:lenet1 --circuits -n 80
 analyze merge net:lenet0 net:lenet1 --merge -n 80
 analyze probes net:mlp0 net:mlp1 --probes -n 60
 analyze autoencoder net:mlp0 net:mlp1 fc1 --autoencoder --steps 30 -n 80
+analyze crosscoder net:lenet0 net:lenet1 relu3 --crosscoder --steps 20 -n 80
 analyze sparse net:lenet0 net:lenet1 relu3 relu4 --autoencoder --l1 0.1 --features 40 --steps 20
 analyze families net:lenet0 net:lenet1 relu3 --circuits --more net:lenet2 net:adam -n 100
 analyze average net:lenet0 net:lenet1 relu2,relu3 --circuits --threshold 0.6 --grouping average

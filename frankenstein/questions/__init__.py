@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # imported when first asked for
     from frankenstein.questions.circuits.maps import circuit_map, class_profiles
     from frankenstein.questions.circuits.match import match_circuits, profiles
     from frankenstein.questions.circuits.question import Circuits
+    from frankenstein.questions.crosscoder.question import Crosscoder
+    from frankenstein.questions.crosscoder.scores import score_crosscoder
     from frankenstein.questions.dictionaries.matching import match_features, pooled_strengths
     from frankenstein.questions.dictionaries.question import Autoencoder
     from frankenstein.questions.dictionaries.scores import evaluate_dictionary

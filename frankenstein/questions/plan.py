@@ -68,7 +68,7 @@ def question_fields(rows: Mapping[str, Row]) -> type[Plan]:
         frozen=True,
         kw_only=True,
     )
-    groups = [row.options for row in rows.values() if row.options is not Options]
+    groups = dict.fromkeys(row.options for row in rows.values() if row.options is not Options)
     bases = (*reversed(groups), switches)
     return make_dataclass("QuestionFields", [], bases=bases, frozen=True, kw_only=True)
 
@@ -110,8 +110,10 @@ class AnalyzePlan(DeviceFields, RunFields, NetworkFields, DataFields, _QuestionF
         if not self.asked:
             switches = ", ".join(f"‹{name}›" for name in QUESTIONS)
             raise PlanError(f"nothing is asked; choose among {switches} and ‹all›")
-        for question, row in QUESTIONS.items():
-            row.options.check(self)
-            for name, one in options_of(row.options).items():
-                if question not in self.asked and getattr(self, name) != one.default:
-                    raise PlanError(f"‹{name}› belongs to ‹{question}›; say that, too")
+        for options in {row.options: None for row in QUESTIONS.values()}:
+            options.check(self)
+            questions = [name for name, row in QUESTIONS.items() if row.options is options]
+            of = " or ".join(f"‹{question}›" for question in questions)
+            for name, one in options_of(options).items():
+                if {*questions}.isdisjoint(self.asked) and getattr(self, name) != one.default:
+                    raise PlanError(f"‹{name}› belongs to {of}; say that, too")

@@ -103,6 +103,11 @@ QUESTIONS: Mapping[str, Row] = {
         "which sparse features make up a layer, and are they the same in both networks?",
         DictionaryOptions,
     ),
+    "crosscoder": Row(
+        "frankenstein.questions.crosscoder.question:Crosscoder",
+        "which features of one dictionary of both networks do they share, and which has one alone?",
+        DictionaryOptions,
+    ),
     "probes": Row(
         "frankenstein.questions.probes.question:Probes",
         "how well can the labels be read out of each layer, beside random labels?",

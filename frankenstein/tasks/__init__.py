@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # imported when first asked for
         target_objective,
         task_loss,
     )
-    from frankenstein.tasks.sparse_autoencoder import SparseAutoencoder
+    from frankenstein.tasks.sparse_autoencoder import DictionaryFit, SparseAutoencoder
     from frankenstein.tasks.stitching import Stitching, matching_moments
     from frankenstein.tasks.together import StitchingTogether
 

@@ -11,7 +11,7 @@ from frankenstein.data.seeded import seeded
 from frankenstein.dictionaries import Dictionary, mean_and_scale, resample
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError, per_location
-from frankenstein.surgery import join
+from frankenstein.surgery import Cut, join
 from frankenstein.tasks.means import Mean
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 from frankenstein.tasks.stitching import Frozen
@@ -20,7 +20,7 @@ _PLACES, _RESAMPLING = 7, 8  # keep these draws apart from those of other purpos
 _SCALED_ON = 2_000  # images: a mean and a scale need no more
 
 
-class SparseAutoencoder(pl.LightningModule):
+class DictionaryFit(pl.LightningModule):
     """Fits a dictionary to a layer: squared error, and an L1 penalty unless it keeps the k largest.
 
     Rows are places of the layer, `rows` of them drawn from every batch; the draw depends on the
@@ -30,7 +30,7 @@ class SparseAutoencoder(pl.LightningModule):
     step. At the end of each epoch but the last third's, features that were active at no row of
     that epoch are resampled.
 
-    The network is frozen where it is, and checkpoints hold the dictionary alone. For one device.
+    What is frozen stays where it is, and checkpoints hold the dictionary alone. For one device.
     """
 
     strict_loading = False  # a checkpoint does not repeat the frozen network
@@ -38,30 +38,22 @@ class SparseAutoencoder(pl.LightningModule):
 
     def __init__(
         self,
-        network: nn.Module,
-        layer: str,
+        halves: Cut,  # images to the layer, and from there to answers; frozen
         dictionary: Dictionary,
         *,
         penalty: float = 0.1,  # of L1; a dictionary with k needs none, and none is added
         rows: int = 2048,  # of each batch, at most
         lr: float = 3e-3,
         seed: int = 0,
-        look: nn.Module | None = None,  # at a batch, see `Joint.seeing`
+        resamples: bool = True,  # features that an epoch did not need
     ) -> None:
         super().__init__()
-        network.requires_grad_(False).eval()
-        joint = join(network, network, layer, layer).seeing(look, look)
-        if joint.source.units != dictionary.units:
-            raise ShapeError(
-                f"layer {layer!r} has {joint.source.units} units and the dictionary "
-                f"{dictionary.units}; make it of the layer's"
-            )
-        self.halves = joint.sender
+        self.halves = halves
         # A Cut is a tuple: its halves are registered here, so that they follow to the device.
         self.frozen = Frozen([*self.halves])
         self.dictionary = dictionary
         self.penalty = penalty if dictionary.k is None else 0.0
-        self.rows, self.lr, self.seed = rows, lr, seed
+        self.rows, self.lr, self.seed, self.resamples = rows, lr, seed, resamples
         self.held_out_error = Mean()
         self.register_buffer("active", torch.zeros(dictionary.features, dtype=torch.bool))
 
@@ -106,7 +98,7 @@ class SparseAutoencoder(pl.LightningModule):
         if not self.trainer.is_last_batch:
             return
         epochs = self.trainer.max_epochs or 1
-        if 3 * (self.current_epoch + 1) <= 2 * epochs:
+        if self.resamples and 3 * (self.current_epoch + 1) <= 2 * epochs:
             step = self.global_step
             optimizer: Any = self.optimizers(use_pl_optimizer=False)
             draw = seeded(self.seed, _RESAMPLING, step)
@@ -147,3 +139,25 @@ class SparseAutoencoder(pl.LightningModule):
             return rows
         order = torch.randperm(len(rows), generator=seeded(self.seed, _PLACES, step))
         return rows[order[: self.rows].to(rows.device)]
+
+
+class SparseAutoencoder(DictionaryFit):
+    """The same of a layer of a network, by its name."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layer: str,
+        dictionary: Dictionary,
+        *,
+        look: nn.Module | None = None,  # at a batch, see `Joint.seeing`
+        **options: Any,  # as of `DictionaryFit`
+    ) -> None:
+        network.requires_grad_(False).eval()
+        joint = join(network, network, layer, layer).seeing(look, look)
+        if joint.source.units != dictionary.units:
+            raise ShapeError(
+                f"layer {layer!r} has {joint.source.units} units and the dictionary "
+                f"{dictionary.units}; make it of the layer's"
+            )
+        super().__init__(joint.sender, dictionary, **options)

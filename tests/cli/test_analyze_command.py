@@ -104,7 +104,7 @@ def test_what_is_kept_is_said_first_and_a_summary_is_shown(few_digits, pair, cap
         ("--units rel1", "LeNet has no layer 'rel1'; did you mean relu1"),
         ("--unit", "unknown option --unit; did you mean --units"),
         ("--units --threshold 0.9", "--threshold belongs to --circuits; say that, too"),
-        ("--circuits --l1 0.1", "--l1 belongs to --autoencoder; say that, too"),
+        ("--circuits --l1 0.1", "--l1 belongs to --autoencoder or --crosscoder; say that, too"),
         ("--circuits --threshold 1.5", "--threshold is a similarity, from -1 to 1, got 1.5"),
         ("--circuits --grouping mean", "--grouping takes components or average, got 'mean'"),
         ("--all --k 0", "--k must be at least 1, got 0"),

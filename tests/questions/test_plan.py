@@ -66,7 +66,7 @@ def test_a_question_refuses_the_options_that_a_plan_refuses():
 
 
 def test_a_plan_is_light_and_questions_that_train_nothing_import_no_lightning():
-    asked = {name: True for name in QUESTIONS if name != "autoencoder"}
+    asked = {name: True for name in QUESTIONS if name not in ("autoencoder", "crosscoder")}
     code = (
         "import sys\n"
         "from frankenstein.questions import AnalyzePlan\n"

@@ -4,7 +4,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from frankenstein.errors import UserError
-from frankenstein.questions.probes.carried import carry_probe
+from frankenstein.questions.probes.carried import carry_directions, carry_probe
 from frankenstein.questions.probes.readout import probe_layers, read_elsewhere
 from frankenstein.shapes import ShapeError
 
@@ -61,6 +61,22 @@ def test_the_reverse_map_is_least_squares_from_receiver_to_sender_and_inverting_
     brought = torch.tensor(np.c_[theirs[1].double().numpy(), np.ones(400)] @ weights)
     assert found.reverse == read_elsewhere(x, labels, [brought], others)[0]
     assert (found.rotated, found.raw) == ([], [])
+
+
+def test_directions_are_carried_and_scored_as_the_area_under_the_curve():
+    (x, labels), (y, others) = blobs(300, apart=0.5), blobs(200, apart=0.5, seed=1)
+    x, y = x[:, :6] / 100, y[:, :6] / 100
+    turn = torch.linalg.qr(torch.randn(6, 6))[0]
+    found = carry_directions((x, y), (x @ turn + 3, y @ turn + 3), (labels, others))
+    x, y, labels, others = (part.numpy() for part in (x.double(), y.double(), labels, others))
+    areas = []
+    for c in range(4):
+        along = y @ (x[labels == c].mean(0) - x[labels != c].mean(0))
+        more = along[others == c][:, None] - along[others != c]
+        areas.append((more > 0).mean() + (more == 0).mean() / 2)
+    for way in ("own", "reverse", "rotated", "inverted"):
+        assert found[way] == pytest.approx(np.mean(areas), abs=1e-4)
+    assert found["raw"] < found["own"]
 
 
 def test_what_is_there_is_read_and_random_labels_are_chance_on_held_out_examples():

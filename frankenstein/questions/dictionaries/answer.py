@@ -35,6 +35,8 @@ class AutoencoderAnswer:
     # "networks"; the same of two seeds of one network, and of the units themselves.
     matchings: Mapping[str, Matching]
     untrained: Sequence[Matching]  # of the sender's features with those of untrained receivers
+    # The sender's dictionary on the receiver, in several states; none where layers lie unlike.
+    carried: Mapping[str, DictionaryScores]
     pictures: Mapping[str, Tensor]  # by role: (R, K, C, H, W) uint8, of the best matched features
 
     @cached_property
@@ -49,6 +51,9 @@ class AutoencoderAnswer:
         for kind, matching in self.matchings.items():
             numbers[f"matched/{kind}/{self.label}"] = matching.mean
             numbers[f"matched_shuffled/{kind}/{self.label}"] = matching.mean_shuffled
+        for name, one_way in self.carried.items():
+            for what in ("explained", "accuracy/reconstruction"):
+                numbers[f"carried_{name}/{what}/{self.label}"] = one_way.scores[what]
         means = [matching.mean for matching in self.untrained]
         mean, spread = mean_and_spread(means)
         numbers[f"matched/untrained_receiver/{self.label}"] = mean

@@ -33,6 +33,18 @@ _KINDS = {  # of matchings: what tables call them, and what they are
     "units": ("units", "the networks' units themselves, without dictionaries"),
 }
 _UNTRAINED = "untrained receiver"
+_CARRIED = {  # dictionaries on the receiver: what tables call them, and what they are
+    "own": (
+        "receiver's own",
+        "trained, its dead features resampled; those below are not",
+    ),
+    "random": ("random", "random directions"),
+    "random_trained": ("random, trained", "the same after all steps"),
+    "carried": ("carried", "the sender's, before any step on the receiver"),
+    "trained": ("carried, trained", "the same after all steps"),
+    "raw": ("as it is", "the sender's without maps, at the receiver's mean and scale"),
+    "untrained": ("carried from untrained", "that of an untrained receiver, by maps of its own"),
+}
 _SUMMARY = (
     "Share of a layer's variance that its sparse features explain, and accuracy with what they "
     "rebuild in the layer's place; correlation of the networks' features, matched one to one."
@@ -70,6 +82,7 @@ def autoencoder_section(title: str, answer: AutoencoderAnswer) -> Section:
         _table(answer),
         _matching(answer),
         _matching_table(answer),
+        _carried(answer),
         _active(answer),
         *_top(answer),
         "The dictionaries are in `" + "` and `".join(saves) + "`; "
@@ -178,6 +191,27 @@ def _matching_table(answer: AutoencoderAnswer) -> str:
     rows.append([_UNTRAINED, pairs, _untrained(answer, ".4f"), chance, ""])
     header = ["matched", "pairs", "mean correlation", "shuffled", "p"]
     return markdown_table(rows, header, right=header[2:])
+
+
+def _carried(answer: AutoencoderAnswer) -> str:
+    """The sender's dictionary on the receiver, beside the receiver's own."""
+    if not answer.carried:
+        return "No dictionary is carried: the two layers cannot be laid alike."
+    receiver = [*answer.dictionaries.values()][-1]
+    found = {"random": receiver.random, "own": receiver.scores, **answer.carried}
+    rows = [
+        [_CARRIED[name][0], *(found[name].scores[what] for what in _NUMBERS)]
+        for name in _CARRIED
+        if name in found
+    ]
+    words = "\n".join(f"- *{name}*: {about};" for name, about in _CARRIED.values())
+    table = markdown_table(rows, ["dictionary of the receiver", *_NUMBERS])
+    return (
+        "The sender's dictionary *carried* to the receiver (Chen et al. 2025, "
+        "https://arxiv.org/abs/2506.06609): it reads places by the map of least squares from "
+        "receiver to sender and writes by that from sender to receiver.\n\n"
+        f"{table}\n\n{words}"
+    )
 
 
 def _untrained(answer: AutoencoderAnswer, form: str) -> str:

@@ -9,27 +9,25 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from frankenstein.callbacks import TrainingBar
-from frankenstein.dictionaries import Dictionary
+from frankenstein.accumulators.small_sample import AdaptiveMoments
+from frankenstein.dictionaries import Dictionary, carry_dictionary
 from frankenstein.networks.network import Network
 from frankenstein.questions.dictionaries.answer import AutoencoderAnswer, FittedDictionary
 from frankenstein.questions.dictionaries.matching import Matching, match_features, pooled_strengths
 from frankenstein.questions.dictionaries.page import autoencoder_section
 from frankenstein.questions.dictionaries.scores import DictionaryScores, evaluate_dictionary
+from frankenstein.questions.dictionaries.training import new_dictionary, train_dictionary
 from frankenstein.questions.question import Question
 from frankenstein.questions.subject import Pair, Subject
 from frankenstein.questions.table import DictionaryOptions
 from frankenstein.report import Section
 from frankenstein.report.progress import progress
-from frankenstein.surgery import Cut
-from frankenstein.tasks import DataModule, SparseAutoencoder
-from frankenstein.training.trainer import bare_trainer, quiet_lightning
+from frankenstein.shapes import ShapeError, per_location
+from frankenstein.surgery import Cut, join
+from frankenstein.tasks import SparseAutoencoder
 
 _ROWS, _IMAGES = 8, 6  # pairs of features whose images are kept, and images of each
 _BLANK = 225  # grey, where a feature is active on fewer images
-_EPOCHS = 6  # that the steps are parted in: the learning rate falls, dead features are resampled
-_BATCH = 64  # images a step: enough places, and a small part of the time of a larger batch
-_PER_UNIT = 4  # features
 _TWINS = 3  # untrained receivers at most: with five a run would take nearly twice as long
 
 
@@ -75,6 +73,7 @@ class Autoencoder(DictionaryOptions, Question[AutoencoderAnswer]):
             _scored(subject, one, network.role) for one, network in zip(first, sides, strict=True)
         ]
         random = [_scored(subject, one.random(seeds[0]), "random") for one in first]
+        carried = _carried(subject, pair, first, untrained[0], self, seeds[0])
         matchings, controls = _matchings(subject, pair, first, again, untrained)
         best = matchings["networks"].pairs[:_ROWS]
         return AutoencoderAnswer(
@@ -89,6 +88,7 @@ class Autoencoder(DictionaryOptions, Question[AutoencoderAnswer]):
             },
             matchings,
             controls,
+            carried,
             {
                 network.role: _pictures(subject, one, best[:, side])
                 for side, (network, one) in enumerate(zip(sides, scores, strict=True))
@@ -104,6 +104,60 @@ class Autoencoder(DictionaryOptions, Question[AutoencoderAnswer]):
 def _scored(subject: Subject, one: Fitted, name: str) -> DictionaryScores:
     batches = progress(subject.batches("val"), f"scoring {name}", subject.quiet)
     return evaluate_dictionary(*one, batches, subject.device)
+
+
+def _carried(
+    subject: Subject,
+    pair: Pair,
+    first: list[Fitted],
+    untrained: Fitted,
+    options: DictionaryOptions,
+    seed: int,
+) -> Mapping[str, DictionaryScores]:
+    """The sender's dictionary on the receiver: "carried", then "trained" from there; "raw".
+
+    "untrained" is that of an untrained receiver, carried likewise; "random_trained" is trained as
+    "trained" from a random start. Nothing where the layers cannot be laid alike.
+    """
+    ours, own = first
+    receiver, (_, twin) = subject.receiver, subject.untrained[0]
+    try:
+        found = {
+            name: _brought(subject, pair, network, fitted, own)
+            for name, network, fitted in (
+                ("carried", subject.sender, ours),
+                ("untrained", twin, untrained),
+            )
+        }
+    except ShapeError:
+        return {}
+    units = own.dictionary.units
+    for name, start in (("trained", found["carried"]), ("random_trained", own.random(seed))):
+        trained = _fitted(subject, receiver, pair, units, options, seed, start.dictionary)
+        found[name] = trained
+    if ours.dictionary.units == units:
+        raw = copy.deepcopy(ours.dictionary)
+        raw.mean, raw.scale = own.dictionary.mean, own.dictionary.scale
+        found["raw"] = own._replace(dictionary=raw)
+    return {name: _scored(subject, one, f"dictionary, {name}") for name, one in found.items()}
+
+
+@torch.no_grad()
+def _brought(subject: Subject, pair: Pair, network: Network, fitted: Fitted, own: Fitted) -> Fitted:
+    """The dictionary of a network on the receiver, by maps of places of training images."""
+    networks = network, subject.receiver
+    one, other = (subject.layer_of(network, pair) for network in networks)
+    joint = join(network.module, subject.receiver.module, one, other)
+    joint = joint.seeing(*(subject.look(one) for one in networks))
+    there, back = AdaptiveMoments(per_location), AdaptiveMoments(per_location)
+    for images, _ in progress(subject.batches("train"), "solving maps", subject.quiet):
+        images = images.to(subject.device)
+        source, target = joint.align(joint.sender.front(images)), joint.receiver.front(images)
+        there.update(source, target)
+        back.update(target, source)
+    dictionary, mine = fitted.dictionary, own.dictionary
+    carried = carry_dictionary(dictionary, there.frozen(), back.frozen(), mine.mean, mine.scale)
+    return own._replace(dictionary=carried.eval())
 
 
 def _matchings(
@@ -147,26 +201,19 @@ def _fitted(
     units: int,
     options: DictionaryOptions,
     seed: int,
+    start: Dictionary | None = None,
 ) -> Fitted:
-    """Train a dictionary on batches of the subject's training images."""
-    layer, features = subject.layer_of(network, pair), options.features or _PER_UNIT * units
-    k = None if options.l1 is not None else min(options.k, features)
-    dictionary = Dictionary(units, features, k, seed)
-    penalty = options.l1 or 0.0
-    look = subject.look(network)
+    """Train a dictionary on batches of the subject's training images; from a start that is given
+    without resampling, which would put others in the place of its features."""
+    layer = subject.layer_of(network, pair)
     task = SparseAutoencoder(
-        network.module, layer, dictionary, penalty=penalty, seed=seed, look=look
+        network.module,
+        layer,
+        copy.deepcopy(start) if start else new_dictionary(units, options, seed),
+        penalty=options.l1 or 0.0,
+        seed=seed,
+        look=subject.look(network),
+        resamples=start is None,
     )
-    data = copy.copy(subject.data)  # the images are shared
-    data.batch_size, data.order_seed = min(_BATCH, data.num_train), seed
-    each = min(-(-options.steps // _EPOCHS), len(data.shuffled_batches()))
-    with quiet_lightning():
-        trainer = bare_trainer(
-            subject.device,
-            max_epochs=_EPOCHS,
-            limit_train_batches=each,
-            callbacks=[] if subject.quiet else [TrainingBar(f"dictionary of {layer}")],
-        )
-        trainer.fit(task, DataModule(data))
-    task.to(subject.device)  # the Trainer leaves it on the CPU
-    return Fitted(task.halves, dictionary.requires_grad_(False).eval())
+    trained = train_dictionary(subject, task, options.steps, f"dictionary of {layer}")
+    return Fitted(task.halves, trained)

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, product
 
-from torch import Tensor
-
 from frankenstein.intervals import chance_of, family_wise, mean_and_margin, mean_and_spread
 from frankenstein.labels import most_frequent
-from frankenstein.networks.network import Network
-from frankenstein.questions.probes.carried import Carried, carry_probe
+from frankenstein.questions.probes.carried import Carried, Parts, carry_directions, carry_probe
 from frankenstein.questions.probes.readout import probe_layers
 from frankenstein.questions.question import Question
 from frankenstein.questions.subject import Pair, Subject
@@ -43,6 +40,8 @@ _LINES = (
     ("  p", "linear_p/receiver/{}", ".3f"),
     ("  random labels, by heart", "linear_control/receiver/{}", "%"),
     ("  by the sender's probe", "carried_reverse/{}", "%"),
+    ("  area by its directions", "direction_own/{}", ".3f"),
+    ("  area by the sender's", "direction_reverse/{}", ".3f"),
 )
 _CAPTIONS = {
     "linear": "Held-out accuracy of linear probes, by depth. What the untrained networks' probes "
@@ -59,6 +58,9 @@ _CAPTIONS = {
     "to sender), by a rotation, by the inverse of least squares from sender to receiver, or not at "
     "all. Near the receiver's own probe, what the sender's reads lies in the receiver in "
     "the same way up to that map. The inverse shows why the reverse map is solved anew.",
+    "directions": "Class directions (the mean of a class less that of the others), the receiver's "
+    "own and the sender's carried in the same ways: area under the ROC curve of held-out examples "
+    "of a class against others along its direction, mean over classes. 0.5 knows nothing.",
 }
 _WAYS = {  # a probe is carried in: what the figure calls them
     "reverse": "reverse map",
@@ -66,6 +68,7 @@ _WAYS = {  # a probe is carried in: what the figure calls them
     "inverted": "forward map, inverted",
     "raw": "as it is",
 }
+_Y_LABELS = {"selectivity": "selectivity", "directions": "area under the ROC curve"}
 _CONTROLS = ("control", "control_held_out", "selectivity")  # numbers of trained networks alone
 
 
@@ -77,6 +80,7 @@ class ProbesAnswer:
     # Likewise: accuracies of the untrained networks that one is held against.
     untrained: Mapping[tuple[str, str, str], Sequence[float]]
     carried: Mapping[str, Carried]  # by layer: the sender's linear probe, on the receiver
+    directions: Mapping[str, Mapping[str, float]]  # by layer and way: see `carry_directions`
     layers: tuple[str, ...]
     examples: tuple[int, int]  # training images that probes learn from, held-out ones
     most_frequent: float  # accuracy of the best answer that is always the same
@@ -99,6 +103,8 @@ class ProbesAnswer:
                     mean, margin = mean_and_margin(accuracies)
                     numbers |= {f"carried_{way}/{layer}": mean}
                     numbers |= {f"carried_{way}_margin/{layer}": margin}
+        for layer, ways in self.directions.items():
+            numbers |= {f"direction_{way}/{layer}": area for way, area in ways.items()}
         for kind, role in product(_KINDS, self.roles):
             chances = {}
             for layer in self.layers:
@@ -159,6 +165,8 @@ class Probes(Question[ProbesAnswer]):
             }
         layers = tuple(map(subject.label, subject.pairs))
         places = [*product(_KINDS, twins, layers)]
+        carried = {subject.label(pair): _both_parts(subject, pair) for pair in subject.pairs}
+        labels = train.labels, val.labels
         return ProbesAnswer(
             {place: probes[place] for place in places},
             {
@@ -167,15 +175,8 @@ class Probes(Question[ProbesAnswer]):
                 ]
                 for kind, role, layer in places
             },
-            {
-                subject.label(pair): carry_probe(
-                    _both_parts(subject, subject.sender, pair),
-                    _both_parts(subject, subject.receiver, pair),
-                    (train.labels, val.labels),
-                    seeds,
-                )
-                for pair in subject.pairs
-            },
+            {name: carry_probe(*both, labels, seeds) for name, both in carried.items()},
+            {name: carry_directions(*both, labels) for name, both in carried.items()},
             layers,
             (len(train), len(val)),
             most_frequent(val.labels),
@@ -214,6 +215,7 @@ class Probes(Question[ProbesAnswer]):
             *pictures,
             _picture(answer, "selectivity", selectivities),
             _picture(answer, "carried", _carried(answer)),
+            _picture(answer, "directions", _directions(answer)),
             markdown_table(rows, header, right=header[3:]),
         )
         return Section(
@@ -221,8 +223,13 @@ class Probes(Question[ProbesAnswer]):
         )
 
 
-def _both_parts(subject: Subject, network: Network, pair: Pair) -> tuple[Tensor, Tensor]:
-    return subject.rows("train", network, pair), subject.rows("val", network, pair)
+def _both_parts(subject: Subject, pair: Pair) -> tuple[Parts, Parts]:
+    """Training and held-out examples of sender and of receiver."""
+    one, other = (
+        (subject.rows("train", network, pair), subject.rows("val", network, pair))
+        for network in (subject.sender, subject.receiver)
+    )
+    return one, other
 
 
 def _carried(answer: ProbesAnswer) -> dict[str, list[Mean]]:
@@ -236,6 +243,16 @@ def _carried(answer: ProbesAnswer) -> dict[str, list[Mean]]:
     return lines
 
 
+def _directions(answer: ProbesAnswer) -> dict[str, list[Mean]]:
+    """The receiver's own class directions, and the sender's in every way."""
+    names = {"own": "receiver's own", **_WAYS}
+    return {
+        name: [(answer.directions[layer].get(way, math.nan), 0.0) for layer in answer.layers]
+        for way, name in names.items()
+        if any(way in ways for ways in answer.directions.values())
+    }
+
+
 def _picture(
     answer: ProbesAnswer,
     name: str,
@@ -246,7 +263,7 @@ def _picture(
     figure = curves(
         {line: (depth, [mean for mean, _ in points]) for line, points in lines.items()},
         x_label="layer",
-        y_label="selectivity" if name == "selectivity" else "held-out accuracy",
+        y_label=_Y_LABELS.get(name, "held-out accuracy"),
         margins={line: [margin for _, margin in points] for line, points in lines.items()},
         ticks=answer.layers,
         controls=[f"untrained {role}" for role in answer.roles] + [_WAYS["raw"]],
@@ -279,8 +296,8 @@ def _about(answer: ProbesAnswer) -> str:
         "- *p*: how often one more untrained network would be read as well (Crawford & Howell "
         "1998), of all layers of a network and a probe together (Holm 1979).\n\n"
         "A linear probe of the sender is also *carried* to the receiver (Chen et al. 2025, "
-        "https://arxiv.org/abs/2506.06609), by maps of pooled representations that are solved on "
-        "the training images without labels.\n\n"
+        "https://arxiv.org/abs/2506.06609), and so are its class directions, by maps of pooled "
+        "representations that are solved on the training images without labels.\n\n"
         "Other cells are mean ± half a 95 % confidence interval over seeds (Student's t). It spans "
         "other training images, random labels and starts of the hidden layer, not other held-out "
         "images."

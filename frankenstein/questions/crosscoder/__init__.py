@@ -1,0 +1,1 @@
+"""Which features do two networks share, in one dictionary of both?"""

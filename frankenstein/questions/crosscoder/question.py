@@ -1,0 +1,170 @@
+"""One dictionary of two networks: what they share, and what one has alone."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from frankenstein.dictionaries import mean_and_scale
+from frankenstein.networks.network import Network
+from frankenstein.questions.crosscoder.page import crosscoder_section
+from frankenstein.questions.crosscoder.scores import CrosscoderScores, score_crosscoder
+from frankenstein.questions.dictionaries.training import new_dictionary, train_dictionary
+from frankenstein.questions.question import NotAskable, Question
+from frankenstein.questions.subject import Pair, Subject
+from frankenstein.questions.table import DictionaryOptions
+from frankenstein.report import Section
+from frankenstein.report.progress import progress
+from frankenstein.shapes import ShapeError
+from frankenstein.surgery import Cut, Joint, join
+from frankenstein.tasks import DictionaryFit
+
+_SCALED_ON = 2_000  # images: a mean and a scale need no more
+
+
+@dataclass(frozen=True)
+class CrosscoderAnswer:
+    """The crosscoder of a pair of layers, beside its controls."""
+
+    label: str  # of the pair
+    images: int
+    options: DictionaryOptions
+    # "networks"; "shuffled", whose examples do not belong together; "untrained_receiver".
+    scores: Mapping[str, CrosscoderScores]
+
+    @cached_property
+    def numbers(self) -> Mapping[str, float]:
+        """Such as {"shared/networks/bn7": ..., "exclusive_sender/shuffled/bn7": ...}."""
+        numbers: dict[str, float] = {}
+        for kind, one in self.scores.items():
+            live = max(1, int(one.live.sum()))
+            found = {
+                "explained_sender": one.explained[0],
+                "explained_receiver": one.explained[1],
+                "dead": 1 - float(one.live.double().mean()),
+                "shared": int(one.shared.sum()) / live,
+            }
+            for network, role in enumerate(("sender", "receiver")):
+                found[f"exclusive_{role}"] = int(one.exclusive(network).sum()) / live
+                kept = int(one.exclusive_in_truth(network).sum())
+                found[f"exclusive_{role}_in_truth"] = kept / live
+            numbers |= {f"{what}/{kind}/{self.label}": one for what, one in found.items()}
+        return numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crosscoder(DictionaryOptions, Question[CrosscoderAnswer]):
+    """Which features of one dictionary of both networks do they share?"""
+
+    title = "Crosscoder"
+    needs = frozenset({"layers", "inputs", "training"})
+
+    def ask(self, subject: Subject) -> CrosscoderAnswer:
+        """The middle pair of layers, and the same of unrelated examples and an untrained receiver.
+
+        Raises:
+            NotAskable: if the two layers cannot be laid alike.
+        """
+        pair = subject.pairs[len(subject.pairs) // 2]
+        sides = subject.sender, subject.receiver
+        _, twin = subject.untrained[0]
+        kinds = {
+            "networks": (sides, False),
+            "shuffled": (sides, True),
+            "untrained_receiver": ((subject.sender, twin), False),
+        }
+        return CrosscoderAnswer(
+            subject.label(pair),
+            subject.batches("val").examples,
+            self,
+            {
+                kind: _scored(subject, pair, networks, shuffled, self)
+                for kind, (networks, shuffled) in kinds.items()
+            },
+        )
+
+    def show(self, answer: CrosscoderAnswer) -> Section:
+        """Shares of features, and how long their directions are in the two networks."""
+        return crosscoder_section(
+            self.title, answer.label, answer.images, answer.scores, answer.numbers
+        )
+
+
+class SideBySide(nn.Module):
+    """Images to the units of two layers at every place, each layer at mean 0 and a variance of 1.
+
+    `shuffled`: the second layer's are those of the batch's next example.
+    """
+
+    def __init__(self, joint: Joint, shuffled: bool) -> None:
+        super().__init__()
+        self.fronts = nn.ModuleList(
+            [nn.Sequential(joint.sender.front, joint.align), joint.receiver.front]
+        )
+        self.shuffled = shuffled
+        self.norms: list[tuple[Tensor, Tensor]] = []
+
+    def scaled_on(self, batches: Iterable[Tensor]) -> "SideBySide":
+        """Learn means and scales; returns self."""
+        images = [*batches]
+        self.norms = [mean_and_scale(front(some) for some in images) for front in self.fronts]
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, D + E, H, W), (N, T, D + E) or (N, D + E)."""
+        parts = []
+        for front, (mean, scale) in zip(self.fronts, self.norms, strict=True):
+            z = front(images)
+            units = [
+                -1 if one == (1 if z.ndim == 4 else z.ndim - 1) else 1 for one in range(z.ndim)
+            ]
+            parts.append((z - mean.view(units).to(z)) / scale.to(z))
+        if self.shuffled:
+            parts[1] = parts[1].roll(1, 0)
+        return torch.cat(parts, 1 if parts[0].ndim == 4 else -1)
+
+
+@torch.no_grad()
+def _joined(
+    subject: Subject, pair: Pair, networks: tuple[Network, Network], shuffled: bool
+) -> tuple[SideBySide, int, int]:
+    one, other = networks
+    for network in networks:
+        network.module.requires_grad_(False).eval()
+    try:
+        layers = subject.layer_of(one, pair), subject.layer_of(other, pair)
+        joint = join(one.module, other.module, layers[0], layers[1])
+    except ShapeError as error:
+        raise NotAskable(f"a crosscoder sees both layers place by place: {error}") from error
+    both = SideBySide(joint.seeing(*map(subject.look, networks)), shuffled).to(subject.device)
+    images = (batch.to(subject.device) for batch, _ in subject.data.train_batches(_SCALED_ON))
+    return both.scaled_on(images), joint.source.units, joint.target.units
+
+
+def _scored(
+    subject: Subject,
+    pair: Pair,
+    networks: tuple[Network, Network],
+    shuffled: bool,
+    options: DictionaryOptions,
+) -> CrosscoderScores:
+    """Train a crosscoder on training images, and score it on held-out ones."""
+    both, d, e = _joined(subject, pair, networks, shuffled)
+    dictionary = new_dictionary(d + e, options, subject.seed)
+    task = DictionaryFit(
+        Cut(both, nn.Identity()), dictionary, penalty=options.l1 or 0.0, seed=subject.seed
+    )
+    what = "crosscoder, shuffled" if shuffled else f"crosscoder with {networks[1].role}"
+    dictionary = train_dictionary(subject, task, options.steps, what)
+    batches = progress(subject.batches("val"), f"scoring {what}", subject.quiet)
+    return score_crosscoder(dictionary, _read(both, batches, subject.device), d)
+
+
+def _read(
+    both: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
+) -> Iterator[Tensor]:
+    for images, _ in batches:
+        with torch.no_grad():
+            yield both(images.to(device))
