@@ -48,8 +48,8 @@ def cost(plan: BenchmarkPlan, network: nn.Module) -> str:
         f"{counted(len(networks), 'network')} of {plan.model} to train for "
         f"{counted(plan.epochs, 'epoch')} on {data.num_train} images, {counted(pairs, 'pair')} of "
         f"networks and {counted(len(measures), 'measure')} in {counted(len(plan.asked), 'test')}: "
-        f"about {in_words(seconds)} of one core, without its start, by a step and a pair that were "
-        "timed"
+        f"at least {in_words(seconds)} of one core, by a step and a pair that were timed; "
+        "starts, logs and stitches come on top"
     )
 
 

@@ -22,7 +22,7 @@ TestName = Annotated[str, tuple(TESTS)]
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkPlan(DeviceFields, EngineFields, RunFields, DataFields):
-    """Grounded tests of measures: a zoo of conditions, and one run for each test."""
+    """Grounded tests of measures: a zoo of conditions, each network of which is read once."""
 
     verb: ClassVar[str] = "benchmark"
 
