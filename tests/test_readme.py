@@ -235,5 +235,8 @@ def test_every_block_of_text_runs(monkeypatch, tmp_path, capsys):
     for row in ("receiver", "after", "ps_inv", "untrained", "itself"):
         assert numbers[f"perplexity/{row}"] == pytest.approx(math.exp(numbers[f"loss/{row}"]))
     assert numbers["perplexity/itself"] == pytest.approx(numbers["perplexity/receiver"])
+    aligned = json.loads(Path("results/stitch/aligned/summary.json").read_text())
+    assert aligned["final_explained/itself"] == 1
+    assert "explained@logits/after" in aligned
     assert namespace["matrix"].flattening == "pooled"
     assert namespace["beside"].rows == ("encoder.layer.0", "encoder.layer.1")

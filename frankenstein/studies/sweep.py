@@ -69,7 +69,7 @@ def _of_both(asked: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
         for pattern in ARCHITECTURES if what == "architecture" else ():
             widths = [(filled(pattern, str(value)) or {}).get("k") for value in values]
             if None not in widths and len(set(widths)) > 1:
-                name, values = f"k of {pattern}", widths
+                name, values = f"width k of {pattern.removesuffix('_w<k>')}", widths
         for one, value in zip(said.values(), values, strict=True):
             del one[f"sender {what}"], one[f"receiver {what}"]
             one[name] = value

@@ -32,7 +32,7 @@ def test_widths_and_epochs_of_both_networks_are_a_curve_for_each_number_of_epoch
         group = f"{width}, {epochs}"
         groups[group], means[group] = [FinishedRun(Path(group), record, {})], (width / epochs, 0.1)
     sweep = find_sweep(groups)
-    assert (sweep.axis, sweep.ticks) == ("k of dense_w<k>", [])
+    assert (sweep.axis, sweep.ticks) == ("width k of dense", [])
     assert sweep.places["16, 20"] == (16, "networks' epochs 20")
     (picture,) = sweep_pictures(sweep, {"merge/barrier_val/by_weights": means})
     (axes,) = picture.figure.axes
