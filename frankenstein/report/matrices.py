@@ -31,6 +31,7 @@ def heatmap(
     row_label: str = "",
     column_label: str = "",
     limits: tuple[float, float] | None = (0.0, 1.0),
+    side: float | None = None,  # of a cell, in inches
 ) -> Figure:
     """A coloured matrix with its numbers, where they fit; what is not finite is a grey cell.
 
@@ -41,7 +42,7 @@ def heatmap(
         ShapeError: if values are not one per row and column.
     """
     array = checked_matrix(values, rows, columns)
-    side = min(0.75, max(8.0 / max(array.shape), 0.18))  # of one cell, in inches
+    side = side or min(0.75, max(8.0 / max(array.shape), 0.18))
     height, width = (min(11.0, max(1.5, n * side)) for n in array.shape)
     margin = max(len(name) for name in (*rows, *columns)) * 0.07
     limits = colour_range(array) if limits is None else limits

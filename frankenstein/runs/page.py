@@ -6,27 +6,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from frankenstein.networks.accuracy import below_chance_warnings
 from frankenstein.report import (
+    CellMatrix,
     Finding,
     Fold,
     Picture,
     code,
     fenced,
     format_value,
+    heatmap,
     log_png,
     markdown_table,
     plain,
+    png,
     write_report,
 )
 from frankenstein.report.document import Block
+from frankenstein.report.terminal import spaced
 from frankenstein.report.worded import worded
 from frankenstein.runs.plan import dump
 from frankenstein.runs.run import Run
 
+_CELLS = 12  # along a side of a matrix whose numbers are read in TensorBoard's small pictures
+_SIDE = 0.4  # of a cell, in inches: little more than its number takes
 _HEADER = ("", "network", "trained on", "epochs", "init seed", "order seed", "sha256", "file")
 
 
@@ -73,8 +80,8 @@ def log_page(
 ) -> None:
     """Show in TensorBoard what a run without steps found: pictures, text, and a row of hparams.
 
-    Nothing is drawn again. Numbers are a table of text, and columns of hparams, for a curve of one
-    step is a lonely dot.
+    Nothing but large matrices is drawn again. Numbers are a table of text, and columns of hparams,
+    for a curve of one step is a lonely dot.
     """
     for older in run.folder.glob("events.out.tfevents.*"):  # of the same run, before a signal
         older.unlink()
@@ -111,7 +118,30 @@ def add_page(
         rows = [[name, value] for name, value in numbers.items()]
         writer.add_text("numbers", markdown_table(rows, ["", "value"]))
     for tag, picture in pictures.items():
-        log_png(writer, tag, (run.folder / "figures" / f"{picture.name}.png").read_bytes())
+        drawn = (run.folder / "figures" / f"{picture.name}.png").read_bytes()
+        small = thumbnail(picture.cells) if picture.cells else None
+        log_png(writer, tag, drawn if small is None else png(small))
+
+
+def thumbnail(cells: CellMatrix) -> Figure | None:
+    """A large matrix with fewer, larger cells, so that its numbers are read without a click.
+
+    None of one that is small enough.
+    """
+    if max(cells.array.shape) <= _CELLS:
+        return None
+    rows, columns = (spaced(size, _CELLS) for size in cells.array.shape)
+    shape = f"{len(rows)} of {len(cells.rows)} rows, {len(columns)} of {len(cells.columns)} columns"
+    return heatmap(
+        cells.array[rows][:, columns],
+        [cells.rows[i] for i in rows],
+        [cells.columns[j] for j in columns],
+        f"{cells.measure}: {shape}; the report has all",
+        cells.row_label,
+        cells.column_label,
+        cells.limits,
+        _SIDE,
+    )
 
 
 def network_table(

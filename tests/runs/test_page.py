@@ -1,6 +1,7 @@
 import shlex
 import warnings
 
+import numpy as np
 import pytest
 import yaml
 
@@ -10,7 +11,8 @@ from frankenstein.cli.parser import parse
 from frankenstein.cli.words import spoken
 from frankenstein.errors import UserError
 from frankenstein.networks.network import open_network
-from frankenstein.runs.page import write_page
+from frankenstein.report import cells_of, heatmap
+from frankenstein.runs.page import thumbnail, write_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.training.page import _curves
@@ -90,6 +92,18 @@ def test_a_report_says_what_was_asked_of_which_networks_and_how_to_ask_again(
     assert [part.text for part in page.iter("pre")] == [None] * 3
     assert "".join(page.find(".//h1/..")[1].itertext()).strip() == "The finding."
     assert Run.read(folder).finding == "The finding."
+
+
+def test_a_small_picture_of_a_large_matrix_has_twelve_rows_from_the_first_to_the_last():
+    values, names = np.random.default_rng(0).random((27, 10)), [f"layer{i}" for i in range(27)]
+    whole = cells_of(heatmap(values, names, names[:10], "cka"))
+    few = cells_of(thumbnail(whole))
+    assert (len(few.rows), few.rows[0], few.rows[-1]) == (12, "layer0", "layer26")
+    assert list(few.columns) == names[:10]
+    chosen = [names.index(name) for name in few.rows]
+    np.testing.assert_array_equal(few.array, values[chosen])
+    assert few.limits == whole.limits
+    assert thumbnail(few) is None
 
 
 def test_warnings_are_in_the_report_once_and_shown_as_before(tmp_path):
