@@ -74,7 +74,10 @@ def _joined(run: Run, tests: Mapping[str, Grounded], scores: Scores) -> Iterator
     yield "## Controls of the benchmark itself"
     for name, several in scores.items():
         yield f"{name}: {_controls(tests[name], several)}"
-    rows = [[code(name), *cells] for name, *cells in _overall(scores).values()]
+    rows = [
+        [code(name), mean, ends, count] if count else [code(name), None, None, 0]
+        for name, mean, ends, count in _overall(scores).values()
+    ]
     run.shown.append(rich_table(rows, ["measure", "mean rank", "95 % interval", "tests"]))
 
 
@@ -114,7 +117,7 @@ def _table(scores: Scores) -> str:
     of_all = next(iter(scores.values()))[0].rows
     for control in CONTROLS:
         cells = (column[of_all.index(control)] for column in columns)
-        rows.append([f"{code(control)} (control)", None, None, *cells])
+        rows.append([code(f"{control} (control)"), None, None, *cells])
     return markdown_table(rows, header, right=header[3:])
 
 
