@@ -139,6 +139,21 @@ def engine(tmp_path):
         yield engine
 
 
+def test_a_machine_without_a_loopback_is_told_what_a_study_needs(tmp_path, monkeypatch):
+    from frankenstein.studies.cluster import engine
+
+    def refuse(**options):
+        raise RuntimeError("Network is unreachable")
+
+    monkeypatch.setattr(engine, "LocalCluster", refuse)
+    study = SimpleNamespace(folder=tmp_path)
+    with (
+        pytest.raises(UserError, match="does not answer"),
+        engine.on_this_machine(study, 1, 0),
+    ):
+        pass
+
+
 def heard_without_a_certificate(address):
     """What a server says to who takes any certificate of it and shows none: it has to refuse."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -128,15 +128,21 @@ def on_this_machine(study: Run, workers: int, gpus: int) -> Iterator[OnDask]:
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(SETTINGS))
         secret = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="frankenstein-")))
-        cluster = LocalCluster(
-            n_workers=0,
-            host="127.0.0.1",
-            protocol="tls://",
-            security=security,
-            silence_logs=50,
-            scheduler_kwargs=NO_PAGES,
-            dashboard_address="127.0.0.1:0",
-        )
+        try:
+            cluster = LocalCluster(
+                n_workers=0,
+                host="127.0.0.1",
+                protocol="tls://",
+                security=security,
+                silence_logs=50,
+                scheduler_kwargs=NO_PAGES,
+                dashboard_address="127.0.0.1:0",
+            )
+        except RuntimeError as error:
+            raise UserError(
+                f"a study needs 127.0.0.1 for its workers on this machine, and it does not answer "
+                f"({error}); bring the loopback network up, or do one run at a time by ‹workers› 0"
+            ) from error
         stack.callback(_quietly, cluster.close, 2)
         file = secret / "scheduler.json"
         Address(cluster.scheduler_address, key, certificate).write(file)
