@@ -101,5 +101,5 @@ def _overview() -> str:
     return (
         "usage: frankenstein VERB ...\n\n"
         f"{(question or '').partition(chr(10))[0]}\n\nverbs:\n{table(rows)}\n\n"
-        "`frankenstein VERB --help` says more; `frankenstein --version` says which this is\n"
+        "`frankenstein VERB --help` says more, `frankenstein --version` which this is\n"
     )

@@ -15,12 +15,14 @@ def test_help_says_how_a_network_is_named(capsys, verb):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_help_has_ten_options_and_help_all_has_all(capsys, verb):
+def test_help_has_ten_options_and_help_all_has_all(capsys, verb, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     said = spoken(verb)
     assert main([verb, "--help"]) == 0
     short = capsys.readouterr().out
     assert main([verb, "--help", "all"]) == 0
     long = capsys.readouterr().out
+    assert max(map(len, long.splitlines())) <= 80
     flags = [said.shown(name)[-1] for name in said.options if said.flags(name)]
     assert all(f"{flag} " in long or f"{flag}\n" in long for flag in flags)
     if said.words.first:

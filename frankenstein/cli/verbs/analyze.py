@@ -11,7 +11,8 @@ WORDS = Words(
     examples="""
         frankenstein analyze model_weights/tiny10/digits/in0-gn0.safetensors \\
             model_weights/tiny10/digits/in1-gn1.safetensors --all
-        frankenstein analyze A.safetensors B.safetensors relu3 relu5 --units -d fashion
+        frankenstein analyze A.safetensors B.safetensors relu3 relu5 \\
+            --units -d fashion
         frankenstein analyze A.safetensors B.safetensors 'relu*' --probes
         frankenstein analyze A.safetensors B.safetensors --circuits --threshold 0.8
         frankenstein analyze A.safetensors B.safetensors bn3,bn5,bn7 --invariances

@@ -16,7 +16,8 @@ WORDS = Words(
     examples="""
         frankenstein benchmark
         frankenstein benchmark --dry-run
-        frankenstein benchmark -m tiny10 -d fashion -e 5 --tests random_labels shortcuts
+        frankenstein benchmark -m tiny10 -d fashion -e 5 \\
+            --tests random_labels shortcuts
         frankenstein benchmark --measures unbiased_cka mutual_knn --seeds 10
         """,
     flags={"model": "-m"},

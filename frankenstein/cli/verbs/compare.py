@@ -89,16 +89,20 @@ WORDS = Words(
     examples="""
         python compare.py model_weights/tiny10/digits/in0-gn0.safetensors \\
             model_weights/tiny10/digits/in1-gn1.safetensors
-        python compare.py A.safetensors B.safetensors unbiased_cka procrustes_similarity mutual_knn
+        python compare.py A.safetensors B.safetensors unbiased_cka \\
+            procrustes_similarity mutual_knn
         python compare.py A.safetensors B.safetensors 'bn*' relu1,relu3,fc \\
             --bootstrap 1000 --permutations 200
         python compare.py A.safetensors B.safetensors bn3 bn5 -d fashion
-        python compare.py A.safetensors B.safetensors bn3 bn5 -d fashion cka l2 ps_inv corr
+        python compare.py A.safetensors B.safetensors bn3 bn5 -d fashion cka \\
+            l2 ps_inv corr
         python compare.py my_nets.py:small@one.pt my_nets.py:small@two.pt -d fashion
-        python compare.py timm/resnet18 'timm/resnet18#0' -d folder --data-root photographs
+        python compare.py timm/resnet18 'timm/resnet18#0' -d folder \\
+            --data-root photographs
         python compare.py v1.npz model.npy unbiased_cka --permutations 200
         python compare.py 'results/train/lenet-*' unbiased_cka angular_shape_distance
-        python compare.py A.safetensors B.safetensors C.safetensors 'bn*' --bootstrap 200
+        python compare.py A.safetensors B.safetensors C.safetensors 'bn*' \\
+            --bootstrap 200
         python compare.py results/stitch/RUN --stitch after cka l2
         python compare.py results/stitch/RUN --stitch ps_inv --layer bn7 cka
         """,

@@ -9,10 +9,14 @@ WORDS = Words(
         names. `compare` takes such a file, or anybody's, in place of a network.
         """,
     examples="""
-        frankenstein extract model_weights/tiny10/digits/in0-gn0.safetensors -o in0.safetensors
-        frankenstein extract A.safetensors -d fashion --layers bn3 'relu*' -o layers.npz
-        frankenstein extract 'timm/resnet18#0' -d folder --data-root photographs -o layers.npz
-        frankenstein compare in0.safetensors model_weights/tiny10/digits/in1-gn1.safetensors
+        frankenstein extract model_weights/tiny10/digits/in0-gn0.safetensors \\
+            -o in0.safetensors
+        frankenstein extract A.safetensors -d fashion --layers bn3 'relu*' \\
+            -o layers.npz
+        frankenstein extract 'timm/resnet18#0' -d folder \\
+            --data-root photographs -o layers.npz
+        frankenstein compare in0.safetensors \\
+            model_weights/tiny10/digits/in1-gn1.safetensors
         """,
     positionals=("network",),
     abouts={

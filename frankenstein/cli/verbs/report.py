@@ -11,7 +11,8 @@ WORDS = Words(
         """,
     examples="""
         frankenstein report results/stitch/*
-        frankenstein report results/stitch/bn3-* results/stitch/bn5-* --scores 'accuracy/*'
+        frankenstein report results/stitch/bn3-* results/stitch/bn5-* \\
+            --scores 'accuracy/*'
         frankenstein report results/train/* --run-name seeds
         """,
     positionals=("runs",),

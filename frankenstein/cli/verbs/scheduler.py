@@ -10,7 +10,8 @@ WORDS = Words(
         """,
     examples="""
         frankenstein scheduler scheduler.json
-        frankenstein study --config configs/studies/seeds.yaml --scheduler scheduler.json
+        frankenstein study --config configs/studies/seeds.yaml \\
+            --scheduler scheduler.json
         """,
     positionals=("file",),
 )

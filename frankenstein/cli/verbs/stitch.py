@@ -17,9 +17,11 @@ WORDS = Words(
         python stitch.py model_weights/tiny10/digits/in0-gn0.safetensors \\
             model_weights/tiny10/digits/in1-gn1.safetensors bn3 bn3 -i ps_inv -e 10
         python stitch.py A.safetensors B.safetensors bn3 bn5 -d fashion -r 4
-        python stitch.py my_nets.py:small@one.pt my_nets.py:small@two.pt relu1 relu2 -d fashion
+        python stitch.py my_nets.py:small@one.pt my_nets.py:small@two.pt \\
+            relu1 relu2 -d fashion
         python stitch.py A.safetensors B.safetensors --all -e 0
-        python stitch.py A.safetensors B.safetensors --sender-layers bn3 bn5 --seeds 5 -e 2
+        python stitch.py A.safetensors B.safetensors --sender-layers bn3 bn5 \\
+            --seeds 5 -e 2
         python stitch.py --config configs/stitch/sparse.yaml
         """,
     positionals=("sender", "receiver", "sender_layer", "receiver_layer"),

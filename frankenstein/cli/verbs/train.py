@@ -11,7 +11,8 @@ WORDS = Words(
         python train.py -m tiny10 -d digits -e 20
         python train.py -m lenet -d fashion -i 1 -g 1 -e 10 --data-root data
         python train.py -m resnet20_w1 -d cifar10
-        python train.py -m torchvision/resnet18 --weights DEFAULT --image-size 64 -e 10 -lr 0.01
+        python train.py -m torchvision/resnet18 --weights DEFAULT \\
+            --image-size 64 -e 10 -lr 0.01
         python train.py --config configs/train/tiny10_digits.yaml -i 3
         """,
     flags={"model": "-m", "init_noise": "-i", "gradient_noise": "-g"},

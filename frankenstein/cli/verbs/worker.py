@@ -10,6 +10,7 @@ WORDS = Words(
         """,
     examples="""
         frankenstein worker --scheduler scheduler.json
-        srun --ntasks 8 --gpus-per-task 1 frankenstein worker --scheduler scheduler.json --gpus 1
+        srun --ntasks 8 --gpus-per-task 1 frankenstein worker \\
+            --scheduler scheduler.json --gpus 1
         """,
 )
