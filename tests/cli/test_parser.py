@@ -223,7 +223,10 @@ def test_the_yaml_of_a_run_replays_it(config, some):
         ("--no-epochs", "unknown option --no-epochs; did you mean"),
         ("-zz", "unknown option -zz; see"),
         ("-m tinny10", "or torchvision/<name>, got 'tinny10'; did you mean tiny10?"),
-        ("--model=tinny10", "--model takes tiny10, nbn_tiny10, resnet20_w<k>, lenet, dense, dense_w<k>, mlp"),
+        (
+            "--model=tinny10",
+            "--model takes tiny10, nbn_tiny10, resnet20_w<k>, lenet, dense, dense_",
+        ),
         ("-m resnet20_w<k>", "or torchvision/<name>, got 'resnet20_w<k>'; see"),
         ("-m resnet20_w0", "got 'resnet20_w0'; did you mean resnet20_w<k>?"),
         ("-opt rms", "-opt takes sgd or adam, got 'rms'; see"),
