@@ -8,7 +8,10 @@ import torch
 
 from frankenstein.dictionaries import Dictionary
 from frankenstein.errors import UserError
+from frankenstein.questions.crosscoder.question import SideBySide
 from frankenstein.questions.crosscoder.scores import score_crosscoder
+from frankenstein.shapes import per_location
+from frankenstein.surgery import join
 
 D, E, F, N = 6, 5, 7, 40
 
@@ -87,3 +90,20 @@ def test_a_run_has_the_networks_and_both_controls(run, saved):
         numbers[f"crosscoder/explained_sender/{kind}/relu2"] for kind in ("shuffled", "networks")
     )
     assert shuffled != own
+
+
+@torch.no_grad()
+def test_both_layers_count_alike_and_shuffled_ones_are_of_the_next_example(small_network):
+    joint = join(small_network(0).eval(), small_network(1).eval(), "bn1", "bn1")
+    images = torch.randn(20, 1, 8, 8)
+    batches = [(some, None) for some in images.split(8)]
+    both, shuffled = (
+        SideBySide(joint, how).scaled_on(batches, torch.device("cpu")) for how in (False, True)
+    )
+    z = both(images)
+    for part in z.split(4, dim=1):
+        rows = per_location(part).double()
+        torch.testing.assert_close(rows.mean(0), torch.zeros(4).double(), atol=1e-5, rtol=0)
+        assert rows.var(0, correction=0).sum() == pytest.approx(1, rel=1e-5)
+    expected = torch.cat([z[:, :4], z[:, 4:].roll(1, 0)], 1)
+    assert torch.equal(shuffled(images), expected)

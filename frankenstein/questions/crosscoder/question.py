@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from frankenstein.data.batches import Batches
 from frankenstein.dictionaries import mean_and_scale
 from frankenstein.networks.network import Network
 from frankenstein.questions.crosscoder.page import crosscoder_section
@@ -106,10 +107,12 @@ class SideBySide(nn.Module):
         self.shuffled = shuffled
         self.norms: list[tuple[Tensor, Tensor]] = []
 
-    def scaled_on(self, batches: Iterable[Tensor]) -> "SideBySide":
-        """Learn means and scales; returns self."""
-        images = [*batches]
-        self.norms = [mean_and_scale(front(some) for some in images) for front in self.fronts]
+    def scaled_on(self, batches: Batches, device: torch.device) -> "SideBySide":
+        """Learn means and scales, of one front after the other; returns self."""
+        self.norms = [
+            mean_and_scale(front(images.to(device)) for images, _ in batches)
+            for front in self.fronts
+        ]
         return self
 
     def forward(self, images: Tensor) -> Tensor:
@@ -139,8 +142,8 @@ def _joined(
     except ShapeError as error:
         raise NotAskable(f"a crosscoder sees both layers place by place: {error}") from error
     both = SideBySide(joint.seeing(*map(subject.look, networks)), shuffled).to(subject.device)
-    images = (batch.to(subject.device) for batch, _ in subject.data.train_batches(_SCALED_ON))
-    return both.scaled_on(images), joint.source.units, joint.target.units
+    both.scaled_on(subject.data.train_batches(_SCALED_ON), subject.device)
+    return both, joint.source.units, joint.target.units
 
 
 def _scored(
