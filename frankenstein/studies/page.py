@@ -1,6 +1,7 @@
 """What a page of many runs has: of a study, and of folders that are joined by `report`."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -35,6 +36,7 @@ _MARK = "†"
 AT_CHANCE = "not clearly above the most frequent answer, so nothing was learned that shows"
 _FEW = 6  # scores that are shown of runs that have none of these
 _DRAWN = 12  # scores that have a figure, at most
+_SIZES = ("n", "parameters", "multiplications")
 
 
 def blocks_of_runs(
@@ -102,11 +104,19 @@ def chosen_scores(runs: Sequence[FinishedRun], patterns: Sequence[str] | None = 
     if patterns is None:
         main = [name for name in _MAIN if name in known]
         shared = [name for name in known if all(name in run.scores for run in runs)]
-        return main or (shared or known)[:_FEW]
+        telling = [name for name in shared or known if _tells(name)]
+        same = [name for name in telling if re.search(r"/([^/]+)/\1$", name)]  # layer with itself
+        return main or (same or telling or known)[:_FEW]
     chosen: dict[str, None] = {}
     for pattern in patterns:
         chosen |= dict.fromkeys(name for name in known if fnmatchcase(name, pattern))
     return list(chosen)
+
+
+def _tells(score: str) -> bool:
+    """Whether a score is what was found, not a size or the end of an interval."""
+    what = score.partition("/")[0]
+    return what not in _SIZES and not what.endswith(("_low", "_high"))
 
 
 def at_chance(runs: Sequence[FinishedRun]) -> list[str]:

@@ -4,6 +4,7 @@ import math
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +17,7 @@ from frankenstein.networks.network import open_network
 from frankenstein.runs.page import write_page
 from frankenstein.runs.run import Run
 from frankenstein.studies.finished import FinishedRun, groups, read_finished
+from frankenstein.studies.page import chosen_scores
 from frankenstein.studies.sweep import find_sweep
 
 
@@ -326,3 +328,16 @@ def test_the_files_of_more_are_a_matter_of_seeds():
     one, other = run("in2-gn2", 2), run("in3-gn3", 3)
     assert one.asked == other.asked
     assert one.seeds["more 1"] != other.seeds["more 1"]
+
+
+def test_of_a_matrix_a_report_shows_layers_with_themselves_and_no_sizes():
+    cells = [f"{one}/{other}" for one in ("relu1", "relu2") for other in ("relu1", "relu2")]
+    scores = {"n": 9.0, "parameters/relu1/relu1": 5.0, "accuracy/sender": 0.9}
+    for cell in cells:
+        scores |= {f"accuracy/solved/{cell}": 0.8, f"accuracy_low/solved/{cell}": 0.7}
+    runs = [SimpleNamespace(scores=scores)] * 2
+    assert chosen_scores(runs) == [f"accuracy/solved/relu{i}/relu{i}" for i in (1, 2)]
+    del scores["accuracy/solved/relu1/relu1"], scores["accuracy/solved/relu2/relu2"]
+    shown = ["accuracy/sender", "accuracy/solved/relu1/relu2", "accuracy/solved/relu2/relu1"]
+    assert chosen_scores(runs) == shown
+    assert chosen_scores(runs, ["n"]) == ["n"]
