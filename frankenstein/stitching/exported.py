@@ -112,7 +112,9 @@ def _harmless(
             if sum(one.file_size for one in members) > len(content):
                 raise FileError(f"{path} is packed or damaged, as torch writes none; make it anew")
             parts = {one.filename.partition("/")[2]: archive.read(one) for one in members}
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+    except FileError:
+        raise
+    except Exception as error:  # damage can do anything to an archive
         raise FileError(f"{path} is no exported program ({error}); make it anew") from None
     if odd := [name for name in parts if not _MEMBER.fullmatch(name)]:
         raise FileError(f"{path} holds {odd[0]!r}, which may execute code; it is not read")
@@ -122,9 +124,11 @@ def _harmless(
     for name in parts:
         if name.endswith("_config.json"):
             config = json_record(parts[name], f"{name} in {path}")
-            if any(s for s in _strings(config) if not _WORD.fullmatch(s)) or any(
-                one.get("use_pickle") is not False for one in config.get("config", {}).values()
-            ):
+            said = config.get("config")
+            plain = isinstance(said, dict) and all(
+                isinstance(one, dict) and one.get("use_pickle") is False for one in said.values()
+            )
+            if not plain or not all(map(_WORD.fullmatch, _strings(config))):
                 raise FileError(f"{path} has tensors that are pickled, which may execute code")
     program = json_record(parts[_PROGRAM], f"{_PROGRAM} in {path}")
     _strip(program)
@@ -145,7 +149,9 @@ def _strip(one: Any) -> None:
         for key in one.keys() & _NOT_NEEDED:
             one[key] = type(one[key])()
         if isinstance(calls := one.get("module_call_graph"), list):
-            one["module_call_graph"] = [x for x in calls if x.get("fqn") == ""]
+            one["module_call_graph"] = [
+                x for x in calls if isinstance(x, dict) and x.get("fqn") == ""
+            ]
     for part in one.values() if isinstance(one, dict) else one if isinstance(one, list) else ():
         _strip(part)
 

@@ -3,7 +3,9 @@
 import io
 import json
 import pickle
+import random
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -146,6 +148,32 @@ def test_what_could_execute_code_is_refused_before_torch_reads_it(
 @pytest.fixture(scope="module")
 def exported(one, tmp_path_factory):
     return save_graft(one, "after", tmp_path_factory.mktemp("graft") / "graft.pt2").read_bytes()
+
+
+def test_damaged_files_are_refused_in_a_line_or_read_as_before(exported, tmp_path):
+    path, draw = tmp_path / "graft.pt2", random.Random(0)
+    for i in range(40):
+        damaged = bytearray(exported)
+        first = len(damaged) - 9000 if i % 2 else 0  # at times the directory of the archive
+        damaged[draw.randrange(first, len(damaged))] ^= 1 << draw.randrange(8)
+        if i % 4 == 0:
+            cut = draw.randrange(len(damaged))
+            del damaged[cut : cut + draw.randrange(1, 50)]
+        path.write_bytes(damaged)
+        with suppress(FileError):
+            open_graft(path)
+    for name, content in (("data/weights/model_weights_config", b'{"config": [1]}'), *WRONG):
+        path.write_bytes(exported)
+        wrong = {f"graft/{name}.json": content}
+        with pytest.raises(FileError):
+            open_graft(archive(path, lambda parts, wrong=wrong: parts.update(wrong)))
+
+
+WRONG = [
+    ("models/model", b'{"graph_module": {"module_call_graph": [1]}}'),
+    ("extra/frankenstein", b'{"kind": "graft", "sender": 1}'),
+    ("extra/frankenstein", b"[]"),
+]
 
 
 def test_what_is_not_needed_is_never_executed(exported, tmp_path):
