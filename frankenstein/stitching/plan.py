@@ -105,8 +105,8 @@ class FamilyFields(Plan):
     )
     anchors: int | None = option(
         None,
-        "images whose cosines are the coordinates of a relative stitch, which it implies; those "
-        "that ‹solve_on› of as many takes",
+        "images whose cosines are the coordinates of a relative stitch, which it implies; the same "
+        "images that solving on as many takes",
         least=2,
     )
     flatten: bool = option(False, "map places, each of every unit, instead of units")
