@@ -243,7 +243,8 @@ class LayerClasses:
         if not held:
             return
         xs, ys, labels = held[0] if len(held) == 1 else _Batch.of(held)
-        places = _rows_of(labels, len(next(iter(xs.values()))))
+        if not (places := _rows_of(labels, len(next(iter(xs.values()))))):
+            return
         order, start = torch.cat([*places.values()]), 0
         xs, ys = ({s: _chosen(z, order) for s, z in one.items()} for one in (xs, ys))
         for label, some in places.items():

@@ -24,7 +24,7 @@ from frankenstein.stitching.depths import reader_behind
 from frankenstein.stitching.depths_page import depth_pictures
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.evaluate_plan import EvaluatePlan
-from frankenstein.stitching.graft_file import is_graft, open_graft
+from frankenstein.stitching.graft_file import open_graft
 from frankenstein.stitching.pair import StitchedRun
 from frankenstein.stitching.recount import recounted_ends
 from frankenstein.stitching.score_table import (
@@ -36,6 +36,7 @@ from frankenstein.stitching.score_table import (
 from frankenstein.stitching.warnings import stitch_warnings
 from frankenstein.surgery import seeing
 from frankenstein.training.device import device_of
+from frankenstein.zoo.files import GraftFileError
 
 _AS_IN_THE_RUN = ("dataset", "model", "measures", "data_root", "untrained")  # unless given
 
@@ -64,13 +65,18 @@ def _check_run(folder: Path) -> None:
         )
 
 
+def _opened(plan: EvaluatePlan, file: str) -> Network:
+    if Path(file).suffix == ".pt2":
+        return open_graft(file)
+    try:
+        return open_all({"subject": file}, plan.model, **plan.told)[0]
+    except GraftFileError:
+        return open_graft(file)
+
+
 def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
     device = device_of(plan.accelerator)
-    if is_graft(file):
-        network = open_graft(file)
-    else:
-        (network,) = open_all({"subject": file}, plan.model, **plan.told)
-    network = network.to(device)
+    network = _opened(plan, file).to(device)
     dataset = plan.dataset or network.dataset
     data = _data(plan, [network], dataset, plan.data_root)
     name = plan.run_name or networks_name([network], dataset)

@@ -53,17 +53,6 @@ def run_graft(plan: GraftPlan, command: Command) -> None:
     Console().out(path, highlight=False)
 
 
-def is_graft(path: str | Path) -> bool:
-    """Whether a file is one of `save_graft`: a .pt2, or .safetensors that say so."""
-    path = Path(path)
-    if path.suffix == ".pt2":
-        return path.is_file()
-    try:
-        return path.suffix == ".safetensors" and load_tensors(path)[1].get("kind") == "graft"
-    except FileError:
-        return False
-
-
 def save_graft(run: StitchedRun, stitch: str, path: str | Path) -> Path:
     """Write one of a run's stitches with the halves that it joins, as .safetensors or .pt2.
 

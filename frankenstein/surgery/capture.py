@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import fx, nn
 
+from frankenstein.errors import did_you_mean
 from frankenstein.surgery.assemble import assemble, overwritten
 from frankenstein.surgery.cut import behind, is_several
 from frankenstein.surgery.halves import arguments_of
@@ -68,8 +69,10 @@ def capture_behind(end: nn.Module, layers: Iterable[str]) -> nn.Module:
     nodes = behind(steps, entrance)
     for layer, node in wanted.items():
         if node not in nodes:
+            names = [steps.name(one) for one in nodes if one in steps.names]
             raise LayerError(
                 f"{layer!r} of {steps.title} does not lie behind {steps.name(entrance)!r}"
+                f"{did_you_mean(layer, names)}"
             )
     held = overwritten(nodes).intersection(wanted.values())
     part = assemble(steps, network, nodes, wanted, entrance, held)

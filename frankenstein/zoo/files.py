@@ -40,6 +40,10 @@ class Card:
     augmentation: int | None = None  # times over
 
 
+class GraftFileError(FileError):
+    """A file that is given for a network's holds a graft."""
+
+
 def save_network(path: str | Path, network: nn.Module, card: Card) -> Path:
     """Save a network of the zoo as safetensors with its card and a checksum."""
     return save_tensors(path, network.state_dict(), {"kind": "network", **asdict(card)})
@@ -114,7 +118,7 @@ def _read(path: str | Path, architecture: str | None) -> tuple[dict[str, Tensor]
 def _card(path: str | Path, facts: dict[str, Any], tensors: Mapping[str, Tensor]) -> Card:
     kind = facts.pop("kind", None)
     if kind == "graft":
-        raise FileError(
+        raise GraftFileError(
             f"{path} holds a graft of two networks; `frankenstein evaluate` takes it, and "
             "frankenstein.stitching.open_graft in Python"
         )

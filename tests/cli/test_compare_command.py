@@ -221,7 +221,7 @@ def test_a_runs_stitch_is_compared_with_the_target_at_the_cut_and_behind(
 
     for words, expected in {
         "ckaa": "there are measures only, got 'ckaa'; did you mean cka",
-        "--layer relu1 cka": "LeNet has no layer 'relu1'; did you mean relu2",
+        "--layer relu1 cka": "'relu1' of LeNet does not lie behind 'pool1'; did you mean relu2",
     }.items():
         assert main(["compare", str(made), *words.split(), "--accelerator", "cpu"]) == 2
         assert expected in capsys.readouterr().err
