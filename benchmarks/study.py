@@ -28,7 +28,7 @@ FRANKENSTEIN = [sys.executable, "-m", "frankenstein"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=18, help="of each study")
+    parser.add_argument("--runs", type=int, default=20, help="of each study")
     parser.add_argument("--epochs", type=int, default=5, help="of each run: about a second of work")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -44,7 +44,7 @@ def main() -> None:
 
 def claims() -> list[Claim]:
     """The engine against fresh processes, a second worker, and what the engine takes itself."""
-    return told(measure(18, 5, 3))
+    return told(measure(20, 5, 3))
 
 
 @dataclass
@@ -76,15 +76,19 @@ def measure(runs: int, epochs: int, rounds: int) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         few = max(2, runs // 3)
-        fresh, _ = timed(lambda: [fresh_run(seed, epochs) for seed in range(few)])
-        found.fresh = fresh / few
+        began = time.monotonic()
+        for seed in range(few):
+            fresh_run(seed, epochs)
+        found.fresh = (time.monotonic() - began) / few
+        for workers in found.seconds:  # not while it is timed: a look at memory takes time
+            found.memory[workers] = most_memory(
+                lambda n=workers: study(few, epochs, n, f"memory-{n}")
+            )
         for turn in range(rounds):
             for workers, turns in found.seconds.items():
                 name = f"{workers}-{turn}"
-                _, found.memory[workers] = timed(
-                    lambda n=workers, name=name: study(runs, epochs, n, name)
-                )
-                each, inside = once_under_way(Path("results/study") / name)
+                study(runs, epochs, workers, name)
+                each, inside = once_under_way(Path("results/study") / name, workers)
                 turns.append(each)
                 if workers == 1:
                     found.overhead.append(each - inside)
@@ -92,15 +96,17 @@ def measure(runs: int, epochs: int, rounds: int) -> Found:
     return found
 
 
-def once_under_way(study: Path) -> tuple[float, float]:
+def once_under_way(study: Path, workers: int) -> tuple[float, float]:
     """Seconds from the end of a run to that of the next, and those of its own that a run says.
 
     The first third is left out, in which workers start: a second one may come later than the first.
+    Of what is left whole rounds of all workers count, whose runs end nearly together.
     """
     runs = [*study.glob("train/*")]
     # A study writes run.json anew at its end.
     ends = sorted((run / "summary.json").stat().st_mtime for run in runs)
-    later = ends[len(ends) // 3 :]
+    first = len(ends) // 3
+    later = ends[first : len(ends) - (len(ends) - 1 - first) % workers]
     inside = sum(seconds_of(run / "run.json") for run in runs) / len(runs)
     return (later[-1] - later[0]) / (len(later) - 1), inside
 
@@ -138,8 +144,8 @@ def seconds_of(path: Path) -> float:
     return float(re.search(r'"seconds": ([\d.]+)', path.read_text())[1])
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds that work took, and the most memory that its processes had together."""
+def most_memory(work: Callable[[], Any]) -> float:
+    """The most MB that the processes of some work had together."""
     over, most = threading.Event(), [0.0]
 
     def look() -> None:
@@ -148,12 +154,10 @@ def timed(work: Callable[[], Any]) -> tuple[float, float]:
 
     watcher = threading.Thread(target=look)
     watcher.start()
-    began = time.monotonic()
     work()
-    seconds = time.monotonic() - began
     over.set()
     watcher.join()
-    return seconds, most[0]
+    return most[0]
 
 
 def memory_below(parent: int) -> float:
