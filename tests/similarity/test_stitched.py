@@ -35,7 +35,7 @@ def test_the_stitched_and_the_receivers_own_at_the_cut_and_behind_it(made, pair)
 
 
 def test_a_layer_in_front_of_the_cut_is_refused(made):
-    with pytest.raises(LayerError, match="'relu1' .* not lie behind 'pool1'; did you mean relu2"):
+    with pytest.raises(LayerError, match=r"'relu1' .* not lie behind 'pool1'; did you mean relu2"):
         read_stitched(made, layer="relu1")
 
 
