@@ -437,30 +437,32 @@ def peek(batches: Iterable[Any], padded: bool) -> tuple[bool, Iterable[Any]]:
     return any(there_of(input_of(one)) is not None for one in first), chain(first, rest)
 
 
-def in_blocks(batches: Iterable[Any], block: int | None = None) -> tuple[int, Iterator[Tensor]]:
+def in_blocks(
+    batches: Iterable[Any], block: int | None = None, most: int | None = None
+) -> tuple[int, Iterator[Tensor]]:
     """The size of a block, and the inputs in batches of nearly the same size that hold whole ones.
 
-    Only the last may end within a block, so that blocks are the same whatever the batch size.
-    Unless a size is given, up to 512 inputs, if they are small, are one block; more are blocks of
-    64.
+    Only the last may end within a block, so that blocks are the same whatever the batch size. A
+    batch has nearly as many inputs as before, and where `most` is less, nearly that. Unless a size
+    is given, up to 512 inputs, if they are small, are one block; more are blocks of 64.
     """
     inputs = map(input_of, batches)
     if block is not None:
-        return block, _filled(inputs, block)
+        return block, _filled(inputs, block, most)
     first: list[Tensor] = []
     for new in inputs:
         first.append(new)
         if sum(map(len, first)) > _WHOLE or sum(z.numel() for z in first) > _ROOM:
-            return _BLOCK, _filled(chain(first, inputs), _BLOCK)
+            return _BLOCK, _filled(chain(first, inputs), _BLOCK, most)
     whole = max(4, sum(map(len, first)))
     return whole, _filled(iter(first), whole)
 
 
-def _filled(inputs: Iterator[Tensor], block: int) -> Iterator[Tensor]:
+def _filled(inputs: Iterator[Tensor], block: int, most: int | None = None) -> Iterator[Tensor]:
     held: list[Tensor] = []
     size = 0
     for new in inputs:
-        size = size or block * max(1, round(len(new) / block))
+        size = size or block * max(1, round(min(len(new), most or len(new)) / block))
         held.append(new)
         if (count := sum(map(len, held))) >= size:
             whole = joined(held)

@@ -61,7 +61,7 @@ def run_networks(plan: ComparePlan, command: Command) -> Run:
             seen = replace(shown, batches=_Followed(shown, plan.quiet))
             halved = plan.bootstrap > 0
             sums = read_networks(
-                readers, seen, measures, plan.flattening, plan.block, plan.keep, halved
+                readers, seen, measures, plan.flattening, plan.block, plan.keep, halved, device
             )
             found = between(sums, lambda pairs: progress(pairs, "measuring pairs", plan.quiet))
             draws = _drawn(found, sums, plan) if halved else {}
