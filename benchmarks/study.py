@@ -1,6 +1,6 @@
 """What the engine of studies costs, and what a second worker brings; all ratios of one run.
 
-    python benchmarks/study.py                        # three minutes on two idle cores
+    python benchmarks/study.py                        # four minutes on two idle cores
     python benchmarks/study.py --runs 6 --rounds 1    # to see whether it works
 
 A run is one training of a small network on digits, about a second of work. "Fresh" is `frankenstein
