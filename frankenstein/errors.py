@@ -101,7 +101,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("vgg", ["tiny10", "lenet"])
     ''
     """
-    likeness = {name: SequenceMatcher(None, name, word).ratio() for name in known}
+    # The dashes that all options begin with make none of them near.
+    likeness = {
+        name: SequenceMatcher(None, name.lstrip("-"), word.lstrip("-")).ratio() for name in known
+    }
     # A near hit makes the far ones noise: for --modle, say --model and not --note as well.
     least = max([0.6, *(ratio - 0.15 for ratio in likeness.values())])
     near = [

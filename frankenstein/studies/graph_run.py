@@ -8,12 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 from frankenstein.catalog import Function
 from frankenstein.errors import AlreadyDone, RunsFailed, counted
 from frankenstein.files import write_whole
 from frankenstein.report.document import Block
-from frankenstein.report.tables import code, markdown_table, plain, rich_table
+from frankenstein.report.tables import code, markdown_table, plain
 from frankenstein.runs.fields import PARTIAL
 from frankenstein.runs.page import write_page
 from frankenstein.runs.plan import Command
@@ -191,10 +192,18 @@ def _work_in_words(nodes: Sequence[Node], known: Mapping[str, Path], engine: Eng
 
 
 def print_graph(name: str, nodes: Sequence[Node], folder: Path) -> None:
-    """Every run of a graph, what it waits for, and whether it is there."""
-    known = there(nodes, folder)
+    """Every run of a graph, what it waits for, and whether it is there; names are never broken."""
+    known, console = there(nodes, folder), Console()
     rows = [
-        [node.name, ", ".join(node.after), "there" if node.name in known else ""] for node in nodes
+        (node.name + (", there" if node.name in known else ""), ", ".join(node.after))
+        for node in nodes
     ]
-    title = f"{name}: {counted(len(nodes), 'run')}, {len(known)} of them there"
-    Console().print(rich_table(rows, ["run", "waits for", "already"], title=title))
+    longest = max(len(run) for run, _ in rows)
+    fits = longest + max(len(f"  after {after}") for _, after in rows) < console.width
+    lines = [f"{name}: {counted(len(nodes), 'run')}, {len(known)} of them there"]
+    for run, after in rows:
+        if after and fits:
+            lines.append(f"{run:{longest}}  after {after}")
+        else:
+            lines += [run, f"    after {after}"] if after else [run]
+    console.print(*map(Text, lines), sep="\n", soft_wrap=True)

@@ -73,7 +73,9 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
         save = partial(_snapshot, run, network)
         snapshots = Every(
             plan.save_frequency,
-            lambda trainer, _: save(trainer, f"step{trainer.global_step}"),
+            lambda trainer, _: (
+                _ends_kept_epoch(plan, trainer) or save(trainer, f"step{trainer.global_step}")
+            ),
             lambda trainer, epoch: plan.keeps(epoch) and save(trainer, f"epoch{epoch}"),
         )
         callbacks = [SeededSteps(plan.gradient_noise), snapshots, *bars]
@@ -143,6 +145,12 @@ def _bytes(network: nn.Module) -> int:
 def _snapshots(plan: TrainPlan, data: ImageData) -> int:
     of_epochs = sum(map(plan.keeps, range(plan.epochs + 1)))
     return 1 + of_epochs + plan.epochs * len(data.shuffled_batches()) // plan.save_frequency
+
+
+def _ends_kept_epoch(plan: TrainPlan, trainer: pl.Trainer) -> bool:
+    """Whether the state as it is now is kept as that behind an epoch, and so by one name."""
+    epoch, steps = divmod(trainer.global_step, int(trainer.num_training_batches))
+    return not steps and plan.keeps(epoch)
 
 
 def _snapshot(run: Run, network: Network, trainer: pl.Trainer, name: str) -> None:

@@ -222,6 +222,7 @@ def test_the_yaml_of_a_run_replays_it(config, some):
         ("--mod lenet", "unknown option --mod; did you mean --model"),
         ("--no-epochs", "unknown option --no-epochs; did you mean"),
         ("-zz", "unknown option -zz; see"),
+        ("--mesh", "unknown option --mesh; see"),  # nothing is near but the dashes
         ("-m tinny10", "or torchvision/<name>, got 'tinny10'; did you mean tiny10?"),
         (
             "--model=tinny10",
@@ -395,9 +396,13 @@ def test_layers_prints_what_stitches_see_of_tokens(capsys):
     words = ("torchvision/vit_b_16", "--size", "32")
     assert main(["layers", *words]) == 0
     page = capsys.readouterr().out
-    assert re.search(r"reshape .* 768 .* 2 x 2 ", page)  # (768, 4), turned where it is cut
-    assert re.search(r"permute .* 768 .* 2 x 2 ", page)
-    assert re.search(r"cat .* 768 .* 2 x 2 and a class token ", page)
+    assert re.search(r"reshape .* 768 .* 4 tokens \(2 x 2\) ", page)  # (768, 4), turned when cut
+    assert re.search(r"permute .* 768 .* 4 tokens \(2 x 2\) ", page)
+    assert re.search(r"cat .* 768 .* 5 tokens \(2 x 2 and a class token\) ", page)
+    assert main(["layers", "gpt_tiny"]) == 0
+    page = capsys.readouterr().out
+    assert re.search(r"token .* 64 .* 8 tokens ", page)
+    assert "height" not in page
 
 
 def test_layers_takes_the_data_set_that_it_tells_to_choose(capsys, tmp_path, monkeypatch):

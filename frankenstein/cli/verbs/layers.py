@@ -1,8 +1,9 @@
 """`frankenstein layers`: where may a network be cut?"""
 
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from frankenstein.catalog import DATASETS, find_network
 from frankenstein.cli.words import Words
@@ -10,6 +11,9 @@ from frankenstein.runs.fields import DataName, ModelFields
 from frankenstein.runs.plan import Command
 from frankenstein.runs.schema import option
 from frankenstein.source import GRAMMAR, parse_source
+
+if TYPE_CHECKING:
+    from frankenstein.surgery.layouts import Layout
 
 WORDS = Words(
     about="",
@@ -84,15 +88,26 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
             channels=plan.in_channels,
         )
         network, inputs = opened.module, dict(opened.inputs) or None
+    rows, kinds = [], set()
+    for layer, shape in cut_points(network, inputs=inputs).items():
+        if len(shape) > 3:  # more axes than a map has: none of them is known to be of units
+            rows.append((layer, "", " x ".join(map(str, shape))))
+            continue
+        layout = layout_of(shape, unit_axis(network, layer, inputs))
+        rows.append((layer, str(layout.units), _places(layout)))
+        kinds.add(layout.kind)
     table = Table(title=f"cut points of {plan.name}")
     table.add_column("layer")
     table.add_column("units", justify="right")
-    table.add_column("height x width", justify="right")
-    for layer, shape in cut_points(network, inputs=inputs).items():
-        # What has more axes than a map has no axis of units.
-        units, places = "", " x ".join(map(str, shape))
-        if len(shape) <= 3:
-            layout = layout_of(shape, unit_axis(network, layer, inputs))
-            units, places = str(layout.units), layout.places
-        table.add_row(layer, units, places)
+    table.add_column("places" if "tokens" in kinds else "height x width", justify="right")
+    for row in rows:
+        table.add_row(*row)
     Console().print(table)
+
+
+def _places(layout: "Layout") -> str:
+    """Where each unit has a value: of tokens how many there are, and their grid if they have one."""
+    if layout.kind != "tokens":
+        return layout.places
+    tokens = f"{prod(layout.grid) + layout.extra} tokens"
+    return tokens if layout.grid[0] == 1 else f"{tokens} ({layout.places})"
