@@ -396,9 +396,9 @@ def test_layers_prints_what_stitches_see_of_tokens(capsys):
     words = ("torchvision/vit_b_16", "--size", "32")
     assert main(["layers", *words]) == 0
     page = capsys.readouterr().out
-    assert re.search(r"reshape .* 768 .* 4 tokens \(2 x 2\) ", page)  # (768, 4), turned when cut
-    assert re.search(r"permute .* 768 .* 4 tokens \(2 x 2\) ", page)
-    assert re.search(r"cat .* 768 .* 5 tokens \(2 x 2 and a class token\) ", page)
+    assert re.search(r"reshape .* 768 .* 2 x 2 tokens ", page)  # (768, 4), turned where it is cut
+    assert re.search(r"permute .* 768 .* 2 x 2 tokens ", page)
+    assert re.search(r"cat .* 768 .* 2 x 2 \+ 1 tokens ", page)
     assert main(["layers", "gpt_tiny"]) == 0
     page = capsys.readouterr().out
     assert re.search(r"token .* 64 .* 8 tokens ", page)

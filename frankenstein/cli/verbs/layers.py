@@ -1,7 +1,6 @@
 """`frankenstein layers`: where may a network be cut?"""
 
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,6 +26,9 @@ WORDS = Words(
     positionals=("name",),
     flags={"in_channels": "-c", "model": "-m"},
 )
+
+
+_WIDEST = 1000  # letters of a line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,17 +99,20 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
         rows.append((layer, str(layout.units), _places(layout)))
         kinds.add(layout.kind)
     table = Table(title=f"cut points of {plan.name}")
-    table.add_column("layer")
+    table.add_column("layer", no_wrap=True)
     table.add_column("units", justify="right")
     table.add_column("places" if "tokens" in kinds else "height x width", justify="right")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    for cells in rows:
+        table.add_row(*cells)
+    console = Console()
+    room = console.options.update(max_width=_WIDEST)
+    # So that no name is cut.
+    console.print(table, width=console.measure(table, options=room).maximum, crop=False)
 
 
 def _places(layout: "Layout") -> str:
-    """Where each unit has a value: of tokens how many there are, and their grid if they have one."""
+    """Where each unit has a value: of tokens how many, a class token by itself."""
     if layout.kind != "tokens":
         return layout.places
-    tokens = f"{prod(layout.grid) + layout.extra} tokens"
-    return tokens if layout.grid[0] == 1 else f"{tokens} ({layout.places})"
+    sides = [str(side) for side in layout.grid if side > 1]
+    return " x ".join(sides or "1") + (" + 1" if layout.extra else "") + " tokens"
