@@ -13,6 +13,8 @@ from frankenstein.stitches.stitch import Stitch
 class Conv3x3(Stitch):
     """A 3x3 convolution with bias, zeros around the map; random at first. It is trained."""
 
+    affine = False
+
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels)
         layer = nn.Conv2d(in_channels, out_channels, 3, padding=1)

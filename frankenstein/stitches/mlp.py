@@ -15,6 +15,8 @@ class MLP(Stitch):
     whose values is what ReLU passes of it less what it passes of its negative.
     """
 
+    affine = False
+
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels)
         between = 2 * min(in_channels, out_channels)

@@ -28,6 +28,8 @@ class Relative(Stitch):
     weight: Tensor  # (E, K)
     bias: Tensor  # (E,)
 
+    affine = False
+
     def __init__(self, in_channels: int, out_channels: int, anchors: int) -> None:
         super().__init__(in_channels, out_channels)
         self.anchors = anchors

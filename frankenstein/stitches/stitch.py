@@ -1,6 +1,6 @@
 """What every stitch family is, an affine map over units, and where a stitch starts."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ class Stitch(nn.Module):
     a gradient step can leave mends that in `after_step`. One of more than affine maps says its
     `forward` and `approximate`; it is solved as the affine map of least squares is.
     """
+
+    # Whether it is one affine map at every place: then it may go before a resize or behind it.
+    affine: ClassVar[bool] = True
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

@@ -49,7 +49,11 @@ _HOLDS: Mapping[str, Any] = {
 
 def run_graft(plan: GraftPlan, command: Command) -> None:
     """Run the plan of `graft`."""
-    path = save_graft(StitchedRun.read(plan.subject, [plan.stitch]), plan.stitch, plan.output)
+    if plan.cut:
+        run = StitchedRun.read_cell(plan.subject, plan.cut, plan.stitch)
+    else:
+        run = StitchedRun.read(plan.subject, [plan.stitch])
+    path = save_graft(run, plan.stitch, plan.output)
     Console().out(path, highlight=False)
 
 

@@ -13,7 +13,7 @@ from frankenstein.errors import UserError
 from frankenstein.networks.data import check_same_answers, look_of, open_pair
 from frankenstein.networks.network import Network
 from frankenstein.runs.fields import KINDS, StitchKind
-from frankenstein.runs.stitch_run import check_made_for, read_stitch_run
+from frankenstein.runs.stitch_run import check_made_for, read_cell, read_stitch_run
 from frankenstein.stitches import Stitch, load_stitch
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.surgery import Joint, join, shape_after
@@ -103,6 +103,21 @@ class StitchedRun:
         if not other_networks:
             check_made_for(files.values(), (pair.sender, pair.receiver))
         return cls(plan, pair, {kind: load_stitch(file) for kind, file in files.items()})
+
+    @classmethod
+    def read_cell(
+        cls, folder: str | Path, layers: Sequence[str], stitch: StitchKind = "after"
+    ) -> "StitchedRun":
+        """One stitch of a matrix in a folder, as if that pair of layers had been stitched alone.
+
+        Raises:
+            UserError: if it holds no such stitch, or its networks are no longer those it was made
+                for.
+        """
+        plan, file = read_cell(folder, layers, stitch)
+        pair = open_stitching_pair(plan)
+        check_made_for([file], (pair.sender, pair.receiver))
+        return cls(plan, pair, {stitch: load_stitch(file)})
 
     def to(self, device: torch.device) -> "StitchedRun":
         """The same, on a device."""

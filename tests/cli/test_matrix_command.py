@@ -80,8 +80,8 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
         assert (folder / "figures" / f"{what}.png").is_file()
     tags = EventAccumulator(str(folder)).Reload().Tags()["images"]
     assert {"matrix/accuracy-solved", "matrix/linear_cka-measures"} <= set(tags)
-    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"figures"}
-    with pytest.raises(UserError, match=r"is a matrix of stitches, which saves none; run stitch"):
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"figures", "stitches"}
+    with pytest.raises(UserError, match=r"is a matrix of stitches; make one of them a file: frank"):
         StitchedRun.read(folder, ["after"])
 
 

@@ -48,5 +48,5 @@ def test_other_networks_are_refused_unless_they_are_asked_for(made, pair, saved)
 
 def test_a_matrix_of_stitches_is_refused(run, pair):
     folder = run("stitch", *pair, "--sender-layers", "fc1", "--receiver-layers", "fc1", "-e", "0")
-    with pytest.raises(UserError, match="is a matrix of stitches, which saves none"):
+    with pytest.raises(UserError, match="is a matrix of stitches; make one of them a file: frank"):
         read_stitched(str(folder))

@@ -14,10 +14,12 @@ import torch
 from frankenstein.cli import main
 from frankenstein.errors import FileError, UserError
 from frankenstein.files import load_tensors, save_tensors
+from frankenstein.networks.data import look_of
 from frankenstein.stitching import StitchPlan, open_graft, open_stitching_pair, save_graft
 from frankenstein.stitching.exported import save_exported
 from frankenstein.stitching.pair import StitchedRun
 from frankenstein.stitching.recipe import make_stitch
+from frankenstein.surgery import seeing
 
 
 def stitched(sender, sender_layer, receiver, receiver_layer, **options):
@@ -80,6 +82,66 @@ def test_a_run_is_made_one_file_and_evaluated(run, saved, tmp_path, capsys):
     assert "holds a graft of two networks; `frankenstein evaluate` takes" in capsys.readouterr().err
     assert main(["graft", str(folder), "-o", "graft.onnx"]) == 2
     assert "ends in .safetensors or .pt2, got graft.onnx" in capsys.readouterr().err
+
+
+@torch.no_grad()
+def accuracy(network, data):
+    look, right = look_of(network, data), 0
+    module = seeing(network.module, look)
+    for images, labels in data.val_batches():
+        right += (module(images).argmax(1) == labels).sum().item()
+    return right / data.num_val
+
+
+@pytest.mark.parametrize("family", ["affine", "conv3x3"])
+def test_a_cell_of_a_matrix_becomes_a_graft_of_its_accuracy(
+    family, run, saved, few_digits, tmp_path, capsys
+):
+    layers = ("--sender-layers", "conv1", "conv2", "--receiver-layers", "conv1", "conv2")
+    words = ("--family", family, "-e", "1", "-lr", "0.01", "--seeds", "1", "--untrained", "1")
+    folder = run("stitch", saved("lenet", 0), saved("lenet", 1), *layers, *words)
+    expected = json.loads((folder / "summary.json").read_text())
+    for s, t in [("conv1", "conv1"), ("conv1", "conv2"), ("conv2", "conv1"), ("conv2", "conv2")]:
+        cell = StitchedRun.read_cell(folder, (s, t))
+        network = open_graft(save_graft(cell, "after", tmp_path / f"{s}-{t}.safetensors"))
+        assert accuracy(network, few_digits(image_size=32)) == expected[f"accuracy/trained/{s}/{t}"]
+    if family == "affine":
+        path = str(tmp_path / "solved.pt2")
+        words = ("--cut", "conv2", "conv1", "--stitch", "ps_inv", "-o", path)
+        assert main(["graft", str(folder), *words]) == 0
+        assert capsys.readouterr().out == f"{path}\n"
+        found = accuracy(open_graft(path), few_digits(image_size=32))
+        assert found == expected["accuracy/solved/conv2/conv1"]
+
+
+def test_cells_that_are_not_there_are_refused_in_a_line(run, saved, capsys, monkeypatch):
+    def mistake(*words):
+        assert main(["graft", *map(str, words)]) == 2
+        said = capsys.readouterr()
+        assert (said.out, said.err.count("\n")) == ("", 1)
+        return said.err
+
+    pair, layers = (saved("lenet", 0), saved("lenet", 1)), ("--sender-layers", "conv1", "fc1")
+    words = ("-e", "0", "--untrained", "1", "--measures", "linear_cka")
+    folder = run("stitch", *pair, *layers, *words, "--family", "orthogonal")
+    for cut, expected in [
+        (("conv1", "conv9"), "has no stitch from 'conv1' to 'conv9'; did you mean conv1 conv1?"),
+        (("../..", "a"), "has no stitch from '../..' to 'a'; such as conv1 conv1"),
+        (("fc1", "fc2"), "has no stitch from 'fc1' to 'fc2'; did you mean fc1 fc1?"),
+        (("conv1",), "--cut takes a layer of the sender and one of the receiver, got conv1"),
+        (("conv1", "conv1", "--stitch", "ps_inv"), "of the family orthogonal, none by ps_inv; "),
+        (("conv1", "conv1", "--stitch", "before"), "a matrix keeps no stitch of before training"),
+    ]:
+        assert expected in mistake(folder, "-o", "a.safetensors", "--cut", *cut)
+    assert "--cut SENDER_LAYER RECEIVER_LAYER\n" in mistake(folder, "-o", "a.pt2")
+    single = run("stitch", *pair, "fc1", "fc1", *words)
+    said = mistake(single, "-o", "a.pt2", "--cut", "a", "b")
+    assert "is no matrix of stitches; leave --cut a b out" in said
+    monkeypatch.setattr("frankenstein.stitching.matrix.kept._LARGEST", 1000)
+    folder = run("stitch", *pair, *layers, *words)
+    assert "The stitches are not kept: they hold" in (folder / "report.md").read_text()
+    cut = ("--cut", "conv1", "conv1")
+    assert "keeps no stitches; its report says why" in mistake(folder, "-o", "a.pt2", *cut)
 
 
 class Bomb:

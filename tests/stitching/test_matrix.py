@@ -6,13 +6,14 @@ from torch import nn
 
 from frankenstein.accumulators.classes import ByClass
 from frankenstein.accumulators.moments import Moments
+from frankenstein.catalog import STITCHES
 from frankenstein.errors import UserError
 from frankenstein.intervals import mean_and_margin
 from frankenstein.shapes import ShapeError, per_location
 from frankenstein.stitches import Affine, Orthogonal
 from frankenstein.stitching.evaluate import evaluate_stitches
-from frankenstein.stitching.matrix.pair_moments import Resize
-from frankenstein.stitching.matrix.solve import pair_moments, stitching_matrix
+from frankenstein.stitching.matrix.pair_moments import PairMoments, Resize
+from frankenstein.stitching.matrix.solve import pair_moments, score_stitches, stitching_matrix
 from frankenstein.surgery import LayerError, join
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layer_set import layer_set
@@ -97,6 +98,22 @@ def test_every_cell_is_that_of_its_stitch_alone(pair, batches):
             assert matrix.sender == pytest.approx(alone["accuracy/sender"], abs=1e-12)
             assert matrix.receiver == pytest.approx(alone["accuracy/receiver"], abs=1e-12)
     assert len(set(matrix.agreement.values())) > 1
+
+
+@pytest.mark.parametrize("family", ["mlp", "conv3x3"])
+def test_a_stitch_of_more_than_an_affine_map_goes_behind_the_resize(pair, batches, family):
+    sides = [layer_set(network, LAYERS) for network in pair]
+    laid, joint = PairMoments(*(one.layouts for one in sides)), join(*pair, "relu2", "bn1")
+    stitch = STITCHES[family](6, 4)
+    assert stitch.affine == STITCHES[family].affine
+    with torch.no_grad():
+        for parameter in stitch.parameters():
+            parameter.normal_(std=3, generator=torch.Generator().manual_seed(0))
+    found = score_stitches(*sides, laid, {("relu2", "bn1"): stitch}, batches)
+    whole = nn.Sequential(joint.align, stitch)
+    alone = evaluate_stitches(joint.sender, joint.receiver, {"it": whole}, batches)
+    assert found.agreement["relu2", "bn1"] == alone["agreement/it"]
+    assert found.accuracy["relu2", "bn1"] == alone["accuracy/it"]
 
 
 def test_a_network_stitched_to_itself_agrees_with_itself_on_the_diagonal(pair, batches):

@@ -11,6 +11,7 @@ WORDS = Words(
     examples="""
         frankenstein graft results/stitch/RUN -o frank.safetensors
         frankenstein graft results/stitch/RUN --stitch ps_inv -o frank.pt2
+        frankenstein graft results/stitch/RUN-all --cut bn3 bn5 -o frank.safetensors
         frankenstein evaluate frank.safetensors -d fashion
         """,
     positionals=("subject",),

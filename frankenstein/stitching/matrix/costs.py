@@ -45,7 +45,8 @@ def grafted_costs(
     costs = {}
     for (s, t), stitch in stitches.items():
         front, sources = fronts[s]
-        source = sources[s] if laid.widens(s, t) else laid.lay(s, t)(sources[s])
+        first = stitch.affine and laid.widens(s, t)  # as stitches are scored
+        source = sources[s] if first else laid.lay(s, t)(sources[s])
         costs[s, t] = front.plus(counted(stitch, source)[0]).plus(ends[t])
     return costs
 

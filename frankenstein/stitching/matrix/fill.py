@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,6 +18,7 @@ from frankenstein.networks.statistics import counting_images
 from frankenstein.report.progress import progress, progress_bar
 from frankenstein.stitches import Stitch
 from frankenstein.stitching.controls import CONTROL_SEED, SCORED_ON, solved_on
+from frankenstein.stitching.matrix.kept import keep_stitches
 from frankenstein.stitching.matrix.pair_moments import PairMoments
 from frankenstein.stitching.matrix.results import FEW, Cells, Row
 from frankenstein.stitching.matrix.solve import (
@@ -55,6 +57,7 @@ class Work:
     data: ImageData
     device: torch.device
     cells: Cells
+    kept: Path | None  # folder that keeps stitches; None if they are too large
 
     def stitches(
         self, plan: StitchPlan, moments: PairMoments, layer: str | None = None
@@ -62,6 +65,12 @@ class Work:
         """New stitches of all pairs, or of those that start at a layer; `plan` says the seed."""
         stitches, _ = make_stitches(*self.sides, moments, partial(make_stitch, plan))
         return {p: one.to(self.device) for p, one in stitches.items() if layer in (None, p[0])}
+
+    def keep_stitches(self, kind: str, seed: int, stitches: Mapping[Pair, Stitch]) -> None:
+        """Save those of the first seed, before their rows say that they are done."""
+        if self.kept is not None and seed == self.plan.seed:
+            joins = {"sender": self.sender.sha256, "receiver": self.receiver.sha256}
+            keep_stitches(self.kept, kind, stitches, joins)
 
     def keep(self, kind: str, seed: int, layers: Iterable[str], values: Values) -> None:
         """Keep the rows of some of the sender's layers."""
@@ -117,6 +126,7 @@ def fill(work: Work) -> None:
             continue
         for pair, stitch in stitches.items():
             solving_of(plan)(stitch, moments.moments(*pair))
+        work.keep_stitches(kind, seed, stitches)
         work.keep(kind, seed, layers, score(stitches))
     trained = [
         (seed, s) for (kind, seed), rows in missing.items() for s in rows if kind == "trained"
@@ -176,6 +186,7 @@ def _train_rows(
                 start_stitch(stitch, plan, moments.moments(*pair))
             if stitches:
                 _train_row(work, plan, layer, stitches, lambda: bar.advance(task))
+            work.keep_stitches("trained", seed, stitches)
             work.keep("trained", seed, [layer], score(stitches, quiet=True))
 
 

@@ -49,7 +49,9 @@ _COST = (
 _ON_FRONT = "on the Pareto front"
 
 
-def write_matrix_page(run: Run, plan: StitchPlan, results: Results) -> None:
+def write_matrix_page(
+    run: Run, plan: StitchPlan, results: Results, remarks: Iterable[str] = ()
+) -> None:
     """The run's numbers, `matrix.csv`, its page, the same figures for TensorBoard, the terminal."""
     run.numbers |= results.summary()
     write_whole(run.folder / "matrix.csv", results.to_csv())
@@ -83,6 +85,7 @@ def write_matrix_page(run: Run, plan: StitchPlan, results: Results) -> None:
         f"trained on training images and scored on the {results.images:,} held-out ones. Every "
         "number is in `matrix.csv`.",
         *_remarks(plan, results),
+        *remarks,
     ]
     title = f"{run.name} (unfinished)" if run.unfinished else run.name
     write_page(run, f"All stitches: {title}", blocks)

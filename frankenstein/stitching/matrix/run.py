@@ -20,6 +20,7 @@ from frankenstein.runs.run import Run
 from frankenstein.stitching.controls import CONTROL_SEED, SCORED_ON
 from frankenstein.stitching.matrix.costs import Cost, counted, grafted_costs
 from frankenstein.stitching.matrix.fill import Work, fill, kinds_and_seeds
+from frankenstein.stitching.matrix.kept import bytes_of, not_kept
 from frankenstein.stitching.matrix.page import left_out, write_matrix_page
 from frankenstein.stitching.matrix.pair_moments import PairMoments
 from frankenstein.stitching.matrix.results import CELLS, FEW, Cells, Results, results_of
@@ -63,30 +64,38 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
     if not plan.augment:
         data.augment = lambda images, generator: images  # type: ignore[method-assign]
     empty = PairMoments(sides[0].layouts, sides[1].layouts, device)
-    _, refused = make_stitches(*sides, empty, partial(make_stitch, plan))
-    for line in left_out(plan):
+    stitches, refused = make_stitches(*sides, empty, partial(make_stitch, plan))
+    size = bytes_of(plan, stitches.values())
+    del stitches
+    lost = not_kept(size)
+    for line in [*left_out(plan), *lost]:
         Console(quiet=plan.quiet).out(line, highlight=False)
     if plan.trained_epochs:
         check_data(data, plan.quiet)
     sender.random(CONTROL_SEED)  # refused now, and not once all is solved, if there is no control
     name = plan.run_name or stitch_name(plan, pair, dataset)
-    with Run.write(plan, name, pair, command, goes_on_from=CELLS) as run, quiet_lightning():
+    kept = 0 if lost else size
+    with (
+        Run.write(plan, name, pair, command, goes_on_from=CELLS, size=kept) as run,
+        quiet_lightning(),
+    ):
         run.say_name(plan.quiet)
         run.tell_sight(pair, data, dataset)
-        work = Work(plan, sender, receiver, sides, looks, data, device, Cells(run.folder))
+        folder = None if lost else run.folder
+        work = Work(plan, sender, receiver, sides, looks, data, device, Cells(run.folder), folder)
         try:
             fill(work)
         except Interrupted:
             run.unfinished = True
             if (so_far := _results(work, refused)).networks:
-                write_matrix_page(run, plan, so_far)
+                write_matrix_page(run, plan, so_far, lost)
             raise
         run.record |= {
             "networks": {network.role: network.sha256 for network in pair},
             "device": str(device),
             "seeds": {"stitch": plan.all_seeds},
         }
-        write_matrix_page(run, plan, _results(work, refused))
+        write_matrix_page(run, plan, _results(work, refused), lost)
     return run
 
 

@@ -145,8 +145,8 @@ def score_stitches(
                 if (s, t) not in stitches:
                     continue
                 stitch, lay = stitches[s, t], moments.lay(s, t)
-                # The two steps commute, and the one that makes more goes last.
-                if moments.widens(s, t):
+                # Affine maps commute with a resize, and the step that makes more goes last.
+                if stitch.affine and moments.widens(s, t):
                     stitched = lay(stitch(source))
                 else:
                     if lay not in laid:
