@@ -18,6 +18,8 @@ from frankenstein.shapes import (
 _PART = 2**18  # numbers of a representation that are worked on at once
 _USUAL = 20  # powers of 2, up and down, that float32's products hold as they are
 _LEAST = 4  # examples of a block from which unbiased HSIC can be estimated
+# What torch's own compiler calls for a linear layer, where torch is built with oneDNN.
+_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
 class LayerGrams(NamedTuple):
@@ -263,6 +265,7 @@ def _gram(
 ) -> Tensor:  # (n, n), float64
     """Products of centred rows, summed up in float64 over parts that stay in a CPU's cache."""
     rows, on_cpu = rows.to(scale.dtype), rows.device.type == "cpu"
+    scaled = not (on_cpu and scale == 1)  # a GPU is not waited for
     mean = rows.new_full((1, len(rows)), 1 / len(rows))  # times rows
     width = max(1, _PART // len(rows)) if on_cpu else rows.shape[1]
     room = torch.empty_like(rows[:, :width])
@@ -271,10 +274,23 @@ def _gram(
         # Centred first: taken out of the products, a common offset would take digits with it. What
         # rounding leaves of it, as of anything that is taken off all rows, unbiased HSIC ignores.
         centred = torch.sub(part, mean @ part, out=room[:, : part.shape[1]])
-        if not (on_cpu and scale == 1):  # a GPU is not waited for
+        if scaled:
             centred.mul_(scale)
-        total += centred @ centred.T
+        total += _products(centred)
     return total
+
+
+def _products(
+    rows: Tensor,  # (n, D)
+) -> Tensor:  # (n, n)
+    """Of rows with one another. MKL, which torch takes, is slow on processors of AMD.
+
+    There a block of 64 x 16,384 takes 0.54 of its time by oneDNN, centring included, and is off by
+    1.2e-7 of its size in place of 5e-8.
+    """
+    if _ONEDNN is None or rows.device.type != "cpu" or rows.dtype != torch.float32:
+        return rows @ rows.T
+    return _ONEDNN(rows, rows, None, "none", [], "")
 
 
 def _rows(

@@ -362,9 +362,11 @@ class Order:
                 if not self._blocks:
                     self._shift = rows.mean(0)
                 self._blocks += 1
-                mean = rows.mean(0) - self._shift
-                within = rows.var(0).sum()
-                new = (mean, mean.square().sum(), within)
+                rows = rows - self._shift
+                mean = rows.mean(0)
+                square = mean.square().sum()
+                within = (rows.square().sum() - self.size * square) / (self.size - 1)
+                new = (mean, square, within)
                 self._sums = [total + one for total, one in zip(self._sums, new, strict=True)]
 
     def check(self) -> None:

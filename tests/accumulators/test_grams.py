@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from frankenstein.accumulators import grams
 from frankenstein.accumulators.grams import Grams
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError
@@ -137,6 +138,18 @@ def test_nan_and_inf_are_refused_with_the_layer_that_holds_them(side, name, bad)
     one[side][1].view(-1)[0] = bad
     with pytest.raises(UserError, match=f"NaN or Inf in the {name} representation, '1'"):
         cka(one)
+
+
+@pytest.mark.parametrize("units", [1, 63, 4097, 20_000])
+def test_products_are_those_of_float64_with_onednn_and_without(units, monkeypatch):
+    x = torch.randn(16, units, generator=torch.Generator().manual_seed(0)) + 3
+    rows = x.double().numpy()
+    rows = rows - rows.mean(0)
+    exact = rows @ rows.T
+    for way in (grams._ONEDNN, None):
+        monkeypatch.setattr(grams, "_ONEDNN", way)
+        found = grams._gram(x, torch.ones(())).numpy()
+        assert np.linalg.norm(found - exact) < 1e-6 * np.linalg.norm(exact)
 
 
 def test_blocks_under_four_examples_are_left_out():
