@@ -1,6 +1,7 @@
 """A run's report: a page of markdown with its figures beside it, and the same as one HTML file."""
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from frankenstein.report.page import html_of, html_page
 from frankenstein.report.style import png, svg
 from frankenstein.report.tables import plain
 
+_LONGEST = 100  # letters of a file's name
 _MOST_STRIPS = 1_000_000  # bytes of the images of points, on one page
 
 
@@ -31,11 +33,14 @@ _MOST_STRIPS = 1_000_000  # bytes of the images of points, on one page
 class Picture:
     """A figure with the name of its file and the words that say how to read it."""
 
-    name: str  # of the file, without .png
+    name: str  # of the file, without .png; what no file may be called becomes a "-"
     figure: Figure
     caption: str  # its first sentence says what there is to see, to those who cannot see it too
     # Of a matrix, which the page then draws so that it can be touched; `cells_of` a heatmap.
     cells: CellMatrix | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", file_name(self.name))
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def write_report(
     of `report.md`.
 
     Raises:
-        ValueError: if a picture's name is no plain file name, or two pictures share one.
+        ValueError: if two pictures share a name.
     """
     folder = Path(folder)
     pictures = [block for block in blocks if isinstance(block, Picture)]
@@ -192,12 +197,23 @@ def _strips(seen: Mapping[str, Tensor], told: dict[str, int]) -> str:
     )
 
 
+def file_name(words: str) -> str:
+    """A file's name, without its ending, of any words: of layers, scores or classes.
+
+    >>> file_name("sweep-explained@cut/after"), file_name("../é")
+    ('sweep-explained-cut-after', '-')
+    >>> len(file_name(300 * "a")), file_name(300 * "a") == file_name(301 * "a")
+    (100, False)
+    """
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", words).lstrip(".") or "-"
+    if len(name) <= _LONGEST:
+        return name
+    mark = hashlib.sha256(words.encode()).hexdigest()[:8]
+    return f"{name[: _LONGEST - 9]}-{mark}"
+
+
 def _check_names(names: list[str]) -> None:
     for name in names:
-        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
-            raise ValueError(
-                f"a picture's name becomes a file, got {name!r}; use letters, digits, _ . and -"
-            )
         if names.count(name) > 1:
             raise ValueError(f"two pictures are named {name!r}; give each its own name")
 

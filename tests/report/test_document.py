@@ -64,9 +64,15 @@ def test_the_same_run_gives_the_same_bytes(tmp_path, blocks):
     assert first == second
 
 
-def test_a_name_that_is_no_plain_file_or_is_used_twice_is_refused(tmp_path, blocks):
-    with pytest.raises(ValueError, match=r"becomes a file, got '\.\./cka'"):
-        write_report(tmp_path, "t", [Picture("../cka", blocks[1].figure, "")])
+@pytest.mark.parametrize("name", ["../cka", "explained@cut/after", "a b: c?", "über", "x" * 400])
+def test_any_name_of_a_score_or_layer_becomes_a_file_inside_the_folder(tmp_path, blocks, name):
+    page = write_report(tmp_path, "t", [Picture(name, blocks[1].figure, "")]).read_text()
+    (drawn,) = (tmp_path / "figures").glob("*.png")
+    assert f"(figures/{drawn.name})" in page
+    assert {path.name for path in tmp_path.iterdir()} == {"report.md", "report.html", "figures"}
+
+
+def test_a_name_that_is_used_twice_is_refused(tmp_path, blocks):
     with pytest.raises(ValueError, match="two pictures are named 'cka'; give each its own name"):
         write_report(tmp_path, "t", [blocks[1], blocks[1]])
     assert not list(tmp_path.iterdir())

@@ -245,7 +245,7 @@ def _top_images(
         chance=short_number(chance, ".3f"),
     )
     grid = image_grid(dict(zip(("sender", "receiver"), images, strict=True)), names)
-    return Picture(f"top-{label}".replace("/", "-"), grid, caption)
+    return Picture(f"top-{label}", grid, caption)
 
 
 def _about(examples: int, twins: int) -> str:

@@ -113,8 +113,7 @@ def _grid(answer: InvariancesAnswer, layer: str) -> Picture:
         **{name: made[name].images for name in _WHO.values()},
     }
     figure = image_grid({name: images[:, None] for name, images in blocks.items()}, answer.pairs)
-    name = f"images-{layer}".replace("/", "-")
-    return Picture(name, figure, _IMAGES.format(layer=layer))
+    return Picture(f"images-{layer}", figure, _IMAGES.format(layer=layer))
 
 
 def _about(answer: InvariancesAnswer) -> str:
