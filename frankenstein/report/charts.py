@@ -12,6 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from frankenstein.report.short_names import short_names
 from frankenstein.report.style import (
     DIGIT,
     GREY,
@@ -27,8 +28,11 @@ from frankenstein.report.style import (
 from frankenstein.shapes import ShapeError
 
 _DASHES = ("-", "--", ":", "-.")
+_MARKS = "osD^vX"
 _MARK = 8  # letters that a legend's mark and gaps take
 _FILL = 0.82  # share of a group's width that its bars take
+_TALL = 3.6  # of curves, in inches
+_LEAST = 2.8  # of curves with their title, above the names of what x is
 _NAME = 34  # letters of a group's name on one line
 
 
@@ -48,7 +52,7 @@ def curves(
     Raises:
         ShapeError: if a series has not one y, or one margin, per x.
     """
-    figure = Figure(figsize=(6.4, 3.6))
+    figure = Figure(figsize=(6.4, _TALL))
     axes = figure.add_subplot()
     for i, (name, points) in enumerate(series.items()):
         x, y = map(to_array, points)
@@ -62,7 +66,8 @@ def curves(
             label=legend_label(name),
             color=colour,
             linestyle=dashes,
-            marker="o" if len(x) <= 40 else None,  # few points are measurements: show each
+            # Few points are measurements: each is shown, and tells one control from another.
+            marker=None if len(x) > 40 else _MARKS[i % len(_MARKS)] if name in controls else "o",
             markersize=3,
         )
         if margins and name in margins:
@@ -74,8 +79,14 @@ def curves(
             axes.fill_between(x, y - margin, y + margin, color=colour, alpha=0.15, linewidth=0)
     axes.grid(True)
     if ticks:
-        longest = max(map(len, ticks)) * len(ticks)
-        axes.set_xticks(range(len(ticks)), ticks, rotation=0 if longest < 60 else 90)
+        axes.tick_names = tuple(ticks)  # type: ignore[attr-defined]  # for the numbers as CSV
+        ticks, x_label = short_names(ticks, x_label)
+        longest = max(map(len, ticks))
+        turned = longest * len(ticks) >= 60
+        axes.set_xticks(range(len(ticks)), ticks, rotation=90 if turned else 0)
+        if turned:  # the names must not take the room of the curves
+            names = longest * DIGIT * RC["xtick.labelsize"] / POINTS
+            figure.set_figheight(max(_TALL, _LEAST + names))
     axes.set(xlabel=x_label, ylabel=y_label, ylim=limits)
     axes.set_title(wrapped(title, figure.get_figwidth()))
     if len(series) > 1:

@@ -14,14 +14,20 @@ from torch import Tensor
 
 
 def figure_csv(figure: Figure) -> str:
-    """Points of lines and maps and tops of bars as `panel,series,x,y`; nothing without any."""
+    """Points of lines and maps and tops of bars as `panel,series,x,y`; nothing without any.
+
+    Where x = 0, 1, ... are layers, a fifth column has their names in full.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
+    layered = any(hasattr(axes, "tick_names") for axes in figure.axes)
     for axes in figure.axes:
-        panel = axes.get_title() or axes.get_ylabel()
+        panel, names = axes.get_title() or axes.get_ylabel(), getattr(axes, "tick_names", ())
         for series, x, y in _points(axes):
-            writer.writerow([panel, series, x, y])
-    return f"panel,series,x,y\n{text.getvalue()}" if text.getvalue() else ""
+            layer = [names[int(float(x))]] if names else []
+            writer.writerow([panel, series, x, y, *layer])
+    header = "panel,series,x,y,layer" if layered else "panel,series,x,y"
+    return f"{header}\n{text.getvalue()}" if text.getvalue() else ""
 
 
 def name_points(

@@ -13,7 +13,7 @@ _SHOWN = {
         (-1.0, 1.0),
         "R² of stitched with target: the share of the target's variance that the stitched "
         "representation explains as it is, from the cut to the logits; 0 for one that knows the "
-        "target's mean alone. The figure ends at -1; `summary.json` has every number.",
+        "target's mean alone. Below -1 nothing is drawn; `summary.json` has every number.",
     ),
     CKA: (
         "unbiased CKA",
@@ -41,6 +41,8 @@ def depth_pictures(numbers: Mapping[str, float]) -> list[Picture]:
         if not rows:
             continue
         x = [float(i) for i in range(len(depths))]
+        if all(number >= 0 for values in rows.values() for number in values):
+            limits = (0.0, limits[1])
         figure = curves(
             {row: (x, values) for row, values in rows.items()},
             f"{title} with the receiver, layer by layer",

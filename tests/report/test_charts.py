@@ -7,6 +7,8 @@ import torch
 
 from frankenstein import report
 from frankenstein.report import bars, curves, png
+from frankenstein.report.figure_values import figure_csv
+from frankenstein.report.short_names import short_names
 from frankenstein.shapes import ShapeError
 
 KINDS = ["identity", "permutation", "pseudo-inverse", "low-rank", "sparse", "CKA-regularized"]
@@ -89,3 +91,23 @@ def test_a_curve_has_its_margins_in_a_band_and_controls_are_grey_dashes():
     assert [line.get_linestyle() for line in axes.lines] == ["-", "--"]
     with pytest.raises(ShapeError, match="curve 'sender' needs one margin per x"):
         curves(series, margins={"sender": [0.1]})
+
+
+def test_long_names_of_layers_leave_the_curves_their_height():
+    layers = [f"bert.encoder.layer.{i}.attention.output.LayerNorm" for i in range(12)]
+    names = ["cut", *layers, "bert.pooler.dense"]
+    figure = curves({"a": (range(14), range(14))}, x_label="layer", ticks=names)
+    axes = figure.axes[0]
+    assert axes.get_position().height * figure.get_figheight() > 2
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels[:2] == ["cut", "…0.attention.output.LayerNorm"]
+    assert labels[-1] == "bert.pooler.dense"
+    assert axes.get_xlabel() == "layer (… is bert.encoder.layer.)"
+    header, *rows = figure_csv(figure).splitlines()
+    assert header == "panel,series,x,y,layer"
+    assert [row.rsplit(",", 1)[1] for row in rows] == names
+
+
+@pytest.mark.parametrize("names", [["a.very.long.name.1"] * 2, ["x.y"], ["conv1", "bn1"], []])
+def test_names_that_are_short_or_would_be_told_apart_no_longer_stay_as_they_are(names):
+    assert short_names(names, "layer") == (names, "layer")
