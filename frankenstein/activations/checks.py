@@ -1,9 +1,13 @@
-"""What is wrong with the shapes of layers, or seems to be: examples differ, axes have moved."""
+"""What is wrong with layers, or seems to be: examples or their order differ, axes have moved."""
 
 import warnings
 from collections.abc import Mapping
 from math import prod
 
+import torch
+from torch import Tensor
+
+from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError
 
 Shapes = Mapping[str, tuple[int, ...]]  # by layer
@@ -66,3 +70,75 @@ def check_same_examples(ours: Shapes, theirs: Shapes, sources: tuple[str, str]) 
                     "seems; save it transposed, a row for each example"
                 )
     raise ShapeError(f"{told}; rows of both must be the same examples, in the same order")
+
+
+def check_same_labels(
+    ours: Tensor,  # (N,)
+    theirs: Tensor,  # (N,)
+    sources: tuple[str, str],
+) -> None:
+    """Refuse rows whose labels are those of the other side in another order; warn of other labels.
+
+    Raises:
+        UserError: if they are.
+    """
+    differ = (ours != theirs).nonzero().flatten().tolist()
+    if not differ:
+        return
+    if torch.equal(ours.sort().values, theirs.sort().values):
+        raise UserError(
+            f"labels of {sources[0]} are those of {sources[1]} in another order, and so are its "
+            f"rows: row {differ[0]} is of class {ours[differ[0]]:g} here and {theirs[differ[0]]:g} "
+            "there; save both in one order"
+        )
+    warnings.warn(
+        f"labels of {sources[0]} and {sources[1]} differ in {len(differ):,} of {len(ours):,} rows: "
+        "these are other examples, it seems, or their classes have other numbers",
+        ActivationsWarning,
+        stacklevel=4,
+    )
+
+
+def check_same_order(
+    ours: Tensor,  # (N, ...)
+    theirs: Tensor,  # (N, ...)
+    sources: tuple[str, str],
+) -> None:
+    """Refuse a layer that has the rows of another, each to the last bit, in another order.
+
+    Raises:
+        UserError: if it does.
+    """
+    if ours.shape != theirs.shape or torch.equal(ours, theirs):
+        return
+    one, other = (sorted(row.numpy().tobytes() for row in z.contiguous()) for z in (ours, theirs))
+    if one == other:
+        raise UserError(
+            f"{sources[0]} and {sources[1]} hold the same rows in another order; rows of both must "
+            "be the same examples, in the same order"
+        )
+
+
+def tell_maps_and_vectors(ours: Shapes, theirs: Shapes, sources: tuple[str, str]) -> None:
+    """Warn where one file has maps alone and the other vectors alone: what a row is must be chosen.
+
+    The numbers of units often tell whether the vectors are maps that were flattened or averaged.
+    """
+    for (maps, vectors), (of_maps, of_vectors) in (
+        ((ours, theirs), sources),
+        ((theirs, ours), sources[::-1]),
+    ):
+        (first, shape), (other, flat) = next(iter(maps.items())), next(iter(vectors.items()))
+        if {len(one) for one in maps.values()} != {4} or {len(z) for z in vectors.values()} != {2}:
+            continue
+        hint = "choose the flattening, per_sample (all places) or pooled (means over places)"
+        if flat[1] == prod(shape[1:]):
+            hint = "flattened ones, it seems; choose the flattening per_sample"
+        elif flat[1] == shape[1]:
+            hint = "their means over places, it seems; choose the flattening pooled"
+        warnings.warn(
+            f"{first!r} of {of_maps} holds maps {shape}, and {other!r} of {of_vectors} vectors "
+            f"{flat}: {hint}",
+            ActivationsWarning,
+            stacklevel=4,
+        )

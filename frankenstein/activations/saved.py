@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from frankenstein.activations.checks import ActivationsWarning, check_layers
@@ -18,6 +19,7 @@ from frankenstein.activations.layer import Layer, in_memory
 from frankenstein.errors import FileError, UserError, did_you_mean
 from frankenstein.source import parse_source
 
+_LABELS = {"label", "labels", "class", "classes", "target", "targets", "y"}
 _OF_NETWORKS = {".pt", ".pth", ".ckpt", ".bin", ".safetensors"}  # names that both have
 
 
@@ -33,10 +35,11 @@ class Activations:
     role: str = "subject"  # "sender", "receiver": what tables and numbers call it
     others: Mapping[str, str] = field(default_factory=dict)  # what else is in the file -> why
     facts: Mapping[str, Any] = field(default_factory=dict)  # how they were made, if it is known
+    labels: Tensor | None = None  # (N,), the class of each example, if they lie beside the layers
 
     def __len__(self) -> int:
         """How many examples."""
-        return next(iter(self.layers.values())).shape[0]
+        return _rows(self.layers)
 
     def read(self, rows: Tensor) -> dict[str, Tensor]:  # {layer: (n, ...)}, float32 or float64
         """Rows by their numbers, (n,), of every layer; they alone are in memory."""
@@ -54,7 +57,8 @@ class Activations:
         chosen = self._named(words) if words is not None else self._telling()
         layers = {name: _with_units(layer) for name, layer in chosen.items()}
         check_layers({name: one.shape for name, one in layers.items()}, self.source)
-        return replace(self, layers=layers, others={})
+        labels = self._labels(_rows(layers)) if self.labels is None else self.labels
+        return replace(self, layers=layers, others={}, labels=labels)
 
     @property
     def bytes_of_one(self) -> int:
@@ -76,6 +80,14 @@ class Activations:
             "layers": {name: list(layer.shape[1:]) for name, layer in self.layers.items()},
             "made_by": dict(self.facts),
         }
+
+    def _labels(self, n: int) -> Tensor | None:
+        """The array of one axis that is called labels, or likewise, if it has n whole numbers."""
+        for name, layer in self.layers.items():
+            if name.rpartition("/")[2].lower() in _LABELS and layer.shape == (n,):
+                values = layer.read(torch.arange(n))
+                return values.long() if bool((values == values.round()).all()) else None
+        return None
 
     def _named(self, words: Sequence[str]) -> dict[str, Layer]:
         chosen: dict[str, Layer] = {}
@@ -165,6 +177,10 @@ def activations_at(source: str, role: str = "subject") -> Activations | None:
         if path.suffix in _OF_NETWORKS:
             return None  # who opens a network says what is wrong with it
         raise
+
+
+def _rows(layers: Mapping[str, Layer]) -> int:
+    return next(iter(layers.values())).shape[0]
 
 
 def _with_units(layer: Layer) -> Layer:

@@ -4,6 +4,7 @@ from collections import UserDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from math import prod
 from typing import Any
 
 import torch
@@ -11,7 +12,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from frankenstein.activations import Activations
-from frankenstein.activations.checks import check_same_examples
+from frankenstein.activations.checks import (
+    check_same_examples,
+    check_same_labels,
+    check_same_order,
+)
 from frankenstein.data import ImageData
 from frankenstein.data.batches import Batches, mixed
 from frankenstein.data.examples import Inputs
@@ -27,6 +32,7 @@ Side = Network | nn.Module | Activations
 
 _ROWS = 256  # of files that are read at once, if they are not large
 _BYTES = 2**28  # of the rows that are read at once
+_READ_TWICE = 2**26  # bytes of a layer that is read once more, to see whether its rows have moved
 _BLOCK = 64  # examples of a Gram matrix where those of all would take more
 
 
@@ -182,12 +188,30 @@ def _of_files(
     shapes = [{s: layer.shape for s, layer in side.layers.items()} for side in files]
     for theirs, file in zip(shapes[1:], files[1:], strict=True):
         check_same_examples(shapes[0], theirs, (files[0].source, file.source))
+        _check_order(files[0], file)
     n, each = len(files[0]), sum(file.bytes_of_one for file in files)
     # The order in which networks are shown a data set of so many images.
     order = torch.cat([*mixed(n, _ROWS)(0)])
     size = max(1, min(_ROWS, _BYTES // each))
     block = _BLOCK if n * each > 2 * _BYTES else None
     return Shown(_Parts(order.split(size), confounders, labels), order, block)
+
+
+def _check_order(one: Activations, other: Activations) -> None:
+    """Refuse rows in another order, as far as labels tell, or layers that are small enough to read.
+
+    Raises:
+        UserError: if they are.
+    """
+    sources = one.source, other.source
+    if one.labels is not None and other.labels is not None:
+        check_same_labels(one.labels, other.labels, sources)
+    for name, layer in one.layers.items():
+        same = other.layers.get(name) or next(iter(other.layers.values()))
+        if same.shape == layer.shape and 4 * prod(layer.shape) <= _READ_TWICE:
+            rows = torch.arange(len(one))
+            check_same_order(layer.read(rows), same.read(rows), sources)
+            return
 
 
 @dataclass(frozen=True)
@@ -231,6 +255,9 @@ def _order(activations: Activations, batches: Iterable[Any]) -> Tensor:
                     "file of each network, and compare the two files"
                 )
             )
+        labels = batches.labels.cpu()
+        if activations.labels is not None and labels.ndim == 1 and len(labels.unique()) > 1:
+            check_same_labels(activations.labels, labels, (activations.source, "the data set"))
         return torch.cat([*batches.order(batches.epoch)])
     if isinstance(batches, DataLoader) and not isinstance(batches.sampler, SequentialSampler):
         raise UserError(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.activations import Activations, activations_at
+from frankenstein.activations.checks import tell_maps_and_vectors
 from frankenstein.activations.confounders import read_classes, read_confounders
 from frankenstein.catalog import MEASURES
 from frankenstein.errors import PlanError, UserError
@@ -95,6 +96,9 @@ def _of_two(plan: ComparePlan, device: torch.device) -> Subject:
             yield ours, theirs
 
     files = [side for side in sides if isinstance(side, Activations)]
+    if len(files) == 2 and plan.flattening is None:
+        ours, theirs = ({s: layer.shape for s, layer in one.layers.items()} for one in files)
+        tell_maps_and_vectors(ours, theirs, (one.source, other.source))
     labels = None if plan.labels is None else read_classes(plan.labels, files)
     data = dataset, plan.data_root, plan.texts
     return Subject(sides, name, words, *data, readers, confounders, labels)

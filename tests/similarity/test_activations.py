@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from frankenstein.activations import open_activations
+from frankenstein.activations.checks import ActivationsWarning, tell_maps_and_vectors
 from frankenstein.errors import UserError
 from frankenstein.measures import linear_cka, mutual_knn
 from frankenstein.similarity import similarity_matrix
@@ -96,3 +97,50 @@ def test_nan_is_refused_with_the_layer():
     x[17, 2] = torch.nan
     with pytest.raises(UserError, match="NaN or Inf in the second representation, 'receiver'"):
         similarity_matrix(torch.randn(30, 4), x)
+
+
+def test_rows_and_labels_in_another_order_are_told_as_what_they_are(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y, labels = rng.standard_normal((40, 6)), rng.standard_normal((40, 5)), np.arange(40) % 4
+    order = rng.permutation(40)
+
+    def saved(name, **arrays):
+        np.savez(tmp_path / name, **arrays)
+        return open_activations(tmp_path / name).of("z")
+
+    with pytest.raises(UserError, match=r"one.npz and .*two.npz hold the same rows in another ord"):
+        similarity_matrices(saved("one.npz", z=x), saved("two.npz", z=x[order]), None, MEASURES[:1])
+    one = saved("one.npz", z=x, labels=labels)
+    with pytest.raises(UserError, match=r"are those of .* in another order.*; save both in one"):
+        similarity_matrices(
+            one, saved("two.npz", z=y[order], labels=labels[order]), None, MEASURES[:1]
+        )
+    with pytest.warns(ActivationsWarning, match="differ in 40 of 40 rows: these are other exam"):
+        similarity_matrices(one, saved("two.npz", z=y, labels=labels + 1), None, MEASURES[:1])
+    similarity_matrices(one, saved("two.npz", z=y, labels=labels), None, MEASURES[:1])
+
+
+def test_labels_beside_the_layers_are_those_of_the_data(pair, files, spots, tmp_path):
+    labels = torch.cat([labels for _, labels in spots().val_batches()])
+    rows = files[1].read(torch.arange(len(labels)))
+    for name, order in (("same", torch.arange(len(labels))), ("turned", labels.argsort())):
+        save_file(rows | {"labels": labels[order]}, tmp_path / name)
+    same, turned = (open_activations(tmp_path / name).of(LAYERS) for name in ("same", "turned"))
+    similarity_matrices(pair[0], same, spots(), MEASURES[:1], LAYERS, LAYERS)
+    with pytest.raises(UserError, match=r"labels of .*turned are those of the data set in another"):
+        similarity_matrices(pair[0], turned, spots(), MEASURES[:1], LAYERS, LAYERS)
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (12, "flattened ones, it seems; choose the flattening per_sample"),
+        (3, "their means over places, it seems; choose the flattening pooled"),
+        (5, "choose the flattening, per_sample"),
+    ],
+)
+def test_maps_against_vectors_are_told(width, expected):
+    shapes = {"m": (40, 3, 2, 2)}, {"v": (40, width)}
+    for both in (shapes, shapes[::-1]):
+        with pytest.warns(ActivationsWarning, match=expected):
+            tell_maps_and_vectors(*both, ("a", "b"))

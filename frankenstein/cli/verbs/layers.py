@@ -105,9 +105,9 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
     for cells in rows:
         table.add_row(*cells)
     console = Console()
-    room = console.options.update(max_width=_WIDEST)
-    # So that no name is cut.
-    console.print(table, width=console.measure(table, options=room).maximum, crop=False)
+    whole = Console(width=_WIDEST).measure(table).maximum
+    console.width = max(console.width, whole)  # so that no name is cut
+    console.print(table, crop=False)
 
 
 def _places(layout: "Layout") -> str:
