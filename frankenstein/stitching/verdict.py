@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from frankenstein.report.tables import format_value
 from frankenstein.runs.fields import KINDS
 from frankenstein.stitching.controls import TRAINED
-from frankenstein.stitching.depths import EXPLAINED
+from frankenstein.stitching.depths import CUT, EXPLAINED
 from frankenstein.stitching.evaluate import SAMPLED, WITHIN
 from frankenstein.stitching.frauds import FRAUDS
 
@@ -18,9 +18,15 @@ _IGNORANT = (
     *(f"{name}{ending}" for name in FRAUDS for ending in ("", TRAINED)),
 )
 _SPREADS = 2  # standard deviations of a control over its senders that are no difference
+_LEAST = 0.01  # of a likeness that is a difference: what its two digits can show
+_CEILING = 0.99  # accuracies from which none can be told from a better one
 _LIKENESS = {  # in words, by number
     WITHIN: "likeness within classes",
     f"final_{EXPLAINED}": "R² at the penultimate layer",
+}
+_AT_CUT = {  # where accuracies cannot tell
+    f"{EXPLAINED}@{CUT}": "R² at the cut",
+    "unbiased_cka": "unbiased CKA at the cut",
 }
 
 
@@ -31,7 +37,9 @@ def verdicts(numbers: Numbers, kinds: Sequence[str] = KINDS) -> list[str]:
     it is within classes and at the penultimate layer against the controls, and what of that is
     beyond what senders that know nothing reach. An accuracy is beyond a control if their 95 %
     intervals do not overlap, on the same images; a likeness if it is above 0, and above the
-    control's mean by more than two standard deviations over its senders.
+    control's mean by 0.01 and by more than two standard deviations over its senders. Where the
+    receiver, the stitch and the best control are all at the ceiling, accuracy is said to tell
+    nothing, and the likeness at the cut stands first.
     """
     controls = [row for row in _IGNORANT if f"accuracy/{row}" in numbers]
     if not controls:
@@ -45,18 +53,24 @@ def _verdict(numbers: Numbers, kind: str, controls: list[str]) -> str:
     parts = [_against_receiver(numbers, kind)]
     beyond: dict[str, bool] = {}
     best = max(controls, key=lambda control: numbers[f"accuracy/{control}"])
-    beyond["accuracy"] = numbers[f"accuracy_low/{row}"] > numbers[f"accuracy_high/{best}"]
+    clear = numbers[f"accuracy_low/{row}"] > numbers[f"accuracy_high/{best}"]
     share = format_value(numbers[f"accuracy/{best}"], percent=True)
     on_same = (
         f" ({format_value(numbers[f'accuracy/{row}'], percent=True)} on the same images)"
         if row == sampled
         else ""
     )
-    parts.append(
-        f"{'clearly above' if beyond['accuracy'] else 'not clearly above'} the best control, "
-        f"`{best}` with {share}{on_same}"
-    )
-    for what, words in _LIKENESS.items():
+    lowest = min(numbers.get(f"accuracy/{one}", 0.0) for one in ("receiver", row, best))
+    ceiling = lowest >= _CEILING and not clear
+    if ceiling:
+        parts.append(f"accuracy cannot tell here, for the control `{best}` has {share}{on_same}")
+    else:
+        beyond["accuracy"] = clear
+        parts.append(
+            f"{'clearly above' if clear else 'not clearly above'} the best control, "
+            f"`{best}` with {share}{on_same}"
+        )
+    for what, words in ((_AT_CUT if ceiling else {}) | _LIKENESS).items():
         own = numbers.get(f"{what}/{row}", math.nan)
         theirs = {
             control: value
@@ -67,8 +81,11 @@ def _verdict(numbers: Numbers, kind: str, controls: list[str]) -> str:
             continue
         most = max(theirs, key=theirs.__getitem__)
         spread = numbers.get(f"{what}_spread/{most}", 0.0)
-        beyond[words] = own > max(0.0, theirs[most] + _SPREADS * spread)
+        beyond[words] = own > max(0.0, theirs[most] + max(_LEAST, _SPREADS * spread))
         parts.append(f"{words} {own:.2f} (`{most}` {theirs[most]:.2f})")
+    if ceiling and f"outside/{kind}" in numbers:
+        mine, others = (format_value(numbers.get(f"outside/{k}"), True) for k in (kind, best))
+        parts.append(f"outside {mine} (`{best}` {others})")
     return f"`{kind}`: {'; '.join(parts)}. {_conclusion(beyond)}"
 
 

@@ -63,3 +63,33 @@ def test_without_controls_and_without_likeness_nothing_is_made_up():
     plain = {k: v for k, v in given.items() if "within" not in k and "final" not in k}
     assert "likeness" not in verdicts(plain)[0]
     assert "All of that is beyond" in verdicts(plain)[0]
+
+
+def at_the_ceiling(**changed):
+    given = numbers(1.0, 0.995, final=(0.99999, 0.99981), spread=0.0)
+    given |= {"accuracy/receiver": 0.998, "explained@cut/after": 0.98, "outside/after": 0.15}
+    given |= {"explained@cut/untrained": 0.93, "outside/untrained": 0.41}
+    return given | changed
+
+
+def test_at_the_ceiling_accuracy_is_said_to_tell_nothing_and_the_cut_stands_first():
+    (line,) = verdicts(at_the_ceiling())
+    assert (
+        "accuracy cannot tell here, for the control `untrained` has 99.50 %; R² at the cut 0.98 "
+        "(`untrained` 0.93); likeness within classes 0.70 (`untrained` 0.10); R² at the "
+        "penultimate layer 1.00 (`untrained` 1.00); outside 15.00 % (`untrained` 41.00 %). Beyond a "
+        "sender that has learned nothing: R² at the cut and likeness within classes; not so: R² "
+        "at the penultimate layer."
+    ) in line
+
+
+def test_below_the_ceiling_accuracy_is_told_as_ever():
+    (line,) = verdicts(at_the_ceiling(**{"accuracy/receiver": 0.98}))
+    assert "cannot tell" not in line
+    assert "R² at the cut" not in line
+
+
+@pytest.mark.parametrize(("own", "beyond"), [(0.5049, False), (0.509, False), (0.5101, True)])
+def test_a_likeness_is_beyond_only_if_the_digits_that_are_printed_show_it(own, beyond):
+    (line,) = verdicts(numbers(0.9, 0.7, final=(own, 0.5), spread=0.0))
+    assert ("not so: R² at the penultimate layer" not in line) == beyond
