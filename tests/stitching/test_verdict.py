@@ -77,8 +77,8 @@ def test_at_the_ceiling_accuracy_is_said_to_tell_nothing_and_the_cut_stands_firs
     assert (
         "accuracy cannot tell here, for the control `untrained` has 99.50 %; R² at the cut 0.98 "
         "(`untrained` 0.93); likeness within classes 0.70 (`untrained` 0.10); R² at the "
-        "penultimate layer 1.00 (`untrained` 1.00); outside 15.00 % (`untrained` 41.00 %). Beyond a "
-        "sender that has learned nothing: R² at the cut and likeness within classes; not so: R² "
+        "penultimate layer 1.00 (`untrained` 1.00); outside 15.00 % (`untrained` 41.00 %). Beyond "
+        "a sender that has learned nothing: R² at the cut and likeness within classes; not so: R² "
         "at the penultimate layer."
     ) in line
 
