@@ -155,7 +155,7 @@ def bars(
         colour = PALETTE[i % len(PALETTE)]
         axes.bar(
             places,
-            np.nan_to_num(heights[i]),
+            heights[i],  # one that is missing is NaN in the figure's CSV, too
             0.94 * _FILL / len(names),
             label=legend_label(name),
             color=colour,
@@ -165,6 +165,8 @@ def bars(
         label = f"{name} {_number(height, percent)}" + (" %" if percent else "")
         axes.axhline(height, color="black", linestyle=_DASHES[1 + i % 3], linewidth=1, label=label)
     axes.set_ylim(1.15 * lowest, max(1.06 * tallest, -0.15 * lowest))
+    edge = 0.5 * _FILL + 0.05 * (len(values) - 1 + _FILL)  # room for missing bars, too
+    axes.set_xlim(-edge, len(values) - 1 + edge)
     axes.set_xticks(range(len(values)), list(values))
     axes.tick_params(axis="x", length=0)
     axes.grid(True, axis="y")

@@ -67,6 +67,12 @@ def test_bars_stand_in_groups_with_lines_to_compare_them_with():
 def test_missing_bars_are_named_and_no_bars_are_refused():
     figure = bars({"a": {"x": 1.5}, "b": {"y": math.nan}}, percent=False)
     assert [text.get_text() for text in figure.axes[0].texts] == ["1.5", "n/a", "n/a", "n/a"]
+    assert figure_csv(figure).splitlines()[1:] == [
+        "accuracy,x,a,1.5",
+        "accuracy,x,b,nan",
+        "accuracy,y,a,nan",
+        "accuracy,y,b,nan",
+    ]
     assert png(bars({"a": {"x": math.nan}}))
     with pytest.raises(ShapeError, match="bars need at least one group"):
         bars({})
