@@ -151,9 +151,10 @@ def mean_and_scale(
     return (shift + first / n).float(), variance.sqrt().float()
 
 
-# Of the mean length of live encoder rows. With a ReLU a new feature starts small, so as not to
-# disturb the others; among the k largest it has to win to be active at all.
-_LENGTH = {"relu": 0.2, "topk": 1.0}
+# Of the mean length of live encoder rows: a new feature starts small, so as not to disturb the
+# others. As long as they are it would take places among the k largest from features that have
+# learned, and the error would rise by several times.
+_LENGTH = 0.2
 
 
 @torch.no_grad()
@@ -185,7 +186,7 @@ def resample(
     new = new / new.norm(dim=1, keepdim=True)
     alive = dictionary.encoder[~dead].norm(dim=1)
     length = alive.mean() if len(alive) else dictionary.encoder.new_ones(())
-    dictionary.encoder[which] = _LENGTH["relu" if dictionary.k is None else "topk"] * length * new
+    dictionary.encoder[which] = _LENGTH * length * new
     dictionary.encoder_bias[which] = 0
     dictionary.decoder[:, which] = new.T
     for parameter in (dictionary.encoder, dictionary.encoder_bias):

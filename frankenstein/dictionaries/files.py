@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from frankenstein.dictionaries.crosscoder import CrosscoderDictionary
 from frankenstein.dictionaries.dictionary import Dictionary
 from frankenstein.files import (
     FileError,
@@ -29,11 +33,7 @@ def load_dictionary(path: str | Path) -> Dictionary:
     Raises:
         FileError: if the file is absent, damaged or does not hold a dictionary.
     """
-    tensors, record = load_tensors(path)
-    if record.get("kind") != "dictionary":
-        raise FileError(
-            f"{path} does not hold a dictionary; give a file that frankenstein analyze wrote"
-        )
+    tensors, record = _held(path, "dictionary")
     with built_from(path, "dictionary"):
         check_sizes(lambda: Dictionary(**record["options"]), tensors)
         dictionary = Dictionary(**record["options"])
@@ -41,8 +41,46 @@ def load_dictionary(path: str | Path) -> Dictionary:
     return dictionary.eval()
 
 
+def save_crosscoder(
+    path: str | Path, crosscoder: CrosscoderDictionary, facts: Mapping[str, Any] | None = None
+) -> Path:
+    """Save a crosscoder as safetensors, with facts such as the networks and layers it is of."""
+    record = {"kind": "crosscoder", "options": crosscoder.options, "facts": dict(facts or {})}
+    return save_tensors(path, crosscoder.state_dict(), record)
+
+
+def load_crosscoder(path: str | Path) -> CrosscoderDictionary:
+    """A saved crosscoder. Nothing in its file can execute code.
+
+    Raises:
+        FileError: if the file is absent, damaged or does not hold a crosscoder.
+    """
+    tensors, record = _held(path, "crosscoder")
+
+    def make() -> CrosscoderDictionary:
+        one, other = record["options"]["units"]
+        norms = [(torch.zeros(units), torch.ones(())) for units in (one, other)]
+        options = {**record["options"], "units": one + other}
+        return CrosscoderDictionary(Dictionary(**options), norms)
+
+    with built_from(path, "crosscoder"):
+        check_sizes(make, tensors)
+        crosscoder = make()
+        crosscoder.load_state_dict(tensors)
+    return crosscoder.eval()
+
+
+def _held(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors, record = load_tensors(path)
+    if record.get("kind") != kind:
+        raise FileError(
+            f"{path} does not hold a {kind}; give a file that frankenstein analyze wrote"
+        )
+    return tensors, record
+
+
 def dictionary_facts(path: str | Path) -> dict[str, Any]:
-    """What was saved with a dictionary beside it.
+    """What was saved with a dictionary or a crosscoder beside it.
 
     Raises:
         FileError: if the file is absent or damaged.

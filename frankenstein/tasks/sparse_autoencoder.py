@@ -1,5 +1,6 @@
 """Training a dictionary of one layer of a frozen network."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -27,8 +28,11 @@ class DictionaryFit(pl.LightningModule):
     seed and the step only. The layer is normalised as `mean_and_scale` finds it on training images
     before the first step, so the error is the share of variance that is not explained, and
     `penalty` times the sum of strengths is added to it. Directions have unit length after every
-    step. At the end of each epoch but the last third's, features that were active at no row of
-    that epoch are resampled.
+    step. Of a crosscoder that is the length over all networks, and a strength counts times the sum
+    of its direction's lengths in each: L1 over networks as in Lindsey et al. 2024,
+    https://transformer-circuits.pub/2024/crosscoders, so that a feature of one alone is cheaper
+    than a shared one. At the end of each epoch but the last third's, features that were active at
+    no row of that epoch are resampled.
 
     What is frozen stays where it is, and checkpoints hold the dictionary alone. For one device.
     """
@@ -45,7 +49,7 @@ class DictionaryFit(pl.LightningModule):
         rows: int = 2048,  # of each batch, at most
         lr: float = 3e-3,
         seed: int = 0,
-        resamples: bool = True,  # features that an epoch did not need
+        parts: Sequence[int] = (),  # units of each network, of a crosscoder; of one if absent
     ) -> None:
         super().__init__()
         self.halves = halves
@@ -53,7 +57,7 @@ class DictionaryFit(pl.LightningModule):
         self.frozen = Frozen([*self.halves])
         self.dictionary = dictionary
         self.penalty = penalty if dictionary.k is None else 0.0
-        self.rows, self.lr, self.seed, self.resamples = rows, lr, seed, resamples
+        self.rows, self.lr, self.seed, self.parts = rows, lr, seed, parts
         self.held_out_error = Mean()
         self.register_buffer("active", torch.zeros(dictionary.features, dtype=torch.bool))
 
@@ -83,7 +87,7 @@ class DictionaryFit(pl.LightningModule):
         error = ((rows - self.dictionary.decode(strength)) / self.dictionary.scale).square()
         loss = unexplained = error.sum(1).mean()
         if self.penalty:
-            loss = unexplained + self.penalty * strength.sum(1).mean()
+            loss = unexplained + self.penalty * self._sparsity(strength)
         self.log_dict(
             {
                 "train/loss": loss.detach(),
@@ -93,12 +97,19 @@ class DictionaryFit(pl.LightningModule):
         )
         return loss
 
+    def _sparsity(self, strength: Tensor) -> Tensor:  # (N, F) -> ()
+        """Sum of strengths, each times the length of its direction in every network, summed."""
+        if not self.parts:
+            return strength.sum(1).mean()  # of one network all lengths are 1
+        parts = self.dictionary.decoder.split([*self.parts])
+        return (strength * sum(part.norm(dim=0) for part in parts)).sum(1).mean()
+
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         """At the end of an epoch, resample the features that it did not need."""
         if not self.trainer.is_last_batch:
             return
         epochs = self.trainer.max_epochs or 1
-        if self.resamples and 3 * (self.current_epoch + 1) <= 2 * epochs:
+        if 3 * (self.current_epoch + 1) <= 2 * epochs:
             step = self.global_step
             optimizer: Any = self.optimizers(use_pl_optimizer=False)
             draw = seeded(self.seed, _RESAMPLING, step)

@@ -35,7 +35,7 @@ def test_the_dictionaries_of_a_run_are_in_its_folder_and_are_those_that_were_sco
     assert (strength > 0).sum(1).max() == 4
     assert 0 < scores["l0/sender/relu2"] <= 4
     assert scores["explained/sender/relu2"] > scores["random/explained/sender/relu2"]
-    for way in ("carried", "trained", "random_trained", "raw", "untrained"):
+    for way in ("carried", "trained", "raw", "untrained"):
         assert scores[f"carried_{way}/explained/relu2"] <= 1
     assert "carried, trained" in (folder / "report.md").read_text()
 

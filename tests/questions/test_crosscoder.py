@@ -1,17 +1,30 @@
 """One dictionary of two networks: whose each feature is, and latent scaling."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from frankenstein.dictionaries import Dictionary
-from frankenstein.errors import UserError
+from frankenstein.dictionaries import (
+    CrosscoderDictionary,
+    Dictionary,
+    dictionary_facts,
+    load_crosscoder,
+    load_dictionary,
+    save_crosscoder,
+    save_dictionary,
+)
+from frankenstein.errors import FileError, UserError
+from frankenstein.files import load_tensors, save_tensors
 from frankenstein.questions.crosscoder.question import SideBySide
 from frankenstein.questions.crosscoder.scores import score_crosscoder
 from frankenstein.shapes import per_location
-from frankenstein.surgery import join
+from frankenstein.surgery import Cut, capture, join
+from frankenstein.tasks import DictionaryFit
+from frankenstein.zoo import load_network, network_sha256
 
 D, E, F, N = 6, 5, 7, 40
 
@@ -90,6 +103,82 @@ def test_a_run_has_the_networks_and_both_controls(run, saved):
         numbers[f"crosscoder/explained_sender/{kind}/relu2"] for kind in ("shuffled", "networks")
     )
     assert shuffled != own
+    path = folder / "crosscoder.safetensors"
+    crosscoder, facts = load_crosscoder(path), dictionary_facts(path)
+    assert (facts["sender_layer"], facts["receiver_layer"]) == ("relu2", "relu2")
+    networks = [load_network(one) for one in pair]
+    shas = [network_sha256(network) for network in networks]
+    assert [facts["sender"], facts["receiver"]] == shas
+    images = torch.rand(8, *networks[0].input_shape)
+    x, y = (capture(network, ["relu2"])(images)["relu2"] for network in networks)
+    strength = crosscoder.encode(x, y)
+    assert (strength > 0).sum(1).max() == 3
+    rebuilt = crosscoder.decode(strength)
+    assert [one.shape for one in rebuilt] == [x.shape, y.shape]
+    with pytest.raises(FileError, match="does not hold a dictionary; give a file"):
+        load_dictionary(path)
+
+
+def test_a_crosscoder_on_disk_is_the_same_and_other_files_are_refused(tmp_path):
+    dictionary = Dictionary(D + E, F, k=3)
+    norms = [(torch.randn(D), torch.tensor(2.0)), (torch.randn(E), torch.tensor(0.5))]
+    made = CrosscoderDictionary(dictionary, norms)
+    x, y = torch.randn(N, D, 2, 2), torch.randn(N, E, 2, 2)
+    path = save_crosscoder(tmp_path / "a.safetensors", made, {"layer": "relu2"})
+    read = load_crosscoder(path)
+    strength = read.encode(x, y)
+    assert torch.equal(strength, made.encode(x, y))
+    for ours, theirs in zip(read.decode(strength), made.decode(strength), strict=True):
+        assert torch.equal(ours, theirs)
+    tensors, record = load_tensors(path)
+    for wrong in ({"units": [D, E + 1]}, {"units": [D + E]}, {"units": 3}, {"k": 0}, {"odd": 1}):
+        options = record["options"] | wrong
+        save_tensors(path, tensors, record | {"options": options})
+        with pytest.raises(FileError):
+            load_crosscoder(path)
+    with pytest.raises(FileError, match="does not hold a crosscoder; give a file"):
+        load_crosscoder(save_dictionary(path, dictionary))
+
+
+def test_a_crosscoder_brings_back_what_a_whole_basis_reads():
+    dictionary, units = Dictionary(D + E, 2 * (D + E)), torch.eye(D + E)
+    dictionary.encoder.data = torch.cat([units, -units])
+    dictionary.decoder.data = torch.cat([units, -units], 1)
+    norms = [(torch.randn(D), torch.tensor(2.0)), (torch.randn(E), torch.tensor(0.5))]
+    crosscoder, x, y = CrosscoderDictionary(dictionary, norms), torch.randn(N, D), torch.randn(N, E)
+    for found, expected in zip(crosscoder.decode(crosscoder.encode(x, y)), (x, y), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_the_loss_is_that_of_the_paper_whatever_the_lengths_of_directions():
+    dictionary = Dictionary(D + E, F).double()
+    dictionary.encoder_bias.data.uniform_()
+    z = torch.randn(N, D + E).double()
+    task = DictionaryFit(Cut(nn.Identity(), nn.Identity()), dictionary, penalty=0.3, parts=(D, E))
+    task.log_dict = lambda *_: None
+    task._trainer = SimpleNamespace(global_step=0)
+    loss = task.training_step((z, None), 0)
+    # Lindsey et al. 2024: the sum over networks of squared errors, and of each feature's strength
+    # times the sum of its decoder norms, at one of the scales that leave all of it as it is.
+    w, b, d, c = (
+        one.detach().numpy()
+        for one in (
+            dictionary.encoder,
+            dictionary.encoder_bias,
+            dictionary.decoder,
+            dictionary.decoder_bias,
+        )
+    )
+    scale = np.random.default_rng(0).uniform(0.1, 10, F)
+    f = np.maximum((z.numpy() - c) @ (scale[:, None] * w).T + scale * b, 0)
+    d = d / scale
+    error, penalty = 0.0, 0.0
+    for part in (slice(0, D), slice(D, None)):
+        error += np.square(z.numpy()[:, part] - c[part] - f @ d[part].T).sum(1).mean()
+        penalty += (f * np.linalg.norm(d[part], axis=0)).sum(1).mean()
+    assert loss.item() == pytest.approx(error + 0.3 * penalty, rel=1e-12)
+    loss.backward()  # it moves what is shared towards one network
+    assert dictionary.decoder.grad.isfinite().all()
 
 
 @torch.no_grad()

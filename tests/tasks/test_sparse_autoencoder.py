@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from frankenstein.data.batches import Batches, in_order, shuffled
-from frankenstein.dictionaries import Dictionary
+from frankenstein.dictionaries import Dictionary, resample
 from frankenstein.errors import UserError
 from frankenstein.shapes import ShapeError
 from frankenstein.surgery import LayerError
@@ -108,11 +108,40 @@ def test_features_that_an_epoch_did_not_need_are_resampled_until_the_last_third(
             module.dictionary.encoder_bias.data[5] = -100
 
         def on_train_epoch_end(self, trainer, module):
-            revived.append(bool((module.dictionary.encode(data.rows)[:, 5] > 0).any()))
+            revived.append(module.dictionary.encoder_bias[5].item() == 0)
 
     task = SparseAutoencoder(through(), "0", Dictionary(UNITS, 40, k=4))
     fit(task, data, epochs=6, callbacks=[Kill()], limit_train_batches=4)
     assert revived == [True] * 4 + [False] * 2
+
+
+@pytest.mark.parametrize("k", [3, None])
+def test_resampled_features_disturb_nothing_at_first(fit, k):
+    data = Planted()
+    dictionary = Dictionary(UNITS, 2 * TRUE, k=k)
+    fit(SparseAutoencoder(through(), "0", dictionary, lr=0.01), data, epochs=3)
+
+    def error():
+        return ((data.rows - dictionary(data.rows)) / dictionary.scale).square().sum(1).mean()
+
+    dead = torch.arange(2 * TRUE) % 3 == 0
+    with torch.no_grad():
+        dictionary.encoder_bias[dead] = -100
+        before = error()
+        resample(dictionary, dead, data.rows, generator=torch.Generator().manual_seed(0))
+        assert error() < 1.05 * before
+
+
+@pytest.mark.parametrize("steps", [2, 8])
+def test_short_training_ends_no_worse_with_resampling_than_without(fit, monkeypatch, steps):
+    def unexplained():
+        task = SparseAutoencoder(through(), "0", Dictionary(UNITS, 4 * UNITS, k=3))
+        trainer = fit(task, Planted(), epochs=6, limit_train_batches=steps)
+        return trainer.callback_metrics["val/unexplained"]
+
+    with_it = unexplained()
+    monkeypatch.setattr("frankenstein.tasks.sparse_autoencoder.resample", lambda *_: None)
+    assert with_it <= 1.01 * unexplained()
 
 
 def test_a_checkpoint_holds_the_dictionary_alone(small_network, spots, fit):

@@ -7,6 +7,7 @@ import torch
 from frankenstein.questions.crosscoder.scores import CrosscoderScores
 from frankenstein.report import Picture, Section, Short, curves, markdown_table, short_number
 
+CROSSCODER = "crosscoder.safetensors"
 _KINDS = {
     "networks": "networks",
     "shuffled": "shuffled",
@@ -75,6 +76,8 @@ def crosscoder_section(
             f"{_ABOUT}\n\nAll numbers are over {images} held-out images.",
             Picture("shares", figure, _CAPTION),
             markdown_table(rows, header, right=header[1:]),
+            f"The crosscoder of the two networks is in `{CROSSCODER}`; "
+            "`frankenstein.dictionaries.load_crosscoder` reads it.",
         ),
         short=Short(_SUMMARY, [label, *(_COLUMNS[what] for what in _SHORT)], short),
     )

@@ -1,16 +1,21 @@
 """One dictionary of two networks: what they share, and what one has alone."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
 
 from frankenstein.data.batches import Batches
-from frankenstein.dictionaries import mean_and_scale
+from frankenstein.dictionaries import (
+    CrosscoderDictionary,
+    mean_and_scale,
+    save_crosscoder,
+    side_by_side,
+)
 from frankenstein.networks.network import Network
-from frankenstein.questions.crosscoder.page import crosscoder_section
+from frankenstein.questions.crosscoder.page import CROSSCODER, crosscoder_section
 from frankenstein.questions.crosscoder.scores import CrosscoderScores, score_crosscoder
 from frankenstein.questions.dictionaries.training import new_dictionary, train_dictionary
 from frankenstein.questions.question import NotAskable, Question
@@ -34,6 +39,8 @@ class CrosscoderAnswer:
     options: DictionaryOptions
     # "networks"; "shuffled", whose examples do not belong together; "untrained_receiver".
     scores: Mapping[str, CrosscoderScores]
+    crosscoder: CrosscoderDictionary  # of the two networks
+    facts: Mapping[str, str]  # their sha256 and layers, by role
 
     @cached_property
     def numbers(self) -> Mapping[str, float]:
@@ -76,21 +83,27 @@ class Crosscoder(DictionaryOptions, Question[CrosscoderAnswer]):
             "shuffled": (sides, True),
             "untrained_receiver": ((subject.sender, twin), False),
         }
+        fitted = {
+            kind: _fitted(subject, pair, networks, shuffled, self)
+            for kind, (networks, shuffled) in kinds.items()
+        }
+        layers = {f"{one.role}_layer": subject.layer_of(one, pair) for one in sides}
         return CrosscoderAnswer(
             subject.label(pair),
             subject.batches("val").examples,
             self,
-            {
-                kind: _scored(subject, pair, networks, shuffled, self)
-                for kind, (networks, shuffled) in kinds.items()
-            },
+            {kind: scores for kind, (_, scores) in fitted.items()},
+            fitted["networks"][0],
+            {**{one.role: one.sha256 for one in sides}, **layers},
         )
 
     def show(self, answer: CrosscoderAnswer) -> Section:
         """Shares of features, and how long their directions are in the two networks."""
-        return crosscoder_section(
+        section = crosscoder_section(
             self.title, answer.label, answer.images, answer.scores, answer.numbers
         )
+        save = partial(save_crosscoder, crosscoder=answer.crosscoder, facts=answer.facts)
+        return replace(section, saves={CROSSCODER: save})
 
 
 class SideBySide(nn.Module):
@@ -117,16 +130,8 @@ class SideBySide(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, D + E, H, W), (N, T, D + E) or (N, D + E)."""
-        parts = []
-        for front, (mean, scale) in zip(self.fronts, self.norms, strict=True):
-            z = front(images)
-            units = [
-                -1 if one == (1 if z.ndim == 4 else z.ndim - 1) else 1 for one in range(z.ndim)
-            ]
-            parts.append((z - mean.view(units).to(z)) / scale.to(z))
-        if self.shuffled:
-            parts[1] = parts[1].roll(1, 0)
-        return torch.cat(parts, 1 if parts[0].ndim == 4 else -1)
+        one, other = (front(images) for front in self.fronts)
+        return side_by_side((one, other.roll(1, 0) if self.shuffled else other), self.norms)
 
 
 @torch.no_grad()
@@ -146,23 +151,24 @@ def _joined(
     return both, joint.source.units, joint.target.units
 
 
-def _scored(
+def _fitted(
     subject: Subject,
     pair: Pair,
     networks: tuple[Network, Network],
     shuffled: bool,
     options: DictionaryOptions,
-) -> CrosscoderScores:
+) -> tuple[CrosscoderDictionary, CrosscoderScores]:
     """Train a crosscoder on training images, and score it on held-out ones."""
     both, d, e = _joined(subject, pair, networks, shuffled)
     dictionary = new_dictionary(d + e, options, subject.seed)
-    task = DictionaryFit(
-        Cut(both, nn.Identity()), dictionary, penalty=options.l1 or 0.0, seed=subject.seed
-    )
+    penalty = options.l1 or 0.0
+    halves = Cut(both, nn.Identity())
+    task = DictionaryFit(halves, dictionary, penalty=penalty, parts=(d, e), seed=subject.seed)
     what = "crosscoder, shuffled" if shuffled else f"crosscoder with {networks[1].role}"
     dictionary = train_dictionary(subject, task, options.steps, what)
     batches = progress(subject.batches("val"), f"scoring {what}", subject.quiet)
-    return score_crosscoder(dictionary, _read(both, batches, subject.device), d)
+    scores = score_crosscoder(dictionary, _read(both, batches, subject.device), d)
+    return CrosscoderDictionary(dictionary, both.norms), scores
 
 
 def _read(

@@ -34,12 +34,8 @@ _KINDS = {  # of matchings: what tables call them, and what they are
 }
 _UNTRAINED = "untrained receiver"
 _CARRIED = {  # dictionaries on the receiver: what tables call them, and what they are
-    "own": (
-        "receiver's own",
-        "trained, its dead features resampled; those below are not",
-    ),
     "random": ("random", "random directions"),
-    "random_trained": ("random, trained", "the same after all steps"),
+    "own": ("receiver's own", "the same after all steps"),
     "carried": ("carried", "the sender's, before any step on the receiver"),
     "trained": ("carried, trained", "the same after all steps"),
     "raw": ("as it is", "the sender's without maps, at the receiver's mean and scale"),

@@ -116,8 +116,8 @@ def _carried(
 ) -> Mapping[str, DictionaryScores]:
     """The sender's dictionary on the receiver: "carried", then "trained" from there; "raw".
 
-    "untrained" is that of an untrained receiver, carried likewise; "random_trained" is trained as
-    "trained" from a random start. Nothing where the layers cannot be laid alike.
+    "untrained" is that of an untrained receiver, carried likewise. Nothing where the layers cannot
+    be laid alike.
     """
     ours, own = first
     receiver, (_, twin) = subject.receiver, subject.untrained[0]
@@ -132,9 +132,8 @@ def _carried(
     except ShapeError:
         return {}
     units = own.dictionary.units
-    for name, start in (("trained", found["carried"]), ("random_trained", own.random(seed))):
-        trained = _fitted(subject, receiver, pair, units, options, seed, start.dictionary)
-        found[name] = trained
+    start = found["carried"].dictionary
+    found["trained"] = _fitted(subject, receiver, pair, units, options, seed, start)
     if ours.dictionary.units == units:
         raw = copy.deepcopy(ours.dictionary)
         raw.mean, raw.scale = own.dictionary.mean, own.dictionary.scale
@@ -203,8 +202,7 @@ def _fitted(
     seed: int,
     start: Dictionary | None = None,
 ) -> Fitted:
-    """Train a dictionary on batches of the subject's training images; from a start that is given
-    without resampling, which would put others in the place of its features."""
+    """Train a dictionary on batches of the subject's training images, from a start if given."""
     layer = subject.layer_of(network, pair)
     task = SparseAutoencoder(
         network.module,
@@ -213,7 +211,6 @@ def _fitted(
         penalty=options.l1 or 0.0,
         seed=seed,
         look=subject.look(network),
-        resamples=start is None,
     )
     trained = train_dictionary(subject, task, options.steps, f"dictionary of {layer}")
     return Fitted(task.halves, trained)
