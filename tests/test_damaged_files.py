@@ -11,7 +11,14 @@ import torch
 
 from frankenstein.activations.formats import contents_of
 from frankenstein.callbacks import WholeCheckpoints
-from frankenstein.dictionaries import Dictionary, load_dictionary, save_dictionary
+from frankenstein.dictionaries import (
+    CrosscoderDictionary,
+    Dictionary,
+    load_crosscoder,
+    load_dictionary,
+    save_crosscoder,
+    save_dictionary,
+)
 from frankenstein.errors import UserError
 from frankenstein.files import FileError, save_tensors, tensors_sha256
 from frankenstein.stitches import Affine, load_stitch, save_stitch
@@ -39,6 +46,12 @@ def dictionary(path):
     return save_dictionary(path.with_suffix(".safetensors"), Dictionary(4, 8, k=2))
 
 
+def crosscoder(path):
+    norms = [(torch.zeros(units), torch.ones(())) for units in (3, 1)]
+    made = CrosscoderDictionary(Dictionary(4, 8, k=2), norms)
+    return save_crosscoder(path.with_suffix(".safetensors"), made)
+
+
 def checkpoint(path):
     content = {"state_dict": {"w": torch.randn(40)}, "loops": {"step": 3}, "global_step": 3}
     path = path.with_suffix(".ckpt")
@@ -61,6 +74,7 @@ KINDS = {
     "state dict": (state_dict, lambda path: weights(load_network(path))),
     "stitch": (stitch, lambda path: weights(load_stitch(path))),
     "dictionary": (dictionary, lambda path: weights(load_dictionary(path))),
+    "crosscoder": (crosscoder, lambda path: weights(load_crosscoder(path))),
     "checkpoint": (checkpoint, lambda path: repr(WholeCheckpoints().load_checkpoint(path))),
     "cell": (cell, lambda path: Cells(path.parents[1])["trained", 0, "fc1"]),
 }
@@ -187,6 +201,7 @@ def test_a_state_dict_whose_checksum_does_not_fit_is_refused(tmp_path):
         ),
         (load_dictionary, {"kind": "dictionary"}),
         (load_dictionary, {"kind": "dictionary", "options": {"size": "x"}}),
+        (load_crosscoder, {"kind": "crosscoder", "options": {"units": [3]}}),
     ],
 )  # fmt: skip
 def test_a_whole_file_whose_record_does_not_fit_its_tensors_is_named(tmp_path, load, record):
