@@ -379,7 +379,7 @@ def found_of(numbers: Numbers, plan: StitchPlan) -> list[str]:
     same = same_maps(numbers, plan)
     first = same.get("after", "after")
     others = [kind for kind in KINDS if kind not in same and kind != first]
-    return verdicts(numbers, [first, *others])
+    return verdicts(numbers, [first, *others], ["after"] if plan.trained_epochs else [])
 
 
 def score_blocks(

@@ -1,7 +1,7 @@
 """What a stitch shows, in a sentence or two: first on its page, before any table."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from frankenstein.report.tables import format_value
 from frankenstein.runs.fields import KINDS
@@ -24,13 +24,16 @@ _LIKENESS = {  # in words, by number
     WITHIN: "likeness within classes",
     f"final_{EXPLAINED}": "R² at the penultimate layer",
 }
+_FELL = {f"{EXPLAINED}@{CUT}": "at the cut", f"final_{EXPLAINED}": "at the penultimate layer"}
 _AT_CUT = {  # where accuracies cannot tell
     f"{EXPLAINED}@{CUT}": "R² at the cut",
     "unbiased_cka": "unbiased CKA at the cut",
 }
 
 
-def verdicts(numbers: Numbers, kinds: Sequence[str] = KINDS) -> list[str]:
+def verdicts(
+    numbers: Numbers, kinds: Sequence[str] = KINDS, trained: Collection[str] = ()
+) -> list[str]:
     """A line for every stitch that was scored beside controls.
 
     Each says its accuracy against the receiver and against the best control, how like the receiver
@@ -40,14 +43,25 @@ def verdicts(numbers: Numbers, kinds: Sequence[str] = KINDS) -> list[str]:
     control's mean by 0.01 and by more than two standard deviations over its senders. Where the
     receiver, the stitch and the best control are all at the ceiling, accuracy is said to tell
     nothing, and the likeness at the cut stands first.
+
+    Kinds that are `trained` are held against controls whose stitch is trained likewise, others
+    against solved ones. Without the former nothing of a trained stitch is called beyond them,
+    for training lifts a control, too.
     """
     controls = [row for row in _IGNORANT if f"accuracy/{row}" in numbers]
-    if not controls:
-        return []
-    return [_verdict(numbers, kind, controls) for kind in kinds if f"accuracy/{kind}" in numbers]
+    likewise = {kind: [one for one in controls if _as(kind in trained, one)] for kind in kinds}
+    return [
+        _verdict(numbers, kind, likewise[kind] or controls, kind in trained, not likewise[kind])
+        for kind in kinds
+        if controls and f"accuracy/{kind}" in numbers
+    ]
 
 
-def _verdict(numbers: Numbers, kind: str, controls: list[str]) -> str:
+def _as(trained: bool, control: str) -> bool:
+    return control.endswith(TRAINED) == trained
+
+
+def _verdict(numbers: Numbers, kind: str, controls: list[str], trained: bool, unlike: bool) -> str:
     sampled = f"{kind}{SAMPLED}"
     row = sampled if f"accuracy/{sampled}" in numbers else kind
     parts = [_against_receiver(numbers, kind)]
@@ -55,6 +69,7 @@ def _verdict(numbers: Numbers, kind: str, controls: list[str]) -> str:
     best = max(controls, key=lambda control: numbers[f"accuracy/{control}"])
     clear = numbers[f"accuracy_low/{row}"] > numbers[f"accuracy_high/{best}"]
     share = format_value(numbers[f"accuracy/{best}"], percent=True)
+    share += ", which is only solved" if unlike else ""
     on_same = (
         f" ({format_value(numbers[f'accuracy/{row}'], percent=True)} on the same images)"
         if row == sampled
@@ -80,13 +95,15 @@ def _verdict(numbers: Numbers, kind: str, controls: list[str]) -> str:
         if math.isnan(own) or not theirs:
             continue
         most = max(theirs, key=theirs.__getitem__)
-        spread = numbers.get(f"{what}_spread/{most}", 0.0)
+        solved = most.removesuffix(TRAINED)  # of which there are several
+        spread = numbers.get(f"{what}_spread/{solved}", 0.0)
         beyond[words] = own > max(0.0, theirs[most] + max(_LEAST, _SPREADS * spread))
         parts.append(f"{words} {own:.2f} (`{most}` {theirs[most]:.2f})")
     if ceiling and f"outside/{kind}" in numbers:
         mine, others = (format_value(numbers.get(f"outside/{k}"), True) for k in (kind, best))
         parts.append(f"outside {mine} (`{best}` {others})")
-    return f"`{kind}`: {'; '.join(parts)}. {_conclusion(beyond)}"
+    fell = _fallen(numbers, kind) if trained else ""
+    return f"`{kind}`: {'; '.join(parts)}. {_conclusion(beyond, unlike)}{fell}"
 
 
 def _against_receiver(numbers: Numbers, kind: str) -> str:
@@ -102,14 +119,32 @@ def _against_receiver(numbers: Numbers, kind: str) -> str:
     return f"{share} right, not clearly other than the receiver"
 
 
-def _conclusion(beyond: Mapping[str, bool]) -> str:
+def _fallen(numbers: Numbers, kind: str) -> str:
+    """A sentence if the stitch was more like the target before it was trained."""
+    both = {
+        where: (numbers.get(f"{what}/before", math.nan), numbers.get(f"{what}/{kind}", math.nan))
+        for what, where in _FELL.items()
+    }
+    told = [
+        f"{where} from {before:.2f} to {after:.2f}"
+        for where, (before, after) in both.items()
+        if before - after > _LEAST
+    ]
+    return f" Training made it less like the target: R² fell {' and '.join(told)}." if told else ""
+
+
+def _conclusion(beyond: Mapping[str, bool], unlike: bool) -> str:
     shown = [words for words, yes in beyond.items() if yes]
     missing = [words for words, yes in beyond.items() if not yes]
     if not shown:
         return "Nothing of that is beyond a sender that has learned nothing."
-    if not missing:
+    if unlike:
+        but = f" Not beyond it even so: {' and '.join(missing)}." if missing else ""
+        return (
+            "Whether that is beyond a sender that has learned nothing is open, for training lifts "
+            f"such a control, too: `--controls all` trains it.{but}"
+        )
+    if not missing and "accuracy" in beyond:
         return "All of that is beyond a sender that has learned nothing."
-    return (
-        f"Beyond a sender that has learned nothing: {' and '.join(shown)}; not so: "
-        f"{' and '.join(missing)}."
-    )
+    but = f"; not so: {' and '.join(missing)}" if missing else ""
+    return f"Beyond a sender that has learned nothing: {' and '.join(shown)}{but}."

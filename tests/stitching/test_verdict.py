@@ -93,3 +93,49 @@ def test_below_the_ceiling_accuracy_is_told_as_ever():
 def test_a_likeness_is_beyond_only_if_the_digits_that_are_printed_show_it(own, beyond):
     (line,) = verdicts(numbers(0.9, 0.7, final=(own, 0.5), spread=0.0))
     assert ("not so: R² at the penultimate layer" not in line) == beyond
+
+
+def test_a_trained_stitch_is_not_called_beyond_a_control_that_is_only_solved():
+    (line,) = verdicts(numbers(0.9, 0.7), trained=["after"])
+    assert line == (
+        "`after`: 90.00 % right, 5.0 points below the receiver; clearly above the best control, "
+        "`untrained` with 70.00 %, which is only solved; likeness within classes 0.70 "
+        "(`untrained` 0.10); R² at the penultimate layer 0.90 (`untrained` 0.50). Whether that is "
+        "beyond a sender that has learned nothing is open, for training lifts such a control, "
+        "too: `--controls all` trains it."
+    )
+    (line,) = verdicts(numbers(0.9, 0.89), trained=["after"])
+    assert line.endswith("`--controls all` trains it. Not beyond it even so: accuracy.")
+    (line,) = verdicts(numbers(0.9, 0.89, (0.1, 0.1), (0.5, 0.5)), trained=["after"])
+    assert line.endswith("Nothing of that is beyond a sender that has learned nothing.")
+
+
+def test_a_stitch_is_held_against_controls_that_are_made_as_it_is():
+    given = numbers(0.9, 0.7)
+    of_untrained = {key: value for key, value in given.items() if key.endswith("/untrained")}
+    given |= {
+        f"{key}_trained": value + 0.19 * key.startswith("accuracy")
+        for key, value in of_untrained.items()
+    }
+    given |= {
+        key.replace("/after", "/before"): v for key, v in given.items() if key.endswith("/after")
+    }
+    after, before = verdicts(given, ["after", "before"], trained=["after"])
+    assert "not clearly above the best control, `untrained_trained` with 89.00 %" in after
+    assert "only solved" not in after
+    assert "; clearly above the best control, `untrained` with 70.00 %" in before
+    assert "All of that is beyond" in before
+
+
+def test_training_that_leaves_the_target_is_told():
+    given = numbers(0.9, 0.7, final=(0.8, 0.5))
+    given |= {"final_explained/before": 0.92}
+    given |= {"explained@cut/before": 0.8, "explained@cut/after": 0.795}
+    assert "fell" not in verdicts(given)[0]
+    (line,) = verdicts(given, ["after"], trained=["after"])
+    fell = "R² fell at the penultimate layer from 0.92 to 0.80."
+    assert line.endswith(f" Training made it less like the target: {fell}")
+    given["explained@cut/after"] = -0.1
+    assert (
+        "fell at the cut from 0.80 to -0.10 and at the pen" in verdicts(given, trained=["after"])[0]
+    )
