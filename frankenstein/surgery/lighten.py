@@ -2,6 +2,7 @@
 
 import copy
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -116,11 +117,24 @@ def _fold(part: fx.GraphModule) -> None:
     part.recompile()
 
 
-def work_in_place(part: fx.GraphModule) -> None:
+def overwriting(part: nn.Module) -> nn.Module:
+    """A part without gradients, such as `fold` gives, that may overwrite what it is given.
+
+    Weights are shared with the part, which stays as it is.
+    """
+    twin = copy.copy(part)
+    if not isinstance(twin, fx.GraphModule):
+        return twin
+    twin._modules = dict(part._modules)
+    work_in_place(twin, lambda node: node.op == "placeholder" or fresh(node))
+    return twin
+
+
+def work_in_place(part: fx.GraphModule, free: Callable[[fx.Node], bool] = fresh) -> None:
     """Let activations of a part that can write into their input do so where nothing else reads it.
 
     The part gets modules of its own for that; those that it shares stay as they are. For passes
-    without gradients.
+    without gradients. Steps whose tensors are `free` may be overwritten.
     """
     calls: dict[str, list[fx.Node]] = defaultdict(list)
     for node in part.graph.nodes:
@@ -131,7 +145,7 @@ def work_in_place(part: fx.GraphModule) -> None:
         if not hasattr(module, "inplace") or _has_hooks(module):
             continue
         read = [node.all_input_nodes[0] for node in nodes]
-        if all(fresh(z) and len(z.users) == 1 for z in read):
+        if all(free(z) and len(z.users) == 1 for z in read):
             module = copy.copy(module)
             module.inplace = True  # type: ignore[assignment]
             part.set_submodule(name, module)

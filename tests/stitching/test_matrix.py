@@ -116,6 +116,19 @@ def test_a_stitch_of_more_than_an_affine_map_goes_behind_the_resize(pair, batche
     assert found.accuracy["relu2", "bn1"] == alone["accuracy/it"]
 
 
+def test_the_identity_hands_on_a_source_that_no_end_overwrites(small_network, batches):
+    network = small_network(0)
+    sides = [layer_set(network, ("bn1", "relu1", "relu2")).folded()] * 2
+    laid = PairMoments(*(one.layouts for one in sides))
+    stitches = {("bn1", t): STITCHES["identity"](4, 4) for t in ("bn1", "relu1")}
+    stitches |= {("relu1", "bn1"): STITCHES["identity"](4, 4)}
+    together = score_stitches(*sides, laid, stitches, batches)
+    assert together.agreement["bn1", "bn1"] == together.agreement["relu1", "bn1"] == 1
+    for pair, stitch in stitches.items():
+        alone = score_stitches(*sides, laid, {pair: stitch}, batches)
+        assert together.agreement[pair] == alone.agreement[pair]
+
+
 def test_a_network_stitched_to_itself_agrees_with_itself_on_the_diagonal(pair, batches):
     matrix = stitching_matrix(pair[0], pair[0], batches, batches, LAYERS, LAYERS)
     assert matrix.agreement["bn1", "bn1"] == 1

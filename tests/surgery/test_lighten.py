@@ -6,7 +6,7 @@ from frankenstein.catalog import find_network
 from frankenstein.surgery import Cut, cut, cut_points
 from frankenstein.surgery.key_layers import key_layers
 from frankenstein.surgery.layouts import laid
-from frankenstein.surgery.lighten import lighten
+from frankenstein.surgery.lighten import fold, lighten, overwriting
 from frankenstein.zoo import build_network
 
 
@@ -76,3 +76,15 @@ def test_weights_that_are_made_of_others_are_trained_behind():
     nn.utils.parametrizations.weight_norm(network[0])
     halves, x = cut(network, after="1", inputs=torch.randn(3, 4)), torch.randn(3, 4)
     assert torch.equal(lighten(halves).front(x), halves.front(x))
+
+
+def test_a_part_that_overwrites_what_it_is_given_says_the_same():
+    network = unsettled(build_network("tiny10", 10, 1, init_seed=0))
+    halves = cut(network, after="bn3")
+    end, images = fold(halves.end), torch.randn(2, 1, 32, 32)
+    z = halves.front(images)
+    expected = end(given := z.clone())
+    assert torch.equal(given, z)
+    assert torch.equal(overwriting(end)(given), expected)
+    assert torch.equal(given, z.relu())
+    assert torch.equal(end(z.clone()), expected)

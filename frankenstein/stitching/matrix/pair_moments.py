@@ -225,7 +225,7 @@ def _places(layout: Layout) -> int:
 class Resize(nn.Module):
     """(N, C, H, W) to (N, C, H', W') by a matrix over rows of places and one over columns.
 
-    What `surgery.layouts` does to maps, up to float32's rounding; faster on a CPU where it narrows.
+    What `surgery.layouts` does to maps, up to float32's rounding; faster on a CPU.
     """
 
     rows: Tensor  # (H', H)
@@ -239,7 +239,8 @@ class Resize(nn.Module):
     @classmethod
     def between(cls, source: tuple[int, ...], target: tuple[int, ...]) -> "Resize":
         """From one grid to another, as `interpolate` with antialiasing."""
-        return cls(*map(_weights, source, target))
+        widens = all(a <= b for a, b in zip(source, target, strict=True))
+        return (Widening if widens else cls)(*map(_weights, source, target))
 
     @property
     def adjoint(self) -> "Resize":
@@ -271,6 +272,15 @@ class Resize(nn.Module):
         h, w, n, c = z.shape
         z = (self.rows.to(z.dtype) @ z.reshape(h, w * n * c)).view(-1, w, n * c)
         return torch.matmul(self.columns.to(z.dtype), z).unflatten(2, (n, c))
+
+
+class Widening(Resize):
+    """To at least as many rows and columns, where antialiasing changes nothing."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The map on the other grid, in memory as it was."""
+        size = len(self.rows), len(self.columns)
+        return functional.interpolate(z, size, mode="bilinear")
 
 
 def _weights(source: int, target: int) -> Tensor:  # (target, source)

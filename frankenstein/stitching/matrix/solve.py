@@ -17,6 +17,7 @@ from frankenstein.shapes import ShapeError
 from frankenstein.stitches import Affine, Stitch
 from frankenstein.stitching.matrix.pair_moments import PairMoments
 from frankenstein.surgery.layer_set import LayerSet, layer_set
+from frankenstein.surgery.lighten import overwriting
 
 Pair = tuple[str, str]  # layer of the sender, layer of the receiver
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -129,6 +130,7 @@ def score_stitches(
     correct: dict[str | Pair, Any] = defaultdict(int)
     agreeing: dict[Pair, Any] = defaultdict(int)
     n = 0
+    ends = {t: overwriting(end) for t, end in receiver.ends.items()}  # of what is made for them
     for images, labels in batches:
         images, labels = images.to(device), labels.to(device)
         sources, targets = sender.read(images), receiver.read(images)
@@ -152,7 +154,9 @@ def score_stitches(
                     if lay not in laid:
                         laid[lay] = lay(source)
                     stitched = stitch(laid[lay])
-                logits = receiver.ends[t](stitched)
+                if any(stitched is kept for kept in (source, laid.get(lay))):
+                    stitched = stitched.clone()
+                logits = ends[t](stitched)
                 correct[s, t] += hits(logits, labels).sum()
                 agreeing[s, t] += hits(logits, reference).sum()
     if n == 0:
