@@ -111,7 +111,7 @@ def per_sample(
         if not bool(z.there.all()):
             raise ShapeError(
                 "sentences of several lengths have no row of all their tokens (per_sample); take "
-                "pooled, last or per_location"
+                "pooled or last"
             )
         z = z.values
     z = _at_least_two(z)

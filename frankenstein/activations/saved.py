@@ -20,6 +20,7 @@ from frankenstein.errors import FileError, UserError, did_you_mean
 from frankenstein.source import parse_source
 
 _LABELS = {"label", "labels", "class", "classes", "target", "targets", "y"}
+ROWS, CLASSES = "index", "labels"  # what `extract` writes beside layers: which examples they are
 _OF_NETWORKS = {".pt", ".pth", ".ckpt", ".bin", ".safetensors"}  # names that both have
 
 
@@ -107,7 +108,9 @@ class Activations:
 
     def _telling(self) -> dict[str, Layer]:
         telling = {name: self.layers[name] for name in self._matching("*")}
-        one_axis = dict.fromkeys(self.layers.keys() - telling.keys(), "has one axis only")
+        one_axis = dict.fromkeys(
+            self.layers.keys() - telling.keys() - {ROWS, CLASSES}, "has one axis only"
+        )
         left_out = "; ".join(f"{name!r} {why}" for name, why in {**one_axis, **self.others}.items())
         if not telling:
             what = left_out or "it is empty"

@@ -20,22 +20,23 @@ from frankenstein.files import sweep_halves, writing_whole
 
 SUFFIXES = (".safetensors", ".npz", ".npy")
 _SPARE = 2**20  # bytes that a disk has left behind it
-_NAMES = {"<f4": "F32", "<f8": "F64"}  # of NumPy -> of safetensors
+_NAMES = {"<f4": "F32", "<f8": "F64", "<i8": "I64"}  # of NumPy -> of safetensors
+_KEPT = {torch.float64: "<f8", torch.int64: "<i8"}  # as they come; else float32
 
 
 class Numbers:
     """Where a layer lies among the bytes of all layers, and of what its rows are."""
 
     def __init__(self, n: int, example: Tensor, offset: int) -> None:
-        double = example.dtype == torch.float64
-        self.dtype = np.dtype("<f8" if double else "<f4")
+        self.dtype = np.dtype(_KEPT.get(example.dtype, "<f4"))
         self.shape = (n, *example.shape[1:])
         self.start, self.of_row = offset, prod(self.shape[1:]) * self.dtype.itemsize
         self.end = offset + n * self.of_row
 
     def bytes_of(self, z: Tensor) -> bytes:
         """A block as the file has it."""
-        return z.detach().cpu().double().numpy().astype(self.dtype).tobytes()
+        z = z.detach().cpu()
+        return (z.double() if z.is_floating_point() else z).numpy().astype(self.dtype).tobytes()
 
 
 def numbers_of(n: int, example: Mapping[str, Tensor]) -> dict[str, Numbers]:
@@ -56,7 +57,8 @@ def write_activations(
 ) -> Path:
     """Write layers as .safetensors, with the facts, or as .npz or .npy, without; returns the path.
 
-    Numbers are float32, or float64 if they come so; halves are exact. One block is in memory.
+    Numbers are float32, or float64 or int64 if they come so; halves are exact. One block at a time
+    is in memory.
 
     Raises:
         FileError: if the suffix is another, the file is there already, .npy is to hold several

@@ -199,6 +199,11 @@ class ImageData:
         order = in_order(self.num_val, self.eval_batch_size, examples)
         return Batches(self.val_images, self.val_labels, order, self.prepare)
 
+    @property
+    def val_rows(self) -> Tensor:  # (N,), int64
+        """Which of what lies on the disk each held-out example is, from 0."""
+        return torch.arange(self.num_val)
+
     def mixed_val_batches(self) -> Batches:
         """All prepared held-out images for one pass, in one random order: data may lie by class."""
         self.setup()

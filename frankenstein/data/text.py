@@ -140,6 +140,11 @@ class Text(ImageData):
         """The first sentences."""
         return torch.arange(count) % len(self.sentences)
 
+    @property
+    def val_rows(self) -> Tensor:
+        """Which sentence of their file each held-out one is, from 0."""
+        return self.val_images - (self.val_images[0] if len(self.files) == 2 else 0)
+
     def label_columns(self, labels: Tensor) -> dict[str, list[str]]:
         """The class of each sentence, if they have one."""
         return super().label_columns(labels) if self.classes and labels.ndim == 1 else {}

@@ -1,12 +1,13 @@
 """Layers of a network as a file of activations, a row for each held-out example."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
+from frankenstein.activations.saved import CLASSES, ROWS
 from frankenstein.activations.write import check_place, numbers_of, write_activations
 from frankenstein.data import ImageData
 from frankenstein.data.text import Text
@@ -54,6 +55,7 @@ def extract(
     The file is .safetensors, .npz or .npy (`write_activations`), which says how large it is before
     it is written; `open_activations` reads it. Layers are as in `reading`. Each example is written
     as it is, unless a flattening is named, `per_sample`, `pooled` or `last`; sentences are pooled.
+    Beside them stand which examples they are, "index", and their classes, "labels", but in .npy.
 
     Raises:
         LayerError: for a layer that is not there.
@@ -69,19 +71,23 @@ def extract(
         def read(batch: Tensor) -> dict[str, Tensor]:
             return {name: flatten(z) for name, z in whole(batch).items()}
 
-        placed = numbers_of(data.num_val, read(data.blank()))
+        example = read(data.blank())
+        beside = {} if Path(path).suffix == ".npy" else _which(data, example)
+        placed = numbers_of(data.num_val, example | beside)
         size = sum(one.end - one.start for one in placed.values())
         check_place(Path(path), len(placed), size)
         if not quiet:
             Console().out(
-                f"{', '.join(placed)} of {data.num_val} held-out {data.called}: "
-                f"{size / 1e6:,.1f} MB",
+                f"{', '.join(example)} of {data.num_val:,} held-out {data.called} of "
+                f"{data.num_train + data.num_val:,}: {size / 1e6:,.1f} MB\n{_told(data, beside)}",
                 highlight=False,
             )
 
         def blocks() -> Iterator[dict[str, Tensor]]:
+            done = 0
             for images, _ in progress(data.val_batches(), "extracting layers", quiet):
-                yield read(images)
+                rows = slice(done, done := done + len(images))
+                yield read(images) | {name: one[rows] for name, one in beside.items()}
 
         facts = {
             "network": network.source,
@@ -93,3 +99,25 @@ def extract(
             **provenance(),
         }
         return write_activations(path, placed, blocks(), facts)
+
+
+def _which(data: ImageData, layers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Which examples the held-out ones are, and their classes; nothing that a layer is called."""
+    known = {ROWS: data.val_rows}
+    if data.labelled and (labels := data.val_labels).ndim == 1:
+        known[CLASSES] = labels.long()
+    return {name: one for name, one in known.items() if name not in layers}
+
+
+def _told(data: ImageData, beside: Mapping[str, Tensor]) -> str:
+    """Which examples they are, and how to get others, in a line."""
+    said = {
+        ROWS: f"index says which of {'its file' if isinstance(data, Text) else 'them'} each is",
+        CLASSES: f"labels of which of {len(data.classes)} classes",
+    }
+    line = ", and ".join(said[name] for name in beside) or (
+        ".npy does not hold which of them a row is; .npz and .safetensors do"
+    )
+    if isinstance(data, Text) and len(data.files) == 1:
+        line += "; of a file that is the held-out text, too, all are written"
+    return line

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from frankenstein.activations import open_activations
 from frankenstein.activations.write import numbers_of, write_activations
@@ -28,7 +29,7 @@ def test_every_kind_of_file_holds_the_layers_in_the_data_sets_own_order(
     name, extracted, saved, few_digits
 ):
     said = extracted("--layers", "relu2", "fc*", "-o", name, "-b", 25, "-d", "digits")
-    assert said.startswith("relu2, fc1, fc2, fc3 of 60 held-out images: 0.4 MB\n")
+    assert said.startswith("relu2, fc1, fc2, fc3 of 60 held-out images of 316: 0.4 MB\n")
     assert said.endswith(f"{name}\n")
     images = torch.cat([images for images, _ in few_digits(image_size=32).val_batches()])
     with torch.no_grad():
@@ -45,6 +46,23 @@ def test_one_layer_may_be_an_array_that_numpy_reads(extracted):
     extracted("--layers", "fc1", "-o", "fc1.npz")
     assert (np.load("fc1.npy") == np.load("fc1.npz")["fc1"]).all()
     assert np.load("fc1.npy").shape == (60, 120)
+
+
+def test_beside_the_layers_stand_which_examples_they_are_and_their_classes(extracted, few_digits):
+    said = extracted("--layers", "fc1", "-o", "a.npz", "-b", 25, "-d", "digits")
+    assert "\nindex says which of them each is, and labels of which of 10 classes\n" in said
+    found = np.load("a.npz")
+    assert found["index"].tolist() == [*range(60)]
+    assert found["labels"].tolist() == [
+        *few_digits(image_size=32).val_batches().labels
+    ]
+    opened = open_activations("a.npz").of()  # without a warning
+    assert list(opened.layers) == ["fc1"]
+    assert opened.labels.tolist() == found["labels"].tolist()
+    extracted("--layers", "fc1", "-o", "a.safetensors", "-d", "digits")
+    for name, array in load_file("a.safetensors").items():
+        assert np.array_equal(array, found[name])
+    assert ".npy does not hold which" in extracted("--layers", "fc1", "-o", "a.npy")
 
 
 def test_what_is_compared_of_the_file_is_what_is_compared_of_the_network(extracted, run, saved):
