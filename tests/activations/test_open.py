@@ -98,10 +98,13 @@ def test_an_array_that_lies_column_by_column_is_read_all_the_same():
 
 
 def test_layers_are_chosen_by_name_and_glob_and_labels_are_no_layer():
-    arrays = layers() | {"labels": np.arange(7), "ids": np.arange(7), "names": np.array(list("abcdefg"))}
+    arrays = layers() | {"labels": np.arange(7), "ids": np.arange(7)}
+    arrays |= {"names": np.array(list("abcdefg"))}
     np.savez("a.npz", **arrays)
     saved = open_activations("a.npz")
-    with pytest.warns(ActivationsWarning, match="a.npz: 'ids' has one axis only; 'names' holds <U1"):
+    with pytest.warns(
+        ActivationsWarning, match="'ids' has one axis only; 'names' holds <U1"
+    ):
         assert list(saved.of().layers) == ["early", "late/fc"]
     assert list(saved.of(["l*", "early"]).layers) == ["late/fc", "early"]
     assert saved.of("labels").read(ROWS)["labels"].tolist() == [[4], [0], [6], [2]]

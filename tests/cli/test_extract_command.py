@@ -53,9 +53,7 @@ def test_beside_the_layers_stand_which_examples_they_are_and_their_classes(extra
     assert "\nindex says which of them each is, and labels of which of 10 classes\n" in said
     found = np.load("a.npz")
     assert found["index"].tolist() == [*range(60)]
-    assert found["labels"].tolist() == [
-        *few_digits(image_size=32).val_batches().labels
-    ]
+    assert found["labels"].tolist() == [*few_digits(image_size=32).val_batches().labels]
     opened = open_activations("a.npz").of()  # without a warning
     assert list(opened.layers) == ["fc1"]
     assert opened.labels.tolist() == found["labels"].tolist()
