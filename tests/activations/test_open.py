@@ -102,9 +102,7 @@ def test_layers_are_chosen_by_name_and_glob_and_labels_are_no_layer():
     arrays |= {"names": np.array(list("abcdefg"))}
     np.savez("a.npz", **arrays)
     saved = open_activations("a.npz")
-    with pytest.warns(
-        ActivationsWarning, match="'ids' has one axis only; 'names' holds <U1"
-    ):
+    with pytest.warns(ActivationsWarning, match="'ids' has one axis only; 'names' holds <U1"):
         assert list(saved.of().layers) == ["early", "late/fc"]
     assert list(saved.of(["l*", "early"]).layers) == ["late/fc", "early"]
     assert saved.of("labels").read(ROWS)["labels"].tolist() == [[4], [0], [6], [2]]
