@@ -47,19 +47,23 @@ def test_the_python_of_the_readme_runs(few_digits, monkeypatch, capfd):
     namespace = {"Digits": few_digits}
     imported = "from frankenstein.data import Digits\n"
     assert imported in BLOCKS[0]
-    exec(BLOCKS[0].replace(imported, "") + BLOCKS[1], namespace)
+    exec(BLOCKS[0].replace(imported, "") + BLOCKS[1] + BLOCKS[2], namespace)
+    matching = namespace["matching"]
+    assert matching.weights.shape == (32, 32)
+    assert matching.weights.sum() == pytest.approx(1)
+    assert (matching.unmatched_x, matching.unmatched_y) == ([], [])
     images = next(iter(namespace["digits"].val_batches()))[0]
     assert namespace["frank"](images).shape == (len(images), 10)
     assert 0 < namespace["matrix"]["bn3", "bn5"] < 1
-    exec(BLOCKS[2].replace("1000", "39").replace("200", "19"), namespace)
+    exec(BLOCKS[3].replace("1000", "39").replace("200", "19"), namespace)
     found = namespace["sure"]
     assert (found.low < found.value).all()
     assert (found.value < found.high).all()
     assert (found.low < found.high).all()
     assert (found.null_mean < found.low).all()
-    exec(BLOCKS[3], namespace)
+    exec(BLOCKS[4], namespace)
     assert namespace["many"].matrix("angular_shape_distance")["one", "itself"] == 0
-    exec(BLOCKS[6], namespace)
+    exec(BLOCKS[7], namespace)
     assert namespace["units"].images == 60
     assert namespace["circuits"].numbers["threshold/sender/relu3-relu5"] == 0.8
 
@@ -85,12 +89,12 @@ def test_a_question_added_as_the_readme_says_is_asked_and_has_a_switch(
 def test_a_plan_of_the_readme_runs(few_digits, monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     code, again = (
-        BLOCKS[4].replace("quiet=True", f"quiet=True, out_dir={str(tmp_path)!r}").split("Run.read(")
+        BLOCKS[5].replace("quiet=True", f"quiet=True, out_dir={str(tmp_path)!r}").split("Run.read(")
     )
     namespace = {}
     exec(code, namespace)
     assert 0 <= eval(f"Run.read({again}", namespace) <= 1
-    code = BLOCKS[5].replace("quiet=True", f"quiet=True, out_dir={str(tmp_path)!r}")
+    code = BLOCKS[6].replace("quiet=True", f"quiet=True, out_dir={str(tmp_path)!r}")
     exec(code.replace('"frank.', f'"{tmp_path}/frank.'), namespace)
     assert namespace["frank"](torch.zeros(2, 1, 32, 32)).shape == (2, 10)
 

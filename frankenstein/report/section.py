@@ -96,8 +96,11 @@ class ShortView:
         for title, short in self.answers:
             cut |= len(short.rows) > rows
             yield Text(title, style="bold")
-            if wide or count == 1:
+            if wide or count == 1 or not short.rows:
                 yield Text(short.sentence, style="italic")
+            if not short.rows:
+                continue
+            if wide or count == 1:
                 yield _table(short, rows, _LAYERS * (2 if wide else 1))
             else:
                 yield from (_line(short, row, width) for row in short.rows[:rows])

@@ -12,6 +12,8 @@ from frankenstein.questions.units.raw_and_sorted import (
     over_examples,
     raw_and_sorted,
 )
+from frankenstein.questions.units.unit_pairs import Paired, UnitPairs
+from frankenstein.report import Picture
 from frankenstein.shapes import ShapeError
 
 
@@ -182,8 +184,18 @@ def test_a_network_in_its_own_order_is_told_from_chance_and_others_have_no_order
         in_any_order(x, y[:, :4])
 
 
-def test_networks_of_other_widths_are_told_to_have_no_raw_numbers():
+def test_networks_of_other_widths_have_no_raw_numbers_and_no_empty_columns_or_figures():
     values = {name: dict.fromkeys(KINDS, (0.5, 0.1)) for name in (NETWORKS, *_CONTROLS)}
-    answer = UnitsAnswer(9, {"fc1": values}, {"fc1": {}}, {"fc1": {key: [0.1] for key in KINDS}})
-    short = Units().show(answer).short
-    assert "no raw numbers of fc1: the networks have different numbers of units" in short.sentence
+    pairs = Paired(UnitPairs([0], [2], [0.9], 1), [UnitPairs([1], [1], [0.4], 1)], (32, 48))
+    untrained = {key: [0.1, 0.2] for key in KINDS}
+    answer = UnitsAnswer(9, {"fc1": values}, {"fc1": {}}, {"fc1": untrained}, {"fc1": pairs})
+    section = Units().show(answer)
+    told = "no raw numbers of fc1 (32 and 48 units): widths differ"
+    assert told in section.short.sentence
+    assert [one.name for one in section.blocks if isinstance(one, Picture)] == ["sorted_pearson"]
+    words = "\n".join(one for one in section.blocks if isinstance(one, str))
+    assert told in words
+    assert "raw pearson" not in words
+    assert "| units shuffled" not in words
+    assert "n/a" not in words
+    assert "| fc1   |           0 |             2 |       0.900 |     0.400 |" in words

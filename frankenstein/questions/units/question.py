@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from matplotlib.figure import Figure
@@ -19,6 +19,14 @@ from frankenstein.questions.units.raw_and_sorted import (
     over_examples,
     raw_and_sorted,
 )
+from frankenstein.questions.units.unit_pairs import (
+    FILE,
+    Paired,
+    pairs_about,
+    pairs_table,
+    unit_pairs,
+    write_pairs,
+)
 from frankenstein.report import Picture, Section, bars, by_layer, markdown_table, short_number
 
 NETWORKS = "networks"
@@ -29,7 +37,7 @@ _NULLS = {  # what a number has to stand above: the highest of these
 Spread = tuple[float, float]  # mean and standard deviation
 _CONTROLS = {
     "units_shuffled": "the receiver's units in another order, mean ± standard deviation over all "
-    "orders, in closed form; sorted ones do not depend on the order",
+    "orders, in closed form; sorted ones do not depend on the order and have no such control",
     "values_shuffled": "each unit of the receiver with its own values, shuffled over the images",
     "other_images": "the receiver's activations of another image",
     "untrained": "two networks of the same kinds with random weights, BatchNorm's statistics "
@@ -55,6 +63,8 @@ _LINES = (
     ("  untrained", "sorted_pearson/untrained/{}", ".3f"),
     ("    their spread", "sorted_pearson/untrained_spread/{}", ".3f"),
     ("  p", "sorted_pearson_p/{}", ".3f"),
+    ("paired one to one", "paired_correlation/{}", ".3f"),
+    ("  untrained", "paired_correlation/untrained/{}", ".3f"),
 )
 _CAPTIONS = {
     "raw_pearson": "Correlation of the two networks' activations of an image, unit i against unit "
@@ -75,6 +85,7 @@ class UnitsAnswer:
     layers: Mapping[str, Mapping[str, Mapping[str, Spread]]]  # layer: NETWORKS or control: kind
     orders: Mapping[str, Mapping[str, ByChance]]  # layer: raw kind; none where widths differ
     untrained: Mapping[str, Mapping[str, Sequence[float]]]  # layer: kind: one for each pair
+    pairs: Mapping[str, Paired]  # layer: which unit is which
 
     @cached_property
     def numbers(self) -> Mapping[str, float]:
@@ -96,7 +107,17 @@ class UnitsAnswer:
         for kind in KINDS:
             chances = {layer: self._chance(kind, layer) for layer in self.layers}
             numbers |= {f"{kind}_p/{layer}": p for layer, p in family_wise(chances).items()}
+        for layer, paired in self.pairs.items():
+            mean, spread = paired.control
+            numbers[f"paired_correlation/{layer}"] = paired.pairs.mean
+            numbers[f"paired_correlation/untrained/{layer}"] = mean
+            numbers[f"paired_correlation/untrained_spread/{layer}"] = spread
         return numbers
+
+    @property
+    def raw(self) -> Sequence[str]:
+        """Layers of as many units in both networks, which alone have raw numbers."""
+        return [layer for layer, orders in self.orders.items() if orders]
 
     def _chance(self, kind: str, layer: str) -> float:
         """Of raw numbers over orders, of sorted ones over untrained networks."""
@@ -121,27 +142,44 @@ class Units(Question[UnitsAnswer]):
             {label: layers for label, (layers, _, _) in found.items()},
             {label: orders for label, (_, orders, _) in found.items()},
             {label: untrained for label, (_, _, untrained) in found.items()},
+            {subject.label(pair): _paired(subject, pair) for pair in subject.pairs},
         )
 
     def show(self, answer: UnitsAnswer) -> Section:
-        """Figures and a table of both kinds beside their controls."""
+        """Figures and a table of both kinds beside their controls, and which unit is which."""
+        kinds = [kind for kind in KINDS if answer.raw or not kind.startswith("raw")]
         rows = []
         for layer, values in answer.layers.items():
             for name, of_kind in values.items():
-                cells = (_cell(*of_kind[kind]) for kind in KINDS)
-                rows.append([layer, name.replace("_", " "), *cells])
-            excess = (answer.numbers[f"{kind}_excess/{layer}"] for kind in KINDS)
+                cells = [
+                    _cell(*of_kind[kind]) if _says(answer, name, kind, layer) else ""
+                    for kind in kinds
+                ]
+                if any(cells):
+                    rows.append([layer, name.replace("_", " "), *cells])
+            excess = (answer.numbers[f"{kind}_excess/{layer}"] for kind in kinds)
             rows.append([layer, "excess", *map(_cell, excess)])
-            chances = (answer.numbers[f"{kind}_p/{layer}"] for kind in KINDS)
+            chances = (answer.numbers[f"{kind}_p/{layer}"] for kind in kinds)
             rows.append([layer, "p", *(short_number(p, ".3f") for p in chances)])
-        kinds = [kind.replace("_", " ") for kind in KINDS]
+        header = [kind.replace("_", " ") for kind in kinds]
+        pictures = {kind: text for kind, text in _CAPTIONS.items() if kind in kinds}
         blocks: tuple[str | Picture, ...] = (
             _about(answer),
-            *(Picture(kind, _figure(answer, kind), text) for kind, text in _CAPTIONS.items()),
-            markdown_table(rows, ["layer", "", *kinds], right=kinds),
+            *(Picture(kind, _figure(answer, kind), text) for kind, text in pictures.items()),
+            *([_without_raw(answer)] if len(answer.raw) < len(answer.layers) else []),
+            markdown_table(rows, ["layer", "", *header], right=header),
+            pairs_about(answer.pairs),
+            pairs_table(answer.pairs),
         )
         short = by_layer(_summary(answer), answer.numbers, [*answer.layers], _LINES, _FINDINGS)
-        return Section(self.title, blocks, short)
+        return Section(self.title, blocks, short, {FILE: partial(write_pairs, layers=answer.pairs)})
+
+
+def _says(answer: UnitsAnswer, name: str, kind: str, layer: str) -> bool:
+    """Whether there is such a number: sorted ones are the same in any order of the units."""
+    if kind.startswith("raw"):
+        return layer in answer.raw
+    return name != "units_shuffled"
 
 
 def _of_pair(
@@ -176,21 +214,45 @@ def _over_images(x: Tensor, y: Tensor) -> dict[str, Spread]:
     return {kind: (float(mean), float(spread)) for kind, (mean, spread) in spreads.items()}
 
 
+def _paired(subject: Subject, pair: Pair) -> Paired:
+    both = subject.sender, subject.receiver
+    x, y = (subject.rows("val", network, pair) for network in both)
+    twins = (
+        [subject.rows("val", network, pair) for network in untrained]
+        for untrained in subject.untrained
+    )
+    return Paired(unit_pairs(x, y), [unit_pairs(*two) for two in twins], (x.shape[1], y.shape[1]))
+
+
 def _figure(answer: UnitsAnswer, kind: str) -> Figure:
     groups = {
-        layer: {name.replace("_", " "): of_kind[kind][0] for name, of_kind in values.items()}
+        layer: {
+            name.replace("_", " "): of_kind[kind][0]
+            for name, of_kind in values.items()
+            if _says(answer, name, kind, layer)
+        }
         for layer, values in answer.layers.items()
     }
+    groups = {layer: values for layer, values in groups.items() if values}
     return bars(groups, kind.replace("_", " "), "mean over images", percent=False)
 
 
 def _summary(answer: UnitsAnswer) -> str:
-    without = [layer for layer, orders in answer.orders.items() if not orders]
-    if not without:
-        return _SUMMARY
+    without = len(answer.raw) < len(answer.layers)
+    return f"{_SUMMARY} {_without_raw(answer)}" if without else _SUMMARY
+
+
+def _without_raw(answer: UnitsAnswer) -> str:
+    """Which layers have no raw numbers, and why."""
+    units = {layer: paired.units for layer, paired in answer.pairs.items()}
+    without = [
+        f"{layer} ({units[layer][0]} and {units[layer][1]} units)"
+        for layer in answer.layers
+        if layer not in answer.raw
+    ]
     return (
-        f"{_SUMMARY} There are no raw numbers of {', '.join(without)}: the networks have different "
-        "numbers of units there, and no unit i in common."
+        f"There are no raw numbers of {', '.join(without)}: widths differ, so that there is no "
+        f"unit i in common. {FILE} says which unit is which."
     )
 
 
@@ -211,8 +273,8 @@ def _about(answer: UnitsAnswer) -> str:
         "chance gives as much: of raw numbers an order of the units at random, of sorted ones one "
         "more untrained pair (Crawford & Howell 1998); both for all layers of a column together "
         "(Holm 1979), so that with nothing to be found one column in twenty has a p below 0.05. "
-        "Networks with different numbers of units have no raw numbers (n/a); sorted, their "
-        "quantile functions are compared."
+        "Networks with different numbers of units have no raw numbers; sorted, their quantile "
+        "functions are compared."
     )
 
 

@@ -47,6 +47,8 @@ _SUMMARY = (
     "and after their units are matched. Matching brings anything nearer; p: how often untrained "
     "networks come as near, in any layer."
 )
+_WITHOUT = "The report has norms and spectra of all layers."
+_NAMED = 3  # layers without a distance that the terminal names
 _FINDINGS = (
     "The weights of {layer} are {0} apart, {1} once units are matched, and those of untrained "
     "networks that are matched likewise {3} (0 is equal, 1 unrelated).",
@@ -139,22 +141,23 @@ class Weights(Question[WeightsAnswer]):
     def show(self, answer: WeightsAnswer) -> Section:
         """Distributions, spectra, common axes and distances, beside an untrained network's."""
         matching = _matching(answer)
+        unlike = _unlike(answer)
         blocks: tuple[str | Picture, ...] = (
             _about(answer),
             Picture("distributions", _distributions(answer), _CAPTIONS["distributions"]),
             _facts_table(answer),
             Picture("spectra", _spectra(answer), _CAPTIONS["spectra"]),
-            Picture("rows", _rows(answer), _CAPTIONS["rows"] + matching),
-            "Distances: |A - B| over the root of |A|² + |B|², 0 for equal weights and 1 for "
-            f"unrelated ones. {matching} Matching finds likeness in anything: *untrained* columns "
-            "do the same to networks of the same two kinds with random weights (mean ± standard "
-            f"deviation over {len(answer.untrained)} pairs). *p* is how often one more such pair "
-            "would come as near (Crawford & Howell 1998), of all layers together (Holm 1979). "
-            "*Starts* is the standard deviation of the matched distance over the starts of the "
-            "matching: the column before is of the start that ends nearest on the whole.",
-            _distance_table(answer),
+            *(
+                [Picture("rows", _rows(answer), _CAPTIONS["rows"] + matching)]
+                if answer.axes
+                else []
+            ),
+            *([unlike] if unlike else []),
+            *(_distances_told(answer, matching) if any(answer.distances.values()) else []),
         )
-        short = by_layer(_SUMMARY, answer.numbers, answer.layers, _LINES, _FINDINGS)
+        about = _SUMMARY if any(answer.distances.values()) else _WITHOUT
+        summary = f"{about} {_unlike(answer, _NAMED)}".strip()
+        short = by_layer(summary, answer.numbers, answer.layers, _LINES, _FINDINGS)
         return Section(self.title, blocks, short)
 
 
@@ -227,6 +230,34 @@ def _aligned(matched: _Matched, layer: str) -> dict[str, Tensor]:
     return {role: matrices[layer] for role, matrices in in_order.items() if layer in matrices}
 
 
+def _unlike(answer: WeightsAnswer, most: int | None = None) -> str:
+    """Which layers have no distance, the first `most` with shapes; nothing where all have one."""
+    known = {layer for distances in answer.distances.values() for layer in distances}
+    without = [layer for layer in answer.layers if layer not in known]
+    shapes = {
+        layer: dict.fromkeys(
+            "x".join(map(str, of[layer].shape)) for of in answer.matrices.values() if layer in of
+        )
+        for layer in without[:most]
+    }
+    told = [f"{layer} ({' and '.join(of_layer)})" for layer, of_layer in shapes.items()]
+    told += [f"{more} more"] if (more := len(without) - len(told)) else []
+    return f"Widths differ, so distances are left out of {', '.join(told)}." if told else ""
+
+
+def _distances_told(answer: WeightsAnswer, matching: str) -> tuple[str, str]:
+    return (
+        "Distances: |A - B| over the root of |A|² + |B|², 0 for equal weights and 1 for "
+        f"unrelated ones. {matching} Matching finds likeness in anything: *untrained* columns "
+        "do the same to networks of the same two kinds with random weights (mean ± standard "
+        f"deviation over {len(answer.untrained)} pairs). *p* is how often one more such pair "
+        "would come as near (Crawford & Howell 1998), of all layers together (Holm 1979). "
+        "*Starts* is the standard deviation of the matched distance over the starts of the "
+        "matching: the column before is of the start that ends nearest on the whole.",
+        _distance_table(answer),
+    )
+
+
 def _distance_table(answer: WeightsAnswer) -> str:
     rows = []
     for two, distances in answer.distances.items():
@@ -248,7 +279,7 @@ def _rows(answer: WeightsAnswer) -> Figure:
     for layer, axes in answer.axes.items():
         chance = f" ({fmean(axes.chance):.0%})"
         panels[f"{layer}: {axes.share:.0%}{chance}"] = axes.points
-    return point_panels(panels or {"no rows of one length": {}}, "first axis", "second axis")
+    return point_panels(panels, "first axis", "second axis")
 
 
 def _distributions(answer: WeightsAnswer) -> Figure:
