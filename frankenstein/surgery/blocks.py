@@ -45,6 +45,13 @@ def telling_layers(network: nn.Module, inputs: Inputs | None = None) -> list[str
     return [*key_layers(network, inputs)] if several else None
 
 
+def blocks_at(network: nn.Module, inputs: Inputs | None = None) -> dict[str, str]:
+    """Which cut points are the outputs of blocks that are called otherwise: {point: block}."""
+    steps = record(network, inputs)
+    ends = {path: steps.blocks[path] for path in _blocks(network, inputs) if path in steps.blocks}
+    return {steps.name(node): path for path, node in ends.items() if steps.name(node) != path}
+
+
 def _blocks(network: nn.Module, inputs: Inputs | None = None) -> tuple[str, ...]:
     """The blocks of `block_layers`; none of a network that has fewer than three."""
     steps = record(network, inputs)

@@ -402,6 +402,7 @@ def test_layers_prints_what_stitches_see_of_tokens(capsys):
     assert main(["layers", "gpt_tiny"]) == 0
     page = capsys.readouterr().out
     assert re.search(r"token .* 64 .* 8 tokens ", page)
+    assert re.search(r"blocks.3.add_1 .* 8 tokens │ blocks.3 ", page)  # as compare calls it
     assert "height" not in page
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from frankenstein.surgery import cut, cut_points, join, shape_after
-from frankenstein.surgery.blocks import telling_layers
+from frankenstein.surgery.blocks import blocks_at, telling_layers
 from frankenstein.surgery.layer_set import layer_set
 from frankenstein.zoo import build_network
 
@@ -25,3 +25,14 @@ def test_a_network_of_blocks_is_compared_at_these_and_a_chain_of_layers_at_its_c
     deep = telling_layers(build_network("torchvision/resnet34", 10, 3, image_size=32))
     sizes = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}
     assert deep == [f"{stage}.{i}" for stage, size in sizes.items() for i in range(size)]
+
+
+def test_a_block_is_named_at_the_cut_point_where_it_ends():
+    network = build_network("resnet20_w1", 10, 1, init_seed=0).eval()
+    named = blocks_at(network)
+    assert list(named.values()) == telling_layers(network)
+    assert set(named) <= set(cut_points(network))
+    x = torch.randn(2, *network.input_shape)
+    for point, block in named.items():
+        assert torch.equal(cut(network, after=point).front(x), cut(network, after=block).front(x))
+    assert blocks_at(build_network("tiny10")) == {}

@@ -69,6 +69,7 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
 
     from frankenstein.networks.network import open_network
     from frankenstein.surgery import cut_points
+    from frankenstein.surgery.blocks import blocks_at
     from frankenstein.surgery.layouts import layout_of
     from frankenstein.surgery.units import unit_axis
     from frankenstein.zoo import build_network
@@ -102,8 +103,10 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
     table.add_column("layer", no_wrap=True)
     table.add_column("units", justify="right")
     table.add_column("places" if "tokens" in kinds else "height x width", justify="right")
+    if blocks := blocks_at(network, inputs):  # names that compare, stitch and extract take, too
+        table.add_column("block that ends there", no_wrap=True)
     for cells in rows:
-        table.add_row(*cells)
+        table.add_row(*cells, *([blocks.get(cells[0], "")] if blocks else []))
     console = Console()
     whole = Console(width=_WIDEST).measure(table).maximum
     console.width = max(console.width, whole)  # so that no name is cut
