@@ -48,8 +48,9 @@ def telling_layers(network: nn.Module, inputs: Inputs | None = None) -> list[str
 def blocks_at(network: nn.Module, inputs: Inputs | None = None) -> dict[str, str]:
     """Which cut points are the outputs of blocks that are called otherwise: {point: block}."""
     steps = record(network, inputs)
-    ends = {path: steps.blocks[path] for path in _blocks(network, inputs) if path in steps.blocks}
-    return {steps.name(node): path for path, node in ends.items() if steps.name(node) != path}
+    ends = {path: steps.blocks.get(path) for path in _blocks(network, inputs)}
+    named = {steps.name(node): path for path, node in ends.items() if node is not None}
+    return {point: path for point, path in named.items() if point != path}
 
 
 def _blocks(network: nn.Module, inputs: Inputs | None = None) -> tuple[str, ...]:
