@@ -289,6 +289,15 @@ def test_a_run_of_many_networks_has_the_numbers_of_the_pairs(run, saved, blank_f
                 pairs.setdefault(tuple(layers), []).append(value)
     assert numbers["linear_cka_mean/fc2"] == pytest.approx(sum(pairs["fc2", "fc2"]) / 3)
     assert 0 <= numbers["linear_cka_low/fc2"] < numbers["linear_cka_mean/fc2"]
+    tidy = csv.DictReader((folder / "layers.csv").read_text().splitlines())
+    rows_of = {(row["layer"], row["other_layer"]): row for row in tidy}
+    for layer in ("conv1", "fc2"):  # page, summary and table have one interval
+        for end in ("mean", "low", "high", "spread"):
+            said = float(rows_of[layer, layer][end])
+            assert said == pytest.approx(numbers[f"linear_cka_{end}/{layer}"], abs=1e-12)
+    assert all(0 <= float(row["low"]) <= float(row["high"]) <= 1 for row in rows_of.values())
+    assert rows_of["fc2", "fc2"]["interval_over"] == "networks and examples"
+    assert rows_of["conv1", "fc2"]["interval_over"] == "networks"
     page = (folder / "report.md").read_text()
     assert "3 networks, each run once over 60 held-out images, and all 3 pairs" in page
     assert "leaving out one network at a time" in page

@@ -43,6 +43,7 @@ def estimate(
     without: Tensor,  # (K, ...): the same without each network in turn
     over_examples: Tensor | float = 0.0,  # variance of the mean over other examples
     pairs: int | None = None,  # of two networks each, that the mean is over; all if absent
+    limits: tuple[float, float] = (-math.inf, math.inf),  # where the interval is cut
 ) -> tuple[Tensor, Tensor]:  # ends of the interval, each of the mean's shape
     """A 95 % interval for what such networks, and examples, give on average.
 
@@ -65,7 +66,23 @@ def estimate(
         return nothing, nothing
     variance = (count - 1) / count * (without - without.mean(0)).square().sum(0)
     half = stdtrit(freedom, 0.975) * (variance + over_examples).sqrt()
-    return mean - half, mean + half
+    return (mean - half).clamp(*limits), (mean + half).clamp(*limits)
+
+
+def over_pairs(
+    values: Tensor,  # (K, K, ...), of network i with network j
+    draws: Tensor | None = None,  # (B, K, K, ...): the same on random halves of the examples
+    limits: tuple[float, float] = (-math.inf, math.inf),  # of the measure
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # each (...)
+    """Mean over pairs, the ends of its interval, and how far pairs are from it (root mean square).
+
+    Page, summary and CSV have their intervals from here.
+    """
+    mean, without = pair_means(values)
+    over = 0.0 if draws is None else pair_means(draws.movedim(0, -1))[0].var(-1)
+    low, high = estimate(mean, without, over, limits=limits)
+    spread = pair_means((values - mean).square())[0].sqrt()
+    return mean, low, high, spread
 
 
 @dataclass(frozen=True)
@@ -135,10 +152,10 @@ def estimated(
     pairs: int,
     limits: tuple[float, float] = (-math.inf, math.inf),  # of the measure
 ) -> Estimate:
-    """A mean with its interval, as numbers; the interval is cut at the limits."""
-    ends = estimate(mean, without, 0.0 if draws is None else draws.var(), pairs)
-    low, high = (float(end.clamp(*limits)) for end in ends)
-    return Estimate(float(mean), low, high, pairs)
+    """A mean with its interval, as numbers."""
+    over = 0.0 if draws is None else draws.var()
+    low, high = estimate(mean, without, over, pairs, limits)
+    return Estimate(float(mean), float(low), float(high), pairs)
 
 
 def _difference(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from frankenstein.catalog import MEASURES
@@ -26,9 +27,8 @@ from frankenstein.similarity.networks.cards import properties
 from frankenstein.similarity.networks.estimates import (
     Estimate,
     Grouping,
-    estimated,
     grouping,
-    pair_means,
+    over_pairs,
 )
 from frankenstein.similarity.networks.layout import distances_of, map_of, order_of, tree_of
 from frankenstein.similarity.networks.tables import MEAN, ROWS, path_rows, save_tables
@@ -44,7 +44,7 @@ def write_networks_page(
     blocks: list[str | Picture] = []
     for measure in found.values:
         blocks += _section(run, found, measure, draws.get(measure), plan.seed)
-    saved = save_tables(run, found)
+    saved = save_tables(run, found, draws)
     blocks += ["## What was compared", _about(run, found)]
     blocks += _how_sure(found, draws, run.record["kept"])
     blocks.append(f"Every value is in {', '.join(f'`{name}`' for name in saved)}.")
@@ -77,20 +77,20 @@ def layer_estimates(
 
     The spread is the root mean square distance of pairs from their mean.
     """
-    count, limits = len(found.networks), MEASURES[measure].range
-    values, names = found.values[measure], (*found.layers, MEAN)
-    columns = [values[:, :, i] for i in range(len(found.layers))] + [values.mean(2)]
-    drawn: Sequence[Tensor | None] = [None] * len(names)
-    if draws is not None:
-        drawn = [draws[..., i] for i in range(len(found.layers))] + [draws.mean(3)]
-    estimates = {}
-    for name, column, some in zip(names, columns, drawn, strict=True):
-        mean, without = pair_means(column)
-        again = None if some is None else pair_means(some.movedim(0, -1))[0]
-        one = estimated(mean, without, again, count * (count - 1) // 2, limits)
-        spread = pair_means((column - mean).square())[0].sqrt()
-        estimates[name] = one, float(spread)
-    return estimates
+    names, count = (*found.layers, MEAN), len(found.networks)
+    parts = over_pairs(
+        _and_mean(found.values[measure]),
+        None if draws is None else _and_mean(draws),
+        MEASURES[measure].range,
+    )
+    return {
+        name: (Estimate(mean, low, high, count * (count - 1) // 2), spread)
+        for name, mean, low, high, spread in zip(names, *(p.tolist() for p in parts), strict=True)
+    }
+
+
+def _and_mean(of_layers: Tensor) -> Tensor:  # (..., L) to (..., L + 1)
+    return torch.cat([of_layers, of_layers.mean(-1, keepdim=True)], -1)
 
 
 def groupings(
@@ -260,7 +260,7 @@ def _groups(run: Run, measure: str, grouped: Sequence[Grouping]) -> Iterator[str
 def layers_of_pairs(
     mean_and_spread: Sequence[Tensor], measure: str, layers: Sequence[str], networks: int
 ) -> Iterator[Picture]:
-    """Layer against layer of networks with the same layers, over all ordered pairs of them."""
+    """Layer against layer of networks with the same layers, over all pairs of them, both ways."""
     captions = {
         "mean": "Every layer of one network with every layer of another, mean over pairs.",
         "spread": "How far pairs of networks lie from that mean (root mean square).",
@@ -270,7 +270,7 @@ def layers_of_pairs(
             values,
             layers,
             layers,
-            title=f"{measure}, {what} over {networks * (networks - 1)} ordered pairs",
+            title=f"{measure}, {what} over {networks * (networks - 1) // 2} pairs, both ways",
             row_label="layer of one network",
             column_label="layer of another",
             limits=_limits(measure, values) if what == "mean" else None,

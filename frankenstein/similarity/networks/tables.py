@@ -2,22 +2,27 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from torch import Tensor
 
 from frankenstein.catalog import MEASURES
 from frankenstein.files import write_whole
 from frankenstein.runs.run import Run
 from frankenstein.similarity.networks.between import Between
 from frankenstein.similarity.networks.cards import paths
-from frankenstein.similarity.networks.estimates import estimate, pair_means
+from frankenstein.similarity.networks.estimates import over_pairs
 
 MEAN = "mean over layers"
 ROWS = 100_000  # of `pairs.csv`, at most
-_LAYERS = ["measure", "layer", "other_layer", "mean", "low", "high", "spread", "least", "most"]
+_LAYERS = [
+    *("measure", "layer", "other_layer", "mean", "low", "high", "interval_over", "spread"),
+    *("least", "most"),
+]
 
 
-def save_tables(run: Run, found: Between) -> list[str]:
+def save_tables(run: Run, found: Between, draws: Mapping[str, Tensor]) -> list[str]:
     """Tidy tables, a value a line; the names of those that were written."""
     names, numbers = found.networks, range(len(found.networks))
     rows: list[list[Any]] = [
@@ -32,7 +37,7 @@ def save_tables(run: Run, found: Between) -> list[str]:
     if found.across:
         files["layers.csv"] = (
             _LAYERS,
-            [row for m in found.across for row in _layer_rows(found, m)],
+            [row for m in found.across for row in _layer_rows(found, m, draws.get(m))],
         )
         pairs = [
             [measure, names[i], names[j], one, other, float(whole[i, j, a, b])]
@@ -67,17 +72,25 @@ def _save_matrices(run: Run, found: Between) -> list[str]:
     return [matrix.to_csv(run.folder / f"{name}.csv").name for name, matrix in matrices.items()]
 
 
-def _layer_rows(found: Between, measure: str) -> Iterator[list[Any]]:
-    """Layer by layer: mean over pairs and its interval over networks, spread, least and most."""
-    whole = found.across[measure]
-    mean, without = pair_means(whole)
-    low, high = estimate(mean, without)
-    spread = found.spread_over_pairs(measure).values
+def _layer_rows(found: Between, measure: str, draws: Tensor | None) -> Iterator[list[Any]]:
+    """Layer by layer: mean over pairs and its interval, spread, least and most.
+
+    Examples are drawn again for a layer with itself alone, so `interval_over` says what of.
+    """
+    limits = MEASURES[measure].range
+    parts = over_pairs(found.across[measure], limits=limits)
+    at_layers = over_pairs(found.values[measure], draws, limits)
+    for part, of_layer in zip(parts, at_layers, strict=True):
+        part.diagonal().copy_(of_layer)
+    mean, low, high, spread = parts
     pairs = found.of_pairs(measure)
-    parts = [mean, low, high, spread, pairs.amin(0), pairs.amax(0)]
+    least, most = pairs.amin(0), pairs.amax(0)
     for i, one in enumerate(found.layers):
         for j, other in enumerate(found.layers):
-            yield [measure, one, other, *(float(part[i, j]) for part in parts)]
+            over = "networks" if draws is None or i != j else "networks and examples"
+            ends = (float(part[i, j]) for part in (mean, low, high))
+            rest = (float(part[i, j]) for part in (spread, least, most))
+            yield [measure, one, other, *ends, over, *rest]
 
 
 def path_rows(run: Run, found: Between, measure: str) -> list[list[Any]]:
