@@ -14,9 +14,11 @@ Numbers = Mapping[str, float]
 
 # What knows nothing of what the sender has learned. `identity`, `itself` and `solved` do.
 _IGNORANT = (
-    *("untrained", "untrained_ps_inv", f"untrained{TRAINED}"),
+    *("untrained", f"untrained{TRAINED}"),
     *(f"{name}{ending}" for name in FRAUDS for ending in ("", TRAINED)),
 )
+# The affine map of least squares from such a sender; absent where the others are that, too.
+_AFFINE = "untrained_ps_inv"
 _SPREADS = 2  # standard deviations of a control over its senders that are no difference
 _LEAST = 0.01  # of a likeness that is a difference: what its two digits can show
 _CEILING = 0.99  # accuracies from which none can be told from a better one
@@ -44,17 +46,23 @@ def verdicts(
     receiver, the stitch and the best control are all at the ceiling, accuracy is said to tell
     nothing, and the likeness at the cut stands first.
 
-    Kinds that are `trained` are held against controls whose stitch is trained likewise, others
+    Controls are of the stitch's own family: `ps_inv` is held against an affine map, and any other
+    stitch against those of the run's family; where that is not affine, what an affine map reaches
+    is said behind, as what it is. Kinds that are `trained` are held against controls whose stitch is trained likewise, others
     against solved ones. Without the former nothing of a trained stitch is called beyond them,
     for training lifts a control, too.
     """
-    controls = [row for row in _IGNORANT if f"accuracy/{row}" in numbers]
-    likewise = {kind: [one for one in controls if _as(kind in trained, one)] for kind in kinds}
-    return [
-        _verdict(numbers, kind, likewise[kind] or controls, kind in trained, not likewise[kind])
-        for kind in kinds
-        if controls and f"accuracy/{kind}" in numbers
-    ]
+    of_family = [row for row in _IGNORANT if f"accuracy/{row}" in numbers]
+    affine = [_AFFINE] if f"accuracy/{_AFFINE}" in numbers else []
+    lines = []
+    for kind in kinds:
+        if not of_family or f"accuracy/{kind}" not in numbers:
+            continue
+        controls = affine if affine and kind == "ps_inv" else of_family
+        likewise = [one for one in controls if _as(kind in trained, one)]
+        line = _verdict(numbers, kind, likewise or controls, kind in trained, not likewise)
+        lines.append(line if controls == affine else line + _of_affine(numbers, affine))
+    return lines
 
 
 def _as(trained: bool, control: str) -> bool:
@@ -104,6 +112,14 @@ def _verdict(numbers: Numbers, kind: str, controls: list[str], trained: bool, un
         parts.append(f"outside {mine} (`{best}` {others})")
     fell = _fallen(numbers, kind) if trained else ""
     return f"`{kind}`: {'; '.join(parts)}. {_conclusion(beyond, unlike)}{fell}"
+
+
+def _of_affine(numbers: Numbers, controls: Sequence[str]) -> str:
+    return "".join(
+        f" `{row}`, the affine map of least squares from such a sender and no stitch of this kind, "
+        f"has {format_value(numbers[f'accuracy/{row}'], percent=True)}."
+        for row in controls
+    )
 
 
 def _against_receiver(numbers: Numbers, kind: str) -> str:

@@ -139,3 +139,24 @@ def test_training_that_leaves_the_target_is_told():
     assert (
         "fell at the cut from 0.80 to -0.10 and at the pen" in verdicts(given, trained=["after"])[0]
     )
+
+
+def test_a_stitch_is_held_against_controls_of_its_own_family():
+    given = numbers(0.9, 0.1)
+    of_affine = numbers(0.95, 0.94)
+    given |= {
+        key.replace("/after", "/ps_inv"): v for key, v in of_affine.items() if "/after" in key
+    }
+    given |= {
+        key.replace("/untrained", "/untrained_ps_inv"): value
+        for key, value in of_affine.items()
+        if "/untrained" in key
+    }
+    orthogonal, affine = verdicts(given, ["after", "ps_inv"])
+    assert "clearly above the best control, `untrained` with 10.00 %" in orthogonal
+    assert "All of that is beyond a sender that has learned nothing." in orthogonal
+    assert orthogonal.endswith(
+        "`untrained_ps_inv`, the affine map of least squares from such a sender and no stitch of "
+        "this kind, has 94.00 %."
+    )
+    assert "not clearly above the best control, `untrained_ps_inv` with 94.00 %" in affine
