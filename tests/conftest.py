@@ -269,6 +269,8 @@ def blank_figures(monkeypatch):
     agg, svg = "matplotlib.backends.backend_agg.FigureCanvasAgg", "matplotlib.backends.backend_svg"
     monkeypatch.setattr(f"{agg}.print_png", lambda _, file, **options: file.write(DOT))
     monkeypatch.setattr(f"{svg}.FigureCanvasSVG.print_svg", print_svg)
+    pdf = "matplotlib.backends.backend_pdf.FigureCanvasPdf.print_pdf"
+    monkeypatch.setattr(pdf, lambda _, file, **options: file.write(b"%PDF"))
 
 
 @pytest.fixture(autouse=True)

@@ -79,19 +79,25 @@ def curves(
             axes.fill_between(x, y - margin, y + margin, color=colour, alpha=0.15, linewidth=0)
     axes.grid(True)
     if ticks:
-        axes.tick_names = tuple(ticks)  # type: ignore[attr-defined]  # for the numbers as CSV
-        ticks, x_label = short_names(ticks, x_label)
-        longest = max(map(len, ticks))
-        turned = longest * len(ticks) >= 60
-        axes.set_xticks(range(len(ticks)), ticks, rotation=90 if turned else 0)
-        if turned:  # the names must not take the room of the curves
-            names = longest * DIGIT * RC["xtick.labelsize"] / POINTS
-            figure.set_figheight(max(_TALL, _LEAST + names))
+        x_label = name_ticks(figure, axes, ticks, x_label)
     axes.set(xlabel=x_label, ylabel=y_label, ylim=limits)
     axes.set_title(wrapped(title, figure.get_figwidth()))
     if len(series) > 1:
         figure.legend(loc="outside right upper")
     return settled(figure)
+
+
+def name_ticks(figure: Figure, axes: Axes, ticks: Sequence[str], x_label: str) -> str:
+    """Call x = 0, 1, ... by names, turned where they are long; what the label of x is then."""
+    axes.tick_names = tuple(ticks)  # type: ignore[attr-defined]  # for the numbers as CSV
+    ticks, x_label = short_names(ticks, x_label)
+    longest = max(map(len, ticks))
+    turned = longest * len(ticks) >= 60
+    axes.set_xticks(range(len(ticks)), ticks, rotation=90 if turned else 0)
+    if turned:  # the names must not take the room of the curves
+        names = longest * DIGIT * RC["xtick.labelsize"] / POINTS
+        figure.set_figheight(max(_TALL, _LEAST + names))
+    return x_label
 
 
 @rc_context(RC)

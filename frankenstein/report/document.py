@@ -22,7 +22,7 @@ from frankenstein.report.cells import (
 from frankenstein.report.figure_values import figure_csv, point_images, points_svg
 from frankenstein.report.image_grid import strip_png
 from frankenstein.report.page import html_of, html_page
-from frankenstein.report.style import png, svg
+from frankenstein.report.style import pdf, png, svg
 from frankenstein.report.tables import plain
 
 _LONGEST = 100  # letters of a file's name
@@ -38,6 +38,7 @@ class Picture:
     caption: str  # its first sentence says what there is to see, to those who cannot see it too
     # Of a matrix, which the page then draws so that it can be touched; `cells_of` a heatmap.
     cells: CellMatrix | None = None
+    csv: str = ""  # its numbers, where they are more than the figure holds
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", file_name(self.name))
@@ -68,7 +69,7 @@ def write_report(
 ) -> Path:
     """Write `report.md`, its pictures under `figures/`, and `report.html`, which holds all of it.
 
-    Beside each PNG lie the same as SVG and, of curves, bars and matrices, the numbers as CSV.
+    Beside each PNG lie the same as SVG and PDF, and numbers of curves, bars and matrices as CSV.
 
     The pages are written last, so they never link to a picture that is not there. Returns the path
     of `report.md`.
@@ -116,8 +117,10 @@ def _files_of(picture: Picture, image: bytes) -> dict[str, bytes | str]:
         drawn = svg(picture.figure)
     else:
         drawn = svg_file(cells_svg(picture.cells, _first_sentence(picture.caption)))
-    numbers = figure_csv(picture.figure) if picture.cells is None else cells_csv(picture.cells)
-    files: dict[str, bytes | str] = {"png": image, "svg": drawn}
+    numbers = picture.csv or (
+        figure_csv(picture.figure) if picture.cells is None else cells_csv(picture.cells)
+    )
+    files: dict[str, bytes | str] = {"png": image, "svg": drawn, "pdf": pdf(picture.figure)}
     return files | ({"csv": numbers} if numbers else {})
 
 

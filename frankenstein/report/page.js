@@ -222,6 +222,7 @@ const latex = (text) =>
   text
     .replace(/[\\{}&%$#_~^]/g, (one) => ({ "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" })[one] || `\\${one}`)
     .replaceAll("\u00b1", "$\\pm$")
+    .replaceAll("\u2192", "$\\to$")
     .replaceAll("\u2713", "$\\checkmark$");
 for (const box of document.querySelectorAll("div.wide")) {
   const table = box.querySelector("table");

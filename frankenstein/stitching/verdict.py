@@ -48,7 +48,9 @@ def verdicts(
 
     Controls are of the stitch's own family: `ps_inv` is held against an affine map, and any other
     stitch against those of the run's family; where that is not affine, what an affine map reaches
-    is said behind, as what it is. Kinds that are `trained` are held against controls whose stitch is trained likewise, others
+    is said behind, as what it is.
+
+    Kinds that are `trained` are held against controls whose stitch is trained likewise, others
     against solved ones. Without the former nothing of a trained stitch is called beyond them,
     for training lifts a control, too.
     """

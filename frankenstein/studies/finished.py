@@ -11,10 +11,11 @@ from typing import Any
 
 from frankenstein.catalog import VERBS
 from frankenstein.errors import UserError
-from frankenstein.intervals import mean_and_margin, share_interval
+from frankenstein.intervals import share_interval
 from frankenstein.runs.fields import PARTIAL
 from frankenstein.runs.run import read_records
 from frankenstein.runs.schema import options_of
+from frankenstein.studies.means import Mean, mean_of
 
 _NETWORKS = ("sender", "receiver", "subject")  # fields of plans that name a network
 _SCORED = ("sender", "receiver", "held_out")  # accuracies of whole networks
@@ -23,7 +24,7 @@ _OF_CARDS = {"init_seed", "order_seed", "file", "sha256", "epoch"}
 _SHA = 8  # digits of a hash that tell networks apart in a name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FinishedRun:
     """A run that is whole, as its records have it: any version may have written them."""
 
@@ -36,7 +37,7 @@ class FinishedRun:
         """What was run."""
         return self.record["verb"]
 
-    @property
+    @cached_property
     def cards(self) -> dict[str, Any]:
         """Its networks; further ones by number, for their files are a matter of seeds."""
         own = [name for name in _NETWORKS if self.record["options"].get(name)]
@@ -45,7 +46,7 @@ class FinishedRun:
         named = {role: card for role, card in cards.items() if role in own}
         return named | {f"more {i}": card for i, card in enumerate(further, start=1)}
 
-    @property
+    @cached_property
     def asked(self) -> dict[str, Any]:
         """Everything that makes its scores what they are, but for the seeds."""
         kept = {
@@ -59,7 +60,7 @@ class FinishedRun:
             kept |= {f"{role} {what}": v for what, v in card.items() if what not in gone}
         return {"verb": self.verb, **kept}
 
-    @property
+    @cached_property
     def seeds(self) -> dict[str, Any]:
         """The seeds of the run and of its networks."""
         options = self.record["options"].items()
@@ -69,7 +70,7 @@ class FinishedRun:
             seeds[role] = "/".join("–" if seed is None else str(seed) for seed in both)
         return seeds
 
-    @property
+    @cached_property
     def at_chance(self) -> list[str]:
         """Its networks that are not clearly above an answer that is always the same, by role."""
         known = {**self.record, **self.scores}
@@ -84,7 +85,7 @@ class FinishedRun:
             if accuracy is not None and share_interval(accuracy, int(images))[0] <= always
         ]
 
-    @property
+    @cached_property
     def networks(self) -> dict[str, str]:
         """The sha256 of its networks, by role."""
         return {role: card["sha256"] for role, card in self.cards.items()}
@@ -131,20 +132,19 @@ class JoinedRuns:
         values = [run.scores.get(score) for run in self.counted(group)]
         return [value for value in values if value is not None]
 
-    def mean(self, group: str, score: str) -> tuple[float, float]:
-        """Mean and half the width of its 95 % interval; NaN where there is none."""
-        values = self.values(group, score)
-        return mean_and_margin(values) if values else (math.nan, math.nan)
+    def mean(self, group: str, score: str) -> Mean:
+        """Its mean over the runs that are counted, or over their networks."""
+        return mean_of(self.counted(group), score)
 
     def summary(self) -> dict[str, float]:
         """All means and margins as one flat record."""
         record = {}
         for group in self.groups:
             for score in self.scores:
-                mean, margin = self.mean(group, score)
-                record[f"{score}/{group}"] = mean
-                if math.isfinite(margin):
-                    record[f"{score}_margin/{group}"] = margin
+                mean = self.mean(group, score)
+                record[f"{score}/{group}"] = mean.value
+                if math.isfinite(mean.margin):
+                    record[f"{score}_margin/{group}"] = mean.margin
         return record
 
 

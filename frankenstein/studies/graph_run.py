@@ -26,9 +26,10 @@ from frankenstein.studies.engine import Engine, Outcome
 from frankenstein.studies.finished import read_finished
 from frankenstein.studies.folder import begin, finished_study, there
 from frankenstein.studies.graph import Node
+from frankenstein.studies.means_files import save_means
 from frankenstein.studies.one_by_one import OneByOne
 from frankenstein.studies.overview import tidy_csv
-from frankenstein.studies.page import blocks_of_runs, networks_found
+from frankenstein.studies.page import blocks_of_runs, joined_by_verb, networks_found
 from frankenstein.studies.plan import EngineFields, StudyPlan, nodes_of
 
 _FOLDER = "{study}"
@@ -114,7 +115,10 @@ def _write(
         runs, _ = read_finished([str(run.folder) for run in done.values()])
         study.finding = " ".join([*networks_found(runs), study.finding])
         write_whole(study.folder / "study.csv", tidy_csv(runs, study.folder))
-        blocks += blocks_of_runs(runs, study.folder)
+        joined = joined_by_verb(runs)
+        for of_verb in joined:
+            save_means(of_verb, study.folder)
+        blocks += blocks_of_runs(runs, joined, study.folder)
     write_page(study, f"Study: {study.name}", blocks)
 
 

@@ -17,12 +17,14 @@ from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.stitching.score_table import is_share
 from frankenstein.studies.finished import FinishedRun, JoinedRuns, groups, read_finished
+from frankenstein.studies.means_files import save_means
 from frankenstein.studies.overview import tidy_csv
 from frankenstein.studies.page import (
     AT_CHANCE,
     at_chance,
     blocks_of_runs,
     chosen_scores,
+    joined_by_verb,
     named_at_chance,
     networks_found,
     rows_of,
@@ -57,9 +59,12 @@ def run_report(plan: ReportPlan, command: Command) -> Run:
             run.record["called"] = called.pop()
         write_whole(run.folder / "scores.csv", csv_of(joined))
         write_whole(run.folder / "study.csv", tidy_csv(runs, run.final))
+        by_verb = joined_by_verb(runs, plan.scores)
+        for of_verb in by_verb:
+            save_means(of_verb, run.folder)
         run.finding = " ".join([*networks_found(runs), _finding(runs, joined)])
         more = "`scores.csv` has the scores that are shown; `scores` chooses others, by pattern."
-        blocks = [*map(plain, notes), *blocks_of_runs(runs, run.final, plan.scores), more]
+        blocks = [*map(plain, notes), *blocks_of_runs(runs, by_verb, run.final), more]
         write_page(run, f"Report: {name}", blocks)
     if few:
         notes.append("`scores` chooses other numbers, by name or pattern; `study.csv` has all.")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from frankenstein.errors import counted
-from frankenstein.report import Picture, code, format_value, intervals, markdown_table, plain
+from frankenstein.report import Fold, Picture, code, format_value, intervals, markdown_table, plain
 from frankenstein.report.document import Block
 from frankenstein.runs.run import Run
-from frankenstein.similarity.networks.page import joined_pictures
+from frankenstein.similarity.networks.page import joined_blocks
 from frankenstein.stitching.score_table import is_share
 from frankenstein.studies.finished import FinishedRun, JoinedRuns, groups
 from frankenstein.studies.overview import index_table, linked
@@ -24,6 +24,7 @@ _MAIN = (  # what is shown if nothing else is asked for: a stitch beside its con
     "accuracy/after",
     "accuracy/solved",
     "accuracy/untrained",
+    "accuracy/receiver",
     "unbiased_cka/after",
     "unbiased_cka/untrained",
     "agreement/after",
@@ -39,22 +40,32 @@ _DRAWN = 12  # scores that have a figure, at most
 _SIZES = ("n", "parameters", "multiplications")
 
 
+def joined_by_verb(
+    runs: Sequence[FinishedRun], patterns: Sequence[str] | None = None
+) -> list[JoinedRuns]:
+    """The runs of each verb of which there are several; those that make networks come last."""
+    verbs = sorted(dict.fromkeys(run.verb for run in runs), key="train".__eq__)
+    several = {verb: [run for run in runs if run.verb == verb] for verb in verbs}
+    return [
+        JoinedRuns(groups(own), chosen_scores(own, patterns))
+        for own in several.values()
+        if len(own) > 1 or len(verbs) == 1
+    ]
+
+
 def blocks_of_runs(
-    runs: Sequence[FinishedRun], folder: Path, patterns: Sequence[str] | None = None
+    runs: Sequence[FinishedRun], joined: Sequence[JoinedRuns], folder: Path
 ) -> Iterator[Block]:
-    """An index of the runs, all networks beside each other, and each verb's runs joined."""
-    yield from _of_networks(runs)
+    """All networks beside each other, each verb's runs joined, and an index that unfolds."""
+    yield from (plain(note).replace("\\`", "`") for note in at_chance(runs))
+    yield from _of_networks(runs, folder)
+    for one in joined:
+        yield from _of_verb(one, folder)
     yield "## Runs"
-    yield index_table(runs, folder)
     yield (
         "`study.csv` has a row for each run: seeds, every field in which runs differ, all numbers."
     )
-    yield from (plain(note).replace("\\`", "`") for note in at_chance(runs))
-    verbs = dict.fromkeys(run.verb for run in runs)
-    for verb in verbs:
-        own = [run for run in runs if run.verb == verb]
-        if len(own) > 1 or len(verbs) == 1:
-            yield from _of_verb(own, folder, chosen_scores(own, patterns))
+    yield Fold(f"{counted(len(runs), 'run')}, each with its report", index_table(runs, folder))
 
 
 def networks_found(runs: Sequence[FinishedRun]) -> list[str]:
@@ -66,33 +77,37 @@ def _of_many(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
     return [run for run in runs if run.verb == "compare" and run.record["options"].get("more")]
 
 
-def _of_networks(runs: Sequence[FinishedRun]) -> Iterator[Block]:
+def _of_networks(runs: Sequence[FinishedRun], folder: Path) -> Iterator[Block]:
     """What comparisons of more than two networks have of all of them."""
     for number, one in enumerate(_of_many(runs), start=1):
         run = Run.read(one.folder)
         yield f"## All networks: {code(one.folder.name)}"
-        for block in joined_pictures(run):
+        for block in joined_blocks(run):
             if isinstance(block, Picture):
                 block = replace(block, name=f"{number}-{block.name}")
             yield block
+        yield f"More of it is on the page of {linked(one.folder, folder)}."
 
 
-def _of_verb(runs: Sequence[FinishedRun], folder: Path, scores: Sequence[str]) -> Iterator[Block]:
+def _of_verb(joined: JoinedRuns, folder: Path) -> Iterator[Block]:
     """Means over seeds of the runs of one verb, and curves over the fields in which they differ."""
-    joined = JoinedRuns(groups(runs), scores)
-    verb = joined.verbs[0]
-    yield f"## {counted(len(runs), 'run')} of {verb}, joined"
-    yield (
-        "A row of the table is a group of runs that differ in nothing but seeds: their own, and "
-        "those that their networks were trained from."
-    )
-    if scores:
+    verb, count = joined.verbs[0], counted(len(joined.runs), "run")
+    yield f"## {count} of {verb}, joined"
+    if joined.scores:
         yield score_table(joined)
+        yield (
+            "A row is a group of runs that differ in nothing but seeds: their own, and those that "
+            f"their networks were trained from. `{verb}-means.csv` has the means with both ends of "
+            f"their intervals, `{verb}-means.tex` the table for a paper."
+        )
         yield from remarks(joined)
     for picture in (*sweep_figures(joined), *pictures(joined)):
         yield replace(picture, name=f"{verb}-{picture.name}")
-    yield "The runs of every group; a network's seeds are of its weights and of its batch order:"
-    yield run_table(joined, folder)
+    yield Fold(
+        f"The {count} of every group",
+        "A network's seeds are of its weights and of its batch order.\n\n"
+        + run_table(joined, folder),
+    )
 
 
 def chosen_scores(runs: Sequence[FinishedRun], patterns: Sequence[str] | None = None) -> list[str]:
@@ -140,18 +155,28 @@ def _marked(name: str, runs: Iterable[FinishedRun]) -> str:
 
 
 def score_table(joined: JoinedRuns) -> str:
-    """A row for each group: how many runs, and each score's mean ± margin."""
-    return markdown_table(*rows_of(joined, joined.scores), right=joined.scores)
+    """A row for each group: how many runs of how many networks, each score's mean ± margin."""
+    return markdown_table(*means_table(joined), right=joined.scores)
+
+
+def means_table(joined: JoinedRuns) -> tuple[list[list[Any]], list[str]]:
+    """Its rows and its header."""
+    rows, header = rows_of(joined, joined.scores)
+    networks = [
+        len({sha for run in joined.counted(group) for sha in run.networks.values()})
+        for group in joined.groups
+    ]
+    if any(networks):  # none of runs that make the networks
+        rows = [[*row[:2], n, *row[2:]] for row, n in zip(rows, networks, strict=True)]
+        header = [*header[:2], "networks", *header[2:]]
+    return rows, header
 
 
 def remarks(joined: JoinedRuns) -> Iterator[str]:
     """How to read the table, and what makes its intervals say less than they seem to."""
     repeated = [group for group in joined.groups if len(joined.counted(group)) > 1]
     if repeated:
-        yield (
-            "± is half the width of the 95 % t interval of the mean over a group's runs. "
-            + _said_of(joined, repeated)
-        )
+        yield _how_sure(joined, repeated)
     else:
         yield "No two of these runs differ in seeds alone, so there is no interval."
     if joined.replays:
@@ -161,13 +186,24 @@ def remarks(joined: JoinedRuns) -> Iterator[str]:
     if len(commits) > 1:
         said = ", ".join(code(_short(commit)) for commit in sorted(map(str, commits)))
         yield f"The runs were made by different versions of the code: {said}."
-    warned = [
-        f"- {code(run.folder.name)}: {plain(w)}"
-        for run in joined.runs
-        for w in run.record["warnings"]
-    ]
-    if warned:
-        yield "Python warned in these runs:\n\n" + "\n".join(warned)
+    yield from _warned(joined.runs)
+
+
+def _warned(runs: Sequence[FinishedRun]) -> Iterator[str]:
+    """What Python warned of, each once: warnings that differ in numbers alone are one."""
+    alike: dict[str, dict[str, str]] = {}  # the first of each by the name of its run
+    for run in runs:
+        for text in run.record["warnings"]:
+            alike.setdefault(re.sub(r"\d[\d.e+-]*", "0", text), {}).setdefault(
+                run.folder.name, text
+            )
+    lines = []
+    for found in alike.values():
+        name, text = next(iter(found.items()))
+        where = code(name) if len(found) == 1 else f"{len(found)} runs, such as {code(name)}"
+        lines.append(f"- {where}: {plain(text)}")
+    if lines:
+        yield "Python warned in these runs:\n\n" + "\n".join(lines)
 
 
 def sweep_figures(joined: JoinedRuns) -> Iterator[Picture]:
@@ -179,23 +215,47 @@ def sweep_figures(joined: JoinedRuns) -> Iterator[Picture]:
             for group in joined.groups
             if joined.values(group, score)
         }
-        for score in joined.scores[:_DRAWN]
+        for score in _told_once(joined)[:_DRAWN]
     }
     return iter(()) if sweep is None else sweep_pictures(sweep, means)
 
 
+def _told_once(joined: JoinedRuns) -> list[str]:
+    """The scores without `solved` where `after` is the same closed form, of more images."""
+    asked = [run.asked for run in joined.runs]
+    closed = all(one.get("epochs") == 0 and one.get("init") == "ps_inv" for one in asked)
+    gone = {
+        score
+        for score in joined.scores
+        if closed and score.endswith("/solved") and f"{score[:-6]}after" in joined.scores
+    }
+    return [score for score in joined.scores if score not in gone]
+
+
 def pictures(joined: JoinedRuns) -> Iterator[Picture]:
-    """The first scores, each with all groups below each other."""
-    for i, score in enumerate(joined.scores[:_DRAWN], start=1):
-        values = {group: found for group in joined.groups if (found := joined.values(group, score))}
-        if values:
-            means = {group: joined.mean(group, score) for group in values}
+    """The first scores, each with all groups below each other, and every run as a dot.
+
+    Where curves show them already, the first of each measure is enough.
+    """
+    scores = joined.scores[:_DRAWN]
+    if find_sweep(joined.groups):
+        scores = [*{score.partition("/")[0]: score for score in scores[::-1]}.values()][::-1]
+    for i, score in enumerate(scores, start=1):
+        means = {group: joined.mean(group, score) for group in joined.groups}
+        known = {group: mean for group, mean in means.items() if mean.n}
+        if known:
             yield Picture(
                 f"score-{i}",
-                intervals(values, means, score, percent=is_share(score)),
-                f"`{score}` of every group. A dot is a run; where a group has several, the upright "
-                "line is their mean and the bar its 95 % interval. Groups whose bars lie far apart "
-                "differ by more than their seeds.",
+                intervals(
+                    {group: mean.values for group, mean in known.items()},
+                    {group: (mean.value, mean.margin) for group, mean in known.items()},
+                    score,
+                    percent=is_share(score),
+                ),
+                f"`{score}` of every group. A dot is a run, or a network if it is a score of one "
+                "network alone; where a group has several, the upright line is their mean and the "
+                "bar its 95 % interval. Groups whose bars lie far apart differ by more than their "
+                "seeds.",
             )
 
 
@@ -230,33 +290,42 @@ def rows_of(joined: JoinedRuns, scores: Sequence[str]) -> tuple[list[list[Any]],
 
 
 def _cell(joined: JoinedRuns, group: str, score: str) -> str:
-    (mean, margin), share = joined.mean(group, score), is_share(score)
+    mean, share = joined.mean(group, score), is_share(score)
     found, all_runs = len(joined.values(group, score)), len(joined.counted(group))
-    text = format_value(mean, share)
-    if math.isfinite(margin):
-        text = f"{text.removesuffix(' %')} ± {format_value(margin, share)}"
-    return f"{text} ({found} of {all_runs})" if 0 < found < all_runs else text
+    text = format_value(mean.value, share)
+    if math.isfinite(mean.margin):
+        text = f"{text.removesuffix(' %')} ± {format_value(mean.margin, share)}"
+    if 0 < found < all_runs:
+        return f"{text} ({found} of {all_runs})"
+    return f"{text} ({mean.words})" if mean.side and mean.n < all_runs else text
 
 
-def _said_of(joined: JoinedRuns, groups: Sequence[str]) -> str:
-    """What varies within the groups, and whether their runs are independent."""
+def _how_sure(joined: JoinedRuns, groups: Sequence[str]) -> str:
+    """What varies within the groups, and what their intervals know of it."""
     varying, shared = set(), False
     for group in groups:
         runs = joined.counted(group)
         first = runs[0].seeds
         varying |= {name for run in runs for name, seed in run.seeds.items() if seed != first[name]}
-        pairs = {tuple(run.networks.values()) for run in runs}
-        networks = [sha for pair in pairs for sha in set(pair)]
+        networks = [sha for run in runs for sha in run.networks.values()]
         shared |= len(networks) > len(set(networks))
+    said = "± is half the width of the 95 % interval of the mean over a group's runs."
     if not varying:
-        return "Within a group no seed varies: the interval says nothing of other seeds."
-    said = f"Within a group these seeds vary: {', '.join(sorted(varying))}."
+        return f"{said} Within a group no seed varies: the interval says nothing of other seeds."
+    said += f" Within a group these seeds vary: {', '.join(sorted(varying))}."
     if not varying & {"sender", "receiver", "subject", "init_noise", "gradient_noise"}:
         return f"{said} The networks are the same, so it says nothing of other networks."
     if shared:
-        return (
-            f"{said} Some of these runs share a network: they are not independent, and the "
-            "interval is narrower than it should be."
+        said += (
+            " Some of these runs share a network, and are no independent draws: where a network is "
+            "in several, the interval is that of leaving out one network at a time, with all of "
+            "its runs; of fewer than three networks there is none."
+        )
+    one_sided = [joined.mean(group, score) for group in groups for score in joined.scores]
+    if any(mean.side and mean.n < len(joined.runs) for mean in one_sided):
+        said += (
+            " What is of one side alone, a receiver's own accuracy or a control, counts once a "
+            "network."
         )
     return said
 

@@ -4,20 +4,34 @@ layers bn1, bn3, bn5 x ranks 2, 8 x three seeds   ->   a line for each rank, ove
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import isclose, isfinite
 from posixpath import commonpath
 from typing import Any, NamedTuple
 
 import torch
 
-from frankenstein.catalog import ARCHITECTURES, filled
-from frankenstein.report import Picture, curves
+from frankenstein.catalog import ARCHITECTURES, MEASURES, filled
+from frankenstein.report import Picture
+from frankenstein.report.bands import Band, bands, bands_csv
+from frankenstein.stitching.score_table import is_share
 from frankenstein.studies.finished import FinishedRun, said_of
+from frankenstein.studies.means import Mean
 from frankenstein.surgery.record import record
 from frankenstein.zoo import build_network
 
 _LAYERS = ("sender_layer", "receiver_layer")
-_CONTROLS = ("untrained", "untrained_ps_inv", "identity")  # of stitches
+_OWN = ("receiver", "sender")  # rows of whole networks
+_ROWS = {  # of stitches, in words
+    "after": "",
+    "ps_inv": "least squares",
+    "solved": "closed form",
+    "untrained": "untrained sender",
+    "untrained_ps_inv": "untrained sender, least squares",
+    "identity": "no map",
+}
+_CONTROLS = ("untrained", "untrained_ps_inv", "identity")
+_SAME = 1e-9  # of two means that rounding alone tells apart
 
 
 class Sweep(NamedTuple):
@@ -78,45 +92,127 @@ def _of_both(asked: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
 
 def sweep_pictures(
     sweep: Sweep,
-    means: Mapping[str, Mapping[str, tuple[float, float]]],  # score: {group: mean and margin}
+    means: Mapping[str, Mapping[str, Mean]],  # score: {group: its mean}
 ) -> Iterator[Picture]:
-    """A figure for each measure: a line for each score of it, and for each line of the sweep."""
-    measures = dict.fromkeys(score.partition("/")[0] for score in means)
-    for measure in measures:
-        points: dict[str, list[tuple[float, float, float]]] = {}
-        controls = set()
+    """A figure for each measure: a line for each score of it, and for each line of the sweep.
+
+    What is the same line as an earlier one is drawn once, and a network's own score that is the
+    same everywhere is one thin line.
+    """
+    for measure in dict.fromkeys(score.partition("/")[0] for score in means):
         drawn = [score for score in means if score.partition("/")[0] == measure]
         start = commonpath([score.rpartition("/")[0] for score in drawn]) or measure
-        for score, found in means.items():
-            if score not in drawn:
-                continue
-            rest = score.removeprefix(start).removeprefix("/")
-            for group, (mean, margin) in found.items():
-                x, line = sweep.places[group]
-                name = ", ".join(filter(None, (rest.replace("_", " "), line))) or start
-                points.setdefault(name, []).append((x, mean, margin))
-                controls |= {name} if rest in _CONTROLS else set()
-        lines = {name: list(zip(*sorted(found), strict=True)) for name, found in points.items()}
-        figure = curves(
-            {name: (xs, ys) for name, (xs, ys, _) in lines.items()},
-            x_label=sweep.axis.replace("_", " "),
-            y_label=start.replace("_", " "),
-            margins={name: found[2] for name, found in lines.items()},
+        points = {
+            score.removeprefix(start).removeprefix("/"): _by_line(sweep, means[score])
+            for score in drawn
+        }
+        own = {row: line for row in _OWN if (line := _same_everywhere(points.get(row, {})))}
+        lines = _lines({row: lines for row, lines in points.items() if row not in own})
+        over = [mean for row in points.values() for line in row.values() for _, mean in line]
+        words = dict.fromkeys(mean.words for mean in over if not mean.side and mean.n > 1)
+        note = " or ".join(words)
+        axis = sweep.axis.replace("_", " ")
+        figure = bands(
+            lines,
+            {row: line[0][1].value for row, line in own.items()},
+            x_label=axis,
+            y_label=_label(start, points),
             ticks=sweep.ticks,
-            controls=controls,
+            percent=is_share(drawn[0]),
+            note=f"n = {note}" if note else "",
         )
-        said = (
-            "in the order of the network or, of one not of the zoo, by name, "
-            if sweep.ticks
-            else ""
-        )
+        lines |= {row: _band(line) for row, line in own.items()}
         yield Picture(
             f"sweep-{measure}",
             figure,
-            f"`{start}` over the {sweep.axis.replace('_', ' ')}, {said}mean of each group of "
-            "runs. Bands are 95 % intervals over seeds, where there are several; grey dashes are "
-            "controls.",
+            _caption(start, axis, bool(sweep.ticks), note, over),
+            csv=bands_csv(lines, axis, sweep.ticks),
         )
+
+
+def _by_line(sweep: Sweep, means: Mapping[str, Mean]) -> dict[str, list[tuple[float, Mean]]]:
+    """The points of a score from left to right, by the name of the line."""
+    points: dict[str, list[tuple[float, Mean]]] = {}
+    for group, mean in means.items():
+        x, line = sweep.places[group]
+        points.setdefault(line, []).append((x, mean))
+    return {line: sorted(found, key=lambda one: one[0]) for line, found in points.items()}
+
+
+def _same_everywhere(
+    lines: Mapping[str, Sequence[tuple[float, Mean]]],
+) -> Sequence[tuple[float, Mean]]:
+    """The first of the lines if all of them are one height; nothing else."""
+    heights = [mean.value for line in lines.values() for _, mean in line]
+    same = len(heights) > 1 and all(isclose(one, heights[0], rel_tol=_SAME) for one in heights)
+    return next(iter(lines.values())) if same else ()
+
+
+def _lines(
+    points: Mapping[str, Mapping[str, Sequence[tuple[float, Mean]]]],  # by row and line
+) -> dict[str, Band]:
+    """A series for each row and line: lines have a colour each, and rows their dashes."""
+    names = [*dict.fromkeys(line for lines in points.values() for line in lines)]
+    free = {row: i for i, row in enumerate(row for row in points if row not in _CONTROLS)}
+    series: dict[str, Band] = {}
+    for row, lines in points.items():
+        for line, found in lines.items():
+            colour, dashes = names.index(line), free.get(row, 0)
+            if row in _CONTROLS:
+                dashes = 1
+            elif len(names) == 1:
+                colour, dashes = free[row], 0
+            else:
+                dashes += dashes > 0  # the second dashes are those of controls
+            band = _band(found, colour, dashes)
+            if any(_equal(band, other) for other in series.values()):
+                continue
+            parts = line.removeprefix("family "), _ROWS.get(row, row)
+            series[", ".join(filter(None, parts)).replace("_", " ") or "stitch"] = band
+    return series
+
+
+def _band(found: Sequence[tuple[float, Mean]], colour: int = 0, dashes: int = 0) -> Band:
+    xs, means = zip(*found, strict=True)
+    return Band(
+        xs,
+        [mean.value for mean in means],
+        [mean.low for mean in means],
+        [mean.high for mean in means],
+        [mean.n for mean in means],
+        colour,
+        dashes,
+    )
+
+
+def _equal(one: Band, other: Band) -> bool:
+    pairs = zip(one.mean, other.mean, strict=False)
+    return [*one.x] == [*other.x] and all(isclose(a, b, rel_tol=_SAME) for a, b in pairs)
+
+
+def _label(score: str, rows: Collection[str]) -> str:
+    """The name of an axis; of a measure of stitched with target, how it flattens them."""
+    words = score.replace("_", " ")
+    if score in MEASURES and any(row in _ROWS for row in rows):
+        return f"{words} ({MEASURES[score].flattenings[0]})"
+    return words
+
+
+def _caption(start: str, axis: str, is_layer: bool, note: str, means: Sequence[Mean]) -> str:
+    order = ", in the order of the network or, of one not of the zoo, by name" if is_layer else ""
+    said = f"`{start}` over the {axis}{order}: mean of each group of runs"
+    said += f", n = {note}. " if note else ". "
+    sides = dict.fromkeys(f"{mean.words} as {mean.side}" for mean in means if mean.side)
+    if sides:
+        said += f"What is of one side alone counts once a network ({', '.join(sides)}). "
+    if any(isfinite(mean.margin) for mean in means):
+        said += "Bands are 95 % intervals"
+        if any(mean.networks and not mean.side and mean.n > 1 for mean in means):
+            said += (
+                "; where a network is in several runs, those of leaving out one network at a time"
+            )
+        said += ". "
+    return f"{said}Long dashes are controls; equal lines are drawn once."
 
 
 def _layers(asked: Mapping[str, Any]) -> str:

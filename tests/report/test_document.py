@@ -37,8 +37,8 @@ def test_every_link_of_a_report_leads_to_a_file_on_disk(tmp_path, blocks):
     assert links == ["figures/cka.png", "figures/accuracy.png"]
     assert all((page.parent / link).read_bytes().startswith(b"\x89PNG") for link in links)
     assert {path.name for path in page.parent.rglob("*")} == {
-        "report.md", "report.html", "figures", "cka.png", "cka.svg",
-        "accuracy.png", "accuracy.svg", "accuracy.csv",
+        "report.md", "report.html", "figures", "cka.png", "cka.svg", "cka.pdf",
+        "accuracy.png", "accuracy.svg", "accuracy.pdf", "accuracy.csv",
     }  # fmt: skip
     curve = (page.parent / "figures" / "accuracy.csv").read_text()
     assert curve == "panel,series,x,y\n,a,0.0,0.0\n,a,1.0,1.0\n"
@@ -139,7 +139,7 @@ def test_a_matrix_on_a_page_is_drawn_with_all_its_names_and_numbers(tmp_path, ch
     bottom = float(drawing.get("height")) - 2 * 30 - 8
     assert bottom > 6.5 * len(NAMES[0])
     links = [link.get("href") for link in page.iter("a")]
-    assert links == [f"figures/cka.{kind}" for kind in ("png", "svg", "csv")]
+    assert links == [f"figures/cka.{kind}" for kind in ("png", "svg", "pdf", "csv")]
     assert all((tmp_path / link).is_file() for link in links)
     assert (tmp_path / "figures" / "cka.csv").read_text().endswith("b<&>,0.25,0.5\n")
     ElementTree.parse(tmp_path / "figures" / "cka.svg")

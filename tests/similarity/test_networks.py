@@ -18,7 +18,7 @@ from frankenstein.similarity.networks.cards import paths, properties
 from frankenstein.similarity.networks.estimates import estimate, grouping, pair_means
 from frankenstein.similarity.networks.layout import distances_of, map_of, order_of, tree_of
 from frankenstein.similarity.networks.matching import matching_layers
-from frankenstein.similarity.networks.page import joined_pictures
+from frankenstein.similarity.networks.page import joined_blocks
 from frankenstein.similarity.plan import ComparePlan
 
 MATRICES = ("mean", "spread")
@@ -312,7 +312,7 @@ def test_a_run_of_many_networks_has_the_numbers_of_the_pairs(run, saved, blank_f
     assert matrices["linear_cka"][names[0], names[1]] == pytest.approx(means[0])
     both = pairs["conv1", "fc2"] + pairs["fc2", "conv1"]  # there and back
     assert matrices["linear_cka-mean"]["conv1", "fc2"] == pytest.approx(sum(both) / 6)
-    again = [block for block in joined_pictures(made) if isinstance(block, Picture)]
+    again = [block for block in joined_blocks(made) if isinstance(block, Picture)]
     assert [f"{picture.name}.png" for picture in again] == pictures
 
 

@@ -88,7 +88,7 @@ def test_networks_of_other_seeds_are_of_one_group_too(finished, joined):
     assert "these seeds vary: receiver, sender" in text
     assert "share a network" not in text
     beside = joined(finished("c", 0.9, seeds=(0, 1)), finished("d", 0.9, seeds=(0, 3)))
-    assert "share a network: they are not independent" in (beside / "report.md").read_text()
+    assert "share a network, and are no independent draws" in (beside / "report.md").read_text()
 
 
 def test_what_differs_in_more_is_another_group_named_by_what_differs(finished, joined):

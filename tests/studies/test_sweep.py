@@ -1,10 +1,17 @@
+import csv
+import math
 from itertools import product
 from pathlib import Path
 
 import pytest
 
 from frankenstein.studies.finished import FinishedRun
+from frankenstein.studies.means import Mean
 from frankenstein.studies.sweep import find_sweep, sweep_pictures
+
+
+def mean(value, side="", n=3):
+    return Mean(value, 0.1, (value,) * n, n, side, (0.0, 1.0) if side else (-math.inf, math.inf))
 
 
 @pytest.mark.parametrize("made", ["my_nets.py:small", "timm/test_vit"])
@@ -30,7 +37,7 @@ def test_widths_and_epochs_of_both_networks_are_a_curve_for_each_number_of_epoch
         options = {"sender": "a", "receiver": "b", "merge": True}
         record = {"verb": "analyze", "options": options, "cards": {"sender": one, "receiver": one}}
         group = f"{width}, {epochs}"
-        groups[group], means[group] = [FinishedRun(Path(group), record, {})], (width / epochs, 0.1)
+        groups[group], means[group] = [FinishedRun(Path(group), record, {})], mean(width / epochs)
     sweep = find_sweep(groups)
     assert (sweep.axis, sweep.ticks) == ("width k of dense", [])
     assert sweep.places["16, 20"] == (16, "networks' epochs 20")
@@ -39,5 +46,52 @@ def test_widths_and_epochs_of_both_networks_are_a_curve_for_each_number_of_epoch
     assert axes.get_ylabel() == "merge/barrier val"
     lines = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
     assert lines == {
-        f"by weights, networks' epochs {e}": [[k, k / e] for k in (16, 64, 128)] for e in (2, 20)
+        f"networks' epochs {e}, by weights": [[k, k / e] for k in (16, 64, 128)] for e in (2, 20)
     }
+
+
+def stitched(layers, families):
+    """Groups of stitches over the layers of one network, with what they asked."""
+    card = {"architecture": "lenet", "num_classes": 10, "in_channels": 1, "image_size": None}
+    card |= {"sha256": "0", "dataset": None, "init_seed": None, "order_seed": None, "epochs": None}
+    groups = {}
+    for layer, family in product(layers, families):
+        options = {"sender": "a", "receiver": "b", "sender_layer": layer, "receiver_layer": layer}
+        options |= {"family": family}
+        record = {"verb": "stitch", "options": options, "cards": {"sender": card, "receiver": card}}
+        groups[f"{layer} {family}"] = [FinishedRun(Path(layer), record, {})]
+    return groups
+
+
+def test_a_control_has_its_familys_colour_and_equal_lines_and_the_receiver_are_drawn_once():
+    groups = stitched(("conv1", "fc1"), ("affine", "orthogonal"))
+    heights = {
+        "conv1 affine": 0.9,
+        "conv1 orthogonal": 0.7,
+        "fc1 affine": 0.8,
+        "fc1 orthogonal": 0.6,
+    }
+    means = {
+        "accuracy/after": {group: mean(height) for group, height in heights.items()},
+        "accuracy/untrained": {g: mean(h / 2, "receiver") for g, h in heights.items()},
+        "accuracy/ps_inv": {g: mean(heights[f"{g.split()[0]} affine"]) for g in heights},
+        "accuracy/receiver": {group: mean(0.95, "receiver") for group in heights},
+    }
+    (picture,) = sweep_pictures(find_sweep(groups), means)
+    (axes,) = picture.figure.axes
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    control = ", untrained sender"
+    families = ("affine", "orthogonal")
+    assert [*lines] == [*families, *(f"{one}{control}" for one in families), "receiver"]
+    for family in families:
+        assert lines[family].get_color() == lines[family + control].get_color()
+        assert lines[family + control].get_linestyle() == "--"
+    assert lines["affine"].get_color() != lines["orthogonal"].get_color()
+    assert axes.yaxis.get_major_formatter()(0.5).endswith(" %")
+    assert picture.figure.legends[0].get_title().get_text() == "n = 3 runs of 3 networks"
+    rows = list(csv.DictReader(picture.csv.splitlines()))
+    assert {(row["series"], row["layer"]) for row in rows} == set(product(lines, ("conv1", "fc1")))
+    first = {"series": "affine", "layer": "conv1", "mean": "0.9", "n": "3"}
+    assert {key: rows[0][key] for key in first} == first
+    assert (float(rows[0]["low"]), float(rows[0]["high"])) == pytest.approx((0.8, 1.0))
+    assert float(rows[-1]["high"]) == 1.0  # where an accuracy ends

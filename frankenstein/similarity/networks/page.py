@@ -34,6 +34,13 @@ from frankenstein.similarity.networks.layout import distances_of, map_of, order_
 from frankenstein.similarity.networks.tables import MEAN, ROWS, path_rows, save_tables
 from frankenstein.similarity.plan import ComparePlan
 
+_ENDS = ("mean", "low", "high", "spread")
+_HEAD = ["layer", "mean over pairs", "95 % interval", "spread over pairs"]
+_OF_PAIRS = (
+    "A network is in many pairs, so pairs are no independent draws: the 95 % interval is that of "
+    "leaving out one network at a time, with all of its pairs."
+)
+
 
 def write_networks_page(
     run: Run, plan: ComparePlan, found: Between, draws: Mapping[str, Tensor]
@@ -58,16 +65,37 @@ def write_networks_page(
     log_page(run, {f"networks/{one.name}": one for one in pictures})
 
 
-def joined_pictures(run: Run) -> Iterator[str | Picture]:
+def joined_blocks(run: Run) -> Iterator[str | Picture]:
     """What a finished run has of all of its networks, for the page of a study."""
     matrices, layers = run.matrices(), run.record["layers"]
     for measure in [name for name in matrices if name in MEASURES]:
         whole = matrices[measure]
         cards = {name: run.networks.get(name, {}) for name in whole.rows}
-        yield from layout(whole.values, measure, len(layers), cards)
+        called = _called(measure, run.record.get("flattenings", {}))
+        yield from layout(whole.values, measure, len(layers), cards, called)
+        pairs = len(whole.rows) * (len(whole.rows) - 1) // 2
+        estimates = {}
+        for name in (*layers, MEAN):
+            numbers = (run.numbers.get(f"{measure}_{what}/{name}", math.nan) for what in _ENDS)
+            mean, low, high, spread = numbers
+            estimates[name] = Estimate(mean, low, high, pairs), spread
+        yield f"{called} of networks with each other:"
+        yield estimates_table(estimates)
+        yield f"Over {counted(pairs, 'pair')} of {len(whole.rows)} networks. {_OF_PAIRS}"
         if f"{measure}-mean" in matrices:
             both = [matrices[f"{measure}-{what}"].values for what in ("mean", "spread")]
-            yield from layers_of_pairs(both, measure, layers, len(whole.rows))
+            yield from layers_of_pairs(both, measure, layers, len(whole.rows), called)
+
+
+def estimates_table(estimates: Mapping[str, tuple[Estimate, float]]) -> str:
+    """A row for each layer, as `layer_estimates` gives them."""
+    rows = [[name, one.value, _interval(one), spread] for name, (one, spread) in estimates.items()]
+    return markdown_table(rows, _HEAD)
+
+
+def _called(measure: str, flattenings: Mapping[str, str]) -> str:
+    """A measure with its flattening, for on one page it may be there with two."""
+    return f"{measure} ({flattenings[measure]})" if measure in flattenings else measure
 
 
 def layer_estimates(
@@ -146,9 +174,7 @@ def _how_sure(found: Between, draws: Mapping[str, Tensor], kept: int | None) -> 
         over = f"networks and over examples ({len(drawn)} random halves of {kept} of them)"
     yield (
         f"Intervals are of 95 %, over {over}: what other networks of this kind would give on "
-        "average. A network is in many pairs, so pairs are no independent draws: the interval is "
-        "that of leaving out one network at a time, with all of its pairs."
-        + ("" if drawn is not None else " ‹bootstrap› adds other examples.")
+        f"average. {_OF_PAIRS}" + ("" if drawn is not None else " ‹bootstrap› adds other examples.")
     ).replace("‹bootstrap›", "`bootstrap`")
 
 
@@ -159,31 +185,35 @@ def _section(
     yield f"## {measure}"
     title = found.matrix(measure).title
     estimates = layer_estimates(found, measure, draws)
-    head = ["layer", "mean over pairs", "95 % interval", "spread over pairs"]
-    rows = [[name, one.value, _interval(one), spread] for name, (one, spread) in estimates.items()]
     run.shown.append(f"{title}; mean over {len(found.layers)} layers, network by network")
     whole = found.matrix(measure)
     limits = _limits(measure, whole.values)
     run.shown.append(terminal_matrix(whole.values, found.networks, found.networks, limits))
-    run.shown.append(FittingRows(rows, head))
+    rows = [[name, one.value, _interval(one), spread] for name, (one, spread) in estimates.items()]
+    run.shown.append(FittingRows(rows, _HEAD))
     for name, (one, spread) in estimates.items():
         numbers = {"mean": one.value, "low": one.low, "high": one.high, "spread": spread}
         run.numbers |= {f"{measure}_{what}/{name}": value for what, value in numbers.items()}
     grouped = groupings(run, found, measure, draws, seed)
     cards = {name: run.networks.get(name, {}) for name in found.networks}
-    yield from layout(whole.values, measure, len(found.layers), cards)
-    yield markdown_table(rows, head)
+    called = _called(measure, found.flattenings)
+    yield from layout(whole.values, measure, len(found.layers), cards, called)
+    yield estimates_table(estimates)
     yield f"{row.about}. {title}. {row.source}"
     if grouped:
         yield from _groups(run, measure, grouped)
     if found.across:
         both = [of(measure).values for of in (found.mean_over_pairs, found.spread_over_pairs)]
-        yield from layers_of_pairs(both, measure, found.layers, len(found.networks))
+        yield from layers_of_pairs(both, measure, found.layers, len(found.networks), called)
     yield from _curves(run, found, measure)
 
 
 def layout(
-    values: Tensor, measure: str, layers: int, cards: Mapping[str, Mapping[str, Any]]
+    values: Tensor,
+    measure: str,
+    layers: int,
+    cards: Mapping[str, Mapping[str, Any]],
+    called: str,  # the measure with its flattening
 ) -> Iterator[str | Picture]:
     """Network against network, the mean over layers: matrix in the order of a tree, tree, map."""
     names = [*cards]
@@ -198,7 +228,7 @@ def layout(
         values[order][:, order],
         ordered,
         ordered,
-        title=f"{measure}, mean over {layers} layers",
+        title=f"{called}, mean over {layers} layers",
         limits=_limits(measure, values),
     )
     caption = f"{measure} of every network with every other, mean over layers that match"
@@ -258,7 +288,11 @@ def _groups(run: Run, measure: str, grouped: Sequence[Grouping]) -> Iterator[str
 
 
 def layers_of_pairs(
-    mean_and_spread: Sequence[Tensor], measure: str, layers: Sequence[str], networks: int
+    mean_and_spread: Sequence[Tensor],
+    measure: str,
+    layers: Sequence[str],
+    networks: int,
+    called: str,
 ) -> Iterator[Picture]:
     """Layer against layer of networks with the same layers, over all pairs of them, both ways."""
     captions = {
@@ -270,7 +304,7 @@ def layers_of_pairs(
             values,
             layers,
             layers,
-            title=f"{measure}, {what} over {networks * (networks - 1) // 2} pairs, both ways",
+            title=f"{called}, {what} over {networks * (networks - 1) // 2} pairs, both ways",
             row_label="layer of one network",
             column_label="layer of another",
             limits=_limits(measure, values) if what == "mean" else None,
