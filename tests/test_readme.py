@@ -193,7 +193,7 @@ def test_every_block_of_your_own_network_runs(few_digits, monkeypatch, tmp_path,
         else:
             exec(block, namespace)
     said = capsys.readouterr().out
-    assert commands == 18
+    assert commands == 20
     assert "sender sees 8 x 8 pixels, mean 0.5, std 0.25 (as its source says)" in said
     assert "receiver sees 32 x 32 pixels, mean 0.3054, std 0.376 (the data set's own)" in said
     images = next(iter(namespace["data"].val_batches()))[0]

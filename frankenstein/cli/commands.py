@@ -67,13 +67,14 @@ def print_result(folder: Path, quiet: bool, shown: Iterable[Any]) -> None:
 
 
 def shown_of(run: "Run") -> list[Any]:
-    """What a terminal shows of a run: what was found first, without marks of code."""
+    """What a terminal shows of a run: doubts, then what was found, without marks of code."""
     from rich.text import Text  # only here, as in `_print`
 
     from frankenstein.report.worded import shown_worded
 
     shown = (shown_worded(one, run.called) for one in run.shown)
-    return [*([Text(run.finding.replace("`", ""))] if run.finding else []), *shown]
+    doubts = (f"warning: {line}" for line in run.doubts)
+    return [*doubts, *([Text(run.finding.replace("`", ""))] if run.finding else []), *shown]
 
 
 def _show(run: "Run") -> None:

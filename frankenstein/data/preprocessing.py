@@ -84,12 +84,12 @@ def resampling_of(name: str) -> Image.Resampling:
     return known[name.lower()]
 
 
-def preprocessing_from(facts: Any, of: str) -> Preprocessing:
+def preprocessing_from(facts: Any, of: str, size: int | None = None) -> Preprocessing:
     """The preprocessing that somebody writes down as a dict, such as beside a network's code.
 
     "mean" and "std" are one number or one a channel, of images between 0 and 1; "size" is pixels,
-    height and width. "resize", pixels of the shorter side before the centre is cropped, is the size
-    if absent, and "resampling" bilinear.
+    height and width, and what is given here if absent. "resize", pixels of the shorter side before
+    the centre is cropped, is the size if absent, and "resampling" bilinear.
 
     Raises:
         DataError: if it says less or more; `of` is what the message calls it.
@@ -100,6 +100,13 @@ def preprocessing_from(facts: Any, of: str) -> Preprocessing:
     wanted = (
         "mean and std (numbers between 0 and 1) and size (pixels), and maybe resize, resampling"
     )
+    if isinstance(facts, Mapping) and "size" not in facts and {"mean", "std"} <= facts.keys():
+        if size is None:
+            raise DataError(
+                f"{of} has no size, and no data set says it: add size, in pixels, such as 28, "
+                "which leaves Fashion-MNIST as it is, or choose ‹dataset›"
+            )
+        facts = {**facts, "size": size}
     if not isinstance(facts, Mapping) or not {"mean", "std", "size"} <= facts.keys() <= {
         *("mean", "std", "size", "resize", "resampling")
     }:

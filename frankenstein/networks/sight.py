@@ -8,7 +8,9 @@ from frankenstein.data.own import OwnData
 from frankenstein.data.text import Text
 from frankenstein.networks.data import eyes_on
 from frankenstein.networks.network import Network
-from frankenstein.source import names_code
+from frankenstein.source import names_code, parse_source
+
+_BORROWED = {"fashion": "MNIST"}  # data sets whose mean and std are another's
 
 
 def sight_lines(networks: Sequence[Network], data: ImageData) -> dict[str, str]:
@@ -42,6 +44,35 @@ def is_usual(networks: Sequence[Network], data: ImageData) -> bool:
     )
 
 
+def guessed_lines(networks: Sequence[Network], data: ImageData, dataset: str | None) -> list[str]:
+    """A warning if networks with weights do not say how their images were normalised."""
+    if isinstance(data, Text | OwnData):
+        return []
+    guessed: dict[str, list[str]] = {}
+    for network in networks:
+        if not _is_guessed(network):
+            continue
+        channels, *_, size = network.input_shape
+        eyes = data.eyes_for(size, network.eyes, channels)
+        mean, std = (", ".join(f"{one:.4g}" for one in many) for many in (eyes.mean, eyes.std))
+        guessed.setdefault(f"mean {mean}, std {std}", []).append(network.role)
+    borrowed = f" (those of {_BORROWED[dataset]})" if dataset in _BORROWED else ""
+    return [
+        f"{' and '.join(roles)} {'do' if roles[1:] else 'does'} not say how images were normalised "
+        f"in training, and {'are' if roles[1:] else 'is'} shown {dataset} with {numbers}"
+        f"{borrowed}: if these were others, no number here is right; say --normalize MEAN STD, or "
+        "preprocessing beside the code"
+        for numbers, roles in guessed.items()
+    ]
+
+
+def _is_guessed(network: Network) -> bool:
+    """Whether its weights come from somewhere that is silent on how it saw images."""
+    said = "normalize" in network.told or network.dataset or network.card.weights
+    source = parse_source(network.source)
+    return not said and not (network.sees and network.sees.mean) and source.seed is None
+
+
 def foreign_lines(networks: Sequence[Network], dataset: str | None) -> list[str]:
     """A warning for each network that was trained on other data."""
     return [
@@ -66,6 +97,4 @@ def _why(network: Network) -> str:
         return "normalised as the data set has it, for its source does not say how"
     if network.card.weights:
         return "as its first weights want"
-    return "the data set's own" + (
-        "" if network.dataset else ", for its source does not say: normalize, if it saw others"
-    )
+    return "the data set's own" + ("" if network.dataset else ", for its source does not say")

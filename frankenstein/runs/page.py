@@ -184,10 +184,10 @@ def trained_on(record: Mapping[str, Any]) -> Any:
 
 
 def _doubts(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Warnings of networks that have learned nothing."""
-    if "examples" not in run.record:
-        return []
-    warnings = below_chance_warnings(run.numbers, run.record["examples"], networks)
+    """Warnings of networks that nobody knows how to show images, or that have learned nothing."""
+    warnings = [*run.doubts]
+    if "examples" in run.record:
+        warnings += below_chance_warnings(run.numbers, run.record["examples"], networks)
     return [f"**Warning:** {line}." for line in warnings]
 
 

@@ -19,7 +19,7 @@ from frankenstein.data import ImageData
 from frankenstein.errors import FileError, Interrupted, UserError
 from frankenstein.files import cannot_write, write_whole
 from frankenstein.networks.network import Network, open_network, short_name
-from frankenstein.networks.sight import foreign_lines, is_usual, sight_lines
+from frankenstein.networks.sight import foreign_lines, guessed_lines, is_usual, sight_lines
 from frankenstein.records import check_fields, cut, read_json
 from frankenstein.report.labelled import LabelledMatrix
 from frankenstein.runs.fields import PARTIAL, RunFields
@@ -82,6 +82,7 @@ class Run:
     )
     shown: list[Any] = field(default_factory=list)  # what a terminal shows: text and rich tables
     warnings: list[str] = field(default_factory=list)  # raised by Python since it began, each once
+    doubts: list[str] = field(default_factory=list)  # what to know before a number is believed
     command: Command = field(default_factory=Command)  # how pages say the plan
     leads: bool = True  # False in the further processes of a run on several devices
     unfinished: bool = False  # True once a signal has ended it, and its folder stays as it is
@@ -118,6 +119,7 @@ class Run:
                 seen.setdefault(line, []).append(role)
             for line, roles in seen.items():
                 self.shown.append(f"{', '.join(roles)} {'see' if roles[1:] else 'sees'} {line}")
+        self.doubts += guessed_lines(networks, data, dataset)
         for line in foreign_lines(networks, dataset):
             self.shown.append(f"warning: {line}")
             self.warnings.append(line)

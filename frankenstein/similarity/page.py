@@ -235,7 +235,14 @@ def _section(matrix: LabelledMatrix, certainty: Certainty | None, command: str) 
             ),
         )
     yield markdown_table(*_best(matrix, more))
-    yield Fold(f"All values of {measure}", _all_cells(matrix, more, clears(certainty)))
+    values, of_kept = _all_cells(matrix, more, clears(certainty)), ""
+    if certainty is not None and certainty.examples < matrix.examples:
+        of_kept = f", of the {certainty.examples} kept examples"
+        values = (
+            "Intervals and nulls belong to these values, of the kept examples. The one to quote is "
+            f"that of all {matrix.examples}, in the matrix and `{measure}.csv`.\n\n{values}"
+        )
+    yield Fold(f"All values of {measure}{of_kept}", values)
     yield f"{MEASURES[measure].about}. {matrix.title}. {MEASURES[measure].source}"
 
 

@@ -26,7 +26,7 @@ from frankenstein.similarity.page import write_compare_page
 from frankenstein.similarity.plan import WORDS, ComparePlan
 from frankenstein.similarity.resampling import Certainty, certainties
 from frankenstein.similarity.shown import Shown, shown_to
-from frankenstein.similarity.subject import Subject, subject_of
+from frankenstein.similarity.subject import Subject, more_layers, subject_of
 from frankenstein.surgery.read import Read
 from frankenstein.training.device import device_of
 
@@ -94,6 +94,7 @@ def _run(
             counted = shown.examples, subject.dataset, run.networks, data.called
             run.shown.append(accuracy_line(run.numbers, *counted))
         write_compare_page(run, plan, compared)
+        run.shown += more_layers(subject, plan)
     return run
 
 

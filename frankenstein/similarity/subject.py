@@ -1,7 +1,7 @@
 """What is compared: layers of two networks or files, or two single representations."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from frankenstein.surgery import LayerError, join, seeing
 from frankenstein.surgery.blocks import telling_layers
 from frankenstein.surgery.padded import reads_text
 from frankenstein.surgery.read import Fold, Read, Reader, folded
+from frankenstein.surgery.sources import recorded
 
 Opened = Network | Activations
 Looks = tuple[nn.Module | None, nn.Module | None]  # of `look_of`
@@ -190,6 +191,22 @@ def _wanted(side: Opened, layers: list[str] | None) -> list[str] | None:
     if isinstance(side, Network):
         return layers or telling_layers(side.module)
     return None  # chosen already
+
+
+def more_layers(subject: Subject, plan: ComparePlan) -> list[str]:
+    """What else could be compared where nothing is named, and `block_layers` are taken."""
+    lines: dict[str, list[str]] = {}
+    for side, layers in zip(subject.sides, plan.layers, strict=True):
+        if plan.of_run or layers or not isinstance(side, Network):
+            continue
+        with suppress(LayerError):  # without cut points all modules are taken
+            blocks = telling_layers(side.module)
+            if blocks is not None:
+                there = recorded(side.module)
+                points, modules = len(there.cut_points), len(there.modules)
+                told = f"{len(blocks)} blocks; 'cut points' takes {points}, 'modules' {modules}"
+                lines.setdefault(told, []).append(side.role)
+    return [f"layers of {' and '.join(roles)}: {told}" for told, roles in lines.items()]
 
 
 def _of_run(plan: ComparePlan, device: torch.device) -> Subject:

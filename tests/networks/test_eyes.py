@@ -3,15 +3,18 @@
 import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2.functional import resize
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.catalog import DATASETS
+from frankenstein.cli import main
 from frankenstein.data import Digits, Preprocessing, preprocessing_from
 from frankenstein.data.folder import Folder
 from frankenstein.data.images import recoloured, recoloured_numbers
@@ -188,7 +191,8 @@ def test_a_mask_goes_with_its_tokens():
     ("facts", "text"),
     [
         ([0.5, 0.5], "mine is a dict of mean and std .* got list"),
-        ({"mean": 0.5, "std": 0.5}, "got mean, std"),
+        ({"mean": 0.5, "std": 0.5}, "mine has no size, and no data set says it: add size"),
+        ({"mean": 0.5, "size": 8}, "got mean, size"),
         ({"mean": 0.5, "std": 0.0, "size": 8}, "stds above 0"),
         ({"mean": [0.5, 0.5], "std": 0.5, "size": 8}, "as many means as stds"),
         ({"mean": "grey", "std": 0.5, "size": 8}, "could not convert"),
@@ -262,3 +266,31 @@ def test_photographs_are_seen_in_grey_beside_colours(photographs):
     for way, images in zip(ways, expected, strict=True):
         look = data.look(way["image_size"], way.get("preprocessing"), way.get("channels"))
         assert torch.equal(look(batch), images)
+
+
+_PLAIN = (
+    "from torch import nn\ndef make():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("beside", "words", "warned"),
+    [
+        ("", (), True),
+        ("", ("--normalize", "0.5", "0.25"), False),
+        ('preprocessing = {"mean": 0.5, "std": 0.25}\n', (), False),  # as large as digits are
+    ],
+)
+def test_weights_whose_normalisation_nobody_says_are_warned_of_above_every_number(
+    beside, words, warned, few_digits, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text(_PLAIN + beside)
+    torch.save(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).state_dict(), "one.pt")
+    command = ["evaluate", "nets.py:make@one.pt", "-d", "digits", "--run-name", "one", *words]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    line = "does not say how images were normalised in training, and is shown digits with mean 0.3"
+    page = Path("results/evaluate/one/report.md").read_text()
+    assert (line in said) == (line in page) == warned
+    assert not warned or said.index("say --normalize MEAN STD") < said.index(" % of ")

@@ -60,9 +60,10 @@ def _is_network(word: str) -> bool:
 WORDS = Words(
     about="""
         One pass over the data serves all pairs of layers and all measures; unbiased linear CKA if
-        none is named. Layers are a name, names with commas between, a glob ("bn*"), "modules" for
-        all modules, or "blocks" for one a block. Measures of two single layers come as one table,
-        of more as a matrix each.
+        none is named. Layers are a name, names with commas between, a glob ("bn*"), "cut points"
+        for all that `frankenstein layers` lists, "modules" for all modules, or "blocks" for one a
+        block, which is what a network with blocks has if nothing is named. Measures of two single
+        layers come as one table, of more as a matrix each.
 
         Of more than two networks, or a pattern of their names, each runs once, and every two are
         compared at the layers that match: by angular_shape_distance, which is a true distance, if

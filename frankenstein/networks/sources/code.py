@@ -55,11 +55,12 @@ def from_code(source: Source, wish: Wish) -> Opened:
             f"{source.label}#0 for those of a seed"
         )
     beside = [module, factory, namespace]
+    shape = _said(beside, "input_shape")
     sees = _said(beside, "preprocessing")
     if sees is not None:
         sees = sees() if callable(sees) else sees
-        sees = preprocessing_from(sees, f"preprocessing of {source.label}")
-    shape = _said(beside, "input_shape")
+        size = _side(wish, shape)
+        sees = preprocessing_from(sees, f"preprocessing of {source.label}", size)
     example = _said(beside, "example_inputs")
     again = None if build is None else lambda seed: shaped(build(seed), module)
     of_text = wish.dataset is not None and DATASETS[wish.dataset].in_channels == 0
@@ -148,6 +149,16 @@ def _said(places: list[Any], name: str) -> Any:
     )
 
 
+def _side(wish: Wish, shape: Any) -> int | None:
+    """Pixels of the images, where the code does not say: as the user, or else the data, have it."""
+    if wish.size or shape is not None:
+        return wish.size or shape[-1]
+    if wish.own is not None:
+        return next(reversed(wish.own.seen_shape), None)
+    dataset = DATASETS[wish.dataset] if wish.dataset else None
+    return dataset.target.native_size if dataset and dataset.in_channels else None
+
+
 def _shapes(source: Source, wish: Wish, sees: Preprocessing | None) -> list[tuple[int, ...]]:
     """What a network may take that does not say it, the likeliest first: grey or colour."""
     if wish.own is not None:
@@ -158,9 +169,10 @@ def _shapes(source: Source, wish: Wish, sees: Preprocessing | None) -> list[tupl
     channels = wish.channels or (dataset.in_channels if dataset else len(sees.mean) if sees else 0)
     if not channels or size is None:
         raise UserError(
-            f"{source.label} does not say what it takes; choose ‹dataset›, or write "
-            "input_shape beside it: that of one example, such as (channels, height, width), or "
-            "example_inputs: a batch as it takes it"
+            f"{source.label} does not say what it takes; choose ‹dataset›, as in "
+            f"`frankenstein layers {source} -d fashion`, or write input_shape beside it: that of "
+            "one example, such as (channels, height, width), or example_inputs: a batch as it "
+            "takes it"
         )
     return [(one, size, size) for one in dict.fromkeys((channels, 1, 3))]
 
