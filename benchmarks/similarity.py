@@ -102,6 +102,8 @@ def costs(networks: list[nn.Module], images: Tensor, options: argparse.Namespace
     print("| ---: | --- | ---: | ---: | ---: |")
     for count in options.layers:
         names = layer_names(networks[0], count)
+        few = DataLoader(TensorDataset(images[:64], labels[:64]), batch_size=64)
+        ours(networks, few, names, 64)  # for what is recorded at first
         ways: dict[str, Way] = {"floor": lambda: floor(networks, loader)}
         for block in options.blocks:
             ways[f"frankenstein, blocks of {block}"] = lambda names=names, block=block: ours(

@@ -18,6 +18,7 @@ from frankenstein.shapes import (
 _PART = 2**18  # numbers of a representation that are worked on at once
 _USUAL = 20  # powers of 2, up and down, that float32's products hold as they are
 _LEAST = 4  # examples of a block from which unbiased HSIC can be estimated
+_MANY, _LARGE = 20, 2**15  # rows, and numbers, from which oneDNN is the faster one
 # What torch's own compiler calls for a linear layer, where torch is built with oneDNN.
 _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
@@ -286,11 +287,17 @@ def _products(
     """Of rows with one another. MKL, which torch takes, is slow on processors of AMD.
 
     There a block of 64 x 16,384 takes 0.54 of its time by oneDNN, centring included, and is off by
-    1.2e-7 of its size in place of 5e-8.
+    1.2e-7 of its size in place of 5e-8. Of small parts, and of rows that do not lie one behind
+    another, oneDNN is the slow one.
     """
-    if _ONEDNN is None or rows.device.type != "cpu" or rows.dtype != torch.float32:
+    if _ONEDNN is None or not _suit_onednn(rows):
         return rows @ rows.T
     return _ONEDNN(rows, rows, None, "none", [], "")
+
+
+def _suit_onednn(rows: Tensor) -> bool:
+    plain = rows.device.type == "cpu" and rows.dtype == torch.float32 and rows.is_contiguous()
+    return plain and len(rows) >= _MANY and rows.numel() >= _LARGE
 
 
 def _rows(

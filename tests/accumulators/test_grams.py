@@ -152,6 +152,13 @@ def test_products_are_those_of_float64_with_onednn_and_without(units, monkeypatc
         assert np.linalg.norm(found - exact) < 1e-6 * np.linalg.norm(exact)
 
 
+def test_onednn_gets_no_rows_that_it_is_slow_on():
+    rows = torch.randn(64, 5000)
+    assert grams._suit_onednn(rows)
+    for other in (rows[:, :4096], rows[:8], rows[:, :64].clone(), rows.double(), rows.half()):
+        assert not grams._suit_onednn(other)
+
+
 def test_blocks_under_four_examples_are_left_out():
     whole, rest = block(20), block(3)
     grams = Grams()
