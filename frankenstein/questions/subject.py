@@ -87,7 +87,7 @@ class Subject:
         self._data = data
         self._pairs = None if pairs is None else tuple(pairs)
         self._samples: dict[str, Sample] = {}
-        self._reads_untrained = False
+        self._reads_untrained = self.looks = False
         self._watchers: dict[AnyQuestion, Watcher] = {}
         self._untold: list[Watcher] = []
 
@@ -224,6 +224,7 @@ class Subject:
                 name = question.__name__
                 raise UserError(f"a question has its options: give {name}(), not the class {name}")
             self._reads_untrained |= {"untrained", "inputs"} <= question.needs
+            self.looks |= "inputs" in question.needs  # whether the data are read anyway
             if question in self._watchers:
                 continue
             if (watcher := question.watcher(self)) is not None:

@@ -19,8 +19,13 @@ from frankenstein.report.cells import (
     cells_svg,
     svg_file,
 )
-from frankenstein.report.figure_values import figure_csv, point_images, points_svg
-from frankenstein.report.image_grid import strip_png
+from frankenstein.report.figure_values import (
+    figure_csv,
+    point_images,
+    point_pages,
+    points_svg,
+)
+from frankenstein.report.image_grid import strip_webp
 from frankenstein.report.page import html_of, html_page
 from frankenstein.report.style import pdf, png, svg
 from frankenstein.report.tables import plain
@@ -164,6 +169,7 @@ def _enclosed(
         if points := points_svg(picture.figure):
             seen = point_images(picture.figure)
             more = ", and click it for the images that it answers to most" if seen else ""
+            more = ", and click it for its own page" if point_pages(picture.figure) else more
             hint = f"<output>Point at a mark, or tap it, for its name{more}.</output>"
             shown = f'<div class="map">\n{shown}{points}\n</div>\n{hint}\n{_strips(seen, told)}'
     links = "\n".join(
@@ -183,10 +189,10 @@ def _strips(seen: Mapping[str, Tensor], told: dict[str, int]) -> str:
     for name, images in seen.items():
         if name in told or sum(told.values()) > _MOST_STRIPS:
             continue
-        data = base64.b64encode(strip_png(images)).decode()
+        data = base64.b64encode(strip_webp(images)).decode()
         told[name] = len(data)
         rows.append(
-            f'<li data-of="{escape(name)}">{escape(name)}<img src="data:image/png;base64,{data}" '
+            f'<li data-of="{escape(name)}">{escape(name)}<img src="data:image/webp;base64,{data}" '
             f'alt="{len(images)} images that {escape(name)} answers to most" /></li>'
         )
     left = len([*seen]) - len([name for name in seen if name in told])

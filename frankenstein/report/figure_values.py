@@ -34,10 +34,15 @@ def name_points(
     cloud: PathCollection,
     names: Sequence[str],
     images: Tensor | None = None,  # (N, K, 1 or 3, H, W), uint8: those that each point stands for
+    pages: Sequence[str] = (),  # N addresses, "" of what has none
 ) -> None:
-    """Say what each point of a cloud is: a page shows it where one points, and images on click."""
+    """Say what each point of a cloud is: a page shows it where one points.
+
+    At a click it shows the point's images, or goes to its own page.
+    """
     cloud.point_names = tuple(names)  # type: ignore[attr-defined]
     cloud.point_images = images  # type: ignore[attr-defined]
+    cloud.point_pages = dict(zip(names, pages, strict=False))  # type: ignore[attr-defined]
 
 
 def point_images(figure: Figure) -> dict[str, Tensor]:
@@ -51,20 +56,30 @@ def point_images(figure: Figure) -> dict[str, Tensor]:
     }
 
 
+def point_pages(figure: Figure) -> dict[str, str]:
+    """The addresses of the pages of those points that have one, by name."""
+    clouds = [cloud for axes in figure.axes for cloud in axes.collections]
+    pages = [item for one in clouds for item in getattr(one, "point_pages", {}).items()]
+    return {name: page for name, page in pages if page}
+
+
 def points_svg(figure: Figure) -> str:
     """Circles with names to lie over the picture of a figure, once that is drawn; "" of none."""
     width, height = (float(side) for side in figure.bbox.size)
-    seen, circles = point_images(figure), []
+    seen, pages, circles = point_images(figure), point_pages(figure), []
     for axes in figure.axes:
         for name, point in _named(axes):
             if np.isfinite(point).all():
                 x, y = axes.transData.transform(point)
                 key = _key(axes, name)
                 data = f' data-point="{escape(key)}"' if key in seen else ""
-                circles.append(
+                circle = (
                     f'<circle cx="{x:.1f}" cy="{height - y:.1f}" r="7"{data}>'
                     f"<title>{escape(name)}</title></circle>"
                 )
+                if page := pages.get(name):
+                    circle = f'<a href="{escape(page)}" tabindex="-1">{circle}</a>'
+                circles.append(circle)
     size = f'viewBox="0 0 {width:.0f} {height:.0f}"'
     return f'<svg aria-hidden="true" {size}>{"".join(circles)}</svg>' if circles else ""
 

@@ -1,6 +1,6 @@
 """Networks to each other as pictures: a map of two axes, and a tree of who joins whom."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import rc_context
@@ -23,6 +23,7 @@ def network_map(
     names: Sequence[str],
     groups: Sequence[str] = (),  # of each network, in its own colour; none if absent
     title: str = "",
+    pages: Mapping[str, str] = {},  # addresses of pages, by name: a click goes there
 ) -> Figure:
     """Networks as points, near where they are alike; equal steps on both axes.
 
@@ -44,7 +45,8 @@ def network_map(
             marker=_MARKS[number // len(PALETTE) % len(_MARKS)],
             label=legend_label(group),
         )
-        name_points(cloud, [names[i] for i in chosen])
+        own = [names[i] for i in chosen]
+        name_points(cloud, own, pages=[pages.get(name, "") for name in own])
     if len(names) <= _NAMED:
         middle = (np.nanmin(array[:, 0]) + np.nanmax(array[:, 0])) / 2
         for (x, y), name in zip(array, names, strict=True):

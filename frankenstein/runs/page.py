@@ -33,6 +33,7 @@ from frankenstein.runs.plan import dump
 from frankenstein.runs.run import Run
 
 _CELLS = 12  # along a side of a matrix whose numbers are read in TensorBoard's small pictures
+_FEW = 6  # along a side of one whose numbers are read in these as the page has them
 _SIDE = 0.4  # of a cell, in inches: little more than its number takes
 _HEADER = ("", "network", "trained on", "epochs", "init seed", "order seed", "sha256", "file")
 
@@ -124,19 +125,24 @@ def add_page(
 
 
 def thumbnail(cells: CellMatrix) -> Figure | None:
-    """A large matrix with fewer, larger cells, so that its numbers are read without a click.
+    """A matrix with fewer cells, or less around their numbers, so that these are read unclicked.
 
     None of one that is small enough.
     """
-    if max(cells.array.shape) <= _CELLS:
+    if max(cells.array.shape) <= _FEW:
         return None
     rows, columns = (spaced(size, _CELLS) for size in cells.array.shape)
-    shape = f"{len(rows)} of {len(cells.rows)} rows, {len(columns)} of {len(cells.columns)} columns"
+    title = cells.measure
+    if max(cells.array.shape) > _CELLS:
+        title += (
+            f": {len(rows)} of {len(cells.rows)} rows, {len(columns)} of {len(cells.columns)} "
+            "columns; the report has all"
+        )
     return heatmap(
         cells.array[rows][:, columns],
         [cells.rows[i] for i in rows],
         [cells.columns[j] for j in columns],
-        f"{cells.measure}: {shape}; the report has all",
+        title,
         cells.row_label,
         cells.column_label,
         cells.limits,

@@ -82,7 +82,7 @@ def _of_networks(runs: Sequence[FinishedRun], folder: Path) -> Iterator[Block]:
     for number, one in enumerate(_of_many(runs), start=1):
         run = Run.read(one.folder)
         yield f"## All networks: {code(one.folder.name)}"
-        for block in joined_blocks(run):
+        for block in joined_blocks(run, folder):
             if isinstance(block, Picture):
                 block = replace(block, name=f"{number}-{block.name}")
             yield block

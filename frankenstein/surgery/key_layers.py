@@ -132,6 +132,37 @@ def activation_layers(network: nn.Module, inputs: Inputs | None = None) -> tuple
     return tuple(chosen)
 
 
+def weights_of_units(
+    network: nn.Module, layers: Iterable[str], inputs: Inputs | None = None
+) -> dict[str, str]:  # {layer: module}
+    """The convolution or linear layer whose rows are a layer's units, of layers that have one.
+
+    Between the two are norms, nonlinearities and dropout alone, which keep units where they are.
+
+    >>> network = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3), nn.ReLU(), nn.Linear(3, 2))
+    >>> weights_of_units(network, ["1", "2", "3"])
+    {'1': '0', '2': '0', '3': '3'}
+    """
+    steps = record(network, inputs)
+    found = {}
+    for layer in layers:
+        node = steps.find(layer)
+        while _keeps_units(steps, node) and len(node.all_input_nodes) == 1:
+            node = node.all_input_nodes[0]
+        if node.op == "call_module" and isinstance(
+            steps.modules[str(node.target)], nn.Linear | nn.modules.conv._ConvNd
+        ):
+            found[layer] = str(node.target)
+    return found
+
+
+def _keeps_units(steps: Record, node: fx.Node) -> bool:
+    if node.op != "call_module":
+        return "detaches" in node.meta or called(node).strip("_") in _FUNCTIONS
+    kinds = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.modules.dropout._DropoutNd
+    return isinstance(steps.modules[str(node.target)], kinds) or _acts_unit_by_unit(steps, node)
+
+
 def bounds_of(
     network: nn.Module, layers: Iterable[str], inputs: Inputs | None = None
 ) -> dict[str, tuple[float, float] | None]:  # by layer

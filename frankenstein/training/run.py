@@ -7,7 +7,7 @@ from functools import partial
 import pytorch_lightning as pl
 from torch import nn
 
-from frankenstein.callbacks import Every, SeededSteps, TrainingBar
+from frankenstein.callbacks import Every, SeededSteps, TrainingBar, writers
 from frankenstein.catalog import DATASETS, find_network
 from frankenstein.data import ImageData
 from frankenstein.data.changes import Changes
@@ -18,6 +18,7 @@ from frankenstein.labels import most_frequent
 from frankenstein.networks.data import check_data, data_for, look_of, num_classes_of
 from frankenstein.networks.network import Network
 from frankenstein.networks.sources.zoo import of_the_zoo
+from frankenstein.runs.page import add_page
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
 from frankenstein.surgery import seeing
@@ -100,6 +101,9 @@ def run_train(plan: TrainPlan, command: Command) -> Run:
         run.record |= {"examples": data.num_val, "called": data.called}
         run.record["accuracy/most_frequent"] = most_frequent(data.val_labels)
         write_train_page(run, plan, network, data)
+        for writer in writers(trainer):
+            add_page(writer, run, {})
+            writer.flush()
     run.shown.append(f"network:    {run.folder / _FILE}")
     return run
 

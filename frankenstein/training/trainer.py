@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.plugins.environments import LightningEnvironment, SLURMEnvironment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from frankenstein.callbacks import Resumable, WholeCheckpoints
 from frankenstein.errors import Interrupted, UserError
@@ -40,7 +41,7 @@ def make_trainer(
             **hardware,
             max_epochs=epochs,
             logger=[
-                TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
+                _Curves(folder, name="", version="", default_hp_metric=False),
                 CSVLogger(folder, name="", version=""),
             ],
             plugins=plugins,
@@ -131,3 +132,12 @@ def telling_how_far(run: Run, trainer: pl.Trainer) -> Iterator[None]:
                 ],
             )
         raise
+
+
+class _Curves(TensorBoardLogger):
+    """Curves over steps; of what epoch a step is in is none."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """All but the epoch, which Lightning adds."""
+        super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, step)

@@ -19,6 +19,7 @@ from frankenstein.questions import (
     open_subject,
     paired_layers,
 )
+from frankenstein.report.image_grid import thumbnails
 
 # Each of them has once been taken for something else, or might be.
 NASTY = [
@@ -258,3 +259,17 @@ def test_what_does_not_fit_in_memory_is_refused(subject, few_digits):
     text = r"MB for rows of 1000000000000 .*, but \S+ MB are free; choose fewer examples"
     with pytest.raises(UserError, match=text):
         Units().ask(subject(data=Data))
+
+
+def test_a_map_of_units_shows_the_images_of_the_pass_that_others_need(subject):
+    made = subject(Weights(), Units(), pairs=[("relu3", "relu3")])
+    answer = Weights().ask(made)
+    for network in made.networks:
+        rows = made.rows("val", network, ("relu3", "relu3"))
+        seen, units = answer.seen["fc1"][network.role], answer.axes["fc1"].units[network.role]
+        alive = rows.max(0).values[[*units]] > 0  # of a dead unit any image is the first
+        small = 255 * thumbnails(made.pictures("val", rows.argmax(0)[[*units]]))
+        assert alive.sum() > 60
+        torch.testing.assert_close(seen[alive, 0].float(), small[alive].round(), atol=1, rtol=0)
+    assert sorted(answer.axes["fc1"].units["sender"]) == list(range(120))
+    assert not Weights().ask(subject(Weights())).seen  # nobody looks at data

@@ -7,6 +7,7 @@ from frankenstein.questions.weights.facts import (
     common_axes,
     matched_rows,
     matched_weights,
+    moved_rows,
     weight_distance,
     weight_facts,
     weight_matrices,
@@ -88,6 +89,9 @@ def test_a_network_in_another_order_matches_itself_exactly(small_network):
     assert whole
     for layer, weight in weight_matrices(network).items():
         assert torch.equal(found[layer], weight)
+    moved = permute(network, orders)
+    rows = [weight_matrices(one)["conv1"] for one in (network, moved)]
+    assert moved_rows(*rows) == [2, 0, 3, 1]
 
 
 def test_networks_of_other_architectures_are_matched_row_by_row_where_shapes_agree(small_network):

@@ -60,7 +60,8 @@ def test_points_of_a_map_have_their_names_where_they_are_drawn():
 
 def test_images_of_a_point_stand_once_on_a_page_however_many_maps_it_is_in(tmp_path):
     places = {"fc": {"sender": torch.randn(2, 2)}}
-    images = {"fc": {"sender": 8 * torch.randint(0, 32, (2, 6, 1, 8, 8), dtype=torch.uint8)}}
+    greys = 40 * torch.arange(6, dtype=torch.uint8)
+    images = {"fc": {"sender": greys[None, :, None, None, None].expand(2, 6, 1, 8, 8)}}
     maps = [point_panels(places, images=images) for _ in range(2)]
     write_report(
         tmp_path, "maps", [Picture(f"map{i}", one, "A map.") for i, one in enumerate(maps)]
@@ -69,10 +70,11 @@ def test_images_of_a_point_stand_once_on_a_page_however_many_maps_it_is_in(tmp_p
     for point in ("fc, sender 0", "fc, sender 1"):
         assert page.count(f'data-point="{point}"') == 2
         assert page.count(f'<li data-of="{point}">') == 1
-    strip = base64.b64decode(re.findall(r'"data:image/png;base64,([^"]+)" alt="6 images', page)[0])
+    strip = base64.b64decode(re.findall(r'"data:image/webp;base64,([^"]+)" alt="6 images', page)[0])
     shown = np.asarray(PIL.Image.open(io.BytesIO(strip)).convert("L"))
     assert shown.shape == (9, 6 * 9)  # a white line between two
-    np.testing.assert_array_equal(shown[:8, 9:17], images["fc"]["sender"][0, 1, 0])
+    middles = shown[4, 4::9].astype(int)
+    np.testing.assert_allclose(middles, greys, atol=12)  # a little is lost
     assert "data-point" not in points_svg(point_panels(places))
 
 

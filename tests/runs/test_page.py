@@ -103,7 +103,9 @@ def test_a_small_picture_of_a_large_matrix_has_twelve_rows_from_the_first_to_the
     chosen = [names.index(name) for name in few.rows]
     np.testing.assert_array_equal(few.array, values[chosen])
     assert few.limits == whole.limits
-    assert thumbnail(few) is None
+    assert thumbnail(cells_of(heatmap(values[:6, :6], names[:6], names[:6], "cka"))) is None
+    wide = cells_of(thumbnail(cells_of(heatmap(values[:3], names[:3], names[:10], "cka"))))
+    assert (wide.array.shape, wide.measure) == ((3, 10), "cka")  # no row is left out
 
 
 def test_warnings_are_in_the_report_once_and_shown_as_before(tmp_path):

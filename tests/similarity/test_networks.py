@@ -12,13 +12,15 @@ from torch import nn
 from frankenstein.errors import PlanError, UserError
 from frankenstein.measures import UndefinedSimilarityWarning
 from frankenstein.report import Picture
+from frankenstein.report.figure_values import points_svg
+from frankenstein.report.networks import network_map
 from frankenstein.runs import Run
 from frankenstein.similarity import similarity_between, similarity_matrices, similarity_matrix
 from frankenstein.similarity.networks.cards import paths, properties
 from frankenstein.similarity.networks.estimates import estimate, grouping, pair_means
 from frankenstein.similarity.networks.layout import distances_of, map_of, order_of, tree_of
 from frankenstein.similarity.networks.matching import matching_layers
-from frankenstein.similarity.networks.page import joined_blocks
+from frankenstein.similarity.networks.page import joined_blocks, pages_of
 from frankenstein.similarity.plan import ComparePlan
 
 MATRICES = ("mean", "spread")
@@ -312,7 +314,7 @@ def test_a_run_of_many_networks_has_the_numbers_of_the_pairs(run, saved, blank_f
     assert matrices["linear_cka"][names[0], names[1]] == pytest.approx(means[0])
     both = pairs["conv1", "fc2"] + pairs["fc2", "conv1"]  # there and back
     assert matrices["linear_cka-mean"]["conv1", "fc2"] == pytest.approx(sum(both) / 6)
-    again = [block for block in joined_blocks(made) if isinstance(block, Picture)]
+    again = [block for block in joined_blocks(made, made.folder) if isinstance(block, Picture)]
     assert [f"{picture.name}.png" for picture in again] == pictures
 
 
@@ -363,3 +365,17 @@ def test_paths_are_states_of_one_training():
     (path,) = paths(cards)
     assert path.networks == ("early", "late", "end")
     assert (path.steps, path.unit) == ((10, 40, 400), "step")
+
+
+def test_a_point_of_a_map_of_networks_leads_to_the_run_that_made_it(tmp_path):
+    made = tmp_path / "train" / "one 1"
+    made.mkdir(parents=True)
+    for name in ("run.json", "report.html"):
+        (made / name).touch()
+    names = ["whole", "at a step", "from elsewhere"]
+    files = ["network.safetensors", "snapshots/step0.safetensors", "../a.safetensors"]
+    cards = {name: card(file=str(made / file)) for name, file in zip(names, files, strict=True)}
+    pages = pages_of(cards, tmp_path / "compare" / "run")
+    assert pages == dict.fromkeys(names[:2], "../../train/one%201/report.html")
+    drawn = points_svg(network_map([[0, 0], [1, 0], [0, 1]], names, pages=pages))
+    assert drawn.count('<a href="../../train/one%201/report.html" tabindex="-1"><circle') == 2

@@ -22,8 +22,8 @@ from frankenstein.questions.circuits.page import circuits_section
 from frankenstein.questions.question import Question
 from frankenstein.questions.subject import Pair, Subject
 from frankenstein.questions.table import CircuitOptions
+from frankenstein.questions.top_images import top_images
 from frankenstein.report import Section
-from frankenstein.report.image_grid import thumbnails
 
 _IMAGES = 6  # that a group answers to most
 
@@ -89,22 +89,13 @@ def _layer(subject: Subject, pair: Pair, options: CircuitOptions) -> CircuitLaye
         _matches(subject, (subject.sender, subject.receiver), pair, options),
         [_matches(subject, both, pair, options) for both in subject.untrained],
         Effects({}),
-        {role: top for role, p in done.items() if (top := _top_images(subject, p)) is not None},
+        {
+            role: top
+            for role, p in done.items()
+            if (top := top_images(subject, p, _IMAGES)) is not None
+        },
     )
     return replace(layer, effects=edit_groups(subject, pair, layer))
-
-
-def _top_images(
-    subject: Subject,
-    profile: Tensor,  # (G, N)
-) -> Tensor | None:  # (G, K, C, H, W), uint8
-    """The held-out images of each group's largest values; None where nothing can be shown."""
-    if not len(profile):
-        return None
-    rows = profile.topk(min(_IMAGES, profile.shape[1]), dim=1).indices
-    pictures = [subject.pictures("val", of_group) for of_group in rows]
-    small = [thumbnails(one) for one in pictures if one is not None]
-    return (255 * torch.stack(small)).round().to(torch.uint8).cpu() if small else None
 
 
 def _groups(z: Tensor, options: CircuitOptions, seed: int) -> CircuitGroups:

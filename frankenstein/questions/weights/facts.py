@@ -1,7 +1,7 @@
 """What networks' weights say of them, layer by layer, and how far apart they are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 
@@ -97,6 +97,23 @@ def matched_rows(a: Tensor, b: Tensor) -> Tensor:
     return a[assignment(b.double() @ a.double().T)[1]]
 
 
+def moved_rows(
+    before: Tensor,  # (E, D)
+    after: Tensor,  # (E, D), with rows and columns in other orders
+) -> list[int]:  # E
+    """Which row each one was, told by its numbers; of equal rows it may be any of them.
+
+    >>> moved_rows(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[4.0, 3.0], [2.0, 1.0]]))
+    [1, 0]
+    """
+    # Plus 0, for -0 is another number to the bytes, and none to the order.
+    was, now = (
+        [row.numpy().tobytes() for row in (z + 0.0).sort(1).values] for z in (before, after)
+    )
+    known = {row: i for i, row in enumerate(was)}
+    return [known[row] for row in now]
+
+
 def matched_weights(
     sender: nn.Module, receiver: nn.Module, seed: int = 0
 ) -> tuple[list[Matrices], bool]:
@@ -168,6 +185,7 @@ class Axes:
     points: Mapping[str, Tensor]  # role: (units, 2)
     share: float  # of the variance, that the axes hold
     chance: tuple[float, ...]  # that those of as many untrained networks hold, matched likewise
+    units: Mapping[str, Sequence[int]]  # role: the number in its own network of each of these rows
 
 
 @dataclass(frozen=True)
@@ -185,6 +203,8 @@ class WeightsAnswer:
     control_distances: Mapping[tuple[str, str], Sequence[Mapping[str, Distance]]]
     axes: Mapping[str, Axes]  # layers whose rows are of one length in all networks
     whole: bool  # whether units were matched in all layers together
+    # Layer, role: the images that each of the rows above answers to most, (units, K, C, H, W).
+    seen: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
 
     @cached_property
     def numbers(self) -> Mapping[str, float]:

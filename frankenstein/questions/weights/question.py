@@ -16,6 +16,7 @@ from frankenstein.networks.network import Network
 from frankenstein.questions.merging.unit_orders import STARTS
 from frankenstein.questions.question import Question
 from frankenstein.questions.subject import Subject
+from frankenstein.questions.top_images import top_images
 from frankenstein.questions.weights.facts import (
     FACTS,
     Axes,
@@ -24,6 +25,7 @@ from frankenstein.questions.weights.facts import (
     WeightsAnswer,
     common_axes,
     matched_weights,
+    moved_rows,
     weight_distance,
     weight_facts,
     weight_matrices,
@@ -37,11 +39,13 @@ from frankenstein.report import (
     short_number,
 )
 from frankenstein.report.panels import histogram_line, line_panels, point_panels
+from frankenstein.surgery.key_layers import weights_of_units
 
 Two = tuple[str, str]  # roles
 _UNTRAINED = "untrained"  # what figures call the control
 _APART = 10_000  # seeds of further networks' twins
 _BINS = 60  # at most
+_IMAGES = 3  # of each unit
 _SUMMARY = (
     "Distance of the weights of sender and receiver, 0 for equal and 1 for unrelated ones, before "
     "and after their units are matched. Matching brings anything nearer; p: how often untrained "
@@ -134,8 +138,9 @@ class Weights(Question[WeightsAnswer]):
                 two: [_distances(control, stand_in, layers) for control in controls]
                 for two, stand_in in stand_ins.items()
             },
-            _axes(matched, controls, layers),
+            axes := _axes(matched, controls, layers),
             matched.whole and all(control.whole for control in controls),
+            _seen(subject, axes) if subject.looks else {},
         )
 
     def show(self, answer: WeightsAnswer) -> Section:
@@ -218,8 +223,26 @@ def _axes(
             continue  # of other lengths: the table has their shapes
         points, share = common_axes([*rows.values()])
         chance = [common_axes([*_aligned(one, layer).values()])[1] for one in controls]
-        axes[layer] = Axes(dict(zip(rows, points, strict=True)), share, tuple(chance))
+        units = {role: moved_rows(matched.before[role][layer], z) for role, z in rows.items()}
+        axes[layer] = Axes(dict(zip(rows, points, strict=True)), share, tuple(chance), units)
     return axes
+
+
+def _seen(subject: Subject, axes: Mapping[str, Axes]) -> dict[str, dict[str, Tensor]]:
+    """The images that the rows on the axes answer to most, at the layers that are read anyway."""
+    seen: dict[str, dict[str, Tensor]] = {}
+    for network in (subject.sender, subject.receiver):
+        pairs = {subject.layer_of(network, pair): pair for pair in subject.pairs}
+        found = weights_of_units(network.module, pairs, dict(network.inputs) or None)
+        for layer, weight in found.items():
+            values = subject.rows("val", network, pairs[layer])  # (N, C)
+            units = axes[weight].units.get(network.role, ()) if weight in axes else ()
+            if len(units) != values.shape[1]:
+                continue
+            top = top_images(subject, values.T[[*units]], _IMAGES)
+            if top is not None:
+                seen.setdefault(weight, {})[network.role] = top
+    return seen
 
 
 def _aligned(matched: _Matched, layer: str) -> dict[str, Tensor]:
@@ -275,11 +298,16 @@ def _distance_table(answer: WeightsAnswer) -> str:
 
 
 def _rows(answer: WeightsAnswer) -> Figure:
-    panels = {}
+    panels, names, images = {}, {}, {}
     for layer, axes in answer.axes.items():
-        chance = f" ({fmean(axes.chance):.0%})"
-        panels[f"{layer}: {axes.share:.0%}{chance}"] = axes.points
-    return point_panels(panels, "first axis", "second axis")
+        title = f"{layer}: {axes.share:.0%} ({fmean(axes.chance):.0%})"
+        panels[title] = axes.points
+        names[title] = {
+            role: [f"{role} unit {i}" for i in units] for role, units in axes.units.items()
+        }
+        images[title] = answer.seen.get(layer, {})
+    labels = "first axis", "second axis"
+    return point_panels(panels, *labels, names, images)
 
 
 def _distributions(answer: WeightsAnswer) -> Figure:

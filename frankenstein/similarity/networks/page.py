@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import abspath, relpath
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import torch
 from torch import Tensor
@@ -65,14 +68,14 @@ def write_networks_page(
     log_page(run, {f"networks/{one.name}": one for one in pictures})
 
 
-def joined_blocks(run: Run) -> Iterator[str | Picture]:
-    """What a finished run has of all of its networks, for the page of a study."""
+def joined_blocks(run: Run, folder: Path) -> Iterator[str | Picture]:
+    """What a finished run has of all of its networks, for the page of a study in a folder."""
     matrices, layers = run.matrices(), run.record["layers"]
     for measure in [name for name in matrices if name in MEASURES]:
         whole = matrices[measure]
         cards = {name: run.networks.get(name, {}) for name in whole.rows}
         called = _called(measure, run.record.get("flattenings", {}))
-        yield from layout(whole.values, measure, len(layers), cards, called)
+        yield from layout(whole.values, measure, len(layers), cards, called, folder)
         pairs = len(whole.rows) * (len(whole.rows) - 1) // 2
         estimates = {}
         for name in (*layers, MEAN):
@@ -197,7 +200,7 @@ def _section(
     grouped = groupings(run, found, measure, draws, seed)
     cards = {name: run.networks.get(name, {}) for name in found.networks}
     called = _called(measure, found.flattenings)
-    yield from layout(whole.values, measure, len(found.layers), cards, called)
+    yield from layout(whole.values, measure, len(found.layers), cards, called, run.folder)
     yield estimates_table(estimates)
     yield f"{row.about}. {title}. {row.source}"
     if grouped:
@@ -214,6 +217,7 @@ def layout(
     layers: int,
     cards: Mapping[str, Mapping[str, Any]],
     called: str,  # the measure with its flattening
+    folder: Path,  # of the page
 ) -> Iterator[str | Picture]:
     """Network against network, the mean over layers: matrix in the order of a tree, tree, map."""
     names = [*cards]
@@ -252,11 +256,25 @@ def layout(
     metric = "" if distance else f" {measure} is no distance: shown is its perfect value less it."
     yield Picture(
         f"{measure}-map",
-        network_map(points, names, colours, f"{label}, stress {stress:.2f}"),
+        network_map(
+            points, names, colours, f"{label}, stress {stress:.2f}", pages_of(cards, folder)
+        ),
         f"Networks on a map: near is alike (metric scaling). Stress {stress:.3f}: 0 is exact, and "
         f"above 0.2 distances on the map say little. Axes may be turned and mirrored.{about}"
         f"{metric}",
     )
+
+
+def pages_of(cards: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, str]:
+    """Where the pages of the runs lie that have made the networks, from a folder; by name."""
+    pages = {}
+    for name, card in cards.items():
+        file = Path(abspath(card.get("file") or ""))
+        for made in (file.parent, file.parent.parent):  # a snapshot lies in a folder of its run
+            if (made / "run.json").is_file() and (made / "report.html").is_file():
+                pages[name] = quote(Path(relpath(made / "report.html", folder)).as_posix())
+                break
+    return pages
 
 
 def _groups(run: Run, measure: str, grouped: Sequence[Grouping]) -> Iterator[str]:
