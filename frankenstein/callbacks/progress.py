@@ -32,7 +32,7 @@ class TrainingBar(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Show the numbers of this epoch."""
-        if trainer.is_global_zero and self.bar.live.is_started:
+        if trainer.is_global_zero and self.bar.tasks:
             known = trainer.callback_metrics
             shown = {"loss": "train/loss", "held-out": "val/accuracy"}
             numbers = " ".join(

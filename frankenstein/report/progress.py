@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -31,8 +32,8 @@ def progress(batches: Iterable[T], name: str, quiet: bool) -> Iterator[T]:
 
 
 def progress_bar() -> Progress:
-    """The bar of every long work: what, how far, and the time left."""
-    return Progress(
+    """The bar of every long work: what, how far, and the time left; in a log what begins, too."""
+    return _Bar(
         _What("{task.description}"),
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
@@ -40,8 +41,42 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[numbers]}"),
         refresh_per_second=4,  # drawing takes 2 ms, which training on a CPU waits for
-        transient=sys.stdout.isatty(),  # a terminal has room for what was found; a log keeps it
+        transient=True,  # a terminal has room for what was found
     )
+
+
+class _Bar(Progress):
+    """A bar; in a log, where none can move, a line when the work begins and what it ends with."""
+
+    _told = False
+
+    def add_task(self, description: str, *args: Any, **fields: Any) -> TaskID:
+        """One more work; its `total` and `numbers` are among the fields."""
+        self._log(f"{description} ({fields['total']:,} steps)")
+        return super().add_task(description, *args, **fields)
+
+    def start(self) -> None:
+        """Show it, where it can move."""
+        if not self._logs:
+            super().start()
+
+    def stop(self) -> None:
+        """Leave the terminal."""
+        for task in self.tasks if not self._told else ():
+            if numbers := task.fields["numbers"]:
+                self._log(f"{task.description} done: {numbers}")
+        self._told = True
+        if not self._logs:
+            super().stop()
+
+    @property
+    def _logs(self) -> bool:
+        return not (sys.stdout.isatty() or self.console.is_jupyter)
+
+    def _log(self, line: str) -> None:
+        if self._logs and not self.disable:
+            sys.stdout.write(f"━ {line}\n")
+            sys.stdout.flush()
 
 
 class _What(TextColumn):

@@ -90,12 +90,16 @@ def test_what_is_not_trained_has_no_bar_and_what_is_left_out_is_said(few_digits,
     words += ["--untrained", "1"]
     assert main(words) == 0
     said = capsys.readouterr().out
-    assert "\na\nsolving " in said
+    assert "\na\n━ solving " in said
+    assert "━ solving control 1 of 1 (" in said
+    assert "Left out" not in said  # nobody asked for it
+    assert main([*words, "--measures", "unbiased_cka", "linear_cka"]) == 0
+    said = capsys.readouterr().out
     assert "training " not in said.partition("solved stitches")[0]
     assert "4 solved stitches are clearly above their control" in said
     left_out = "Left out: unbiased_cka, which a matrix of stitches has not"
     assert left_out in said
-    assert left_out in Path("results/stitch/a/report.md").read_text()
+    assert left_out in Path("results/stitch/a-2/report.md").read_text()
 
 
 def test_a_cell_is_what_stitching_that_pair_alone_gives(run, pair):

@@ -12,6 +12,7 @@ from frankenstein.intervals import mean_and_margin
 from frankenstein.shapes import ShapeError, per_location
 from frankenstein.stitches import Affine, Orthogonal
 from frankenstein.stitching.evaluate import evaluate_stitches
+from frankenstein.stitching.matrix.page import _which
 from frankenstein.stitching.matrix.pair_moments import PairMoments, Resize
 from frankenstein.stitching.matrix.solve import pair_moments, score_stitches, stitching_matrix
 from frankenstein.surgery import LayerError, join
@@ -209,3 +210,12 @@ def test_moments_of_layers_that_do_not_fit_are_refused(pair):
     sets = [layer_set(network, ("bn1", "flatten")) for network in pair]
     with pytest.raises(ShapeError, match="the source is a vector"):
         pair_moments(*sets, []).lay("flatten", "bn1")
+
+
+def test_stitches_above_their_control_are_named_where_they_or_the_others_are_few():
+    pairs = [(s, t) for s in "abc" for t in "xyz"]
+    assert _which(pairs[:2], pairs) == " Above it: a to x, a to y."
+    assert _which(pairs[:8], pairs) == " Not above it: c to z."
+    assert _which(pairs, pairs) == _which([], pairs) == ""
+    many = [(str(s), str(t)) for s in range(6) for t in range(6)]
+    assert _which(many[:18], many) == ""

@@ -150,20 +150,21 @@ def _control(work: Work, number: int | None) -> dict[Pair, float]:
     None is the sender itself, to hold the untrained ones against.
     """
     plan, data, few = work.plan, work.data, work.plan.debug_images
-    sender = work.sender
+    sender, of = work.sender, "on few images"
     if number is not None:
+        of = f"control {number + 1} of {plan.untrained}"
         images = counting_images(data, sender.module, work.looks[0])
         sender = sender.untrained(CONTROL_SEED + number, images)
     layers = layer_set(sender.module, work.sides[0].names, plan.flatten)
     layers = layers.seeing(work.looks[0])
     sides = layers.folded(), work.sides[1].folded()
     enough = solved_on(*(layout.units for side in sides for layout in side.layouts.values()))
-    solving = progress(data.train_batches(few or enough), "solving controls", plan.quiet)
+    solving = progress(data.train_batches(few or enough), f"solving {of}", plan.quiet)
     moments = pair_moments(*sides, solving, work.device)
     stitches = work.stitches(plan, moments)
     for pair, stitch in stitches.items():
         solving_of(plan)(stitch, moments.moments(*pair))
-    scoring = progress(data.val_batches(few or SCORED_ON), "scoring controls", plan.quiet)
+    scoring = progress(data.val_batches(few or SCORED_ON), f"scoring {of}", plan.quiet)
     return score_stitches(*sides, moments, stitches, scoring, work.device).accuracy
 
 

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -25,6 +25,7 @@ from frankenstein.report.document import Block
 from frankenstein.report.matrices import colour_range
 from frankenstein.runs.page import log_page, write_page
 from frankenstein.runs.run import Run
+from frankenstein.runs.schema import options_of
 from frankenstein.stitching.matrix.results import FEW, Number, Results
 from frankenstein.stitching.matrix.solve import Pair
 from frankenstein.stitching.plan import StitchPlan
@@ -46,6 +47,7 @@ _COST = (
     "beats: cheaper and as accurate, or more accurate and as cheap (KLAS, ICLR 2026, "
     "https://arxiv.org/abs/2605.29259). Above a network by itself is what a stitch gains on it."
 )
+_NAMED = 8  # stitches that are named in a sentence
 _ON_FRONT = "on the Pareto front"
 
 
@@ -95,7 +97,9 @@ def write_matrix_page(
 
 
 def left_out(plan: StitchPlan) -> list[str]:
-    """A line on the measures that a matrix of stitches has not; nothing if it has all."""
+    """A line on the measures that are asked for and a matrix of stitches has not."""
+    if list(plan.measures) == list(options_of(StitchPlan)["measures"].default):
+        return []  # nobody asked for them
     missing = [measure for measure in plan.measures if not MEASURES[measure].from_second_moments]
     if not missing:
         return []
@@ -131,16 +135,33 @@ def _beside_control(results: Results) -> list[str]:
     controls, solved = results.all_of("untrained"), results.all_of(FEW)
     if not controls or not solved:
         return []
-    above = len(results.clearly_below("untrained", FEW))
+    above = _above(results)
     senders = len(controls[0].values)
     each = f"each of {senders} senders" if senders > 1 else "a sender"
     return [
-        f"{above} of {len(solved)} solved stitches are clearly above their control, untrained: the "
-        f"same stitches from {each} with random weights, BatchNorm's statistics counted on "
-        "training images. Both are solved on the same few training images, and scored on the same "
-        f"{controls[0].images:,} held-out ones. What the others reach needs no training of the "
-        "sender."
+        f"{len(above)} of {len(solved)} solved stitches are clearly above their control, "
+        f"untrained: the same stitches from {each} with random weights, BatchNorm's statistics "
+        "counted on training images. Both are solved on the same few training images, and scored "
+        f"on the same {controls[0].images:,} held-out ones. What the others reach needs no "
+        f"training of the sender.{_which(above, [number.pair for number in solved])}"
     ]
+
+
+def _above(results: Results) -> list[Pair]:
+    """The stitches that are clearly above their control."""
+    return [two.pair for _, two in results.clearly_below("untrained", FEW)]
+
+
+def _which(above: Sequence[Pair], pairs: Sequence[Pair]) -> str:
+    """Which they are, or which are not, if either are few."""
+    others = [pair for pair in pairs if pair not in above]
+    if not above or not others:
+        return ""
+    few, what = (above, "Above it") if len(above) <= len(others) else (others, "Not above it")
+    if len(few) > _NAMED:
+        return ""
+    named = ", ".join(f"{sender} to {receiver}" for sender, receiver in few)
+    return f" {what}: {named}."
 
 
 def _shown(results: Results) -> Iterator[object]:
@@ -169,8 +190,8 @@ def _finding(results: Results) -> str:
     controls, few = results.all_of("untrained"), results.all_of(FEW)
     if not controls or not few:
         return line
-    above = len(results.clearly_below("untrained", FEW))
-    return f"{line} {above} of {len(few)} are clearly above the same stitch from untrained senders."
+    above = f"{len(_above(results))} of {len(few)} are clearly above"
+    return f"{line} {above} the same stitch from untrained senders."
 
 
 def _plane(results: Results) -> Figure:
@@ -252,9 +273,14 @@ def _figure(results: Results, kind: str, what: str) -> Figure:
 
 
 def _markdown(results: Results, kind: str, what: str) -> str:
-    cells = {number.pair: _cell(number) for number in results.all_of(kind, what)}
+    above = _above(results) if (kind, what) == (FEW, "accuracy") else []
+    cells = {
+        number.pair: f"{_cell(number)}{' ✓' if number.pair in above else ''}"
+        for number in results.all_of(kind, what)
+    }
     rows = [[r, *(cells.get((r, c), "n/a") for c in results.columns)] for r in results.rows]
-    return markdown_table(rows, ["sender \\ receiver", *results.columns], right=results.columns)
+    table = markdown_table(rows, ["sender \\ receiver", *results.columns], right=results.columns)
+    return f"{table}\n\n✓: clearly above its control, untrained." if above else table
 
 
 def _cell(number: Number) -> str:
