@@ -1,9 +1,11 @@
 """The site's pages: every page has its place, its pictures are as drawn, its code runs."""
 
+import math
 import re
 import runpy
 import shlex
 import tomllib
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from frankenstein.cli import main
 from frankenstein.cli.parser import parse
 from frankenstein.cli.words import spoken
 from frankenstein.errors import PlanError
+from frankenstein.report.bands import Band, bands_csv
+from frankenstein.studies import Study
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -73,7 +77,12 @@ def test_every_command_of_every_page_can_be_said(page, monkeypatch):
 
 def test_the_blocks_about_many_runs_hold(run, saved, few_digits, monkeypatch):
     text = (DOCS / "many-runs.md").read_text(encoding="utf-8")
-    (config, code, figure) = re.findall(r"```(?:yaml|python)\n(.*?)```", text, re.DOTALL)
+    (config, depth, code, figure, curve) = re.findall(
+        r"```(?:yaml|python)\n(.*?)```", text, re.DOTALL
+    )
+    fields = {k: v for k, v in yaml.safe_load(depth).items() if k != "run_name"}
+    counts = Counter(node.name.partition("/")[0] for node in Study(**fields).graph())
+    assert counts == {"train": 5, "stitch": 20 * 4 * 2, "compare": 1}
     shipped = (ROOT / "configs/studies/seeds.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(config) == yaml.safe_load(shipped)
     namespace = {}
@@ -85,6 +94,12 @@ def test_the_blocks_about_many_runs_hold(run, saved, few_digits, monkeypatch):
     monkeypatch.chdir(made)
     exec(figure.replace("results/compare/RUN", "."), {})
     assert Path("unbiased_cka.pdf").read_bytes()[:4] == b"%PDF"
+    places, bare = ([0.0, 1.0], [0.9, 0.8]), [math.nan] * 2
+    of_three, of_one = ([0.8] * 2, [1.0] * 2, [3] * 2), (bare, bare, [1] * 2)
+    series = {"a": Band(*places, *of_three), "b": Band(*places, *of_one)}
+    Path("accuracy.csv").write_text(bands_csv(series, "layer", ["conv1", "fc1"]))
+    exec(re.sub('"results/.*?"', '"accuracy.csv"', curve), {})
+    assert Path("depth.pdf").read_bytes()[:4] == b"%PDF"
 
 
 @pytest.mark.parametrize("name", ["stitch", "compare", "activations"])

@@ -66,7 +66,9 @@ class LayerFields(Plan):
     group: ClassVar[str] = "all layers"
 
     sender_layer: str | None = option(None, "layer of the sender after which it is cut")
-    receiver_layer: str | None = option(None, "layer of the receiver after which it is cut")
+    receiver_layer: str | None = option(
+        None, "layer of the receiver after which it is cut; called as the sender's if absent"
+    )
     all: bool = option(
         False,
         "every key layer to every key layer: of each convolution or linear layer, or block of "
@@ -304,6 +306,11 @@ class StitchPlan(
             for name, value in values.items()
             if value is not None and value is not False and value != "identity"  # 0 is a value
         ]
+
+    def __post_init__(self) -> None:
+        if self.receiver_layer is None and not self.is_matrix:
+            object.__setattr__(self, "receiver_layer", self.sender_layer)
+        super().__post_init__()
 
     def check(self) -> None:
         """Refuse fields that contradict each other.

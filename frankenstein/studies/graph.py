@@ -15,7 +15,7 @@ from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import REQUIRED, options_of
 from frankenstein.similarity.plan import OF_TWO
 from frankenstein.studies.grid import choices_of
-from frankenstein.studies.members import FILE, Member, members_of, pairs_of
+from frankenstein.studies.members import ALL, FILE, Member, members_of, pairs_of
 
 OF_PAIRS = ("compare", "stitch", "analyze")  # what a study does to each pair
 _OWN = ("out_dir", "run_name", "quiet", "resume", "sender", "receiver", "more")
@@ -50,8 +50,10 @@ def graph_of(
     asked = {verb: block for verb, block in blocks.items() if block is not None}
     found: list[tuple[Member, ...]] = [*pairs_of(members, pairs)] if asked else []
     for verb, block in asked.items():
-        together = verb == "compare" and pairs == "all" and len(members) > 2
-        nodes += _numbered(_asked(verb, block, found, tuple(members) * together, folder, shared))
+        of_all = verb == "compare" and pairs in ALL
+        together = tuple(members) * (of_all and len(members) > 2)
+        some = [*pairs_of(members, "all")] if of_all else found  # both ways a pair compares alike
+        nodes += _numbered(_asked(verb, block, some, together, folder, shared))
     return nodes
 
 

@@ -44,6 +44,10 @@ def choices_of(kind: type[Plan], block: Any, own: tuple[str, ...]) -> list[Choic
     for name, value in block.items():
         if name not in options:
             near = did_you_mean(str(name), options)
+            if name == "layers" and "sender_layer" in options:
+                near = "; say sender_layer, where several layers are a list, and so a run each" + (
+                    "" if verb == "stitch" else ', or one text such as "conv1,fc1" in one run'
+                )
             raise PlanError(f"{verb} has no field {cut(str(name))}{near}")
         if name in own:
             raise PlanError(f"{name} of {verb} is the study's to say; leave it out")

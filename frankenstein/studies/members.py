@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from frankenstein.source import parse_source
 from frankenstein.studies.grid import choices_of, whole_numbers
 from frankenstein.training.plan import TrainPlan
 
-PAIRS = ("all", "same", "chain")
+PAIRS = ("all", "both", "same", "chain")
+ALL = ("all", "both")  # every two networks: once, or once each way
 FILE = "network.safetensors"  # in the folder of a run of `train`
 _KEYS = ("train", "seeds", "sources")
 _SEEDS = ("init_noise", "gradient_noise")
@@ -59,13 +60,15 @@ def members_of(networks: Any) -> list[Member]:
 
 
 def pairs_of(members: Sequence[Member], pairs: Any) -> list[tuple[Member, Member]]:
-    """Pairs of networks: all, those that differ in seeds alone, each with the next, or a list.
+    """Pairs of networks: all, once or each way, those of other seeds, each with the next, a list.
 
     Raises:
         PlanError: if there is none, or a list names a network that is not there.
     """
     if pairs == "all":
         found = [*combinations(members, 2)]
+    elif pairs == "both":
+        found = [*permutations(members, 2)]
     elif pairs == "chain":
         found = [*pairwise(members)]
     elif pairs == "same":

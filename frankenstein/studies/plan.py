@@ -35,8 +35,8 @@ class GraphFields(Plan):
     )
     pairs: Any = option(
         "all",
-        "all pairs, chain (each with the next), same (those that differ in seeds alone), or a list "
-        "of [name, name]",
+        "all pairs, the first network the sender; both (all, each way); chain (each with the "
+        "next), same (those that differ in seeds alone), or a list of [name, name]",
         changes="nothing",
     )
     compare: Any = option(

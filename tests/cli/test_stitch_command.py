@@ -116,7 +116,7 @@ def test_a_run_is_replayed_by_its_config_bit_for_bit(run, pair):
         ("relu2 relu2 --precision bf16-true", "--precision bf16-true would change the frozen net"),
         ("relu2 relu2 --model tiny10", "--model tiny10 says what a .pt file holds, and "),
         ("relu2 relu2 -s 0", "-s must be at least 1, got 0"),
-        ("relu2", "missing RECEIVER_LAYER (layer of the receiver after which it is cut)"),
+        ("-e 0", "missing SENDER_LAYER (layer of the sender after which it is cut)"),
         ("rel2 relu2", "LeNet has no layer 'rel2'; did you mean relu2"),
         ("relu2 rleu2", "LeNet has no layer 'rleu2'; did you mean relu2"),
         ("relu2 xyz", "LeNet has no layer 'xyz'; `frankenstein layers NETWORK` lists those where"),

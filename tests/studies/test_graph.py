@@ -49,6 +49,9 @@ def test_pairs_are_all_the_next_those_of_other_seeds_or_a_list():
     assert paired(networks, "all") == [
         f"{one} {other}" for one, other in [(a, b), (a, c), (a, d), (b, c), (b, d), (c, d)]
     ]
+    both_ways = paired([f"lenet#{seed}" for seed in range(5)], "both")
+    assert len(both_ways) == len({*both_ways}) == 20
+    assert {"lenet-0 lenet-1", "lenet-1 lenet-0"} <= {*both_ways}
     assert paired(networks, "chain") == [f"{a} {b}", f"{b} {c}", f"{c} {d}"]
     assert paired(networks, "same") == [f"{a} {b}", f"{c} {d}"]
     assert paired(networks, [[a, d], [d, a]]) == [f"{a} {d}", f"{d} {a}"]
@@ -87,6 +90,19 @@ def test_a_pair_waits_for_its_networks_and_takes_their_files():
     ]
 
 
+def test_pairs_both_ways_are_stitched_both_ways_and_compared_once():
+    blocks = {"stitch": {"sender_layer": ["fc1", "fc2"], "epochs": 0}, "compare": {}}
+    nodes = graph_of([f"mlp#{i}" for i in range(3)], "both", blocks, "FOLDER", {})
+    stitches = {n.name.removeprefix("stitch/"): n.plan for n in nodes if n.name[0] == "s"}
+    assert len(stitches) == 3 * 2 * 2
+    assert {plan.layers for plan in stitches.values()} == {("fc1", "fc1"), ("fc2", "fc2")}
+    assert {"mlp-1-to-mlp-0-fc1", "mlp-0-to-mlp-1-fc2"} <= stitches.keys()
+    assert [n.name for n in nodes if n.name[0] == "c"] == ["compare/3-networks"]
+    asked = {"compare": {"permutations": 9}}  # of two networks
+    two = graph_of([f"mlp#{i}" for i in range(3)], "both", asked, "FOLDER", {})
+    assert len(two) == 3
+
+
 def test_all_pairs_of_several_networks_are_compared_in_one_run():
     blocks = {"compare": {"measures": [["mean_cca"], ["linear_cka"]]}, "analyze": {"units": True}}
     networks = [{"train": TRAIN, "seeds": "0..1"}, "mlp#5"]
@@ -123,7 +139,7 @@ def test_all_pairs_of_several_networks_are_compared_in_one_run():
         (3, "all", "networks are {train: ..., seeds: 0..4}, files"),
         ([], "all", "names no network"),
         ("lenet#0", "all", "pairs 'all' of 1 networks are none"),
-        (["lenet#0", "lenet#1"], "al", "pairs is all, same, chain or a list of [name, name]"),
+        (["lenet#0", "lenet#1"], "al", "pairs is all, both, same, chain or a list of [name, name]"),
         (["lenet#0", "lenet#1"], [["lenet-0", "lenet-3"]], "no network is called lenet-3; known:"),
         (["lenet", "mlp"], "same", "pairs same is of seeds, and those of lenet are not known"),
     ],

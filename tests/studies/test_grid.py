@@ -67,3 +67,12 @@ def test_a_block_that_is_none_is_told(block, expected):
     with pytest.raises(PlanError) as told:
         choices_of(TrainPlan, block, own=("out_dir",))
     assert expected in str(told.value)
+
+
+def test_layers_of_a_comparison_are_called_what_they_are_called():
+    with pytest.raises(PlanError) as told:
+        choices_of(ComparePlan, {"layers": ["conv1", "fc1"]}, own=())
+    assert "compare has no field layers; say sender_layer, where several layers are a list" in str(
+        told.value
+    )
+    assert 'one text such as "conv1,fc1" in one run' in str(told.value)
