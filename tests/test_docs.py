@@ -77,7 +77,7 @@ def test_every_command_of_every_page_can_be_said(page, monkeypatch):
 
 def test_the_blocks_about_many_runs_hold(run, saved, few_digits, monkeypatch):
     text = (DOCS / "many-runs.md").read_text(encoding="utf-8")
-    (config, depth, code, figure, curve) = re.findall(
+    (config, code, depth, figure, curve) = re.findall(
         r"```(?:yaml|python)\n(.*?)```", text, re.DOTALL
     )
     fields = {k: v for k, v in yaml.safe_load(depth).items() if k != "run_name"}
