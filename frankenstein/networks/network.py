@@ -247,6 +247,16 @@ def short_name(source: str) -> str:
     return path.parent.name if stem == "network" else stem
 
 
+def told_name(source: str) -> str:
+    """What a network is called in a table of runs: as `short_name` if it is a file, or its source.
+
+    >>> told_name("results/train/lenet-3/network.safetensors"), told_name("timm/resnet18")
+    ('lenet-3', 'timm/resnet18')
+    """
+    one = parse_source(source)
+    return short_name(source) if one.kind == "file" or one.weights else source
+
+
 def networks_name(networks: Sequence[Network], dataset: str | None, between: str = "-") -> str:
     """Networks and the data set they see: `tiny10-in0-gn0-in1-gn1-fashion`.
 

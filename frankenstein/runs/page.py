@@ -78,6 +78,7 @@ def log_page(
     pictures: Mapping[str, Picture],  # of the page, by tag
     numbers: Mapping[str, float] = {},
     facts: Mapping[str, str] = {},  # options that tell runs apart, those first that matter most
+    texts: Mapping[str, str] = {},  # markdown, by tag
 ) -> None:
     """Show in TensorBoard what a run without steps found: pictures, text, and a row of hparams.
 
@@ -88,6 +89,8 @@ def log_page(
         older.unlink()
     with SummaryWriter(str(run.folder)) as writer:
         add_page(writer, run, pictures, numbers)
+        for tag, text in texts.items():
+            writer.add_text(tag, text)
         if facts:
             add_row(writer, facts, numbers)
 

@@ -264,7 +264,8 @@ no/such/run/run.json; give results/<verb>/<run>
 
         Those of two networks are of their layers. Those of more are of networks, the mean over
         layers, and where all have the same layers "linear_cka-mean" and "linear_cka-spread" over
-        pairs of networks are of layers.
+        pairs of networks are of layers. A study and a report have none: their curves are CSV files
+        beside the figures.
         """
         files = {path.stem: path for path in self.folder.glob("*.csv")}
         saved = [name for name in sorted(files) if name.partition("-")[0] in MEASURES]

@@ -11,7 +11,7 @@ from torch import Tensor
 from frankenstein.accumulators.linear import first_best
 from frankenstein.catalog import MEASURES
 from frankenstein.files import write_whole
-from frankenstein.networks.network import short_name
+from frankenstein.networks.network import told_name
 from frankenstein.report import (
     CellMatrix,
     Fold,
@@ -54,7 +54,8 @@ def write_compare_page(run: Run, plan: ComparePlan, compared: Compared) -> None:
         title, blocks = "Similarity of layers", _matrices(run, plan, compared)
     write_page(run, f"{title}: {run.name}", blocks)
     pictures = [block for block in blocks if isinstance(block, Picture)]
-    facts = {role: short_name(str(getattr(plan, role))) for role in ("sender", "receiver")}
+    sources = {role: getattr(plan, role) for role in ("sender", "receiver")}
+    facts = {role: told_name(source) for role, source in sources.items() if source}
     if plan.is_table:
         facts |= dict(zip(("sender_layer", "receiver_layer"), compared.layers, strict=True))
     log_page(run, {f"similarity/{one.name}": one for one in pictures}, scalars, facts)

@@ -9,7 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 from frankenstein.callbacks import writers
 from frankenstein.catalog import STITCHES
 from frankenstein.data import ImageData
-from frankenstein.networks.network import short_name
+from frankenstein.networks.network import told_name
 from frankenstein.report import Fold, Picture, bars, code, framed, log_projector, weight_matrix
 from frankenstein.runs.fields import KINDS
 from frankenstein.runs.page import add_page, add_row, write_page
@@ -84,7 +84,7 @@ def _for_what(plan: StitchPlan) -> str:
 
 def _facts(plan: StitchPlan) -> dict[str, str]:
     """What TensorBoard's table of runs has of a plan: what tells most apart first, no defaults."""
-    networks = {role: short_name(getattr(plan, role)) for role in ("sender", "receiver")}
+    networks = {role: told_name(getattr(plan, role)) for role in ("sender", "receiver")}
     fields = {name: getattr(plan, name) for name in _TOLD_APART_BY}
     defaults = {name: one.default for name, one in options_of(StitchPlan).items()}
     changed = {

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from frankenstein.catalog import Function
-from frankenstein.errors import AlreadyDone, RunsFailed, counted
+from frankenstein.errors import AlreadyDone, Interrupted, RunsFailed, counted
 from frankenstein.files import write_whole
 from frankenstein.report.document import Block
 from frankenstein.report.tables import code, markdown_table, plain
@@ -23,13 +23,13 @@ from frankenstein.studies.clock import Clock, in_words
 from frankenstein.studies.cluster.connection import has_cluster, need_cluster
 from frankenstein.studies.cluster.shares import shares_of
 from frankenstein.studies.engine import Engine, Outcome
-from frankenstein.studies.finished import read_finished
+from frankenstein.studies.finished import JoinedRuns, read_finished
 from frankenstein.studies.folder import begin, finished_study, there
 from frankenstein.studies.graph import Node
 from frankenstein.studies.means_files import save_means
 from frankenstein.studies.one_by_one import OneByOne
 from frankenstein.studies.overview import tidy_csv
-from frankenstein.studies.page import blocks_of_runs, joined_by_verb, networks_found
+from frankenstein.studies.page import blocks_of_runs, joined_by_verb, log_joined, networks_found
 from frankenstein.studies.plan import EngineFields, StudyPlan, nodes_of
 
 _FOLDER = "{study}"
@@ -72,7 +72,12 @@ def run_nodes(
     known = there(nodes, study.folder)
     with _engine(plan, study, len(nodes) - len(known), accelerator) as engine:
         console.print(_work_in_words(nodes, known, engine), highlight=False, soft_wrap=True)
-        outcomes = _work(nodes, known, engine, console)
+        try:
+            outcomes = _work(nodes, known, engine, console)
+        except Interrupted:
+            console.print("ending: runs under way are stopped, and can be gone on with")
+            raise
+        console.print("writing the page of all runs")
     done = {one.name: Run.read(one.folder) for one in outcomes if one.folder}
     return done, {one.name: one.failure for one in outcomes if not one.folder}
 
@@ -107,6 +112,7 @@ def _write(
     }
     study.finding = f"{counted(len(nodes), 'run')}, each in a folder of its own with a report."
     blocks: list[Block] = []
+    joined: list[JoinedRuns] = []
     if failures:
         failed = f", of which {len(failures)} failed,"
         study.finding = study.finding.replace(",", failed, 1)
@@ -120,6 +126,7 @@ def _write(
             save_means(of_verb, study.folder)
         blocks += blocks_of_runs(runs, joined, study.folder)
     write_page(study, f"Study: {study.name}", blocks)
+    log_joined(study, blocks, joined)
 
 
 def _engine(
@@ -143,9 +150,9 @@ def _work(
     """Run what is missing; what waits for a run that failed is not begun."""
     outcomes = {name: Outcome(name, folder) for name, folder in known.items()}
     waiting = {node.name: node for node in nodes if node.name not in outcomes}
-    running, clock, told = 0, Clock(), False
+    running, clock, told = 0, Clock(nodes, known), False
     with _bar(console) as bar:
-        task = bar.add_task("runs", total=len(nodes), completed=len(outcomes), left="")
+        task = bar.add_task("runs", total=len(nodes), completed=len(outcomes), left="starting")
         while waiting or running:
             for node in [*waiting.values()]:
                 ended = [outcomes[name] for name in node.after if name in outcomes]
@@ -159,6 +166,8 @@ def _work(
                     continue
                 del waiting[node.name]
             if running:
+                if not clock.seconds:
+                    bar.update(task, left=f"the first {min(running, max(1, engine.workers))} begun")
                 one = engine.wait()
                 outcomes[one.name], running = one, running - 1
                 clock.ended(one)
@@ -166,9 +175,9 @@ def _work(
             left = clock.left(rest, engine.workers)
             words = f"about {in_words(left)} left" if left else ""
             bar.update(task, completed=len(outcomes), left=words)
-            if words and not told and not console.is_terminal:  # where no bar is seen
-                console.print(f"{words}, from the first runs", highlight=False)
-            told |= bool(words)
+            if words and not told and clock.knows(rest) and not console.is_terminal:  # sees no bar
+                console.print(f"{words}, by what such runs took", highlight=False)
+                told = True
     return [outcomes[node.name] for node in nodes]
 
 

@@ -25,6 +25,7 @@ from frankenstein.studies.page import (
     blocks_of_runs,
     chosen_scores,
     joined_by_verb,
+    log_joined,
     named_at_chance,
     networks_found,
     rows_of,
@@ -66,6 +67,7 @@ def run_report(plan: ReportPlan, command: Command) -> Run:
         more = "`scores.csv` has the scores that are shown; `scores` chooses others, by pattern."
         blocks = [*map(plain, notes), *blocks_of_runs(runs, by_verb, run.final), more]
         write_page(run, f"Report: {name}", blocks)
+        log_joined(run, blocks, by_verb)
     if few:
         notes.append("`scores` chooses other numbers, by name or pattern; `study.csv` has all.")
     run.shown = [short_score_table(joined, run.name), *at_chance(runs), *notes]

@@ -11,12 +11,13 @@ from typing import Any
 from frankenstein.errors import counted
 from frankenstein.report import Fold, Picture, code, format_value, intervals, markdown_table, plain
 from frankenstein.report.document import Block
+from frankenstein.runs.page import log_page
 from frankenstein.runs.run import Run
 from frankenstein.similarity.networks.page import joined_blocks
 from frankenstein.stitching.score_table import is_share
 from frankenstein.studies.finished import FinishedRun, JoinedRuns, groups
 from frankenstein.studies.overview import index_table, linked
-from frankenstein.studies.sweep import find_sweep, sweep_pictures
+from frankenstein.studies.sweep import Sweep, find_sweep, sweep_pictures
 
 _MAIN = (  # what is shown if nothing else is asked for: a stitch beside its control
     "accuracy/held_out",
@@ -68,6 +69,13 @@ def blocks_of_runs(
     yield Fold(f"{counted(len(runs), 'run')}, each with its report", index_table(runs, folder))
 
 
+def log_joined(run: Run, blocks: Sequence[Block], joined: Sequence[JoinedRuns]) -> None:
+    """Show the figures and the means of the page of many runs in TensorBoard, in its own folder."""
+    pictures = {f"joined/{one.name}": one for one in blocks if isinstance(one, Picture)}
+    means = {f"means/{'-'.join(one.verbs)}": score_table(one) for one in joined if one.scores}
+    log_page(run, pictures, texts=means)
+
+
 def networks_found(runs: Sequence[FinishedRun]) -> list[str]:
     """What comparisons of more than two networks found."""
     return [str(run.record["finding"]) for run in _of_many(runs) if run.record.get("finding")]
@@ -101,7 +109,8 @@ def _of_verb(joined: JoinedRuns, folder: Path) -> Iterator[Block]:
             f"their intervals, `{verb}-means.tex` the table for a paper."
         )
         yield from remarks(joined)
-    for picture in (*sweep_figures(joined), *pictures(joined)):
+    sweep = find_sweep(joined.groups)
+    for picture in (*sweep_figures(joined, sweep), *pictures(joined, sweep)):
         yield replace(picture, name=f"{verb}-{picture.name}")
     yield Fold(
         f"The {count} of every group",
@@ -206,9 +215,8 @@ def _warned(runs: Sequence[FinishedRun]) -> Iterator[str]:
         yield "Python warned in these runs:\n\n" + "\n".join(lines)
 
 
-def sweep_figures(joined: JoinedRuns) -> Iterator[Picture]:
+def sweep_figures(joined: JoinedRuns, sweep: Sweep | None) -> Iterator[Picture]:
     """Scores over layers or over a number, if that is what the groups differ in."""
-    sweep = find_sweep(joined.groups)
     means = {
         score: {
             group: joined.mean(group, score)
@@ -232,13 +240,13 @@ def _told_once(joined: JoinedRuns) -> list[str]:
     return [score for score in joined.scores if score not in gone]
 
 
-def pictures(joined: JoinedRuns) -> Iterator[Picture]:
+def pictures(joined: JoinedRuns, sweep: Sweep | None) -> Iterator[Picture]:
     """The first scores, each with all groups below each other, and every run as a dot.
 
     Where curves show them already, the first of each measure is enough.
     """
     scores = joined.scores[:_DRAWN]
-    if find_sweep(joined.groups):
+    if sweep:
         scores = [*{score.partition("/")[0]: score for score in scores[::-1]}.values()][::-1]
     for i, score in enumerate(scores, start=1):
         means = {group: joined.mean(group, score) for group in joined.groups}
