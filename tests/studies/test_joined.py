@@ -70,6 +70,13 @@ def test_runs_that_differ_in_seeds_alone_are_one_mean_with_its_interval(
     assert found["accuracy/after/stitch"] == pytest.approx(mean)
     assert found["accuracy/after_margin/stitch"] == pytest.approx(margin)
     text = (folder / "report.md").read_text()
+    assert len(list(folder.glob("events.out.tfevents.*"))) == 1
+    (row, *_) = csv.DictReader((folder / "stitch-means.csv").read_text().splitlines())
+    assert (float(row["mean"]), row["n"], row["of"]) == (pytest.approx(mean), "3", "runs")
+    latex = (folder / "stitch-means.tex").read_text()
+    assert "group & runs & networks & accuracy, after & accuracy, untrained" in latex
+    assert f"{100 * mean:.2f} $\\pm$ {100 * margin:.2f} \\%" in latex
+    assert text.index("score-1.png") < text.index("<details>") < text.index("[s0](")
     assert f"{100 * mean:.2f} ± {100 * margin:.2f} %" in text
     assert "says nothing of other networks" in text
     page = check_page(folder / "report.html")
@@ -210,7 +217,10 @@ def test_its_table_fits_80_columns(finished, capsys, monkeypatch):
     assert max(map(len, said.splitlines())) <= 80
     assert "…" not in said
     assert "91.01 ± 2.51 %" in said
-    assert said.splitlines()[-1] == "report:     results/report/stitch-3-runs/report.md"
+    assert said.splitlines()[-2:] == [
+        "report:     results/report/stitch-3-runs/report.md",
+        "look at it: tensorboard --logdir results/report/stitch-3-runs",
+    ]
 
 
 def test_a_number_on_the_terminal_is_never_cut(finished, capsys, monkeypatch):
