@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from frankenstein.catalog import MEASURES
 from frankenstein.errors import counted
 from frankenstein.report import Fold, Picture, code, format_value, intervals, markdown_table, plain
 from frankenstein.report.document import Block
@@ -108,6 +109,8 @@ def _of_verb(joined: JoinedRuns, folder: Path) -> Iterator[Block]:
             f"their networks were trained from. `{verb}-means.csv` has the means with both ends of "
             f"their intervals, `{verb}-means.tex` the table for a paper."
         )
+        if flattened := _flattened(joined):
+            yield flattened
         yield from remarks(joined)
     sweep = find_sweep(joined.groups)
     for picture in (*sweep_figures(joined, sweep), *pictures(joined, sweep)):
@@ -117,6 +120,16 @@ def _of_verb(joined: JoinedRuns, folder: Path) -> Iterator[Block]:
         "A network's seeds are of its weights and of its batch order.\n\n"
         + run_table(joined, folder),
     )
+
+
+def _flattened(joined: JoinedRuns) -> str:
+    """How measures of stitched with target flatten: a comparison of networks may do otherwise."""
+    found = dict.fromkeys(score.partition("/")[0] for score in joined.scores)
+    measures = [name for name in found if name in MEASURES]
+    if not measures or joined.verbs != ["stitch"]:
+        return ""
+    told = " and ".join(f"{code(name)} `{MEASURES[name].flattenings[0]}`" for name in measures)
+    return f"Measures are of the stitched representation with the target at the cut: {told}."
 
 
 def chosen_scores(runs: Sequence[FinishedRun], patterns: Sequence[str] | None = None) -> list[str]:
@@ -165,12 +178,19 @@ def _marked(name: str, runs: Iterable[FinishedRun]) -> str:
 
 def score_table(joined: JoinedRuns) -> str:
     """A row for each group: how many runs of how many networks, each score's mean ± margin."""
-    return markdown_table(*means_table(joined), right=joined.scores)
+    rows, header = means_table(joined)
+    return markdown_table(rows, header, right=header[1:])
 
 
 def means_table(joined: JoinedRuns) -> tuple[list[list[Any]], list[str]]:
-    """Its rows and its header."""
-    rows, header = rows_of(joined, joined.scores)
+    """Its rows and its header; what all cells of a column are over stands in its head."""
+    scores = _told_once(joined)
+    rows, header = rows_of(joined, scores)
+    for i, score in enumerate(scores, start=2):
+        over = {_of_side(joined, group, score) for group in joined.groups}
+        if len(over) == 1 and (said := over.pop()):
+            header[i] += said
+            rows = [[*row[:i], row[i].removesuffix(said), *row[i + 1 :]] for row in rows]
     networks = [
         len({sha for run in joined.counted(group) for sha in run.networks.values()})
         for group in joined.groups
@@ -305,7 +325,13 @@ def _cell(joined: JoinedRuns, group: str, score: str) -> str:
         text = f"{text.removesuffix(' %')} ± {format_value(mean.margin, share)}"
     if 0 < found < all_runs:
         return f"{text} ({found} of {all_runs})"
-    return f"{text} ({mean.words})" if mean.side and mean.n < all_runs else text
+    return f"{text}{_of_side(joined, group, score)}"
+
+
+def _of_side(joined: JoinedRuns, group: str, score: str) -> str:
+    """Of how many networks a mean is, if not of all runs."""
+    mean = joined.mean(group, score)
+    return f" ({mean.words})" if mean.side and mean.n < len(joined.counted(group)) else ""
 
 
 def _how_sure(joined: JoinedRuns, groups: Sequence[str]) -> str:

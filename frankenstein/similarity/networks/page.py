@@ -235,7 +235,7 @@ def layout(
         title=f"{called}, mean over {layers} layers",
         limits=_limits(measure, values),
     )
-    caption = f"{measure} of every network with every other, mean over layers that match"
+    caption = f"{called} of every network with every other, mean over layers that match"
     caption += ". Neighbours are those of the tree."
     yield Picture(f"{measure}-networks", figure, caption, cells_of(figure))
     if tree is None:
@@ -313,8 +313,10 @@ def layers_of_pairs(
     called: str,
 ) -> Iterator[Picture]:
     """Layer against layer of networks with the same layers, over all pairs of them, both ways."""
+    pairs = counted(networks * (networks - 1) // 2, "pair")
     captions = {
-        "mean": "Every layer of one network with every layer of another, mean over pairs.",
+        "mean": f"{called} of every layer of one network with every layer of another, mean over "
+        f"{pairs} of networks, each looked at both ways.",
         "spread": "How far pairs of networks lie from that mean (root mean square).",
     }
     for what, values in zip(captions, mean_and_spread, strict=True):
@@ -322,7 +324,7 @@ def layers_of_pairs(
             values,
             layers,
             layers,
-            title=f"{called}, {what} over {networks * (networks - 1) // 2} pairs, both ways",
+            title=f"{called}, {what} over {pairs}, both ways",
             row_label="layer of one network",
             column_label="layer of another",
             limits=_limits(measure, values) if what == "mean" else None,
