@@ -25,4 +25,16 @@ WORDS = Words(
         "output": "-o FILE: .safetensors, which says how it was made, .npz, or .npy for one layer",
     },
     flags={"output": "-o", "model": "-m"},
+    first=(
+        "dataset",
+        "data_root",
+        "layers",
+        "output",
+        "flattening",
+        "model",
+        "size",
+        "normalize",
+        "text",
+        "batch_size",
+    ),
 )

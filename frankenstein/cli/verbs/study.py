@@ -41,6 +41,18 @@ WORDS = Words(
         "accelerator": "cpu, gpu, or auto, for all runs",
         "quiet": "no progress bars, no tables; print the folder only",
     },
+    first=(
+        "config",
+        "networks",
+        "pairs",
+        "compare",
+        "stitch",
+        "analyze",
+        "workers",
+        "dry_run",
+        "run_name",
+        "data_root",
+    ),
     goes_on=True,
     sort=_checked,
 )
