@@ -63,7 +63,7 @@ class LayerSimilarities:
         per_sample for measures made from Gram matrices or kept examples, and pooled for all others:
         places of different grids cannot be compared. Without a `block` there are no Gram matrices.
         Of `padded` sentences, as the first batch may show, it is never per_sample: they have no row
-        of all their tokens.
+        of all their tokens; and within classes, which are those of sentences, pooled.
 
         Sums are shared by all pairs unless a layer has more than `shared_up_to` units. Then each
         pair is summed by itself, and keeps its rows while they are fewer than units.
@@ -77,7 +77,9 @@ class LayerSimilarities:
         known = {name: [flattening] if flattening else choose(row) for name, row in rows.items()}
         self.flattenings = {name: every[0] for name, every in known.items()}
         self._of_text = {
-            name: next((one for one in every if one != "per_sample"), every[0])
+            name: "pooled"  # a class is a sentence's, and not its tokens'
+            if rows[name].needs == "classes" and not flattening
+            else next((one for one in every if one != "per_sample"), every[0])
             for name, every in known.items()
         }
         if padded:

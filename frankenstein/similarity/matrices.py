@@ -35,6 +35,7 @@ Watch = Callable[[Layers, Layers, Tensor], object]
 
 _KEYS = ("image", "images", "input", "inputs", "x", "pixel_values", "input_ids")
 _LABELS = ("label", "labels", "y", "target", "targets")
+_NONE = -100  # a label that is none
 _BLOCKS, _ALIKE = 8, 3.0  # least blocks that tell an order, and F of their means that does
 _BLOCK = 64
 _SOME = 64  # examples that a network's layers are looked up with
@@ -288,11 +289,6 @@ def measure_layers(
             "deconfounded_cka takes out what inputs explain, and tokens are no quantities; take "
             "another measure"
         )
-    if padded and kept.needs_labels:
-        raise UserError(
-            "measures within classes take one class of each example, and of padded tokens nobody "
-            "says it here; take another measure"
-        )
     from_grams = not padded and any(kept.kind(one) == "grams" for one in kept.flattenings)
     labels = _Labels()
     given = labels.noted(batches) if kept.needs_labels else batches
@@ -302,7 +298,7 @@ def measure_layers(
     at_once = watch is None and not kept.needs_inputs and not one_a_side and not padded
     at_once &= kept.flattenings == empty(False).flattenings
     kept = empty(size=size) if at_once else kept
-    for inputs in map(input_of, batches) if padded else inputs_of_all:
+    for inputs in map(input_of, given) if padded else inputs_of_all:
         if kept.needs_inputs and isinstance(inputs, Examples):
             raise UserError(
                 "deconfounded_cka takes out what inputs explain, and these are several tensors; "
@@ -337,7 +333,14 @@ class _Labels:
     def noted(self, batches: Iterable[Any]) -> Iterator[Any]:
         """The same batches, each with its labels noted."""
         for batch in batches:
-            self._seen.append(labels_of(batch))
+            labels = labels_of(batch)
+            if bool((labels == _NONE).any()):
+                raise UserError(
+                    "measures within classes take one class of each example, and these have none, "
+                    "or are next tokens; give sentences a column `label`, and take networks that "
+                    "do not tell the next token"
+                )
+            self._seen.append(labels)
             yield batch
 
     def take(self, n: int) -> Tensor:  # (n,)
@@ -485,7 +488,7 @@ def labels_of(batch: Any) -> Tensor:  # (N,), or (N, L) of several labels
     tensor([1, 0, 1])
     """
     given = None
-    if isinstance(batch, dict):
+    if isinstance(batch, Mapping):
         given = next((batch[key] for key in _LABELS if key in batch), None)
     elif isinstance(batch, list | tuple) and len(batch) > 1:
         given = batch[1]

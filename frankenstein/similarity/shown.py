@@ -163,10 +163,12 @@ class _OwnBatches:
         few = [*islice(rest, 1)]
         self.given = given(few[0], modules) if few else None
         self.batches = chain(few, rest)
-        self.first = self._read(few[0]) if few else None
+        self.first = self._read(few[0])[0] if few else None
 
-    def __iter__(self) -> Iterator[Inputs]:
-        return map(self._read, self.batches)
+    def __iter__(self) -> Iterator[Any]:
+        """Inputs, and labels where there are any."""
+        for inputs, labels in map(self._read, self.batches):
+            yield inputs if labels is None else (inputs, labels)
 
     def look(self, side: Network | nn.Module) -> nn.Module | None:
         """From the inputs to those that a network takes; of raw images what it sees of them."""
@@ -176,10 +178,10 @@ class _OwnBatches:
             return view_of(side, self.first)
         return self.given.look(module_of(side))
 
-    def _read(self, batch: Any) -> Inputs:
+    def _read(self, batch: Any) -> tuple[Inputs, Tensor | None]:
         assert self.given is not None
-        inputs, _ = self.given.read(batch)
-        return inputs if self._left_to_do is None else self._left_to_do(inputs)
+        inputs, labels = self.given.read(batch)
+        return inputs if self._left_to_do is None else self._left_to_do(inputs), labels
 
 
 def _of_files(

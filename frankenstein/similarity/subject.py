@@ -78,7 +78,10 @@ def _of_two(plan: ComparePlan, device: torch.device) -> Subject:
     dataset = plan.dataset or (networks[-1].dataset if networks else None)
     check_same_data(sides, dataset)
     words = plan.measures or ["unbiased_cka"]
-    confounders = _confounders(plan, networks, list(map(measure_of, words)))
+    files = [side for side in sides if isinstance(side, Activations)]
+    beside = next((file.labels for file in files if file.labels is not None), None)
+    measures = list(map(measure_of, words))
+    confounders = _confounders(plan, networks, measures, beside is not None)
     between = "-" if plan.is_table else "-vs-"
     name = between.join(short_name(side.source) for side in sides)
     if len(networks) == 2:
@@ -96,11 +99,11 @@ def _of_two(plan: ComparePlan, device: torch.device) -> Subject:
         ):
             yield ours, theirs
 
-    files = [side for side in sides if isinstance(side, Activations)]
     if len(files) == 2 and plan.flattening is None:
         ours, theirs = ({s: layer.shape for s, layer in one.layers.items()} for one in files)
         tell_maps_and_vectors(ours, theirs, (one.source, other.source))
-    labels = None if plan.labels is None else read_classes(plan.labels, files)
+    labels = beside if not networks and _by_class(measures) else None
+    labels = labels if plan.labels is None else read_classes(plan.labels, files)
     data = dataset, plan.data_root, plan.texts
     return Subject(sides, name, words, *data, readers, confounders, labels)
 
@@ -159,12 +162,16 @@ def check_same_data(sides: Sequence[Opened], dataset: str | None) -> None:
                 )
 
 
+def _by_class(measures: Sequence[str]) -> list[str]:
+    return [name for name in measures if MEASURES[name].needs == "classes"]
+
+
 def _confounders(
-    plan: ComparePlan, networks: Sequence[Network], measures: Sequence[str]
+    plan: ComparePlan, networks: Sequence[Network], measures: Sequence[str], labelled: bool
 ) -> Activations | None:
     needed = [name for name in measures if MEASURES[name].needs == "inputs"]
-    by_class = [name for name in measures if MEASURES[name].needs == "classes"]
-    if by_class and not networks and plan.labels is None:
+    by_class = _by_class(measures)
+    if by_class and not networks and plan.labels is None and not labelled:
         raise UserError(
             f"{by_class[0]} takes the class of each example, and of activations nobody knows it; "
             "name a file of them: ‹labels›"

@@ -64,7 +64,7 @@ def evaluate_stitches(
     of stitched against target, flattened as the measure does by default: place by place if it
     follows from sums, else per example, of at most 2,000; and where a measure is a mean over
     canonical directions, "directions": how many, of the side that varies in fewer. Where images
-    have one class each, "within_class_unbiased_cka" is told beside them.
+    have one class each, "within_class_unbiased_cka" is told beside them, of sentences pooled.
 
     With `behind` (`depths.reader_behind`), every stitch is followed to the logits:
     "explained@<depth>" and "depth_cka@<depth>" are its R² and CKA with the receiver there, and
@@ -202,7 +202,7 @@ class _Group:
         self.by_token = False
         self.alone: Tensor = torch.zeros(())  # (K, K) of K tallies: how often i is right, j not
         self.measures = list(measures)
-        self.similarities: LayerSimilarities | None = None
+        self.similarities: list[LayerSimilarities] = []  # of the measures, and within classes
 
     def update(
         self,
@@ -223,10 +223,9 @@ class _Group:
         stitched = {
             name: route.through(sources[route.source]) for name, route in self.routes.items()
         }
-        if self.similarities is None:
-            self.similarities = self._start(labels, target)
-        if stitched:
-            self.similarities.update(stitched, {_TARGET: target}, images, labels)
+        self.similarities = self.similarities or self._start(labels, target)
+        for kept in self.similarities if stitched else ():
+            kept.update(stitched, {_TARGET: target}, images, labels)
         followed: dict[str, Mapping[str, Tensor]] = {}
         for name, representation in stitched.items():
             logits, followed[name] = self.ends.get(name, self.end)(representation)
@@ -238,12 +237,19 @@ class _Group:
         hits = torch.stack(right).flatten(1).double()
         self.alone = self.alone + hits @ (1 - hits).T
 
-    def _start(self, labels: Tensor, target: Any) -> LayerSimilarities:
-        """Likeness within classes is told beside the measures, where each image has one class."""
-        one_class = labels.ndim == 1 and not isinstance(target, Tokens)
+    def _start(self, labels: Tensor, target: Any) -> list[LayerSimilarities]:
+        """Likeness within classes is told beside the measures, where each example has one class.
+
+        A class is that of a sentence, and not of its tokens: there it is of means over these.
+        """
+        one_class = labels.ndim == 1 and not bool((labels < 0).any())
         if one_class and WITHIN not in self.measures:
             self.measures.append(WITHIN)
-        return LayerSimilarities(self.measures, block=None, one_grid=True, shared_up_to=WIDE)
+        if not (one_class and isinstance(target, Tokens)):
+            return [LayerSimilarities(self.measures, block=None, one_grid=True, shared_up_to=WIDE)]
+        others = [name for name in self.measures if name != WITHIN]
+        kept = LayerSimilarities(others, block=None, one_grid=True, shared_up_to=WIDE)
+        return [kept, LayerSimilarities([WITHIN], "pooled", block=None, shared_up_to=WIDE)]
 
     def add_sample(
         self,
@@ -292,10 +298,10 @@ class _Group:
 
     def _similarities(self, name: str) -> dict[str, float]:
         """Every measure of a stitch, and over how many directions canonical correlations are."""
-        pair, similarities = (name, _TARGET), self.similarities
-        assert similarities is not None
-        values = {one: float(similarities.value(one, *pair)) for one in self.measures}
-        directions = (similarities.directions(one, *pair) for one in self.measures)
+        pair = name, _TARGET
+        by_measure = {one: kept for kept in self.similarities for one in kept.flattenings}
+        values = {one: float(by_measure[one].value(one, *pair)) for one in self.measures}
+        directions = (by_measure[one].directions(one, *pair) for one in self.measures)
         count = next((number for number in directions if number is not None), None)
         return values if count is None else values | {"directions": count}
 

@@ -197,11 +197,11 @@ _AFTER_MEASURES = [
     Column(
         WITHIN,
         "within classes",
-        "*within classes*: unbiased CKA of stitched with target at the cut, `per_location`, once "
-        "the mean of its class is taken off every image on both sides. Networks that tell the same "
-        "classes apart look alike by that alone, and so does noise that depends on the class, "
-        "which has 0 here. It is clear late in a network and weaker early, where a marker or "
-        "the pixels themselves keep some of it.",
+        "*within classes*: unbiased CKA of stitched with target at the cut, `per_location` (of "
+        "sentences the mean over tokens), once the mean of its class is taken off every image on "
+        "both sides. Networks that tell the same classes apart look alike by that alone, and so "
+        "does noise that depends on the class, which has 0 here. It is clear late in a network "
+        "and weaker early, where a marker or the pixels themselves keep some of it.",
         page="inside",
         terminal="inside",
     ),

@@ -8,6 +8,7 @@ from torch.nn.functional import pad
 from frankenstein.accumulators.folds import Folds
 from frankenstein.accumulators.layer_moments import LayerMoments
 from frankenstein.accumulators.moments import Moments
+from frankenstein.errors import UserError
 from frankenstein.metrics import Similarity
 from frankenstein.shapes import FLATTENINGS, ShapeError, Tokens, last, pooled
 from frankenstein.similarity import similarity_matrices
@@ -127,6 +128,56 @@ def test_measures_are_those_of_the_tokens_that_are_there(pair, flattening):
             for column in layers:
                 expected = reference(measure, rows["x", row], rows["y", column])
                 assert found[measure][row, column] == pytest.approx(expected, abs=1e-6), measure
+
+
+def with_labels(batches):
+    draw = torch.Generator().manual_seed(1)
+    return [
+        one | {"labels": torch.randint(3, (len(one["input_ids"]),), generator=draw)}
+        for one in batches
+    ]
+
+
+@pytest.mark.parametrize("flattening", [None, "pooled", "last"])
+def test_within_classes_are_sentences_less_the_mean_of_their_class(pair, flattening):
+    sender, receiver, layers = pair
+    batches, measures = with_labels(batches_of()), ["linear_cka", "r_squared"]
+    within = [f"within_class_{one}" for one in measures]
+    found = similarity_matrices(sender, receiver, batches, within, layers, layers, flattening)
+    labels = np.concatenate([one.pop("labels").numpy() for one in batches])
+
+    def left(network, layer):
+        z = np.concatenate(
+            [
+                rows_of(
+                    flattening or "pooled",
+                    layer_of(network, layer, one),
+                    one["attention_mask"].numpy(),
+                )
+                for one in batches
+            ]
+        )
+        for label in range(3):
+            z[labels == label] -= z[labels == label].mean(0)
+        return z
+
+    for row in layers:
+        for column in layers:
+            x, y = left(sender, row), left(receiver, column)
+            for measure, name in zip(measures, within, strict=True):
+                expected = reference(measure, x, y)
+                assert found[name][row, column] == pytest.approx(expected, abs=1e-6), name
+
+
+def test_sentences_without_a_class_are_told_in_a_line(pair):
+    sender, receiver, layers = pair
+    batches = [
+        one | {"labels": torch.full((len(one["input_ids"]), 1), -100)} for one in batches_of()
+    ]
+    with pytest.raises(
+        UserError, match="these have none, or are next tokens; give sentences a col"
+    ):
+        similarity_matrices(sender, receiver, batches, ["within_class_linear_cka"], layers, layers)
 
 
 @pytest.mark.parametrize("flattening", [None, "last", "per_location"])
