@@ -108,9 +108,8 @@ class Activations:
 
     def _telling(self) -> dict[str, Layer]:
         telling = {name: self.layers[name] for name in self._matching("*")}
-        one_axis = dict.fromkeys(
-            self.layers.keys() - telling.keys() - {ROWS, CLASSES}, "has one axis only"
-        )
+        beside = {ROWS, CLASSES} if telling else set()  # known by name, and no mistake
+        one_axis = dict.fromkeys(self.layers.keys() - telling.keys() - beside, "has one axis only")
         left_out = "; ".join(f"{name!r} {why}" for name, why in {**one_axis, **self.others}.items())
         if not telling:
             what = left_out or "it is empty"
