@@ -58,6 +58,11 @@ def write_networks_page(
     blocks += ["## What was compared", _about(run, found)]
     blocks += _how_sure(found, draws, run.record["kept"])
     blocks.append(f"Every value is in {', '.join(f'`{name}`' for name in saved)}.")
+    if draws and found.across:
+        blocks.append(
+            "In `layers.csv` the interval of a layer with another one is over networks alone; "
+            "`interval_over` says so."
+        )
     if len(found.across) and "pairs.csv" not in saved:
         blocks.append(
             f"Layers against layers of every single pair would be more than {ROWS:,} lines, and "
