@@ -60,8 +60,8 @@ def print_result(folder: Path, quiet: bool, shown: Iterable[Any]) -> None:
         sys.stdout.write(f"{folder}\n")
         return
     console = _print(shown)
-    if (folder / "report.md").exists():
-        console.out(f"report:     {folder / 'report.md'}", highlight=False)
+    if (folder / "report.html").exists():
+        console.out(f"report:     {folder / 'report.html'}", highlight=False)
     if any(folder.rglob("events.out.tfevents.*")):
         console.out(f"look at it: tensorboard --logdir {folder}", highlight=False)
 
@@ -73,7 +73,7 @@ def shown_of(run: "Run") -> list[Any]:
     from frankenstein.report.worded import shown_worded
 
     shown = (shown_worded(one, run.called) for one in run.shown)
-    doubts = (f"warning: {line}" for line in run.doubts)
+    doubts = (shown_worded(f"warning: {line}", run.called) for line in run.doubts)
     return [*doubts, *([Text(run.finding.replace("`", ""))] if run.finding else []), *shown]
 
 

@@ -86,6 +86,11 @@ class ImageData:
         """The random change of a batch of training images, between 0 and 255; none by default."""
         return images
 
+    @property
+    def changes(self) -> bool:
+        """Whether `augment` changes anything."""
+        return type(self).augment is not ImageData.augment
+
     def prepare(
         self,
         images: Tensor,  # (N, C, H, W), between 0 and 255

@@ -89,6 +89,11 @@ class SharedImages(ImageData):
             )
         return self._views[0].augment(images, generator)
 
+    @property
+    def changes(self) -> bool:
+        """As the data set does."""
+        return self._views[0].changes
+
     def prepare(self, images: Tensor) -> Tensor:
         """Nothing: each network prepares for itself."""
         return images

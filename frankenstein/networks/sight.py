@@ -60,7 +60,7 @@ def guessed_lines(networks: Sequence[Network], data: ImageData, dataset: str | N
     return [
         f"{' and '.join(roles)} {'do' if roles[1:] else 'does'} not say how images were normalised "
         f"in training, and {'are' if roles[1:] else 'is'} shown {dataset} with {numbers}"
-        f"{borrowed}: if these were others, no number here is right; say --normalize MEAN STD, or "
+        f"{borrowed}: if these were others, no number here is right; say ‹normalize› MEAN STD, or "
         "preprocessing beside the code"
         for numbers, roles in guessed.items()
     ]

@@ -135,6 +135,7 @@ def bars(
     y_label: str = "accuracy",
     lines: Mapping[str, float] | None = None,  # name: height
     percent: bool = True,
+    ends: Mapping[str, Mapping[str, tuple[float, ...]]] = {},  # likewise: low and high of a value
 ) -> Figure:
     """Groups of bars with their numbers, and heights to compare them with as horizontal lines.
 
@@ -166,7 +167,14 @@ def bars(
             label=legend_label(name),
             color=colour,
         )
-        _write_numbers(axes, places, heights[i], colour, room, short, percent)
+        tops = np.nan_to_num(heights[i])
+        for j, group in enumerate(values):
+            if name in ends.get(group, {}):
+                low, high = ends[group][name]
+                axes.vlines(places[j], low, high, color="black", linewidth=1)
+                tops[j] = high
+                tallest = max(tallest, high)
+        _write_numbers(axes, places, heights[i], tops, colour, room, short, percent)
     for i, (name, height) in enumerate(lines.items()):
         label = f"{name} {_number(height, percent)}" + (" %" if percent else "")
         axes.axhline(height, color="black", linestyle=_DASHES[1 + i % 3], linewidth=1, label=label)
@@ -191,6 +199,7 @@ def _write_numbers(
     axes: Axes,
     places: NDArray[np.floating[Any]],
     heights: NDArray[np.float64],
+    tops: NDArray[np.float64],  # of bars with their whiskers
     colour: str,
     room: float,
     short: float,  # below this height a number does not fit inside its bar
@@ -198,11 +207,11 @@ def _write_numbers(
 ) -> None:
     """Numbers at the foot of their bars, where no horizontal line crosses them."""
     size = min(8.0, room / (4.2 * DIGIT))
-    for place, height in zip(places, heights, strict=True):
+    for place, height, top in zip(places, heights, tops, strict=True):
         inside = height >= short  # False for NaN
         axes.annotate(
             _number(height, percent),
-            (place, 0.0 if inside else float(np.nan_to_num(height))),
+            (place, 0.0 if inside else float(top)),
             xytext=(0, -3 if height < 0 else 3),
             textcoords="offset points",
             ha="center",

@@ -86,7 +86,8 @@ def write_report(
     pictures = [block for block in blocks if isinstance(block, Picture)]
     _check_names([picture.name for picture in pictures])
     images = {picture.name: png(picture.figure) for picture in pictures}
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    if pictures:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
     kinds: dict[str, list[str]] = {}
     for picture in pictures:
         files = _files_of(picture, images[picture.name])

@@ -4,6 +4,7 @@ import re
 
 from rich.table import Table
 
+_OPTION = re.compile(r"‹(\w+)›")
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
 
@@ -11,11 +12,16 @@ def worded(
     text: str,
     called: str,  # "images", "sentences", "examples"
 ) -> str:
-    """The same of other examples than images; what is code stays as it is.
+    """The same of other examples than images, with options as a command line spells them.
+
+    What is code stays as it is.
 
     >>> worded("an image of 9 images of `images.npy`", "sentences")
     'a sentence of 9 sentences of `images.npy`'
+    >>> worded("say ‹data_root›", "images")
+    'say --data-root'
     """
+    text = _OPTION.sub(lambda found: "--" + found[1].replace("_", "-"), text)
     if called == "images":
         return text
     one = called.removesuffix("s")

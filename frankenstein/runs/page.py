@@ -194,7 +194,7 @@ def trained_on(record: Mapping[str, Any]) -> Any:
 
 def _doubts(run: Run, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Warnings of networks that nobody knows how to show images, or that have learned nothing."""
-    warnings = [*run.doubts]
+    warnings = [worded(line, run.called) for line in run.doubts]
     if "examples" in run.record:
         warnings += below_chance_warnings(run.numbers, run.record["examples"], networks)
     return [f"**Warning:** {line}." for line in warnings]

@@ -9,6 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 from frankenstein.callbacks import writers
 from frankenstein.catalog import STITCHES
 from frankenstein.data import ImageData
+from frankenstein.errors import counted
 from frankenstein.networks.network import told_name
 from frankenstein.report import Fold, Picture, bars, code, framed, log_projector, weight_matrix
 from frankenstein.runs.fields import KINDS
@@ -27,6 +28,7 @@ from frankenstein.tasks import Stitching
 
 _POINTS = 250  # examples of each network in the projector
 _SAID_ELSEWHERE = ("sender", "receiver", "model", "all", "seeds")  # by the run's name and record
+_ENDS = ("low", "high")
 _FIRST = ("sender_layer", "receiver_layer", "init", "epochs")  # in every row of that table
 _FOUND = ("accuracy", "agreement", "stitching_penalty", "loss", "unbiased_cka", "linear_cka")
 _TOLD_APART_BY = [  # fields of the plan in TensorBoard's table of runs
@@ -74,6 +76,22 @@ def log_boards(
         logger.finalize("success")
 
 
+def training_line(plan: StitchPlan, data: ImageData) -> str:
+    """How stitches are trained, in a sentence; nothing where none is.
+
+    Asked before `augment` is taken from the data.
+    """
+    if not plan.trained_epochs:
+        return ""
+    changed = "as they are"
+    if plan.augment and data.changes:
+        changed = "changed at random, as the data set has it (‹no_augment›: as they are)"
+    return (
+        f"Trained for {counted(plan.trained_epochs, 'epoch')} by {plan.optimizer}, lr {plan.lr:g}, "
+        f"{plan.batch_size} images a batch, which are {changed}."
+    )
+
+
 def _for_what(plan: StitchPlan) -> str:
     """What it is trained for, as the end of a sentence."""
     if not plan.trained_epochs:
@@ -102,30 +120,43 @@ def write_stitch_page(
     stitches: Mapping[str, Stitch],
     controls: Controls,
     warned: Sequence[str] = (),  # beside what the numbers say
+    trained: str = "",  # how, in a sentence
 ) -> None:
     """The page of a run whose numbers and record are complete, and what its terminal shows."""
     numbers = run.numbers
     heights: dict[str, dict[str, float]] = {
         kind: {"accuracy": numbers[f"accuracy/{kind}"]} for kind in KINDS
     }
-    beside = {
-        row: {"accuracy": numbers[f"accuracy/{row}"]}
-        for row in ("untrained", "identity")
-        if f"accuracy/{row}" in numbers
-    }
+    controls_shown = [row for row in ("untrained", "identity") if f"accuracy/{row}" in numbers]
+    beside = {row: {"accuracy": numbers[f"accuracy/{row}"]} for row in controls_shown}
+    of_all = {f"{int(numbers[f'n/{row}']):,}" for row in ("receiver", *controls_shown)}
+    sample = (
+        f" Controls are scored on {int(numbers[f'n/{controls_shown[0]}']):,} of the "
+        f"{int(numbers['n/receiver']):,} images."
+        if len(of_all) > 1
+        else ""
+    )
     lines = {role: numbers[f"accuracy/{role}"] for role in run.networks}
     starts = "its family's closed form (init: ps_inv)" if plan.init == "ps_inv" else plan.init
     found = found_of(numbers, plan)
     run.finding = found[0] if found else ""
     run.shown += shown_scores(numbers, plan, run.name, run.networks)
+    run.shown += [trained] if trained else []
     run.shown += [f"warning: {line}" for line in warned]
     same = row_names([*KINDS], same_maps(numbers, plan))
     accuracy = Picture(
         "accuracy",
-        bars({**{name: heights[kind] for kind, name in same.items()}, **beside}, lines=lines),
+        bars(
+            {**{name: heights[kind] for kind, name in same.items()}, **beside},
+            lines=lines,
+            ends={
+                name: {"accuracy": tuple(numbers[f"accuracy_{end}/{row}"] for end in _ENDS)}
+                for row, name in {**same, **dict(zip(beside, beside, strict=True))}.items()
+            },
+        ),
         "Accuracy of the grafted network on held-out examples, beside controls that should do "
         "worse; the lines are the two networks by themselves. Near the receiver's line the stitch "
-        "loses nothing.",
+        f"loses nothing. Whiskers are 95 % intervals, of *untrained* over all its senders.{sample}",
     )
     write_page(
         run,
@@ -155,8 +186,8 @@ def write_stitch_page(
             f"of {code(plan.receiver)} behind {code(plan.layers[1])}.",
             f"The stitch is of the family {plan.family_in_words}. It starts at {starts} and is "
             f"trained for {plan.trained_epochs} epochs (with 0, `after` is `before`)"
-            f"{_for_what(plan)}. What is solved is solved on training images; everything above is "
-            "measured on held-out ones. "
+            f"{_for_what(plan)}. {trained} What is solved is solved on training images; everything "
+            "above is measured on held-out ones. "
             "Measures compare stitched with target, flattened as is said of each above.",
         ],
     )

@@ -25,7 +25,7 @@ from frankenstein.stitching.depths import reader_behind
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.frauds import check_frauds
 from frankenstein.stitching.matrix.run import run_matrix
-from frankenstein.stitching.page import log_boards, write_stitch_page
+from frankenstein.stitching.page import log_boards, training_line, write_stitch_page
 from frankenstein.stitching.pair import open_stitching_pair
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.recipe import (
@@ -164,7 +164,8 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
         log_boards(trainer, task, data, plan, run.numbers)
         rows = solving.examples * (math.prod(joint.target.grid) + joint.target.extra)
         few_rows = few_examples_warnings(plan, rows, joint.source.units)
-        write_stitch_page(run, plan, stitches, controls, few_rows)
+        trained = training_line(plan, data)
+        write_stitch_page(run, plan, stitches, controls, few_rows, trained)
     return run
 
 

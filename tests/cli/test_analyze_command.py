@@ -90,7 +90,7 @@ def test_what_is_kept_is_said_first_and_a_summary_is_shown(few_digits, pair, cap
     lines = said.splitlines()[said.splitlines().index("Units, raw and sorted") : -3]
     assert max(map(len, lines)) <= 80
     assert "numbers of every layer: the report explains them, summary.json lists them" in said
-    assert said.strip().splitlines()[-2] == "report:     results/analyze/a/report.md"
+    assert said.strip().splitlines()[-2] == "report:     results/analyze/a/report.html"
 
 
 @pytest.mark.parametrize(

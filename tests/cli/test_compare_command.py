@@ -90,7 +90,7 @@ def test_the_matrix_is_printed_and_what_a_person_wants_comes_last(few_digits, pa
     assert "comparing layers" in text
     assert "unbiased_cka, per_sample, 60 held-out images" in text
     *_, report, board = text.strip().splitlines()
-    assert report == "report:     results/compare/a/report.md"
+    assert report == "report:     results/compare/a/report.html"
     assert board == "look at it: tensorboard --logdir results/compare/a"
     assert "pool2" in text
 

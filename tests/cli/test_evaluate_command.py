@@ -124,7 +124,7 @@ def test_its_tables_are_printed_and_fit_80_columns(stitched, capsys, monkeypatch
     assert "…" not in said
     assert not re.search(r"^ ps_inv", said, re.MULTILINE)
     assert len([line for line in lines if line and "━" not in line]) <= 22
-    assert said.strip().splitlines()[-1] == "report:     results/evaluate/made/report.md"
+    assert said.strip().splitlines()[-1] == "report:     results/evaluate/made/report.html"
 
 
 @pytest.mark.filterwarnings("ignore::frankenstein.measures.UndefinedSimilarityWarning")

@@ -327,7 +327,7 @@ def test_resuming_a_finished_run_says_where_it_is_and_does_nothing(run, words, c
     assert main([*words, "--resume", "--accelerator", "cpu"]) == 0
     said = capsys.readouterr().out
     assert f"{folder} is finished; there was nothing left to do\n" in said
-    assert f"report:     {folder}/report.md\n" in said or words[0] == "stitch"
+    assert f"report:     {folder}/report.html\n" in said or words[0] == "stitch"
     assert {path: path.stat().st_mtime_ns for path in folder.parent.rglob("*")} == before
     other = [*words, "--resume", "--quiet", "--accelerator", "cpu", "-lr", "0.3"]
     assert main(other) == 2

@@ -49,7 +49,7 @@ def test_a_run_prints_what_a_person_wants_and_leaves_the_folder_of_the_design(
     for bar in ("solving ", "training ", "evaluating "):
         assert bar in said
     *_, last, board = said.strip().splitlines()
-    assert last == f"report:     {folder}/report.md"
+    assert last == f"report:     {folder}/report.html"
     assert board == f"look at it: tensorboard --logdir {folder}"
     assert all(part in said for part in ("sender", "receiver", *KINDS, "relative"))
     assert [path for path in folder.rglob("*") if path.suffix in (".ckpt", ".partial")] == []

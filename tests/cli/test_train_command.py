@@ -98,9 +98,9 @@ def test_what_is_printed_last_is_what_a_person_wants(few_digits, capsys):
     assert main([*TRAIN, "-e", "1", "--accelerator", "cpu"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("lenet-digits-in0-gn0\n")
-    assert "\ntraining " in said
+    assert "\n━ training (" in said
     *_, network, report, board = said.strip().splitlines()
-    assert report == "report:     results/train/lenet-digits-in0-gn0/report.md"
+    assert report == "report:     results/train/lenet-digits-in0-gn0/report.html"
     assert network == "network:    results/train/lenet-digits-in0-gn0/network.safetensors"
     assert board == "look at it: tensorboard --logdir results/train/lenet-digits-in0-gn0"
     assert "accuracy/held_out" in said

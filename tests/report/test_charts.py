@@ -78,6 +78,16 @@ def test_missing_bars_are_named_and_no_bars_are_refused():
         bars({})
 
 
+def test_the_interval_of_a_bar_is_drawn_and_has_room():
+    ends = {"a": {"x": (0.8, 1.2)}}
+    figure = bars({"a": {"x": 1.0}, "b": {"x": 0.5}}, ends=ends)
+    (axes,) = figure.axes
+    (whisker,) = [one for one in axes.collections if len(one.get_segments())]
+    assert whisker.get_segments()[0][:, 1].tolist() == [0.8, 1.2]
+    assert axes.get_ylim()[1] > 1.2
+    assert len(figure_csv(figure).splitlines()) == 3  # bars alone
+
+
 def test_the_room_never_imports_pyplot():
     room = Path(report.__file__).parent
     lines = [line for file in room.glob("*.py") for line in file.read_text().splitlines()]

@@ -29,7 +29,7 @@ def test_the_demo_trains_stitches_compares_and_shows(few_digits, monkeypatch, ca
     assert len(said.splitlines()) <= 25
     assert "is right in" in said or "are right in" in said
     *_, report, board = said.strip().splitlines()
-    assert report == "report:     results/demo/lenet-digits/report.md"
+    assert report == "report:     results/demo/lenet-digits/report.html"
     assert board == "look at it: tensorboard --logdir results/demo/lenet-digits"
 
     text = (folder / "report.md").read_text()

@@ -218,7 +218,7 @@ def test_its_table_fits_80_columns(finished, capsys, monkeypatch):
     assert "…" not in said
     assert "91.01 ± 2.51 %" in said
     assert said.splitlines()[-2:] == [
-        "report:     results/report/stitch-3-runs/report.md",
+        "report:     results/report/stitch-3-runs/report.html",
         "look at it: tensorboard --logdir results/report/stitch-3-runs",
     ]
 

@@ -25,6 +25,7 @@ from frankenstein.stitching.matrix.page import left_out, write_matrix_page
 from frankenstein.stitching.matrix.pair_moments import PairMoments
 from frankenstein.stitching.matrix.results import CELLS, FEW, Cells, Results, results_of
 from frankenstein.stitching.matrix.solve import Pair, make_stitches
+from frankenstein.stitching.page import training_line
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.recipe import make_stitch, stitch_name
 from frankenstein.surgery import seeing
@@ -61,6 +62,7 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
     sides = sides[0].seeing(looks[0]), sides[1].seeing(looks[1])
     if plan.trained_epochs:
         check_augment(data, plan.augment)
+    trained = [line] if (line := training_line(plan, data)) else []
     if not plan.augment:
         data.augment = lambda images, generator: images  # type: ignore[method-assign]
     empty = PairMoments(sides[0].layouts, sides[1].layouts, device)
@@ -95,7 +97,8 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
             "device": str(device),
             "seeds": {"stitch": plan.all_seeds},
         }
-        write_matrix_page(run, plan, _results(work, refused), lost)
+        write_matrix_page(run, plan, _results(work, refused), [*lost, *trained])
+        run.shown += trained
     return run
 
 
