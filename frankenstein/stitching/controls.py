@@ -75,7 +75,9 @@ def controls_for(
     senders, as many as the plan says, are of its family, rank and seed; so is the solved one.
     """
     joint, images = pair.joint, counting_images(data, pair.sender.module, pair.looks[0])
-    twins = (pair.sender.untrained(CONTROL_SEED + k, images) for k in range(plan.untrained))
+    senders = f"untrained sender{'s' * (plan.untrained > 1)}"
+    seeds = progress(range(plan.untrained), f"making {plan.untrained} {senders}", plan.quiet)
+    twins = (pair.sender.untrained(CONTROL_SEED + k, images) for k in seeds)
     joints = (join(t.module, pair.receiver.module, *plan.layers, plan.flatten) for t in twins)
     all_controls = plan.controls == "all"
     wanted = solved_on(joint.source.units, joint.target.units)
@@ -83,7 +85,11 @@ def controls_for(
         [one.seeing(*pair.looks).sender.front for one in joints],
         joint.receiver.front,
         joint.align,
-        progress(data.train_batches(few or wanted), "solving controls", plan.quiet),
+        progress(
+            data.train_batches(few or wanted),
+            f"solving controls, {plan.untrained} untrained",
+            plan.quiet,
+        ),
         device,
         every=max(1, data.num_val // SCORED_ON),
         make=partial(make_stitch, plan),

@@ -49,6 +49,7 @@ from frankenstein.training.trainer import (
 )
 
 _BYTES_TOLD, _SECONDS_TOLD = 100 * 2**20, 10
+_LARGE = 5_000_000  # weights of a sender whose twins take long
 _SIZE = 800  # of the matrix that is decomposed to see how fast the machine is
 
 
@@ -86,6 +87,12 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
     if not plan.quiet:
         held_out = data.val_batches(few).examples
         _say(joint, solving.examples, data.num_train, held_out, plan.untrained)
+        if plan.untrained > 1 and sum(p.numel() for p in sender.module.parameters()) > _LARGE:
+            Console().out(
+                f"controls are solved and scored from {plan.untrained} untrained senders; one of "
+                "them is quicker, and has no spread",
+                highlight=False,
+            )
     layers = {"sender_layer": plan.sender_layer, "receiver_layer": plan.receiver_layer}
     joins = {"sender": sender.sha256, "receiver": receiver.sha256, **layers}
     sender.random(CONTROL_SEED)  # refused now, and not once all is trained, if there is no control
