@@ -225,6 +225,9 @@ def roles_of(files: Iterable[str]) -> list[str]:
     return roles
 
 
+_AS_IT_IS = "trained"  # with the weights that come with it
+
+
 def short_name(source: str) -> str:
     """What names of runs call a network: its file, or its folder if it is the only one.
 
@@ -237,7 +240,7 @@ def short_name(source: str) -> str:
     """
     one = parse_source(source)
     if one.kind != "file" and one.weights is None:
-        return "trained" if one.seed is None else f"seed{one.seed}"
+        return _AS_IT_IS if one.seed is None else f"seed{one.seed}"
     path = Path(one.weights or one.name)
     stem = path.stem.removesuffix(".pth")  # best.pth.tar
     if stem.isdecimal() and path.parent.name:
@@ -274,7 +277,8 @@ def networks_name(networks: Sequence[Network], dataset: str | None, between: str
         for known in (f"{architecture}-{card.dataset}", architecture):
             label = label.removeprefix(f"{known}-")
         label = f"{card.dataset}-{label}" if several and card.dataset else label
-        words.append(label if before in (architecture, label) else f"{architecture}-{label}")
+        told = architecture if label == _AS_IT_IS else f"{architecture}-{label}"
+        words.append(label if before in (architecture, label) else told)
         before = architecture
     return "-".join([between.join(words), *([data_word(dataset)] if dataset else [])])
 

@@ -59,10 +59,12 @@ def explain_columns(
         sentences.append(
             f"`null mean` is the mean over {plan.permutations} shuffles of the receiver's "
             "examples, which leave the two nothing in common. `p` is the share of shuffles that "
-            "are at least as alike, the value itself counted as one; it holds for each pair by "
-            "itself. `family p` is the share of shuffles in which any pair of this table is as "
-            "alike (Westfall & Young 1993): of two unrelated ones at most one in twenty has a "
-            f"pair of {_LEVEL} or less. `calibrated` is max(0, (value - t) / (perfect - t)), where "
+            "are at least as alike, the value itself counted as one: "
+            f"{1 / (plan.permutations + 1):.4g} is the least that so many can give, and means at "
+            "most that. It holds for each pair by itself. `family p` is the share of shuffles in "
+            "which any pair of this table is as alike (Westfall & Young 1993): of two "
+            f"unrelated ones at most one in twenty has a pair of {_LEVEL} or less. `calibrated` "
+            "is max(0, (value - t) / (perfect - t)), where "
             f"t is what a value must exceed for a family p of {_LEVEL} (Gröger, Wen & Brbić 2026, "
             "https://arxiv.org/abs/2602.14486): 0 says nothing, 1 is a representation with itself."
         )

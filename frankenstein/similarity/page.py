@@ -120,6 +120,7 @@ def _table(run: Run, plan: ComparePlan, compared: Compared) -> list[Block]:
     word, layers = compared.words[0], compared.layers
     number = run.numbers[compared.key(word, *layers)]
     named = " and ".join(map(code, layers))
+    word = word if measure_of(word) == word else f"{word} ({measure_of(word)})"
     run.finding = f"The {word} of {named} is {_number(torch.tensor(number))}, over {_over(run)}."
     blocks: list[Block] = [markdown_table(rows, head), about, *files_blocks(run)]
     flattenings = run.record["flattenings"]
@@ -150,7 +151,8 @@ def _about(word: str) -> str:
     if word == "l2":
         return "mean squared difference per number; 0 is best (a distance)"
     name = measure_of(word)
-    return MEASURES[name].about if name == word else f"{name}: {MEASURES[name].about}"
+    other = ", not the default unbiased_cka" if word == "cka" else ""
+    return MEASURES[name].about if name == word else f"{name}{other}: {MEASURES[name].about}"
 
 
 def _over(run: Run) -> str:
@@ -197,22 +199,7 @@ def _section(matrix: LabelledMatrix, certainty: Certainty | None, command: str) 
     )
     yield Picture(measure, matrix.plot(), caption, cells)
     if certainty is not None and certainty.null_mean is not None:
-        figure = heatmap(
-            certainty.null_mean,
-            matrix.rows,
-            matrix.columns,
-            title=f"{measure} of shuffled examples, mean, {certainty.examples} examples",
-            row_label="sender",
-            column_label="receiver",
-            limits=_limits(matrix),
-        )
-        yield Picture(
-            f"{measure}-null",
-            figure,
-            f"{measure} of the same layers when the examples of one are shuffled. A value that is "
-            "no larger than this says nothing.",
-            replace(cells, values=certainty.null_mean, kind="shuffled", low=None, null=None),
-        )
+        yield _null(matrix, certainty, cells)
         yield Picture(
             f"{measure}-calibrated",
             heatmap(
@@ -245,6 +232,32 @@ def _section(matrix: LabelledMatrix, certainty: Certainty | None, command: str) 
         )
     yield Fold(f"All values of {measure}{of_kept}", values)
     yield f"{MEASURES[measure].about}. {matrix.title}. {MEASURES[measure].source}"
+
+
+def _null(matrix: LabelledMatrix, certainty: Certainty, cells: CellMatrix) -> Block:
+    """What shuffled examples give: a sentence where all pairs have the same at two digits."""
+    assert certainty.null_mean is not None
+    measure, values = matrix.measure, certainty.null_mean
+    says = "A value that is no larger than this says nothing."
+    shown = {f"{round(float(value), 2) + 0.0:.2f}" for value in values.flatten()}
+    if len(shown) == 1 and values.numel() > 1:
+        told = f"With the examples of one side shuffled, {measure} is {shown.pop()} on average"
+        return f"{told}, of every pair. {says}"
+    figure = heatmap(
+        values,
+        matrix.rows,
+        matrix.columns,
+        title=f"{measure} of shuffled examples, mean, {certainty.examples} examples",
+        row_label="sender",
+        column_label="receiver",
+        limits=_limits(matrix),
+    )
+    return Picture(
+        f"{measure}-null",
+        figure,
+        f"{measure} of the same layers when the examples of one are shuffled. {says}",
+        replace(cells, values=values, kind="shuffled", low=None, null=None),
+    )
 
 
 def _best(matrix: LabelledMatrix, more: Mapping[str, Tensor]) -> tuple[list[list[Any]], list[str]]:

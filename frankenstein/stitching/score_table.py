@@ -249,8 +249,8 @@ _AFTER_MEASURES = [
     Column(
         "loss",
         "loss",
-        "*loss*: cross entropy to the labels, mean over images, in nats; chance among ten classes "
-        "costs 2.303.",
+        "*loss*: cross entropy to the labels, mean over images, in nats; chance among K classes "
+        "costs ln K, 0.693 of two and 2.303 of ten.",
         page="answers",
         terminal="beside",
     ),

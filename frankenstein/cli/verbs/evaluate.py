@@ -4,8 +4,8 @@ from frankenstein.cli.words import Words
 
 WORDS = Words(
     about="""
-        A network has its accuracy and its loss (cross entropy in nats; ten classes of chance cost
-        2.303). Of every stitch there is also how it answers beside the receiver, how alike the
+        A network has its accuracy and its loss (cross entropy in nats; chance among K classes
+        costs ln K). Of every stitch there is also how it answers beside the receiver, how alike the
         representations are, the share of them that the receiver could not have made, and all of
         that for the controls.
         """,
