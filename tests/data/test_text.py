@@ -31,6 +31,8 @@ def test_a_fifth_of_a_file_is_held_out_and_all_of_a_second_one(tmp_path):
     both = Text([one, written(tmp_path, "held out", "other.txt")])
     assert [both.sentences[row] for row in both.val_images] == ["held out"]
     assert both.train_images.tolist() == [*range(7)]
+    assert both.val_rows.tolist() == [0]  # of its own file
+    assert torch.equal(data.val_rows, data.val_images)
 
 
 def test_batches_are_tokens_and_a_mask_as_long_as_their_longest_sentence(tmp_path):

@@ -11,10 +11,11 @@ from frankenstein.data.text import Text
 from frankenstein.errors import UserError
 from frankenstein.labels import hits, label_loss
 from frankenstein.measures import unbiased_cka
+from frankenstein.measures.within_class import within_class_unbiased_cka
 from frankenstein.networks import open_network
 from frankenstein.networks.data import look_of, text_for
 from frankenstein.networks.network import Network
-from frankenstein.shapes import Tokens
+from frankenstein.shapes import Tokens, pooled
 from frankenstein.stitches import Affine
 from frankenstein.stitching.controls import solve_controls
 from frankenstein.stitching.depths import reader_behind
@@ -267,6 +268,20 @@ def test_every_block_is_stitched_to_every_block(data, pair):
         found = hits(joint.receiver.end(stitch(joint.sender.front(rows))), labels)
         right, total = right + int(found.sum()), total + len(found)
     assert matrix.accuracy["blocks.2", "blocks.3"] == pytest.approx(right / total, abs=1e-9)
+
+
+def test_likeness_within_classes_is_of_sentences_and_not_of_their_tokens():
+    layer, draw = "bert.encoder.layer.0", torch.Generator().manual_seed(0)
+    joint = join(encoder(0), encoder(1), layer, layer)
+    ids = torch.randint(256, (24, 9), generator=draw)
+    there = torch.arange(9) < torch.randint(2, 10, (24, 1), generator=draw)
+    inputs = Examples({"input_ids": ids, "attention_mask": there.long()})
+    stitch, labels = Affine(16, 16).requires_grad_(False), torch.arange(24) % 3
+    halves, batches = (joint.sender, joint.receiver), [(inputs, labels)]
+    scores = evaluate_stitches(*halves, {"after": stitch}, batches, ["linear_cka"])
+    x, y = stitch(joint.sender.front(inputs)), joint.receiver.front(inputs)
+    wanted = within_class_unbiased_cka(pooled(x), pooled(y), labels)
+    assert scores["within_class_unbiased_cka/after"] == pytest.approx(float(wanted), abs=1e-6)
 
 
 def test_controls_are_scored_on_a_sample_of_sentences_of_many_lengths(data, pair):
