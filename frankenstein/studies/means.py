@@ -12,27 +12,24 @@ from frankenstein.catalog import MEASURES
 from frankenstein.errors import counted
 from frankenstein.intervals import mean_and_margin
 from frankenstein.similarity.networks.estimates import estimate
-from frankenstein.stitching.controls import CONTROLS
 from frankenstein.stitching.evaluate import SAMPLED
 from frankenstein.stitching.score_table import is_share
 
 if TYPE_CHECKING:
     from frankenstein.studies.finished import FinishedRun
 
-_SIDES = ("sender", "receiver", "subject")
-_OF_BOTH = ("solved", "solved_ps_inv", "identity")  # controls that the sender is part of
+_ALONE = ("sender", "receiver", "subject")  # rows of one network, whatever the run
 _DIFFERENCES = ("difference", "stitching_penalty")  # shares that may be below 0
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over runs, or over networks if it is a score of one network alone."""
+    """A mean over runs."""
 
     value: float
     margin: float  # half the width of its 95 % interval; NaN where there is none
     values: tuple[float, ...]  # what it is over
     networks: int  # different ones behind it; 0 of runs that were given none
-    side: str = ""  # whose score it is, if it is one network's alone
     limits: tuple[float, float] = (-math.inf, math.inf)  # of such a score
 
     @property
@@ -43,8 +40,6 @@ class Mean:
     @property
     def words(self) -> str:
         """What it is over."""
-        if self.side:
-            return counted(self.n, "network")
         of = f" of {counted(self.networks, 'network')}" if self.networks else ""
         return f"{counted(self.n, 'run')}{of}"
 
@@ -62,29 +57,29 @@ class Mean:
 def mean_of(runs: Sequence["FinishedRun"], score: str) -> Mean:
     """The mean of a score of runs that differ in seeds alone; NaN if none has it.
 
-    What belongs to one side alone (a receiver's own accuracy, an untrained sender stitched to it)
-    counts once for every such network. Where networks are in several runs, as in all pairs of them,
-    the interval is that of leaving out one network at a time, with all of its runs (`estimate`);
-    where they are in one each, and where seeds of the run alone vary, it is Student's.
+    All scores are over the same runs, a receiver's own accuracy and its controls, too, so that a
+    stitch is held against what the same networks have. Where networks are in several runs, as in
+    all pairs of them, the interval is that of leaving out one network at a time, with all of its
+    runs (`estimate`); where they are in one each, and where seeds of the run alone vary, it is
+    Student's.
     """
     found = [(run, value) for run in runs if (value := run.scores.get(score)) is not None]
     limits = limits_of(score)
     if not found:
-        return Mean(math.nan, math.nan, (), 0, limits=limits)
-    side = _side_of(found[0][0], score)
+        return Mean(math.nan, math.nan, (), 0, limits)
     groups: dict[tuple[str, ...], list[float]] = {}
-    roles = [side] if side else _varying([run for run, _ in found])
+    roles = _varying([run for run, _ in found])
     for run, value in found:
         groups.setdefault(tuple(run.networks[role] for role in roles), []).append(value)
-    known = {sha for run, _ in found for role, sha in run.networks.items() if side in ("", role)}
-    if len(groups) == 1 and _row(score) not in _SIDES:
+    known = {sha for run, _ in found for sha in run.networks.values()}
+    if len(groups) == 1 and _row(score) not in _ALONE:
         values = [value for _, value in found]  # seeds of the runs are all that varies
-        return Mean(*mean_and_margin(values), tuple(values), len(known), limits=limits)
+        return Mean(*mean_and_margin(values), tuple(values), len(known), limits)
     means = {key: fmean(values) for key, values in groups.items()}
     value, margin = mean_and_margin([*means.values()])
     if len({sha for key in means for sha in key}) < sum(map(len, means)):
         margin = _without_each(means, value)
-    return Mean(value, margin, tuple(means.values()), len(known), side, limits)
+    return Mean(value, margin, tuple(means.values()), len(known), limits)
 
 
 def limits_of(score: str) -> tuple[float, float]:
@@ -99,15 +94,6 @@ def limits_of(score: str) -> tuple[float, float]:
     if is_share(score) and what != "relative_accuracy":
         return (-1.0 if what in _DIFFERENCES else 0.0), 1.0
     return -math.inf, math.inf
-
-
-def _side_of(run: "FinishedRun", score: str) -> str:
-    """The role of the network whose score it is; "" if it is of more than one, or of a run."""
-    row = _row(score)
-    side = row if row in _SIDES else ""
-    if run.verb in ("stitch", "evaluate") and row in CONTROLS and row not in _OF_BOTH:
-        side = "receiver"
-    return side if side in run.networks else ""
 
 
 def _row(score: str) -> str:

@@ -10,7 +10,7 @@ from frankenstein.report.latex import latex_table
 from frankenstein.studies.finished import JoinedRuns
 from frankenstein.studies.page import means_table
 
-_HEAD = ["group", "score", "mean", "low", "high", "n", "of", "networks"]
+_HEAD = ["group", "score", "mean", "low", "high", "n", "networks"]
 
 
 def save_means(joined: JoinedRuns, folder: Path) -> list[str]:
@@ -36,6 +36,5 @@ def _tidy(joined: JoinedRuns) -> str:
         for score in joined.scores:
             mean = joined.mean(group, score)
             ends = ["" if math.isnan(x) else x for x in (mean.value, mean.low, mean.high)]
-            of = f"{mean.side} networks" if mean.side else "runs"
-            writer.writerow([group, score, *ends, mean.n, of, mean.networks])
+            writer.writerow([group, score, *ends, mean.n, mean.networks])
     return text.getvalue()

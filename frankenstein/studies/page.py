@@ -186,11 +186,6 @@ def means_table(joined: JoinedRuns) -> tuple[list[list[Any]], list[str]]:
     """Its rows and its header; what all cells of a column are over stands in its head."""
     scores = _told_once(joined)
     rows, header = rows_of(joined, scores)
-    for i, score in enumerate(scores, start=2):
-        over = {_of_side(joined, group, score) for group in joined.groups}
-        if len(over) == 1 and (said := over.pop()):
-            header[i] += said
-            rows = [[*row[:i], row[i].removesuffix(said), *row[i + 1 :]] for row in rows]
     networks = [
         len({sha for run in joined.counted(group) for sha in run.networks.values()})
         for group in joined.groups
@@ -325,13 +320,7 @@ def _cell(joined: JoinedRuns, group: str, score: str) -> str:
         text = f"{text.removesuffix(' %')} ± {format_value(mean.margin, share)}"
     if 0 < found < all_runs:
         return f"{text} ({found} of {all_runs})"
-    return f"{text}{_of_side(joined, group, score)}"
-
-
-def _of_side(joined: JoinedRuns, group: str, score: str) -> str:
-    """Of how many networks a mean is, if not of all runs."""
-    mean = joined.mean(group, score)
-    return f" ({mean.words})" if mean.side and mean.n < len(joined.counted(group)) else ""
+    return text
 
 
 def _how_sure(joined: JoinedRuns, groups: Sequence[str]) -> str:
@@ -354,12 +343,6 @@ def _how_sure(joined: JoinedRuns, groups: Sequence[str]) -> str:
             " Some of these runs share a network, and are no independent draws: where a network is "
             "in several, the interval is that of leaving out one network at a time, with all of "
             "its runs; of fewer than three networks there is none."
-        )
-    one_sided = [joined.mean(group, score) for group in groups for score in joined.scores]
-    if any(mean.side and mean.n < len(joined.runs) for mean in one_sided):
-        said += (
-            " What is of one side alone, a receiver's own accuracy or a control, counts once a "
-            "network."
         )
     return said
 

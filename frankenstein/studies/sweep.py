@@ -109,7 +109,7 @@ def sweep_pictures(
         own = {row: line for row in _OWN if (line := _same_everywhere(points.get(row, {})))}
         lines = _lines({row: lines for row, lines in points.items() if row not in own})
         over = [mean for row in points.values() for line in row.values() for _, mean in line]
-        words = dict.fromkeys(mean.words for mean in over if not mean.side and mean.n > 1)
+        words = dict.fromkeys(mean.words for mean in over if mean.n > 1)
         note = " or ".join(words)
         axis = sweep.axis.replace("_", " ")
         figure = bands(
@@ -202,12 +202,9 @@ def _caption(start: str, axis: str, is_layer: bool, note: str, means: Sequence[M
     order = ", in the order of the network or, of one not of the zoo, by name" if is_layer else ""
     said = f"`{start}` over the {axis}{order}: mean of each group of runs"
     said += f", n = {note}. " if note else ". "
-    sides = dict.fromkeys(f"{mean.words} as {mean.side}" for mean in means if mean.side)
-    if sides:
-        said += f"What is of one side alone counts once a network ({', '.join(sides)}). "
     if any(isfinite(mean.margin) for mean in means):
         said += "Bands are 95 % intervals"
-        if any(mean.networks and not mean.side and mean.n > 1 for mean in means):
+        if any(mean.networks and mean.n > 1 for mean in means):
             said += (
                 "; where a network is in several runs, those of leaving out one network at a time"
             )

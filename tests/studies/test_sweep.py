@@ -10,8 +10,8 @@ from frankenstein.studies.means import Mean
 from frankenstein.studies.sweep import find_sweep, sweep_pictures
 
 
-def mean(value, side="", n=3):
-    return Mean(value, 0.1, (value,) * n, n, side, (0.0, 1.0) if side else (-math.inf, math.inf))
+def mean(value, limits=(-math.inf, math.inf), n=3):
+    return Mean(value, 0.1, (value,) * n, n, limits)
 
 
 @pytest.mark.parametrize("made", ["my_nets.py:small", "timm/test_vit"])
@@ -73,9 +73,9 @@ def test_a_control_has_its_familys_colour_and_equal_lines_and_the_receiver_are_d
     }
     means = {
         "accuracy/after": {group: mean(height) for group, height in heights.items()},
-        "accuracy/untrained": {g: mean(h / 2, "receiver") for g, h in heights.items()},
+        "accuracy/untrained": {g: mean(h / 2, (0.0, 1.0)) for g, h in heights.items()},
         "accuracy/ps_inv": {g: mean(heights[f"{g.split()[0]} affine"]) for g in heights},
-        "accuracy/receiver": {group: mean(0.95, "receiver") for group in heights},
+        "accuracy/receiver": {group: mean(0.95, (0.0, 1.0)) for group in heights},
     }
     (picture,) = sweep_pictures(find_sweep(groups), means)
     (axes,) = picture.figure.axes
