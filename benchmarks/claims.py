@@ -165,6 +165,8 @@ def write_table(known: dict[str, Any]) -> None:
         "",
     ]
     text = TABLE.read_text()
+    if BEGIN not in text or END not in text:  # or all that follows would go
+        raise SystemExit(f"{TABLE} has lost one of its marks, {BEGIN.strip()} and {END.strip()}")
     head, _, rest = text.partition(BEGIN)
     TABLE.write_text(head + BEGIN + "\n".join(lines) + END + rest.partition(END)[2])
 

@@ -28,7 +28,7 @@ from frankenstein.report.style import (
 from frankenstein.shapes import ShapeError
 
 _DASHES = ("-", "--", ":", "-.")
-_MARKS = "osD^vX"
+_MARKS = "sD^vXPd<>*"  # of controls
 _MARK = 8  # letters that a legend's mark and gaps take
 _FILL = 0.82  # share of a group's width that its bars take
 _TALL = 3.6  # of curves, in inches
@@ -54,6 +54,7 @@ def curves(
     """
     figure = Figure(figsize=(6.4, _TALL))
     axes = figure.add_subplot()
+    grey = [name for name in series if name in controls]
     for i, (name, points) in enumerate(series.items()):
         x, y = map(to_array, points)
         if x.ndim != 1 or x.shape != y.shape:
@@ -67,7 +68,7 @@ def curves(
             color=colour,
             linestyle=dashes,
             # Few points are measurements: each is shown, and tells one control from another.
-            marker=None if len(x) > 40 else _MARKS[i % len(_MARKS)] if name in controls else "o",
+            marker=None if len(x) > 40 else _mark(grey, name),
             markersize=3,
         )
         if margins and name in margins:
@@ -85,6 +86,10 @@ def curves(
     if len(series) > 1:
         figure.legend(loc="outside right upper")
     return settled(figure)
+
+
+def _mark(controls: Sequence[str], name: str) -> str:
+    return _MARKS[controls.index(name) % len(_MARKS)] if name in controls else "o"
 
 
 def name_ticks(figure: Figure, axes: Axes, ticks: Sequence[str], x_label: str) -> str:

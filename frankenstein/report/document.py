@@ -74,7 +74,7 @@ def write_report(
 ) -> Path:
     """Write `report.md`, its pictures under `figures/`, and `report.html`, which holds all of it.
 
-    Beside each PNG lie the same as SVG and PDF, and numbers of curves, bars and matrices as CSV.
+    Beside each PNG lie the same as SVG, and PDF if it is no matrix of cells, and numbers as CSV.
 
     The pages are written last, so they never link to a picture that is not there. Returns the path
     of `report.md`.
@@ -126,7 +126,9 @@ def _files_of(picture: Picture, image: bytes) -> dict[str, bytes | str]:
     numbers = picture.csv or (
         figure_csv(picture.figure) if picture.cells is None else cells_csv(picture.cells)
     )
-    files: dict[str, bytes | str] = {"png": image, "svg": drawn, "pdf": pdf(picture.figure)}
+    files: dict[str, bytes | str] = {"png": image, "svg": drawn}
+    if picture.cells is None:
+        files["pdf"] = pdf(picture.figure)
     return files | ({"csv": numbers} if numbers else {})
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -70,6 +69,9 @@ def svg(figure: Figure) -> str:
 
 def pdf(figure: Figure) -> bytes:
     """The figure as a PDF file whose letters are fonts; equal data give an equal file."""
+    # Only here: it imports what embeds fonts, a tenth of a second.
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
     buffer, before = BytesIO(), figure.dpi
     try:
         with rc_context({"pdf.fonttype": 42}):

@@ -78,8 +78,8 @@ def extract(
         check_place(Path(path), len(placed), size)
         if not quiet:
             Console().out(
-                f"{', '.join(example)} of {data.num_val:,} held-out {data.called} of "
-                f"{data.num_train + data.num_val:,}: {size / 1e6:,.1f} MB\n{_told(data, beside)}",
+                f"{', '.join(example)} of {data.num_val:,} held-out {data.called}, beside "
+                f"{data.num_train:,} for training: {size / 1e6:,.1f} MB\n{_told(data, beside)}",
                 highlight=False,
             )
 

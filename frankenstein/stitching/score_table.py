@@ -64,9 +64,9 @@ ROWS = {
     "differ in the sender alone.",
     "solved_ps_inv": "`solved_ps_inv`: likewise by least squares.",
     "untrained": "`untrained`, the control of `solved`: the same from the same layer of senders "
-    "with random weights, BatchNorm's statistics counted on training images; {untrained} of them, "
-    "each number a mean, each interval from the lowest end of theirs to the highest. What they "
-    "reach needs no training of the sender.",
+    "with random weights (statistics of BatchNorms are counted on training images); {untrained} of "
+    "them, each number a mean, each interval from the lowest end of theirs to the highest. What "
+    "they reach needs no training of the sender.",
     "untrained_ps_inv": "`untrained_ps_inv`, the control of `solved_ps_inv`: from the same random "
     "senders by least squares.",
     f"untrained{TRAINED}": _TRAINED_FRAUD.replace("{name}", "untrained")

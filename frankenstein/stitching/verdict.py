@@ -108,7 +108,9 @@ def _verdict(numbers: Numbers, kind: str, controls: list[str], trained: bool, un
         solved = most.removesuffix(TRAINED)  # of which there are several
         spread = numbers.get(f"{what}_spread/{solved}", 0.0)
         beyond[words] = own > max(0.0, theirs[most] + max(_LEAST, _SPREADS * spread))
-        parts.append(f"{words} {own:.2f} (`{most}` {theirs[most]:.2f})")
+        # Where the spread alone says that it is no difference, it is told.
+        told = f" ± {spread:.2f} over its senders" * (not beyond[words] and own > theirs[most])
+        parts.append(f"{words} {own:.2f} (`{most}` {theirs[most]:.2f}{told if spread else ''})")
     if ceiling and f"outside/{kind}" in numbers:
         mine, others = (format_value(numbers.get(f"outside/{k}"), True) for k in (kind, best))
         parts.append(f"outside {mine} (`{best}` {others})")

@@ -12,6 +12,7 @@ from typing import Any
 from frankenstein.catalog import VERBS
 from frankenstein.errors import UserError
 from frankenstein.intervals import share_interval
+from frankenstein.networks.network import told_name
 from frankenstein.runs.fields import PARTIAL
 from frankenstein.runs.run import read_records
 from frankenstein.runs.schema import options_of
@@ -84,6 +85,11 @@ class FinishedRun:
             for role, accuracy in accuracies.items()
             if accuracy is not None and share_interval(accuracy, int(images))[0] <= always
         ]
+
+    def called(self, role: str) -> str:
+        """The name of one of its networks; of one that the run made, its own."""
+        source = self.record["options"].get(role)
+        return told_name(source) if isinstance(source, str) else self.folder.name
 
     @cached_property
     def networks(self) -> dict[str, str]:

@@ -26,10 +26,17 @@ from frankenstein.studies.engine import Engine, Outcome
 from frankenstein.studies.finished import JoinedRuns, read_finished
 from frankenstein.studies.folder import begin, finished_study, there
 from frankenstein.studies.graph import Node
+from frankenstein.studies.joined import short_score_table
 from frankenstein.studies.means_files import save_means
 from frankenstein.studies.one_by_one import OneByOne
 from frankenstein.studies.overview import tidy_csv
-from frankenstein.studies.page import blocks_of_runs, joined_by_verb, log_joined, networks_found
+from frankenstein.studies.page import (
+    at_chance,
+    blocks_of_runs,
+    joined_by_verb,
+    log_joined,
+    networks_found,
+)
 from frankenstein.studies.plan import EngineFields, StudyPlan, nodes_of
 
 _FOLDER = "{study}"
@@ -125,6 +132,9 @@ def _write(
         for of_verb in joined:
             save_means(of_verb, study.folder)
         blocks += blocks_of_runs(runs, joined, study.folder)
+        asked = [one for one in joined if one.verbs != ["train"]]
+        study.shown += [short_score_table(one, f"means of {one.verbs[0]}") for one in asked]
+        study.shown += at_chance(runs)
     write_page(study, f"Study: {study.name}", blocks)
     log_joined(study, blocks, joined)
 

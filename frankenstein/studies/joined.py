@@ -112,7 +112,7 @@ def _first_scores(joined: JoinedRuns, count: int, title: str) -> Table:
     scores = joined.scores[:count]
     rows, header = rows_of(joined, scores)
     left = len(joined.scores) - count
-    said = f"{title}; {left} more of its scores are in the report and in scores.csv"
+    said = f"{title}; {left} more of its scores are in the report"
     table = rich_table(rows, header, title=said if left else title, right=scores)
     table.columns[0].min_width = min(_NAME, max(map(len, joined.groups)))
     return table

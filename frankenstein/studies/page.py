@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -38,6 +39,7 @@ _MAIN = (  # what is shown if nothing else is asked for: a stitch beside its con
 _MARK = "†"
 AT_CHANCE = "not clearly above the most frequent answer, so nothing was learned that shows"
 _FEW = 6  # scores that are shown of runs that have none of these
+_NAMED = 3  # runs with a network at chance that are named, at most
 _DRAWN = 12  # scores that have a figure, at most
 _SIZES = ("n", "parameters", "multiplications")
 
@@ -162,14 +164,17 @@ def at_chance(runs: Sequence[FinishedRun]) -> list[str]:
     if not chance:
         return []
     return [
-        f"{_MARK} of a network that is {AT_CHANCE}: {named_at_chance(chance)}. It is in the means; "
-        "`without_chance` leaves it out."
+        f"{_MARK} of a network that is {AT_CHANCE}: {named_at_chance(chance)}. It is in the means. "
+        "A `report` of these runs leaves it out with ‹without_chance›."
     ]
 
 
 def named_at_chance(runs: Sequence[FinishedRun]) -> str:
-    """These runs, each with those of its networks that are at chance."""
-    return ", ".join(f"{run.folder.name} ({' and '.join(run.at_chance)})" for run in runs)
+    """These runs, each with those of its networks that are at chance; of many the networks."""
+    if len(runs) <= _NAMED:
+        return ", ".join(f"{run.folder.name} ({' and '.join(run.at_chance)})" for run in runs)
+    found = Counter(run.called(role) for run in runs for role in run.at_chance)
+    return ", ".join(f"{name} (in {counted(n, 'run')})" for name, n in found.items())
 
 
 def _marked(name: str, runs: Iterable[FinishedRun]) -> str:

@@ -165,7 +165,8 @@ def check_fit(
         shapes = [f"{key} {tuple(tensors[key].shape)} not {tuple(own[key].shape)}" for key in wrong]
         raise FileError(
             f"{path} does not fit {title}: {counted(len(wrong), 'tensor')} of other "
-            f"sizes ({few(shapes)})"
+            f"sizes ({few(shapes)}); these are weights of another width or depth: name a function "
+            "that makes it"
         )
     for what, odd in {
         "complex numbers": [key for key in own if tensors[key].is_complex()],
