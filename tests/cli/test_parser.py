@@ -412,7 +412,7 @@ def test_layers_takes_the_data_set_that_it_tells_to_choose(capsys, tmp_path, mon
         "from torch import nn\n\n\ndef one():\n    return nn.Flatten()\n"
     )
     said = mistake(capsys, "layers", "nets.py:one")
-    assert "does not say what it takes; choose --dataset, or write input_shape beside it" in said
+    assert "does not say what it takes; choose --dataset, as in `frankenstein layers nets" in said
     assert main(["layers", "nets.py:one", "-d", "digits"]) == 0
     assert re.search(r"flatten .* 64 ", capsys.readouterr().out)
 

@@ -32,7 +32,6 @@ MISSPELT = [  # words, what they should have been
     (["stitch", *PAIR, "bn3", "bn3", "--lowrank", "3"], "--low-rank"),
     (["stitch", *PAIR, "bn3", "bn3", "-d", "fasion"], "fashion"),
     (["stitch", *PAIR, "bn3", "bn3", "--measures", "linear_cak"], "linear_cka"),
-    (["stitch", *PAIR, "bn3"], "RECEIVER_LAYER"),
     (["stitch", "--config", "CONFIG"], "epochs"),
     (["compare", *PAIR, "bn3", "bn3", "linear_cak"], "linear_cka"),
     (["compare", *PAIR, "-d", "minst"], "mnist"),
