@@ -49,6 +49,13 @@ def test_each_is_told_that_is_beyond_its_control_and_each_that_is_not(given, exp
     assert expected in line
 
 
+def test_a_spread_that_makes_a_likeness_no_difference_is_told():
+    (line,) = verdicts(numbers(0.9, 0.7, final=(0.59, 0.5)))
+    assert "penultimate layer 0.59 (`untrained` 0.50 ± 0.05 over its senders)" in line
+    (line,) = verdicts(numbers(0.9, 0.7, final=(0.61, 0.5)))
+    assert "penultimate layer 0.61 (`untrained` 0.50)" in line
+
+
 def test_controls_of_a_sample_are_held_against_the_stitch_on_it():
     given = numbers(0.9, 0.85)
     for key in ("accuracy", "accuracy_low", "accuracy_high"):
