@@ -157,6 +157,18 @@ def test_a_snapshot_of_one_seed_is_no_run_of_what_is_whole_of_others(finished):
         ]
 
 
+def test_of_many_runs_with_a_network_at_chance_the_networks_are_named(finished, joined):
+    always = {"accuracy/most_frequent": 0.1, "n/receiver": 100, "accuracy/receiver": 0.9}
+    folders = [
+        finished(f"bad{i}", 0.4, seeds=(i, 2), **always, **{"accuracy/sender": 0.12})
+        for i in range(4)
+    ]
+    report = (joined(*folders) / "report.md").read_text()
+    said = re.search(r"nothing was learned that shows: (.*?)\. It is in the means", report)[1]
+    assert sum(int(n) for n in re.findall(r"\(in (\d) runs?\)", said)) == 4
+    assert "bad" not in said
+
+
 def test_a_network_at_chance_is_marked_in_every_table_and_left_out_if_asked(finished, joined):
     always = {"accuracy/most_frequent": 0.1, "n/receiver": 100, "accuracy/receiver": 0.9}
     folders = [
