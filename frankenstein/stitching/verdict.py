@@ -162,7 +162,7 @@ def _conclusion(beyond: Mapping[str, bool], unlike: bool) -> str:
         but = f" Not beyond it even so: {' and '.join(missing)}." if missing else ""
         return (
             "Whether that is beyond a sender that has learned nothing is open, for training lifts "
-            f"such a control, too: ‹controls› all trains it.{but}"
+            f"such a control, too: ‹controls› all trains it, on a data set by name.{but}"
         )
     if not missing and "accuracy" in beyond:
         return "All of that is beyond a sender that has learned nothing."
