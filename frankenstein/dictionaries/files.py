@@ -1,8 +1,8 @@
 """Dictionaries on disk: a few kilobytes, and what is needed to build them again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from frankenstein.files import (
     load_tensors,
     save_tensors,
 )
+
+Made = TypeVar("Made", Dictionary, CrosscoderDictionary)
 
 
 def save_dictionary(
@@ -33,12 +35,7 @@ def load_dictionary(path: str | Path) -> Dictionary:
     Raises:
         FileError: if the file is absent, damaged or does not hold a dictionary.
     """
-    tensors, record = _held(path, "dictionary")
-    with built_from(path, "dictionary"):
-        check_sizes(lambda: Dictionary(**record["options"]), tensors)
-        dictionary = Dictionary(**record["options"])
-        dictionary.load_state_dict(tensors)
-    return dictionary.eval()
+    return _opened(path, "dictionary", lambda options: Dictionary(**options))
 
 
 def save_crosscoder(
@@ -55,19 +52,22 @@ def load_crosscoder(path: str | Path) -> CrosscoderDictionary:
     Raises:
         FileError: if the file is absent, damaged or does not hold a crosscoder.
     """
-    tensors, record = _held(path, "crosscoder")
 
-    def make() -> CrosscoderDictionary:
-        one, other = record["options"]["units"]
+    def make(options: dict[str, Any]) -> CrosscoderDictionary:
+        one, other = options["units"]
         norms = [(torch.zeros(units), torch.ones(())) for units in (one, other)]
-        options = {**record["options"], "units": one + other}
-        return CrosscoderDictionary(Dictionary(**options), norms)
+        return CrosscoderDictionary(Dictionary(**{**options, "units": one + other}), norms)
 
-    with built_from(path, "crosscoder"):
-        check_sizes(make, tensors)
-        crosscoder = make()
-        crosscoder.load_state_dict(tensors)
-    return crosscoder.eval()
+    return _opened(path, "crosscoder", make)
+
+
+def _opened(path: str | Path, kind: str, make: Callable[[dict[str, Any]], Made]) -> Made:
+    tensors, record = _held(path, kind)
+    with built_from(path, kind):
+        check_sizes(lambda: make(record["options"]), tensors)
+        made = make(record["options"])
+        made.load_state_dict(tensors)
+    return made.eval()
 
 
 def _held(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
