@@ -142,16 +142,6 @@ class _Batch(NamedTuple):
         """How many it holds."""
         return sum(z.shape.numel() for _, z in self.layers)
 
-    @classmethod
-    def of(cls, several: Sequence["_Batch"]) -> "_Batch":
-        """Several of a kind as one."""
-        first = several[0]
-        return cls(
-            {s: torch.cat([one.xs[s] for one in several]) for s in first.xs},
-            {s: torch.cat([one.ys[s] for one in several]) for s in first.ys},
-            torch.cat([one.labels for one in several]),
-        )
-
 
 class LayerClasses:
     """The same of all layers of two networks: a matrix product a class for all pairs.
@@ -242,11 +232,15 @@ class LayerClasses:
         held, self._held = self._held, []
         if not held:
             return
-        xs, ys, labels = held[0] if len(held) == 1 else _Batch.of(held)
-        if not (places := _rows_of(labels, len(next(iter(xs.values()))))):
+        labels = torch.cat([one.labels for one in held])
+        n = sum(len(next(iter(one.xs.values()))) for one in held)
+        if not (places := _rows_of(labels, n)):
             return
         order, start = torch.cat([*places.values()]), 0
-        xs, ys = ({s: _chosen(z, order) for s, z in one.items()} for one in (xs, ys))
+        xs, ys = (
+            {s: _in_order([one[s] for one in side], order) for s in side[0]}
+            for side in ([one.xs for one in held], [one.ys for one in held])
+        )
         for label, some in places.items():
             end = start + len(some)
             part = self._parts.setdefault(label, LayerMoments(self.flatten))
@@ -265,12 +259,28 @@ class LayerClasses:
             )
 
 
-def _chosen(z: Any, order: Tensor) -> Any:
-    """The examples of a layer in another order."""
-    order = order.to(z.device)
-    if isinstance(z, Tokens) or z.ndim < 2:
-        return z[order]
-    return z.flatten(1).index_select(0, order).view(-1, *z.shape[1:])  # twice as fast
+def _in_order(batches: Sequence[Any], order: Tensor) -> Any:
+    """The examples of one layer, of all batches together, in this order."""
+    first, *others = batches
+    order = order.to(first.device)
+    if not others:  # so of padded text
+        whole = isinstance(first, Tokens) or first.ndim < 2
+        return (
+            first[order]
+            if whole
+            else _numbers(first).index_select(0, order).view(-1, *first.shape[1:])
+        )
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=order.device)
+    rows = first.new_empty(len(order), *first.shape[1:])
+    # Each example is copied once; to put batches behind one another first would be twice.
+    for z, some in zip(batches, place.split([len(z) for z in batches]), strict=True):
+        _numbers(rows).index_copy_(0, some, _numbers(z))
+    return rows
+
+
+def _numbers(z: Tensor) -> Tensor:  # (N, ...) to (N, D), or as it is: twice as fast
+    return z.flatten(1) if z.ndim > 1 else z
 
 
 def _rows_of(labels: Tensor, n: int) -> dict[int, Tensor]:
