@@ -62,6 +62,7 @@ class Moments:
         """Moments from sums that were made elsewhere; without those that unbiased HSIC needs."""
         moments = cls()
         moments.n, moments.shift, moments.first, moments.second = n, shift, first, second
+        moments.third, moments.fourth = {}, {}
         return moments
 
     @classmethod
@@ -106,8 +107,9 @@ class Moments:
         own.shift = dict.fromkeys(_SIDES, self.shift[side])
         own.first = dict.fromkeys(_SIDES, self.first[side])
         own.second = dict.fromkeys(("xx", "xy", "yy"), self.second[side + side])
-        own.third = dict.fromkeys(("xx", "xy", "yx", "yy"), self.third[side + side])
-        own.fourth = dict.fromkeys(("xx", "xy", "yy"), self.fourth[side + side])
+        if self.third:
+            own.third = dict.fromkeys(("xx", "xy", "yx", "yy"), self.third[side + side])
+            own.fourth = dict.fromkeys(("xx", "xy", "yy"), self.fourth[side + side])
         return own
 
     def frozen(self) -> "Moments":
