@@ -13,7 +13,7 @@ TRAINED = "-i ps_inv -e 1 -b 64 --no-augment --measures unbiased_cka"
 ENDS = {  # words of each field, beside those of a plain run
     "family": (SOLVED, "--family orthogonal"),
     "low_rank": (SOLVED, "-r 2"),
-    "l1": (SOLVED, "--l1 0.001"),
+    "l1": (SOLVED, "--l1 0.00001"),
     "orthogonal": (SOLVED, "--orthogonal"),
     "mask": (SOLVED, "--mask match"),
     "anchors": (SOLVED, "--anchors 10 --flatten"),
