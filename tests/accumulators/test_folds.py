@@ -38,6 +38,7 @@ def test_the_rest_is_every_part_but_one(pair):
     for i in range(3):
         rest = parts_of(torch.arange(23), 3) != i
         check_same(folds.without(i), Moments().update(x[rest], y[rest]))
+        check_same(folds.without(i).of_side("y"), Moments().update(y[rest], y[rest]))
 
 
 def test_merged_folds_add_up_part_by_part(pair):

@@ -80,6 +80,17 @@ def test_reduced_rank_regression_is_where_a_solved_low_rank_stitch_starts(run, m
     assert torch.equal(before, after)  # nothing was trained
 
 
+def test_a_ridge_solves_the_stitch_and_its_controls_and_least_squares_stands_beside(run, mlps):
+    words = ("fc2", "fc2", "-i", "ps_inv", "-e", "0", "--solve-on", "20", "--ridge", *FEW)
+    folder = run("stitch", *mlps, *words)
+    before, after, least_squares = weights(folder)
+    assert torch.equal(before, after)
+    assert after.norm() < 0.9 * least_squares.norm()
+    numbers = summary(folder)
+    assert {"loss/solved", "loss/solved_ps_inv"} < {*numbers}
+    assert numbers["loss/untrained"] != numbers["loss/untrained_ps_inv"]
+
+
 def test_a_teacher_with_a_temperature_leads_elsewhere_from_the_same_start(run, mlps):
     words = ("fc2", "fc2", "-e", "1", "-lr", "0.01", "--seed", "1", *FEW)
     soft = "--target-type", "soft_1"  # tests/tasks/test_soft_targets.py has all of them
