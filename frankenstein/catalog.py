@@ -426,11 +426,13 @@ STITCHES: Mapping[str, Stitch] = {
     "conv3x3": Stitch(
         "frankenstein.stitches.conv3x3:Conv3x3",
         "a 3x3 convolution, which sees neighbours; solved, it is the affine map",
+        puts_right=("spread", "covariance"),
         affine=False,
     ),
     "mlp": Stitch(
         "frankenstein.stitches.mlp:MLP",
         "two layers with a ReLU between, at every place; solved, it is the affine map",
+        puts_right=("spread", "covariance"),
         affine=False,
     ),
     "relative": Stitch(

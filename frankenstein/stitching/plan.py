@@ -369,7 +369,7 @@ class StitchPlan(
         if self.put_right and self.put_right not in STITCHES[family].puts_right:
             able = [name for name, row in STITCHES.items() if self.put_right in row.puts_right]
             raise PlanError(
-                f"‹match_{self.put_right}› has no such stitch of the family {family}; take "
+                f"‹match_{self.put_right}› does not go with {_a(family)} stitch; take "
                 f"{' or '.join(able)}"
             )
         if self.ridge and family != "affine":

@@ -98,7 +98,15 @@ class Solving:
 
     def put_right(self, stitch: Stitch, moments: Moments) -> Stitch:
         """A solved stitch with spread or covariance put right, if that is wanted; returns it."""
-        return PUT_RIGHT[self.puts_right](stitch, moments) if self.puts_right else stitch
+        if self.puts_right is None:
+            return stitch
+        put_right = PUT_RIGHT[self.puts_right]
+        if stitch.affine:
+            return put_right(stitch, moments)
+        # One of more than affine maps is solved as the affine map is.
+        affine = Affine(stitch.in_channels, stitch.out_channels).solve(moments)
+        put_right(affine, moments)
+        return stitch.approximate(affine.weight, affine.bias)
 
 
 LEAST_SQUARES = Solving()

@@ -48,9 +48,10 @@ def few_examples_warnings(
     fits = plan.family_name in by_least_squares and not plan.ridge
     if not fits or rows > _ROWS_A_UNIT * units:
         return []
+    better = "an orthogonal stitch" if plan.is_matrix else "a ridge or an orthogonal stitch"
     return [
         f"{rows:,} rows are few for least squares over {units:,} units, which falls apart near as "
-        "many rows as units: solve on more, or take a ridge or an orthogonal stitch"
+        f"many rows as units: solve on more, or take {better}"
     ]
 
 

@@ -189,6 +189,14 @@ def test_a_matrix_whose_training_fell_short_says_so():
     assert warnings_of(plan, matrix_of([], [0.99, 0.9])) == []
 
 
+def test_a_matrix_solved_on_few_rows_says_where_and_what_is_better(run, pair):
+    words = "--measures", "linear_cka", "--untrained", "1", "-e", "0", "--solve-on", "20"
+    assert (
+        "**Warning:** from fc1 to fc1 20 rows are few for least squares over 120 units, which "
+        "falls apart near as many rows as units: solve on more, or take an orthogonal stitch."
+    ) in (run("stitch", *pair, *LISTS, *words) / "report.md").read_text()
+
+
 def test_only_random_partners_are_drawn_anew_for_every_seed_of_what_is_solved():
     plan = StitchPlan(sender="a", receiver="b", all=True, epochs=0)
     untrained = [("untrained", k) for k in range(5)]

@@ -7,6 +7,7 @@ from frankenstein.accumulators.moments import Moments
 from frankenstein.shapes import ShapeError, Tokens
 from frankenstein.stitches import MLP, Affine, BatchNormed, Conv3x3, load_stitch, save_stitch
 from frankenstein.stitches.put_right import match_spread
+from frankenstein.stitching.recipe import Solving
 
 
 def normal(*shape):
@@ -59,6 +60,18 @@ def test_a_prepared_batchnorm_stitch_is_in_evaluation_what_it_is_in_training():
             torch.testing.assert_close(stitch(x).std(0), y.std(0))
         evaluated = stitch(x)
         torch.testing.assert_close(stitch.train()(x), evaluated, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("what", ["spread", "covariance"])
+@pytest.mark.parametrize("family", [Conv3x3, MLP])
+def test_what_is_solved_as_an_affine_map_is_put_right_as_one(family, what):
+    x = normal(500, 4)
+    moments = Moments().update(x, x @ normal(4, 6) + normal(500, 6)).frozen()
+    solving = Solving(puts_right=what)
+    z = torch.randn(8, 4, 3, 3)
+    expected = solving(Affine(4, 6), moments)(z)
+    torch.testing.assert_close(solving(family(4, 6), moments)(z), expected)
+    assert not torch.allclose(Solving()(family(4, 6), moments)(z), expected, rtol=0.05)
 
 
 def test_a_batch_of_one_row_goes_by_the_running_statistics():

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from frankenstein.intervals import share_interval
 from frankenstein.stitching import StitchPlan
-from frankenstein.stitching.warnings import stitch_warnings
+from frankenstein.stitching.warnings import few_examples_warnings, stitch_warnings
 
 
 def scores_of(**accuracies):
@@ -79,3 +81,14 @@ def test_a_stitch_is_held_against_the_closed_form_of_its_own_family():
     # The control is solved on fewer images than the run's own closed form.
     scores = scores_of(after=0.9, solved=0.99, ps_inv=0.9, untrained=0.4)
     assert stitch_warnings(scores, RANDOM) == []
+
+
+def test_few_rows_for_the_units_are_told_with_what_is_better():
+    (line,) = few_examples_warnings(RANDOM, rows=80, units=64)
+    assert line == (
+        "80 rows are few for least squares over 64 units, which falls apart near as many rows as "
+        "units: solve on more, or take a ridge or an orthogonal stitch"
+    )
+    assert few_examples_warnings(RANDOM, rows=257, units=64) == []
+    assert few_examples_warnings(OTHER, rows=80, units=64) == []
+    assert few_examples_warnings(replace(SOLVED, ridge=True), rows=80, units=64) == []

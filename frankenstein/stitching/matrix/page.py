@@ -52,12 +52,16 @@ _ON_FRONT = "on the Pareto front"
 
 
 def write_matrix_page(
-    run: Run, plan: StitchPlan, results: Results, remarks: Iterable[str] = ()
+    run: Run,
+    plan: StitchPlan,
+    results: Results,
+    remarks: Iterable[str] = (),
+    warnings: Sequence[str] = (),  # beside those that follow from the results
 ) -> None:
     """The run's numbers, `matrix.csv`, its page, the same figures for TensorBoard, the terminal."""
     run.numbers |= results.summary()
     write_whole(run.folder / "matrix.csv", results.to_csv())
-    warned = warnings_of(plan, results, run.networks)
+    warned = [*warnings_of(plan, results, run.networks), *warnings]
     run.finding = _finding(results)
     blocks: list[Block] = [
         *(["The run was interrupted: n/a is not made yet."] if run.unfinished else []),

@@ -1,5 +1,6 @@
 """One run that stitches every layer to every layer."""
 
+import math
 from functools import partial
 
 from rich.console import Console
@@ -28,6 +29,7 @@ from frankenstein.stitching.matrix.solve import Pair, make_stitches
 from frankenstein.stitching.page import training_line
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.recipe import make_stitch, stitch_name
+from frankenstein.stitching.warnings import few_examples_warnings
 from frankenstein.surgery import seeing
 from frankenstein.surgery.layer_set import layer_set
 from frankenstein.training.device import device_of
@@ -90,16 +92,32 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
         except Interrupted:
             run.unfinished = True
             if (so_far := _results(work, refused)).networks:
-                write_matrix_page(run, plan, so_far, lost)
+                write_matrix_page(run, plan, so_far, lost, _few_rows(work, refused))
             raise
         run.record |= {
             "networks": {network.role: network.sha256 for network in pair},
             "device": str(device),
             "seeds": {"stitch": plan.all_seeds},
         }
-        write_matrix_page(run, plan, _results(work, refused), [*lost, *trained])
+        remarks, few_rows = [*lost, *trained], _few_rows(work, refused)
+        write_matrix_page(run, plan, _results(work, refused), remarks, few_rows)
         run.shown += trained
     return run
+
+
+def _few_rows(work: Work, refused: dict[Pair, str]) -> list[str]:
+    """A line on the pair with the fewest rows for each unit, if they are few."""
+    plan, (ours, theirs) = work.plan, (side.layouts for side in work.sides)
+    images = work.data.train_batches(plan.debug_images or plan.solve_on).examples
+    rows_and_units = {
+        (s, t): (images * (math.prod(target.grid) + target.extra), source.units)
+        for s, source in ours.items()
+        for t, target in theirs.items()
+        if (s, t) not in refused
+    }
+    pair = min(rows_and_units, key=lambda pair: rows_and_units[pair][0] / rows_and_units[pair][1])
+    lines = few_examples_warnings(plan, *rows_and_units[pair])
+    return [f"from {pair[0]} to {pair[1]} {line}" for line in lines]
 
 
 def _costs(work: Work) -> tuple[dict[Pair, Cost], dict[str, Cost]]:
