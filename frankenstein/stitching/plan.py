@@ -160,13 +160,13 @@ class ObjectiveFields(Plan):
     )
     align_layers: list[str] | None = option(
         None,
-        "layers of the receiver behind the cut that latent_alignment fits, beside the cut and the "
-        "logits; its key layers and the penultimate one if absent",
+        "layers of the receiver behind the cut that latent_alignment fits, beside the cut, the "
+        "penultimate layer and the logits; its key layers if absent",
     )
     align_weights: list[float] | None = option(
         None,
         "weights of latent_alignment: the cut's, one for each of those layers in order, the "
-        "logits'; equal if absent",
+        "penultimate one's if it is not among them, the logits'; equal if absent",
     )
     target_type: Literal["hard", "soft_1", "soft_2", "soft_12", "soft_1_plus_2"] = option(
         "hard",

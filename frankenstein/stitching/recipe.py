@@ -161,7 +161,8 @@ def _followed(plan: StitchPlan, receiver: nn.Module, layer: str) -> tuple[str, .
         return ()
     behind = later_layers(receiver, layer)
     if how == "later":
-        return tuple(plan.align_layers or behind)
+        chosen = plan.align_layers
+        return tuple(dict.fromkeys([*chosen, *behind[-1:]])) if chosen else behind
     if not behind:
         raise UserError(
             f"{plan.objective_name} fits the layer that answers are read from, and no such layer "

@@ -30,7 +30,7 @@ ENDS = {  # words of each field, beside those of a plain run
     "align_layers": (TRAINED, "--objective latent_alignment --align-layers bn8"),
     "align_weights": (
         TRAINED,
-        "--objective latent_alignment --align-layers bn8 --align-weights 1 2 0",
+        "--objective latent_alignment --align-layers bn8 --align-weights 1 2 0 0",
     ),
     "target_type": (TRAINED, "--target-type soft_1"),
     "temperature": (TRAINED, "--target-type soft_2 --temperature 4"),

@@ -11,6 +11,7 @@ from frankenstein.cli import main
 from frankenstein.errors import UserError
 from frankenstein.runs import Run, read_plan
 from frankenstein.stitching import StitchedRun, StitchPlan
+from frankenstein.stitching.recipe import aim_of
 
 ROOT = Path(frankenstein.__file__).parents[1]
 
@@ -50,6 +51,20 @@ def test_a_plan_is_run_in_python_as_by_the_command_line(saved, few_digits, tmp_p
     again = read_plan(StitchPlan, one / "config.yaml")
     assert again.family_name == "affine"
     assert Run.read(one).plan == again
+
+
+@pytest.mark.parametrize(
+    ("chosen", "followed"),
+    [
+        (None, ("bn2", "flatten")),
+        (["conv2"], ("conv2", "flatten")),
+        (["flatten", "bn2"], ("flatten", "bn2")),
+    ],
+)
+def test_chosen_layers_are_aligned_beside_the_penultimate_one(small_network, chosen, followed):
+    pair = {"sender": "a", "receiver": "b", "sender_layer": "relu1"}
+    plan = StitchPlan(**pair, objective="latent_alignment", align_layers=chosen)
+    assert aim_of(plan, small_network(0), "relu1").later == followed
 
 
 def test_the_plan_of_a_stitch_is_made_without_torch(tmp_path):
