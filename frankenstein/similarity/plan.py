@@ -1,6 +1,7 @@
 """The plan of `compare`: which layers of which networks, by which measures, and how sure."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -36,7 +37,13 @@ def measure_of(word: str) -> str:
     return ALIASES.get(word, word)
 
 
-# Fields of two networks, not of more.
+def within_classes(words: Iterable[str]) -> list[str]:
+    """The measures among these that need the classes of the examples."""
+    known = [name for name in map(measure_of, words) if name in MEASURES]
+    return [name for name in known if MEASURES[name].needs == "classes"]
+
+
+# Fields of two networks, not of more; measures within classes are, too.
 OF_TWO = ("receiver_layer", "confounders", "labels", "permutations")
 _LEAST_DRAWS = 39  # with fewer the ends of a 95 % interval lie outside of all draws
 
@@ -197,6 +204,11 @@ class ComparePlan(
                 f"‹bootstrap› must be at least {_LEAST_DRAWS} for the ends of 95 %, or 0 for none, "
                 f"got {self.bootstrap}"
             )
+        if self.draws and (within := within_classes(self.measures)):
+            raise PlanError(
+                f"{within[0]} has no intervals and no null, for draws keep no labels; leave it out "
+                "or ‹bootstrap› and ‹permutations›"
+            )
         if self.of_run:
             self._check_run()
             return
@@ -218,6 +230,8 @@ class ComparePlan(
                 raise PlanError(
                     f"‹{name}› is of two networks, and these are {len(self.networks)}{hint}"
                 )
+        if within := within_classes(self.measures):
+            raise PlanError(f"{within[0]} is of two networks, and these are {len(self.networks)}")
         if "l2" in self.measures:
             raise PlanError("l2 is of two single layers; take mean_squared_distance")
 

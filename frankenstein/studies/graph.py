@@ -13,7 +13,7 @@ from frankenstein.catalog import VERBS
 from frankenstein.errors import PlanError
 from frankenstein.runs.plan import Plan
 from frankenstein.runs.schema import REQUIRED, options_of
-from frankenstein.similarity.plan import OF_TWO
+from frankenstein.similarity.plan import OF_TWO, within_classes
 from frankenstein.studies.grid import choices_of
 from frankenstein.studies.members import ALL, FILE, Member, members_of, pairs_of
 
@@ -78,7 +78,8 @@ def _asked(
         for choice in choices_of(VERBS[verb].target, each, _OWN)
     ]
     for label, choice in choices:
-        of_two = any(choice.fields.get(name) for name in OF_TWO)
+        within = within_classes(choice.fields.get("measures") or [])
+        of_two = within or any(choice.fields.get(name) for name in OF_TWO)
         for members in [together] if together and not of_two else pairs:
             sender, receiver, *more = (_file(one, folder) for one in members)
             fields = {**choice.fields, "sender": sender, "receiver": receiver}

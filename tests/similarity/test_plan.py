@@ -26,6 +26,14 @@ def test_a_plan_is_made_without_torch():
         ({"measures": ["unbised_cka"]}, "'unbised_cka' is no measure; did you mean unbiased_cka"),
         ({"sender_layer": ","}, "sender_layer names no layer, got ','"),
         ({"bootstrap": 20}, "bootstrap must be at least 39 for the ends of 95 %, or 0 for none"),
+        (
+            {"measures": ["cka", "within_class_linear_cka"], "permutations": 9},
+            "within_class_linear_cka has no intervals and no null, for draws keep no labels",
+        ),
+        (
+            {"measures": ["within_class_unbiased_cka"], "more": ["c"]},
+            "within_class_unbiased_cka is of two networks, and these are 3",
+        ),
         ({"keep": 7}, "keep must be at least 8, got 7"),
         ({"block": 3}, "block must be at least 4, got 3"),
         ({"stitch": "after"}, "stitch is for the folder of a run, and a is none"),

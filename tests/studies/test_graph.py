@@ -103,7 +103,10 @@ def test_pairs_both_ways_are_stitched_both_ways_and_compared_once():
     assert len(two) == 3
 
 
-def test_all_pairs_of_several_networks_are_compared_in_one_run():
+@pytest.mark.parametrize(
+    "of_two", [{"permutations": 200}, {"measures": ["within_class_unbiased_cka"]}]
+)
+def test_all_pairs_of_several_networks_are_compared_in_one_run_or_two_by_two(of_two):
     blocks = {"compare": {"measures": [["mean_cca"], ["linear_cka"]]}, "analyze": {"units": True}}
     networks = [{"train": TRAIN, "seeds": "0..1"}, "mlp#5"]
     nodes = {node.name: node for node in graph_of(networks, "all", blocks, "FOLDER", {})}
@@ -118,8 +121,7 @@ def test_all_pairs_of_several_networks_are_compared_in_one_run():
     files = [f"FOLDER/train/mlp-{seed}/network.safetensors" for seed in (0, 1)]
     assert node.plan.networks == [*files, "mlp#5"]
     assert (node.after, node.opens) == (("train/mlp-0", "train/mlp-1"), True)
-    blocks = {"compare": {"permutations": 200}}  # which is of two networks
-    nodes = graph_of(networks, "all", blocks, "FOLDER", {})
+    nodes = graph_of(networks, "all", {"compare": of_two}, "FOLDER", {})
     assert [node.name for node in nodes if node.name.startswith("compare/")] == [
         "compare/mlp-0-vs-mlp-1",
         "compare/mlp-0-vs-mlp-5",
