@@ -127,18 +127,19 @@ def shuffled(num_examples: int, batch_size: int, order_seed: int) -> Order:
     return order
 
 
-def in_order(num_examples: int, batch_size: int, chosen: int | None = None) -> Order:
+def in_order(num_examples: int, batch_size: int, chosen: int | None = None, draw: int = 0) -> Order:
     """Every example once, first to last, in as few batches as can be, of almost equal sizes.
 
     Almost equal, because a last batch of one example leaves nothing for a second process. With
-    `chosen`, so many of them: always the same ones, at random, since data may lie class by class.
+    `chosen`, so many of them: at random, since data may lie class by class, and always the same
+    ones for a `draw`.
 
     >>> [rows.tolist() for rows in in_order(5, 4)(0)]
     [[0, 1, 2], [3, 4]]
     """
     rows = torch.arange(num_examples)
     if chosen is not None and chosen < num_examples:
-        order = torch.randperm(num_examples, generator=seeded(_CHOICE))
+        order = torch.randperm(num_examples, generator=seeded(_CHOICE, draw))
         rows = order[: max(chosen, 1)].sort().values
     batches = rows.tensor_split(-(-len(rows) // batch_size))
     return lambda epoch: batches

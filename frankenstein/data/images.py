@@ -192,10 +192,13 @@ class ImageData:
                 "get them anew, or leave them out"
             )
 
-    def train_batches(self, examples: int | None = None) -> Batches:
-        """Prepared training images for one pass, not augmented: all, or a fixed random choice."""
+    def train_batches(self, examples: int | None = None, draw: int = 0) -> Batches:
+        """Prepared training images for one pass, not augmented: all, or a random choice.
+
+        The choice is the same for a `draw`.
+        """
         self.setup()
-        order = in_order(self.num_train, self.eval_batch_size, examples)
+        order = in_order(self.num_train, self.eval_batch_size, examples, draw)
         return Batches(self.train_images, self.train_labels, order, self.prepare)
 
     def val_batches(self, examples: int | None = None) -> Batches:

@@ -234,9 +234,9 @@ class OwnData(ImageData):
         """Held-out examples."""
         return len(self.part("val"))
 
-    def train_batches(self, examples: int | None = None) -> Batches:
-        """Training examples for one pass: all, or a fixed random choice."""
-        return self._batches("train", lambda n: in_order(n, self.eval_batch_size, examples))
+    def train_batches(self, examples: int | None = None, draw: int = 0) -> Batches:
+        """Training examples for one pass: all, or a random choice, the same for a `draw`."""
+        return self._batches("train", lambda n: in_order(n, self.eval_batch_size, examples, draw))
 
     def val_batches(self, examples: int | None = None) -> Batches:
         """Held-out examples for one pass: all of them, or a fixed random choice."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -59,6 +58,7 @@ class Controls:
     reference: Reference  # how the receiver's representations lie on training images
     every: int = 1  # of how many examples one is scored
     frauds: Mapping[str, Fraud] = field(default_factory=dict)  # senders that are no network
+    solved_on: int = 0  # training images
 
 
 def controls_for(
@@ -72,7 +72,8 @@ def controls_for(
     """Controls for a plan's stitches between a pair that lies on the device.
 
     `few` limits the images, and `floor` is that of `off_distribution`. The stitches from untrained
-    senders, as many as the plan says, are of its family, rank and seed; so is the solved one.
+    senders, as many as the plan says, are of its family, rank and seed; so is the solved one. Where
+    the plan's own stitch is solved on fewer images than controls are, they have the same few.
     """
     joint, images = pair.joint, counting_images(data, pair.sender.module, pair.looks[0])
     senders = f"untrained sender{'s' * (plan.untrained > 1)}"
@@ -80,13 +81,14 @@ def controls_for(
     twins = (pair.sender.untrained(CONTROL_SEED + k, images) for k in seeds)
     joints = (join(t.module, pair.receiver.module, *plan.layers, plan.flatten) for t in twins)
     all_controls = plan.controls == "all"
-    wanted = solved_on(joint.source.units, joint.target.units)
+    wanted = few or solved_on(joint.source.units, joint.target.units)
+    same_few = plan.solve_on is not None and plan.solve_on < wanted
     return solve_controls(
         [one.seeing(*pair.looks).sender.front for one in joints],
         joint.receiver.front,
         joint.align,
         progress(
-            data.train_batches(few or wanted),
+            data.train_batches(wanted),
             f"solving controls, {plan.untrained} untrained",
             plan.quiet,
         ),
@@ -99,6 +101,7 @@ def controls_for(
         sender=joint.sender.front,
         floor=floor,
         anchors=anchors_of(plan, data),
+        solving_batches=data.train_batches(plan.solve_on, plan.seed) if same_few else None,
     )
 
 
@@ -122,12 +125,14 @@ def solve_controls(
     sender: nn.Module | None = None,
     floor: float = FLOOR,
     anchors: Batches = (),
+    solving_batches: Batches | None = None,
 ) -> Controls:
     """Controls from one pass over training examples, to be scored on one example in `every`.
 
     `untrained`, `receiver` and `sender` are fronts: images to a representation. `align` lays the
     source like the target (see `surgery.join`); everything lies on `device`, in evaluation mode.
-    `floor` is that of `off_distribution`; `anchors` are those of a relative stitch.
+    `floor` is that of `off_distribution`; `anchors` are those of a relative stitch. Stitches are
+    solved on `solving_batches`, on `batches` if there are none; the reference is of `batches`.
 
     - "solved": a stitch of the family that `make` makes, as `solving` says; only if a `sender` is
       given;
@@ -148,16 +153,24 @@ def solve_controls(
     target_of, reference = fold(receiver), ReferenceSums()
     frauds = frauds or {}
     rows = {name: solving.sums() for name in (*sources, *frauds)}
-    anchors = [*anchors]
-    for k, (images, labels) in enumerate(chain(anchors, batches)):
-        images = images.to(device)
-        target = target_of(images)
+    count = 0
+
+    def add(images: Tensor, labels: Tensor, target: Tensor) -> None:
         for name, front in sources.items():
             rows[name].update(align(front(images)), target)
         for name, fraud in frauds.items():
             rows[name].update(fraud(images, labels.to(device)), target)
-        if k >= len(anchors):
-            reference.update(target)
+
+    for images, labels in anchors:
+        add(images := images.to(device), labels, target_of(images))
+    for images, labels in solving_batches or ():
+        add(images := images.to(device), labels, target_of(images))
+        count += len(images)
+    for images, labels in batches:
+        reference.update(target := target_of(images := images.to(device)))
+        if solving_batches is None:
+            add(images, labels, target)
+            count += len(images)
     known = {name: solving.known(kept) for name, kept in rows.items()}
     first = solving.moments(known["untrained"])
     d, e = len(first.mean("x")), len(first.mean("y"))
@@ -190,4 +203,4 @@ def solve_controls(
     routes["itself_ps_inv"] = Route("receiver", itself.to(device))
     if d == e:
         routes["identity"] = Route("sender", laid(Identity(d, e)))
-    return Controls(fronts, routes, reference.solve(floor), every, frauds)
+    return Controls(fronts, routes, reference.solve(floor), every, frauds, count)

@@ -119,6 +119,7 @@ def write_stitch_page(
     plan: StitchPlan,
     stitches: Mapping[str, Stitch],
     controls: Controls,
+    solved_on: int,  # training images
     warned: Sequence[str] = (),  # beside what the numbers say
     trained: str = "",  # how, in a sentence
 ) -> None:
@@ -186,8 +187,8 @@ def write_stitch_page(
             f"of {code(plan.receiver)} behind {code(plan.layers[1])}.",
             f"The stitch is of the family {plan.family_in_words}. It starts at {starts} and is "
             f"trained for {plan.trained_epochs} epochs (with 0, `after` is `before`)"
-            f"{_for_what(plan)}. {trained} What is solved is solved on training images; everything "
-            "above is measured on held-out ones. "
+            f"{_for_what(plan)}. {trained} What is solved is solved on "
+            f"{solved_on:,} training images; everything above is measured on held-out ones. "
             "Measures compare stitched with target, flattened as is said of each above.",
         ],
     )

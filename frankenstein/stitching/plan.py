@@ -204,7 +204,11 @@ class StitchPlan(
         "are computed once and kept, if they fit in half of the free memory",
     )
     seed: int = option(
-        0, "seed of the stitch's random start and of the batch order", least=0, changes="seed"
+        0,
+        "seed of the stitch's random start, of the batch order, and of which images solve_on and "
+        "anchors take",
+        least=0,
+        changes="seed",
     )
     untrained: int = option(
         5,

@@ -114,7 +114,7 @@ LEAST_SQUARES = Solving()
 
 def anchors_of(plan: StitchPlan, data: ImageData) -> Batches:
     """The plan's anchors, in batches that go before those to solve on; none without."""
-    return data.train_batches(plan.anchors) if plan.anchors else ()
+    return data.train_batches(plan.anchors, plan.seed) if plan.anchors else ()
 
 
 def solving_of(plan: StitchPlan) -> Solving:

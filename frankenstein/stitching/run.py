@@ -83,7 +83,7 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
     if epochs:
         check_augment(data, plan.augment)
         check_data(data, plan.quiet)
-    solving = data.train_batches(few or plan.solve_on)
+    solving = data.train_batches(few or plan.solve_on, plan.seed)
     if not plan.quiet:
         held_out = data.val_batches(few).examples
         _say(joint, solving.examples, data.num_train, held_out, plan.untrained)
@@ -172,7 +172,7 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
         rows = solving.examples * (math.prod(joint.target.grid) + joint.target.extra)
         few_rows = few_examples_warnings(plan, rows, joint.source.units)
         trained = training_line(plan, data)
-        write_stitch_page(run, plan, stitches, controls, few_rows, trained)
+        write_stitch_page(run, plan, stitches, controls, solving.examples, few_rows, trained)
     return run
 
 

@@ -75,7 +75,7 @@ ROWS = {
     "identity": "`identity`, a control: the source handed on as it is.",
     "itself": "`itself`, a control: the receiver stitched to itself as it is, which loses nothing.",
     "itself_ps_inv": "`itself_ps_inv`, a control: the same by least squares, which should lose "
-    "nothing either. Controls are solved on {images} training images; they are not trained.",
+    "nothing either. Controls are solved on {solved_on} training images; they are not trained.",
 }
 _ON_SAMPLE = (
     "Where held-out images are thousands, controls are scored on a random sample of them. They "
@@ -394,6 +394,7 @@ def score_blocks(
         "family": plan.family_in_words
         + ("" if STITCHES[plan.family_name].affine else " (of the affine map, a member)"),
         "images": f"{reference.examples:,}",
+        "solved_on": f"{controls.solved_on:,}",
         "untrained": str(len(controls.untrained)),
         "floor": f"{reference.floor:g}",
         "percentile": f"{percentile:g}",

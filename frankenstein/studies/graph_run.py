@@ -63,7 +63,7 @@ def run_graph(plan: StudyPlan, command: Command) -> Run | None:
     with begin(plan, name, command, goes_on_from="*/*") as study:
         nodes = nodes_of(plan, str(study.folder))
         done, failures = run_nodes(plan, study, nodes, plan.accelerator, plan.quiet)
-        _write(study, nodes, done, failures)
+        _write(study, nodes, done, failures, plan.scores)
         tell_failures(study, len(nodes), failures)
     return study
 
@@ -111,7 +111,11 @@ def what_failed(failures: Mapping[str, str]) -> list[Block]:
 
 
 def _write(
-    study: Run, nodes: Sequence[Node], done: Mapping[str, Run], failures: Mapping[str, str]
+    study: Run,
+    nodes: Sequence[Node],
+    done: Mapping[str, Run],
+    failures: Mapping[str, str],
+    scores: Sequence[str] | None,  # names and patterns
 ) -> None:
     """Write the numbers of all runs into the study's, `study.csv`, and its page."""
     study.numbers |= {
@@ -128,7 +132,7 @@ def _write(
         runs, _ = read_finished([str(run.folder) for run in done.values()])
         study.finding = " ".join([*networks_found(runs), study.finding])
         write_whole(study.folder / "study.csv", tidy_csv(runs, study.folder))
-        joined = joined_by_verb(runs)
+        joined = joined_by_verb(runs, scores)
         for of_verb in joined:
             save_means(of_verb, study.folder)
         blocks += blocks_of_runs(runs, joined, study.folder)

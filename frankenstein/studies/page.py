@@ -21,7 +21,8 @@ from frankenstein.studies.finished import FinishedRun, JoinedRuns, groups
 from frankenstein.studies.overview import index_table, linked
 from frankenstein.studies.sweep import Sweep, find_sweep, sweep_pictures
 
-_MAIN = (  # what is shown if nothing else is asked for: a stitch beside its control
+# What is shown if nothing else is asked for, by name or pattern: a stitch beside its controls.
+_MAIN = (
     "accuracy/held_out",
     "loss/held_out",
     "accuracy/after",
@@ -30,17 +31,28 @@ _MAIN = (  # what is shown if nothing else is asked for: a stitch beside its con
     "accuracy/receiver",
     "unbiased_cka/after",
     "unbiased_cka/untrained",
+    "explained@cut/after",
+    "final_explained/after",
+    "final_explained/untrained",
+    "within_class_unbiased_cka/after",
+    "within_class_unbiased_cka/untrained",
     "agreement/after",
     "accuracy/ps_inv",
     "merge/barrier_val/as_they_are",
     "merge/barrier_val/by_activations",
     "merge/barrier_val/by_weights",
+    "probes/linear/receiver/*",
+    "probes/carried_reverse/*",
+    "invariances/as_goal/receiver/*",
+    "invariances/as_goal/sender/*",
+    "invariances/as_goal/marker/*",
 )
 _MARK = "†"
 AT_CHANCE = "not clearly above the most frequent answer, so nothing was learned that shows"
 _FEW = 6  # scores that are shown of runs that have none of these
 _NAMED = 3  # runs with a network at chance that are named, at most
 _DRAWN = 12  # scores that have a figure, at most
+_SHOWN = 16  # scores that are shown unasked, at most
 _SIZES = ("n", "parameters", "multiplications")
 
 
@@ -141,15 +153,17 @@ def chosen_scores(runs: Sequence[FinishedRun], patterns: Sequence[str] | None = 
     """
     known = list(dict.fromkeys(name for run in runs for name in run.scores))
     if patterns is None:
-        main = [name for name in _MAIN if name in known]
+        main = _matching(_MAIN, known)[:_SHOWN]
         shared = [name for name in known if all(name in run.scores for run in runs)]
         telling = [name for name in shared or known if _tells(name)]
         same = [name for name in telling if re.search(r"/([^/]+)/\1$", name)]  # layer with itself
         return main or (same or telling or known)[:_FEW]
-    chosen: dict[str, None] = {}
-    for pattern in patterns:
-        chosen |= dict.fromkeys(name for name in known if fnmatchcase(name, pattern))
-    return list(chosen)
+    return _matching(patterns, known)
+
+
+def _matching(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The names that match, in the order of the patterns."""
+    return list(dict.fromkeys(n for p in patterns for n in names if fnmatchcase(n, p)))
 
 
 def _tells(score: str) -> bool:

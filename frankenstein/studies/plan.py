@@ -57,6 +57,17 @@ class GraphFields(Plan):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScoreFields(Plan):
+    """Which numbers of its runs a page shows."""
+
+    scores: list[str] | None = option(
+        None,
+        "names in summary.json, such as accuracy/after, or patterns, such as 'accuracy/*'; the "
+        "verb's main ones if absent",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class EngineFields(Plan):
     """Where the runs of a graph are done, and how many at a time."""
 
@@ -90,7 +101,7 @@ class EngineFields(Plan):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyPlan(DeviceFields, EngineFields, GraphFields, RunFields, CodeFields):
+class StudyPlan(DeviceFields, EngineFields, ScoreFields, GraphFields, RunFields, CodeFields):
     """Several plans in one folder: a list of steps, or a graph over networks and their pairs."""
 
     verb: ClassVar[str] = "study"
@@ -127,7 +138,7 @@ class StudyPlan(DeviceFields, EngineFields, GraphFields, RunFields, CodeFields):
         if self.workers is not None and self.scheduler is not None:
             raise PlanError("‹scheduler› has workers of its own; leave ‹workers› out")
         if self.steps:
-            for name in ("workers", "scheduler", "gpus_per_run"):
+            for name in ("workers", "scheduler", "gpus_per_run", "scores"):
                 if getattr(self, name):
                     raise PlanError(f"‹{name}› is of a graph; steps follow each other here")
         for step in self.steps:
@@ -208,17 +219,12 @@ class DemoPlan(RunFields):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportPlan(RunFields):
+class ReportPlan(ScoreFields, RunFields):
     """Finished runs, joined."""
 
     verb: ClassVar[str] = "report"
 
     runs: list[str] = option(about="folders of runs, of any verb")
-    scores: list[str] | None = option(
-        None,
-        "names in summary.json, such as accuracy/after, or patterns, such as 'accuracy/*'; the "
-        "verb's main ones if absent",
-    )
     without_chance: bool = option(
         False, "leave out runs of a network that is not clearly above the most frequent answer"
     )

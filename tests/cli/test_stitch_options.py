@@ -139,7 +139,17 @@ def test_fewer_examples_to_solve_on_give_another_pseudo_inverse(run, mlps):
     words = ("fc2", "fc2", "-e", "0", *FEW)
     few, many = (run("stitch", *mlps, *words, "--solve-on", count) for count in ("50", "100000"))
     assert not torch.equal(weights(few)[2], weights(many)[2])
-    assert "on 256 training images" in (many / "report.md").read_text()  # all that there are
+    for words in ("is solved is solved on 256 training", "Controls are solved on 256 training"):
+        assert words in (many / "report.md").read_text()  # all that there are
+
+
+def test_few_images_to_solve_on_are_those_of_the_controls_and_a_draw_of_the_seed(run, mlps):
+    words = ("fc2", "fc2", "-i", "ps_inv", "-e", "0", "--solve-on", "50", *FEW)
+    one, other = (run("stitch", *mlps, *words, "--seed", seed) for seed in ("0", "1"))
+    found = summary(one)
+    assert found["loss/solved"] == found["loss/after"]
+    assert "Controls are solved on 50 training images" in (one / "report.md").read_text()
+    assert not torch.equal(weights(one)[2], weights(other)[2])
 
 
 def test_a_source_of_another_kind_is_laid_like_the_target_in_all_that_a_run_shows(

@@ -232,3 +232,23 @@ def test_several_untrained_senders_are_one_row_with_a_mean_and_a_spread(
         key = f"accuracy_{end}/untrained"
         assert together[key] == furthest(one[key] for one in alone)
     assert together["accuracy/itself"] == alone[0]["accuracy/itself"]
+
+
+def test_stitches_may_be_solved_on_other_images_than_the_receiver_is_known_from(
+    pair, untrained, batches
+):
+    joint = join(*pair, "relu1", "relu1")
+    fronts = join(untrained, pair[1], "relu1", "relu1").sender.front, joint.receiver.front
+    few = batches[:1]
+    both = solve_controls(*fronts, joint.align, batches, solving_batches=few)
+    alone = solve_controls(*fronts, joint.align, few)
+    every = solve_controls(*fronts, joint.align, batches)
+    for name, route in both.routes.items():
+        for mine, theirs in zip(
+            route.through.state_dict().values(),
+            alone.routes[name].through.state_dict().values(),
+            strict=True,
+        ):
+            assert torch.equal(mine, theirs)
+    assert torch.equal(both.reference.mean, every.reference.mean)
+    assert (both.solved_on, both.reference.examples) == (30, 75)

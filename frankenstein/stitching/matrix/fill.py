@@ -106,7 +106,7 @@ def fill(work: Work) -> None:
     if not any(missing.values()):
         return
     fast = work.sides[0].folded(), work.sides[1].folded()
-    images = data.train_batches(plan.debug_images or plan.solve_on)
+    images = data.train_batches(plan.debug_images or plan.solve_on, plan.seed)
     moments = pair_moments(*fast, progress(images, "solving", plan.quiet), work.device)
 
     def score(stitches: Mapping[Pair, Stitch], quiet: bool = plan.quiet) -> Values:
@@ -159,7 +159,10 @@ def _control(work: Work, number: int | None) -> dict[Pair, float]:
     layers = layers.seeing(work.looks[0])
     sides = layers.folded(), work.sides[1].folded()
     enough = solved_on(*(layout.units for side in sides for layout in side.layouts.values()))
-    solving = progress(data.train_batches(few or enough), f"solving {of}", plan.quiet)
+    some = data.train_batches(few or enough)
+    if plan.solve_on is not None and plan.solve_on < some.examples:
+        some = data.train_batches(plan.solve_on, plan.seed)
+    solving = progress(some, f"solving {of}", plan.quiet)
     moments = pair_moments(*sides, solving, work.device)
     stitches = work.stitches(plan, moments)
     for pair, stitch in stitches.items():
