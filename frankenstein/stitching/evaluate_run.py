@@ -164,7 +164,7 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
             f"of {dataset}.",
             *(f"**Warning:** {line}." for line in stitch_warnings(run.numbers, of_run)),
             *score_blocks(run.numbers, of_run, controls, plan.percentile),
-            *depth_pictures(run.numbers),
+            *depth_pictures(run.numbers, of_run),
         ]
         write_page(run, f"Evaluation of {run.name}", blocks)
         run.shown += shown_scores(run.numbers, of_run, run.name, run.networks)

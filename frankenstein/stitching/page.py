@@ -11,13 +11,14 @@ from frankenstein.catalog import STITCHES
 from frankenstein.data import ImageData
 from frankenstein.errors import counted
 from frankenstein.networks.network import told_name
-from frankenstein.report import Fold, Picture, bars, code, framed, log_projector, weight_matrix
+from frankenstein.report import Fold, Picture, code, framed, log_projector, weight_matrix
 from frankenstein.runs.fields import KINDS
 from frankenstein.runs.page import add_page, add_row, write_page
 from frankenstein.runs.run import Run
 from frankenstein.runs.schema import options_of
 from frankenstein.shapes import pooled
 from frankenstein.stitches import Stitch
+from frankenstein.stitching.accuracy_picture import accuracy_picture
 from frankenstein.stitching.controls import Controls
 from frankenstein.stitching.depths_page import depth_pictures
 from frankenstein.stitching.plan import StitchPlan
@@ -28,7 +29,6 @@ from frankenstein.tasks import Stitching
 
 _POINTS = 250  # examples of each network in the projector
 _SAID_ELSEWHERE = ("sender", "receiver", "model", "all", "seeds")  # by the run's name and record
-_ENDS = ("low", "high")
 _FIRST = ("sender_layer", "receiver_layer", "init", "epochs")  # in every row of that table
 _FOUND = ("accuracy", "agreement", "stitching_penalty", "loss", "unbiased_cka", "linear_cka")
 _TOLD_APART_BY = [  # fields of the plan in TensorBoard's table of runs
@@ -125,19 +125,6 @@ def write_stitch_page(
 ) -> None:
     """The page of a run whose numbers and record are complete, and what its terminal shows."""
     numbers = run.numbers
-    heights: dict[str, dict[str, float]] = {
-        kind: {"accuracy": numbers[f"accuracy/{kind}"]} for kind in KINDS
-    }
-    controls_shown = [row for row in ("untrained", "identity") if f"accuracy/{row}" in numbers]
-    beside = {row: {"accuracy": numbers[f"accuracy/{row}"]} for row in controls_shown}
-    of_all = {f"{int(numbers[f'n/{row}']):,}" for row in ("receiver", *controls_shown)}
-    sample = (
-        f" Controls are scored on {int(numbers[f'n/{controls_shown[0]}']):,} of the "
-        f"{int(numbers['n/receiver']):,} images."
-        if len(of_all) > 1
-        else ""
-    )
-    lines = {role: numbers[f"accuracy/{role}"] for role in run.networks}
     starts = "its family's closed form (init: ps_inv)" if plan.init == "ps_inv" else plan.init
     found = found_of(numbers, plan)
     run.finding = found[0] if found else ""
@@ -145,20 +132,7 @@ def write_stitch_page(
     run.shown += [trained] if trained else []
     run.shown += [f"warning: {line}" for line in warned]
     same = row_names([*KINDS], same_maps(numbers, plan))
-    accuracy = Picture(
-        "accuracy",
-        bars(
-            {**{name: heights[kind] for kind, name in same.items()}, **beside},
-            lines=lines,
-            ends={
-                name: {"accuracy": tuple(numbers[f"accuracy_{end}/{row}"] for end in _ENDS)}
-                for row, name in {**same, **dict(zip(beside, beside, strict=True))}.items()
-            },
-        ),
-        "Accuracy of the grafted network on held-out examples, beside controls that should do "
-        "worse; the lines are the two networks by themselves. Near the receiver's line the stitch "
-        f"loses nothing. Whiskers are 95 % intervals, of *untrained* over all its senders.{sample}",
-    )
+    accuracy = accuracy_picture(numbers, plan)
     write_page(
         run,
         f"Stitch {run.name}",
@@ -171,7 +145,7 @@ def write_stitch_page(
                 else []
             ),
             *score_blocks(numbers, plan, controls),
-            *depth_pictures(numbers),
+            *depth_pictures(numbers, plan),
             *(
                 Picture(
                     kind,

@@ -13,12 +13,12 @@ from frankenstein.stitching.frauds import FRAUDS
 Numbers = Mapping[str, float]
 
 # What knows nothing of what the sender has learned. `identity`, `itself` and `solved` do.
-_IGNORANT = (
+IGNORANT = (
     *("untrained", f"untrained{TRAINED}"),
     *(f"{name}{ending}" for name in FRAUDS for ending in ("", TRAINED)),
 )
 # The affine map of least squares from such a sender; absent where the others are that, too.
-_AFFINE = "untrained_ps_inv"
+AFFINE = "untrained_ps_inv"
 _SPREADS = 2  # standard deviations of a control over its senders that are no difference
 _LEAST = 0.01  # of a likeness that is a difference: what its two digits can show
 _CEILING = 0.99  # accuracies from which none can be told from a better one
@@ -54,8 +54,8 @@ def verdicts(
     against solved ones. Without the former nothing of a trained stitch is called beyond them,
     for training lifts a control, too.
     """
-    of_family = [row for row in _IGNORANT if f"accuracy/{row}" in numbers]
-    affine = [_AFFINE] if f"accuracy/{_AFFINE}" in numbers else []
+    of_family = [row for row in IGNORANT if f"accuracy/{row}" in numbers]
+    affine = [AFFINE] if f"accuracy/{AFFINE}" in numbers else []
     lines = []
     for kind in kinds:
         if not of_family or f"accuracy/{kind}" not in numbers:
