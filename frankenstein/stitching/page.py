@@ -95,9 +95,9 @@ def training_line(plan: StitchPlan, data: ImageData) -> str:
 def _for_what(plan: StitchPlan) -> str:
     """What it is trained for, as the end of a sentence."""
     if not plan.trained_epochs:
-        return ""
-    then = ", for the second half of them by task loss" if plan.then else ""
-    return f", by the objective {plan.objective_name}: {plan.objective_row.about}{then}"
+        return "not trained: `after` is `before`"
+    then = ", for the second half of its epochs by task loss" if plan.then else ""
+    return f"trained by the objective {plan.objective_name}: {plan.objective_row.about}{then}"
 
 
 def _facts(plan: StitchPlan) -> dict[str, str]:
@@ -160,7 +160,6 @@ def write_stitch_page(
             f"The front of {code(plan.sender)} up to {code(plan.layers[0])}, a stitch, and the end "
             f"of {code(plan.receiver)} behind {code(plan.layers[1])}.",
             f"The stitch is of the family {plan.family_in_words}. It starts at {starts} and is "
-            f"trained for {plan.trained_epochs} epochs (with 0, `after` is `before`)"
             f"{_for_what(plan)}. {trained} What is solved is solved on "
             f"{solved_on:,} training images; everything above is measured on held-out ones. "
             "Measures compare stitched with target, flattened as is said of each above.",

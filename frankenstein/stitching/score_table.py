@@ -59,8 +59,7 @@ ROWS = {
     "ps_inv": "`ps_inv`: the affine map of least squared error from source to target, whatever "
     "family the stitch has and wherever it starts. (As a start, ps_inv is something else: the "
     "closed form of the stitch's own family.)",
-    "solved": "`solved`: the closed form of the stitch's own family, {family}, which one that is "
-    "trained should come up to. It is solved on the controls' images, so that it and `untrained` "
+    "solved": "`solved`: {solved} It is solved on the controls' images, so that it and `untrained` "
     "differ in the sender alone.",
     "solved_ps_inv": "`solved_ps_inv`: likewise by least squares.",
     "untrained": "`untrained`, the control of `solved`: the same from the same layer of senders "
@@ -200,8 +199,10 @@ _AFTER_MEASURES = [
         "*within classes*: unbiased CKA of stitched with target at the cut, `per_location` (of "
         "sentences the mean over tokens), once the mean of its class is taken off every image on "
         "both sides. Networks that tell the same classes apart look alike by that alone, and so "
-        "does noise that depends on the class, which has 0 here. It is clear late in a network "
-        "and weaker early, where a marker or the pixels themselves keep some of it.",
+        "does noise that depends on the class. That has about 0 here at a cut with one place, and "
+        "keeps some (about 0.1) at a cut with several: its pattern differs from place to place, "
+        "and one mean is taken off all places of a class. It is clear late in a network and weaker "
+        "early, where a marker or the pixels themselves keep some of it.",
         page="inside",
         terminal="inside",
     ),
@@ -391,8 +392,7 @@ def score_blocks(
     """All tables for a report, and words that unfold: a line on every row and column."""
     reference, tables = controls.reference, tables_of(numbers)
     words = {
-        "family": plan.family_in_words
-        + ("" if STITCHES[plan.family_name].affine else " (of the affine map, a member)"),
+        "solved": solved_words(plan),
         "images": f"{reference.examples:,}",
         "solved_on": f"{controls.solved_on:,}",
         "untrained": str(len(controls.untrained)),
@@ -415,6 +415,17 @@ def score_blocks(
             if lines := differences(numbers, same):
                 blocks.append(Fold("How far apart two stitches are", _apart(lines)))
     return blocks
+
+
+def solved_words(plan: StitchPlan) -> str:
+    """What a solved stitch of the plan's family is, and how one that is trained stands to it."""
+    family, row = plan.family_in_words, STITCHES[plan.family_name]
+    if row.from_sums and not row.affine:
+        closed = f"the affine map in closed form, from which a stitch of the family {family} starts"
+    else:
+        closed = f"the closed form of the stitch's own family, {family}"
+    trained = "One that is trained should come up to it."
+    return f"{closed}. {trained if row.trainable else 'Nothing of this family is trained.'}"
 
 
 def _apart(lines: Sequence[str]) -> str:

@@ -159,10 +159,14 @@ def _conclusion(beyond: Mapping[str, bool], unlike: bool) -> str:
     if not shown:
         return "Nothing of that is beyond a sender that has learned nothing."
     if unlike:
-        but = f" Not beyond it even so: {' and '.join(missing)}." if missing else ""
+        but = (
+            f" In {' and '.join(missing)} it is not even beyond a control that is only solved."
+            if missing
+            else ""
+        )
         return (
             "Whether that is beyond a sender that has learned nothing is open, for training lifts "
-            f"such a control, too: ‹controls› all trains it, on a data set by name.{but}"
+            f"such a control, too: ‹controls› all trains it, on a data set of images by name.{but}"
         )
     if not missing and "accuracy" in beyond:
         return "All of that is beyond a sender that has learned nothing."

@@ -8,8 +8,10 @@ from torch.nn import functional
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.data import Digits, Synthetic
+from frankenstein.measures.within_class import within_class_unbiased_cka
 from frankenstein.networks import frauds
 from frankenstein.networks.frauds import marked
+from frankenstein.shapes import per_location
 from frankenstein.stitching.conflict import Conflict
 from frankenstein.stitching.controls import Route
 from frankenstein.stitching.fraud_stitches import unit_scale
@@ -55,6 +57,20 @@ def test_noise_knows_the_class_and_nothing_else():
         own = source[labels == label]
         assert (own.mean(0) - noise.patterns[label]).abs().max() < 0.3
         assert own.std(0).mean() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(("side", "least", "most"), [(1, -0.02, 0.02), (3, 0.05, 0.5)])
+def test_noise_that_knows_the_class_is_alike_within_classes_where_there_are_several_places(
+    side, least, most
+):
+    labels, shape = torch.arange(10).repeat(100), torch.Size([16, side, side])
+    noise = ClassNoise(10, shape, torch.nn.Identity())(torch.empty(0), labels)
+    draw = torch.Generator().manual_seed(5)
+    patterns = torch.randn(10, *shape, generator=draw)
+    own = patterns[labels] + 0.3 * torch.randn(1000, *shape, generator=draw)
+    of_places = labels.repeat_interleave(side**2)
+    found = within_class_unbiased_cka(per_location(noise), per_location(own), of_places)
+    assert least < found < most
 
 
 def test_whom_a_stitch_follows_is_whom_its_source_tells_of():

@@ -47,6 +47,8 @@ def test_a_plan_is_run_in_python_as_by_the_command_line(saved, few_digits, tmp_p
     assert files[0] == files[1]
     report = (one / "report.md").read_text()
     assert "read_plan(StitchPlan, " in report
+    assert "It starts at random and is trained by the objective task: " in report
+    assert "Trained for 1 epoch by adam, " in report
     assert "frankenstein stitch" not in report
     again = read_plan(StitchPlan, one / "config.yaml")
     assert again.family_name == "affine"

@@ -6,7 +6,15 @@ from frankenstein.report.columns import filled_columns
 from frankenstein.runs.fields import KINDS
 from frankenstein.stitching.controls import CONTROLS
 from frankenstein.stitching.frauds import FRAUDS
-from frankenstein.stitching.score_table import ROWS, columns_with, is_share, rows_of, tables_of
+from frankenstein.stitching.plan import StitchPlan
+from frankenstein.stitching.score_table import (
+    ROWS,
+    columns_with,
+    is_share,
+    rows_of,
+    solved_words,
+    tables_of,
+)
 
 
 def test_rows_are_networks_stitches_and_controls():
@@ -28,6 +36,7 @@ def test_every_number_of_a_run_has_a_column_and_is_explained_in_its_report(run, 
     assert whats == {column.key for column in columns}
     assert {"depth-explained.png", "depth-cka.png"} <= {one.name for one in folder.rglob("*.png")}
     report = (folder / "report.md").read_text()
+    assert "and is not trained: `after` is `before`." in report
     for column in columns:
         assert column.page is None or f"\n- *{column.about.split('*')[1]}*" in report
     more = (*FRAUDS, "untrained_trained")
@@ -41,6 +50,22 @@ def test_rows_of_a_sample_stand_in_a_table_of_their_own():
     numbers |= {"accuracy/receiver_sampled": 0.5, "accuracy/after_sampled": 0.4}
     sampled = ["receiver_sampled", "after_sampled", "untrained", "itself"]
     assert tables_of(numbers) == [["sender", "receiver", "after"], sampled]
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [
+        ("affine", "the closed form of the stitch's own family, affine. One that is trained"),
+        ("mlp", "the affine map in closed form, from which a stitch of the family mlp start"),
+        ("relative", "own family, relative (anchors 50). Nothing of this family is trained. It is"),
+    ],
+)
+def test_the_page_says_of_each_family_what_solved_is(family, expected):
+    where = {"sender": "a", "receiver": "b", "sender_layer": "x", "receiver_layer": "y"}
+    options = {"anchors": 50, "init": "ps_inv"} if family == "relative" else {}
+    assert expected in ROWS["solved"].format(
+        solved=solved_words(StitchPlan(**where, family=family, **options))
+    )
 
 
 @pytest.mark.parametrize("number", ["agreement/after", "accuracy_low/ps_inv", "outside/before"])

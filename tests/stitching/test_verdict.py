@@ -109,11 +109,12 @@ def test_a_trained_stitch_is_not_called_beyond_a_control_that_is_only_solved():
         "`untrained` with 70.00 %, which is only solved; likeness within classes 0.70 "
         "(`untrained` 0.10); R² at the penultimate layer 0.90 (`untrained` 0.50). Whether that is "
         "beyond a sender that has learned nothing is open, for training lifts such a control, "
-        "too: ‹controls› all trains it, on a data set by name."
+        "too: ‹controls› all trains it, on a data set of images by name."
     )
     (line,) = verdicts(numbers(0.9, 0.89), trained=["after"])
     assert line.endswith(
-        "‹controls› all trains it, on a data set by name. Not beyond it even so: accuracy."
+        "‹controls› all trains it, on a data set of images by name. In accuracy it is not even "
+        "beyond a control that is only solved."
     )
     (line,) = verdicts(numbers(0.9, 0.89, (0.1, 0.1), (0.5, 0.5)), trained=["after"])
     assert line.endswith("Nothing of that is beyond a sender that has learned nothing.")
