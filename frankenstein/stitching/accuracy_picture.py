@@ -24,8 +24,8 @@ _GROUPS = (
 _CAPTION = (
     "Accuracy of every stitch and every control of this run on the same {n} held-out images. "
     "{sample}A stitch says something of what the sender has learned where it is clearly above the "
-    "orange controls: what they reach needs none of it. The lines are the networks by themselves, "
-    "and near the receiver's line nothing is lost. Whiskers are 95 % intervals, of *untrained* "
+    "orange controls, which need none of that; one that is trained is held against those that are. "
+    "Near the receiver's line nothing is lost. Whiskers are 95 % intervals, of *untrained* "
     "over all its senders. What each row is stands below."
 )
 _SAMPLE = (
@@ -53,7 +53,8 @@ def accuracy_picture(numbers: Numbers, plan: StitchPlan) -> Picture:
 def _dot(numbers: Numbers, scored: str, row: str) -> Dot:
     ignorant = row in (*IGNORANT, AFFINE)
     group = _GROUPS[0 if row in KINDS else 1 if ignorant else 2]
-    return Dot(*(numbers[f"accuracy{end}/{scored}"] for end in ("", "_low", "_high")), group)
+    value, low, high = (numbers[f"accuracy{end}/{scored}"] for end in ("", "_low", "_high"))
+    return Dot(value, low, high, group)
 
 
 def _csv(numbers: Numbers, rows: list[str]) -> str:
