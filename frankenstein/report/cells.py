@@ -185,7 +185,7 @@ def _letters(names: Sequence[str]) -> float:
 def _short(value: float) -> str:
     if np.isnan(value):
         return "n/a"
-    return f"{value:.2f}".replace("-0.00", "0.00") if abs(value) < 100 else f"{value:.3g}"
+    return f"{value:z.2f}" if abs(value) < 100 else f"{value:.3g}"
 
 
 def _rounded(array: NDArray[np.float64]) -> list[list[float | None]]:

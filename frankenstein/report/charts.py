@@ -230,7 +230,7 @@ def _write_numbers(
 def _number(value: float, percent: bool) -> str:
     if np.isnan(value):
         return "n/a"
-    return f"{100 * value:.1f}" if percent else f"{value:.3g}"
+    return f"{100 * value:z.1f}" if percent else f"{value:.3g}"
 
 
 def _or_nan(value: float | None) -> float:

@@ -39,7 +39,7 @@ def difference_cell(numbers: Numbers, key: str, row: str) -> str | None:
 def margin_cell(numbers: Numbers, key: str, row: str) -> str | None:
     """A share in per cent, and half the width of its interval."""
     ends = ends_of(numbers, key, row)
-    return ends and f"{100 * numbers[f'{key}/{row}']:.2f} ± {50 * (ends[1] - ends[0]):.2f}"
+    return ends and f"{100 * numbers[f'{key}/{row}']:z.2f} ± {50 * (ends[1] - ends[0]):.2f}"
 
 
 def ends_of(numbers: Numbers, key: str, row: str) -> tuple[float, float] | None:

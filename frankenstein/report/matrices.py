@@ -214,4 +214,4 @@ def _outline(text: str, size: float) -> Path:
 def _cell(value: float) -> str:
     if np.isnan(value):
         return "n/a"
-    return f"{value:.2f}".replace("-0.00", "0.00") if abs(value) < 100 else f"{value:.3g}"
+    return f"{value:z.2f}" if abs(value) < 100 else f"{value:.3g}"

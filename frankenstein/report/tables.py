@@ -90,7 +90,7 @@ def format_value(value: Any, percent: bool = False) -> str:
     if not isinstance(value, int | float):
         return str(value)
     if percent:
-        return f"{100 * value:.2f} %"
+        return f"{100 * value:z.2f} %"
     if isinstance(value, int) or math.isinf(value):
         return str(value)
     if value == 0:
@@ -106,7 +106,7 @@ def interval_text(low: float, high: float, signed: bool = False) -> str:
     >>> interval_text(0.8873, 0.9), interval_text(-0.001, 0.02, signed=True)
     ('88.73 to 90.00', '-0.10 to +2.00')
     """
-    return " to ".join(f"{100 * end:{'+' if signed else ''}.2f}" for end in (low, high))
+    return " to ".join(f"{100 * end:{'+' if signed else ''}z.2f}" for end in (low, high))
 
 
 def _broken(name: str, width: int) -> str:

@@ -146,7 +146,7 @@ def _cell(value: float, side: int) -> str:
     if np.isnan(value):
         return ("·" if side == 3 else "n/a").rjust(side)
     if side > 3:
-        text = f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}"
+        text = f"{value:z.2f}" if abs(value) < 100 else f"{value:.3g}"
         return text.replace("-0.00", "0.00").rjust(side)
     hundredths = round(100 * value)
     return ("1." if hundredths == 100 else "-1." if hundredths == -100 else str(hundredths)).rjust(

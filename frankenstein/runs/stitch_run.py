@@ -39,7 +39,9 @@ def cell_file(folder: Path, kind: str, sender_layer: str, receiver_layer: str) -
     return folder / "stitches" / kind / sender_layer / f"{receiver_layer}.safetensors"
 
 
-def read_cell(folder: str | Path, layers: Sequence[str], stitch: StitchKind) -> tuple[Any, Path]:
+def read_cell(
+    folder: str | Path, layers: Sequence[str], stitch: StitchKind, allow_code: bool = False
+) -> tuple[Any, Path]:
     """A StitchPlan of that pair of layers alone, and the file of its stitch in a matrix.
 
     `after` is what the run ended with, and `ps_inv` what it solved. Of several seeds it is the
@@ -51,7 +53,7 @@ def read_cell(folder: str | Path, layers: Sequence[str], stitch: StitchKind) -> 
     path, pair = Path(folder), " ".join(layers)
     if not (path / "matrix.csv").is_file():
         raise UserError(f"{folder} is no matrix of stitches; leave ‹cut› {pair} out")
-    plan = read_plan(VERBS["stitch"].target, path / "config.yaml")
+    plan = read_plan(VERBS["stitch"].target, path / "config.yaml", allow_code=allow_code)
     if stitch == "before":
         raise UserError("a matrix keeps no stitch of before training; take ‹stitch› after")
     if stitch == "ps_inv" and plan.family_name != "affine":

@@ -156,7 +156,7 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
         run.numbers["accuracy/most_frequent"] = most_frequent(data.val_labels)
         run.record |= {"device": str(device), "dataset": dataset}
         run.record["examples"] = data.num_val
-        found = found_of(run.numbers, of_run)
+        found = found_of(run.numbers, of_run, data)
         run.finding = found[0] if found else ""
         blocks: list[str | Picture | Fold] = [
             *found[1:],

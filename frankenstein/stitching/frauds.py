@@ -28,12 +28,13 @@ from frankenstein.data.text import Text
 from frankenstein.errors import UserError
 from frankenstein.networks.frauds import LEARNED, SEED, Change, learned_fraud
 from frankenstein.stitching.pair import StitchingPair
-from frankenstein.stitching.plan import StitchPlan
+from frankenstein.stitching.plan import WITHOUT_ANSWERS, StitchPlan
 from frankenstein.surgery import join
 
 Fraud = Callable[[Tensor, Tensor], Tensor]  # images and labels to a source, laid like the target
 
 FRAUDS = ("class_noise", *LEARNED, "pixels")
+KNOWING = ("class_noise", "marker")  # those that are told the labels of the images they are shown
 
 
 def frauds_for(
@@ -68,18 +69,34 @@ def check_frauds(data: ImageData) -> None:
     Raises:
         UserError: where images have several labels or sizes, or are none of the catalog.
     """
+    if why := _why_none(data):
+        raise UserError(f"the controls that expose a fraud {why}")
+
+
+def _why_none(data: ImageData) -> str:
     if isinstance(data, OwnData | Text):
-        raise UserError(
-            "the controls that expose a fraud are made of a data set of images by name, and "
-            f"{data.name} gives {data.called}; leave out ‹controls›"
+        return (
+            f"are made of a data set of images by name, and {data.name} gives {data.called}; leave "
+            "out ‹controls›"
         )
     if data.multilabel:
-        raise UserError("the controls that expose a fraud know the one class of an image")
+        return "know the one class of an image"
     if len(data.seen_shape) != 3:
-        raise UserError(
-            "the controls that expose a fraud change images of one size, and these two networks "
-            "read files in sizes of their own; give both one ‹size›, or leave out ‹controls›"
+        return (
+            "change images of one size, and these two networks read files in sizes of their own; "
+            "give both one ‹size›, or leave out ‹controls›"
         )
+    return ""
+
+
+def trained_control(plan: StitchPlan, data: ImageData) -> str:
+    """How a trained control is had, for a run without: an advice that its data can follow."""
+    if plan.target_type in WITHOUT_ANSWERS and not _why_none(data):
+        return "stitch with ‹controls› all, which trains it"
+    return (
+        "‹controls› all has none here, so stitch from a sender with random weights, NAME#SEED, and "
+        "hold this against it"
+    )
 
 
 class ClassNoise:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from frankenstein.data.preprocessing import Preprocessing
 from frankenstein.errors import FileError, UserError
 from frankenstein.files import built_from, load_tensors, save_tensors
+from frankenstein.networks.data import eyes_on
 from frankenstein.networks.network import Network
 from frankenstein.networks.sources.wish import Opened, shaped
 from frankenstein.networks.sources.zoo import of_the_zoo
@@ -50,9 +51,9 @@ _HOLDS: Mapping[str, Any] = {
 def run_graft(plan: GraftPlan, command: Command) -> None:
     """Run the plan of `graft`."""
     if plan.cut:
-        run = StitchedRun.read_cell(plan.subject, plan.cut, plan.stitch)
+        run = StitchedRun.read_cell(plan.subject, plan.cut, plan.stitch, plan.allow_code)
     else:
-        run = StitchedRun.read(plan.subject, [plan.stitch])
+        run = StitchedRun.read(plan.subject, [plan.stitch], allow_code=plan.allow_code)
     path = save_graft(run, plan.stitch, plan.output)
     Console().out(path, highlight=False)
 
@@ -74,8 +75,9 @@ def save_graft(run: StitchedRun, stitch: str, path: str | Path) -> Path:
         )
     pair, made = run.pair, run.stitches[stitch]
     both = {"sender": pair.sender, "receiver": pair.receiver}
-    sees = pair.sender.eyes
     datasets = {network.dataset for network in both.values()}
+    of_images = len(datasets) > 1 and pair.sender.tokenizer is None
+    sees = eyes_on(pair.sender) if of_images else pair.sender.eyes  # else as the data set has it
     record = {
         "kind": "graft",
         **{role: asdict(network.card) for role, network in both.items()},
@@ -110,7 +112,8 @@ def open_graft(path: str | Path, role: str = "subject") -> Network:
     """A graft of `save_graft` as a network, frozen and at evaluation; `.module` is the module.
 
     Its outputs are those of the run that made it, bit for bit. No other file is opened, and
-    nothing in this one can execute code.
+    nothing in this one can execute code. The module takes what the sender takes: `eyes_on` says
+    how images become that (size, mean, std), and `view_of` does it (`networks.data`).
 
     Raises:
         FileError: if the file is absent, damaged, or holds no graft.
@@ -129,7 +132,9 @@ def open_graft(path: str | Path, role: str = "subject") -> Network:
         for one in cards:
             check_card(record[one], f"the card of the {one} in {path}")
         sees = record["sees"] and Preprocessing(
-            **{**record["sees"], "resampling": Image.Resampling(record["sees"]["resampling"])}
+            **record["sees"]
+            | {name: tuple(record["sees"][name]) for name in ("mean", "std")}
+            | {"resampling": Image.Resampling(record["sees"]["resampling"])}
         )
         sender, receiver = cards["sender"], cards["receiver"]
         sizes = receiver.num_classes, sender.in_channels, record["dataset"]

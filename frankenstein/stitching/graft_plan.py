@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from frankenstein.errors import PlanError
-from frankenstein.runs.fields import StitchKind
-from frankenstein.runs.plan import Plan
+from frankenstein.runs.fields import CodeFields, StitchKind
 from frankenstein.runs.schema import option
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraftPlan(Plan):
+class GraftPlan(CodeFields):
     """Front of the sender, a stitch, end of the receiver, as one file."""
 
     verb: ClassVar[str] = "graft"

@@ -117,6 +117,7 @@ def _facts(plan: StitchPlan) -> dict[str, str]:
 def write_stitch_page(
     run: Run,
     plan: StitchPlan,
+    data: ImageData,
     stitches: Mapping[str, Stitch],
     controls: Controls,
     solved_on: int,  # training images
@@ -126,7 +127,7 @@ def write_stitch_page(
     """The page of a run whose numbers and record are complete, and what its terminal shows."""
     numbers = run.numbers
     starts = "its family's closed form (init: ps_inv)" if plan.init == "ps_inv" else plan.init
-    found = found_of(numbers, plan)
+    found = found_of(numbers, plan, data)
     run.finding = found[0] if found else ""
     run.shown += shown_scores(numbers, plan, run.name, run.networks)
     run.shown += [trained] if trained else []

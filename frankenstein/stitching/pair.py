@@ -94,9 +94,11 @@ class StitchedRun:
     ) -> "StitchedRun":
         """The run in a folder, with some fields of its plan changed; frozen, on the CPU.
 
+        Of a run that names code, `allow_code=True` is one of these fields.
+
         Raises:
-            UserError: if it holds no such run, or its networks are no longer those it was made for
-                and `other_networks` does not allow that.
+            UserError: if it holds no such run, its networks are no longer those it was made for
+                and `other_networks` does not allow that, or it names code that may not be run.
         """
         plan, files = read_stitch_run(folder, kinds, **changed)
         pair = open_stitching_pair(plan)
@@ -106,15 +108,19 @@ class StitchedRun:
 
     @classmethod
     def read_cell(
-        cls, folder: str | Path, layers: Sequence[str], stitch: StitchKind = "after"
+        cls,
+        folder: str | Path,
+        layers: Sequence[str],
+        stitch: StitchKind = "after",
+        allow_code: bool = False,
     ) -> "StitchedRun":
         """One stitch of a matrix in a folder, as if that pair of layers had been stitched alone.
 
         Raises:
-            UserError: if it holds no such stitch, or its networks are no longer those it was made
-                for.
+            UserError: if it holds no such stitch, its networks are no longer those it was made
+                for, or it names code and `allow_code` does not say that this may be run.
         """
-        plan, file = read_cell(folder, layers, stitch)
+        plan, file = read_cell(folder, layers, stitch, allow_code)
         pair = open_stitching_pair(plan)
         check_made_for([file], (pair.sender, pair.receiver))
         return cls(plan, pair, {stitch: load_stitch(file)})

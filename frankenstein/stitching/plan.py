@@ -39,6 +39,8 @@ _NO_START = {
     ("identity", "perm"),
 }
 
+WITHOUT_ANSWERS = ("hard", "soft_2")  # targets that take no answers of the sender
+
 # Fields that act in training alone.
 _TRAINING = (
     "objective",
@@ -402,7 +404,7 @@ class StitchPlan(
         if self.then and name == "task":
             raise PlanError("‹then› task follows another ‹objective›, and this one is task already")
         hard = self.target_type == "hard"
-        if self.controls == "all" and self.target_type not in ("hard", "soft_2"):
+        if self.controls == "all" and self.target_type not in WITHOUT_ANSWERS:
             raise PlanError(
                 f"‹target_type› {self.target_type} takes the sender's answers, and ‹controls› all "
                 "has senders without any; take hard or soft_2"

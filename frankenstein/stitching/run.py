@@ -172,7 +172,8 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
         rows = solving.examples * (math.prod(joint.target.grid) + joint.target.extra)
         few_rows = few_examples_warnings(plan, rows, joint.source.units)
         trained = training_line(plan, data)
-        write_stitch_page(run, plan, stitches, controls, solving.examples, few_rows, trained)
+        shown = (plan, data, stitches, controls, solving.examples)
+        write_stitch_page(run, *shown, few_rows, trained)
     return run
 
 

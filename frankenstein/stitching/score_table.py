@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from frankenstein.catalog import MEASURES, STITCHES
+from frankenstein.data import ImageData
 from frankenstein.networks.accuracy import below_chance_warnings
 from frankenstein.report import Fold
 from frankenstein.report.columns import (
@@ -22,6 +23,7 @@ from frankenstein.runs.fields import KINDS
 from frankenstein.stitching.controls import CONTROLS, TRAINED, Controls
 from frankenstein.stitching.depths import CKA, CUT, EXPLAINED
 from frankenstein.stitching.evaluate import SAMPLED, WITHIN
+from frankenstein.stitching.frauds import trained_control
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.same_maps import row_names, same_maps
 from frankenstein.stitching.verdict import verdicts
@@ -375,12 +377,13 @@ def shown_scores(
     ]
 
 
-def found_of(numbers: Numbers, plan: StitchPlan) -> list[str]:
+def found_of(numbers: Numbers, plan: StitchPlan, data: ImageData) -> list[str]:
     """What each stitch shows, that of `after` first; nothing without controls."""
     same = same_maps(numbers, plan)
     first = same.get("after", "after")
     others = [kind for kind in KINDS if kind not in same and kind != first]
-    return verdicts(numbers, [first, *others], ["after"] if plan.trained_epochs else [])
+    trained = ["after"] if plan.trained_epochs else []
+    return verdicts(numbers, [first, *others], trained, trained_control(plan, data))
 
 
 def score_blocks(
@@ -476,7 +479,7 @@ def differences(numbers: Numbers, same: Mapping[str, str] = {}) -> list[str]:
     Of stitches that are the `same` map only the first counts.
     """
     return [
-        f"{pair.replace('-', ' less ')}: {100 * value:+.2f} %, "
+        f"{pair.replace('-', ' less ')}: {100 * value:+z.2f} %, "
         f"95 % interval {difference_cell(numbers, 'difference', pair)}"
         for key, value in numbers.items()
         for what, _, pair in [key.partition("/")]

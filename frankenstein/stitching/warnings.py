@@ -29,7 +29,8 @@ def stitch_warnings(numbers: Mapping[str, float], plan: StitchPlan) -> list[str]
             "take a smaller lr" if plan.init == "ps_inv" else "start it at ps_inv"
         )
     if "accuracy/untrained" in numbers and not _below(numbers, "untrained", after):
-        why.append(f"not clearly above `untrained` ({_share(numbers, 'untrained')}{beside})")
+        stands = "clearly below" if _below(numbers, after, "untrained") else "not clearly above"
+        why.append(f"{stands} `untrained` ({_share(numbers, 'untrained')}{beside})")
     line = f"`after` ({_share(numbers, 'after')}) is {' and '.join(why)}: {what}"
     return [line] if why else []
 

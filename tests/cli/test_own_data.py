@@ -8,8 +8,10 @@ import torch
 from torch.utils.data import default_collate
 
 from frankenstein.activations import open_activations
+from frankenstein.cli import main
 from frankenstein.data.own import own_data
 from frankenstein.runs import Run
+from frankenstein.stitching import open_graft
 from frankenstein.user_code import named_in_code
 
 CODE = """
@@ -60,6 +62,7 @@ class Tags(Sequences):
 
 recurrent, tagger = Recurrent, Tagger
 tags = lambda: {"train": Tags(), "val": Tags()}
+both = lambda: {"train": table(), "val": table()}
 mlp = lambda: nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))
 wave = lambda: nn.Sequential(
     nn.Conv1d(1, 4, 5), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 3))
@@ -130,6 +133,36 @@ def test_a_recurrent_network_with_two_inputs_is_compared_stitched_and_extracted(
 
     path = run("extract", pair[0], "-d", f"{code}:Module", "-o", "a.npz", "--layers", "mul")
     torch.testing.assert_close(open_activations(path).of().read(torch.arange(60))["mul"], x)
+
+
+TRAINED = "-e", 1, "--untrained", 1, "--batch-size", 20
+
+
+@torch.no_grad()
+def test_a_stitch_on_own_data_becomes_a_file_if_its_code_may_be_run(code, run, capsys, tmp_path):
+    pair = f"{code}:mlp#0", f"{code}:mlp#1"
+    folder = run("stitch", *pair, "1", "1", "-d", f"{code}:both", *TRAINED)
+    path, cell = str(tmp_path / "graft.pt2"), str(tmp_path / "cell.pt2")
+    assert main(["graft", str(folder), "-o", path]) == 2
+    assert "would be run; read it, and then say --allow-code" in capsys.readouterr().err
+    assert main(["graft", str(folder), "-o", path, "--allow-code"]) == 0
+    expected = Run.read(folder).numbers["accuracy/after"]
+    rows, labels = own_data(f"{code}:both").part("val")[:], own_data(f"{code}:both").val_labels
+    right = open_graft(path).module(rows).argmax(1) == labels
+    assert right.double().mean().item() == pytest.approx(expected)
+    capsys.readouterr()
+    matrix = run("stitch", *pair, "--all", "-d", f"{code}:both", "-e", 0, "--untrained", 1)
+    assert main(["graft", str(matrix), "--cut", "0", "0", "-o", cell]) == 2
+    assert main(["graft", str(matrix), "--cut", "0", "0", "-o", cell, "--allow-code"]) == 0
+
+
+def test_the_verdict_on_own_data_gives_advice_that_can_be_followed(code, run):
+    pair = f"{code}:mlp#0", f"{code}:mlp#1"
+    folder = run("stitch", *pair, "1", "1", "-d", f"{code}:both", *TRAINED)
+    page = (folder / "report.md").read_text()
+    assert "stitch with --controls" not in page
+    if "is open, for training lifts" in page:
+        assert "stitch from a sender with random weights, NAME#SEED" in page
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import torch
 from rich.console import Console
 
 from frankenstein.report import format_value, markdown_table, rich_table
+from frankenstein.report.tables import interval_text
 from frankenstein.shapes import ShapeError
 
 HEADER = ["stitch", "accuracy", "rank"]
@@ -59,6 +60,12 @@ def test_the_terminal_shows_the_same_cells():
 )
 def test_numbers_have_four_significant_digits(value, text):
     assert format_value(value) == text
+
+
+def test_no_zero_is_negative():
+    assert format_value(-1e-6, percent=True) == "0.00 %"
+    assert interval_text(-1e-6, 0.1) == "0.00 to 10.00"
+    assert interval_text(-1e-6, 0.1, signed=True) == "+0.00 to +10.00"
 
 
 @pytest.mark.parametrize("table", [markdown_table, rich_table])

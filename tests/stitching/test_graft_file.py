@@ -14,7 +14,7 @@ import torch
 from frankenstein.cli import main
 from frankenstein.errors import FileError, UserError
 from frankenstein.files import load_tensors, save_tensors
-from frankenstein.networks.data import look_of
+from frankenstein.networks.data import eyes_on, look_of, view_of
 from frankenstein.stitching import StitchPlan, open_graft, open_stitching_pair, save_graft
 from frankenstein.stitching.exported import save_exported
 from frankenstein.stitching.pair import StitchedRun
@@ -51,6 +51,22 @@ def test_a_file_holds_the_halves_and_no_more(one, tmp_path):
     tensors, _ = load_tensors(save_graft(one, "after", tmp_path / "graft.safetensors"))
     assert {"sender.conv3.weight", "receiver.fc1.weight", "stitch.weight"} <= set(tensors)
     assert not {"sender.conv4.weight", "receiver.conv1.weight"} & set(tensors)
+
+
+@pytest.mark.parametrize("datasets", [("digits", "digits"), ("digits", "mnist")])
+def test_a_graft_knows_how_the_sender_saw_its_images(datasets, one, tmp_path):
+    names = dict(zip(("sender", "receiver"), datasets, strict=True))
+    both = {
+        role: replace(network, card=replace(network.card, dataset=names[role]))
+        for role, network in (("sender", one.pair.sender), ("receiver", one.pair.receiver))
+    }
+    made = replace(one, pair=replace(one.pair, **both))
+    network = open_graft(save_graft(made, "after", tmp_path / "graft.safetensors"))
+    assert eyes_on(network) == eyes_on(both["sender"])
+    images = torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8)
+    seen = view_of(network, images)(images)
+    torch.testing.assert_close(seen, view_of(both["sender"], images)(images))
+    assert network.module(seen).shape == (2, 10)
 
 
 def test_text_goes_into_safetensors_with_its_mask(tmp_path):

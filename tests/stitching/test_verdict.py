@@ -103,18 +103,17 @@ def test_a_likeness_is_beyond_only_if_the_digits_that_are_printed_show_it(own, b
 
 
 def test_a_trained_stitch_is_not_called_beyond_a_control_that_is_only_solved():
-    (line,) = verdicts(numbers(0.9, 0.7), trained=["after"])
+    (line,) = verdicts(numbers(0.9, 0.7), trained=["after"], advice="take all")
     assert line == (
         "`after`: 90.00 % right, 5.0 points below the receiver; clearly above the best control, "
         "`untrained` with 70.00 %, which is only solved; likeness within classes 0.70 "
         "(`untrained` 0.10); R² at the penultimate layer 0.90 (`untrained` 0.50). Whether that is "
         "beyond a sender that has learned nothing is open, for training lifts such a control, "
-        "too: ‹controls› all trains it, on a data set of images by name."
+        "too: take all."
     )
     (line,) = verdicts(numbers(0.9, 0.89), trained=["after"])
     assert line.endswith(
-        "‹controls› all trains it, on a data set of images by name. In accuracy it is not even "
-        "beyond a control that is only solved."
+        "such a control, too. In accuracy it is not even beyond a control that is only solved."
     )
     (line,) = verdicts(numbers(0.9, 0.89, (0.1, 0.1), (0.5, 0.5)), trained=["after"])
     assert line.endswith("Nothing of that is beyond a sender that has learned nothing.")
@@ -148,6 +147,54 @@ def test_training_that_leaves_the_target_is_told():
     given["explained@cut/after"] = -0.1
     assert (
         "fell at the cut from 0.80 to -0.10 and at the pen" in verdicts(given, trained=["after"])[0]
+    )
+
+
+def test_training_that_moves_to_the_target_in_one_place_and_off_in_another_is_told_of_both():
+    given = numbers(0.9, 0.7, final=(0.82, 0.5)) | {"final_explained/before": 0.32}
+    assert "R²" not in verdicts(given, trained=["after"])[0].partition("Whether")[2]
+    given |= {"explained@cut/before": 0.28, "explained@cut/after": -0.004}
+    (line,) = verdicts(given, trained=["after"])
+    assert line.endswith(
+        " By training R² fell at the cut from 0.28 to 0.00, and rose at the penultimate layer from "
+        "0.32 to 0.82."
+    )
+
+
+def beside_frauds(after, within=0.7, final=0.9):
+    """`after` beside noise that is told the labels and is always right, and two others."""
+    given = numbers(after, 0.6, (within, 0.1), (final, 0.5))
+    given |= numbers_of("class_noise_trained", 1.0, 0.0, 0.6)
+    given |= numbers_of("untrained_trained", 0.64, 0.2, 0.6)
+    return given | numbers_of("pixels_trained", 0.5, 0.3, 0.1)
+
+
+def numbers_of(row, accuracy, within, final):
+    made = numbers(accuracy, 0.0, (within, 0.0), (final, 0.0))
+    return {key.replace("/after", f"/{row}"): x for key, x in made.items() if "/after" in key}
+
+
+def test_what_is_beyond_untrained_senders_and_not_beyond_frauds_that_know_the_labels_is_told_so():
+    (line,) = verdicts(beside_frauds(0.9), trained=["after"])
+    assert line.startswith(
+        "`after`: 90.00 % right, 5.0 points below the receiver; clearly below the best control, "
+        "`class_noise_trained` with 100.00 %; clearly above the best that never learned the "
+        "classes, `untrained_trained` with 64.00 %; likeness within classes 0.70 "
+        "(`pixels_trained` 0.30); R² at the penultimate layer 0.90 (`"
+    )
+    assert line.endswith(
+        ". Beyond every control: likeness within classes and R² at the penultimate layer. Beyond "
+        "senders that never learned the classes, and not beyond frauds that are told the labels: "
+        "accuracy."
+    )
+
+
+def test_what_is_not_beyond_untrained_senders_is_told_so_beside_frauds():
+    (line,) = verdicts(beside_frauds(0.65, within=0.2), trained=["after"])
+    assert "not clearly above the best that never learned the classes, `untrained_tr" in line
+    assert line.endswith(
+        ". Beyond every control: R² at the penultimate layer. Not beyond senders that never "
+        "learned the classes: accuracy and likeness within classes."
     )
 
 

@@ -27,7 +27,7 @@ OTHER = StitchPlan(**FILES, family="orthogonal")
         (
             {"after": 0.186, "ps_inv": 0.992, "solved": 0.99, "untrained": 0.4},
             OTHER,
-            "`after` (18.60 %) is clearly below `solved` (99.00 %) and not clearly above "
+            "`after` (18.60 %) is clearly below `solved` (99.00 %) and clearly below "
             "`untrained` (40.00 %): it is not its family's best; start it at ps_inv",
         ),
         (
