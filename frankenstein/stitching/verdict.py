@@ -117,10 +117,10 @@ def _verdict(
         beyond["accuracy"] = clear
         parts.append(f"{_stands(numbers, row, best)} the best control, `{best}` with {share}")
         if ignorant not in (best, ""):
-            theirs = format_value(numbers[f"accuracy/{ignorant}"], percent=True)
+            has = format_value(numbers[f"accuracy/{ignorant}"], percent=True)
             parts.append(
                 f"{_stands(numbers, row, ignorant)} the best that never learned the classes, "
-                f"`{ignorant}` with {theirs}"
+                f"`{ignorant}` with {has}"
             )
     for what, words in ((_AT_CUT if ceiling else {}) | _LIKENESS).items():
         own = numbers.get(f"{what}/{row}", math.nan)
