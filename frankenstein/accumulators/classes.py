@@ -65,22 +65,25 @@ def within_of_sums(
 ) -> WithinClasses:
     """The same of means and covariances alone: what class means hold is taken from the whole.
 
-    Without what unbiased HSIC needs. A class with one row counts among the rows, and adds nothing.
+    Without what unbiased HSIC needs. A unit whose variance within classes is less than a thousand
+    millionth of the whole is taken for constant there: rounding would be too much of the rest.
     """
     some = counts > 0
     held = {side: one[some] / counts[some, None].sqrt() for side, one in sums.items()}
     second = {a + b: whole.second[a + b] - held[a].T @ held[b] for a, b in ("xx", "xy", "yy")}
-    for side in "xy":  # what rounding leaves of a unit that is constant in every class
+    for side in "xy":
         pair = side + side
         full = whole.second[pair].diagonal()
-        varies = second[pair].diagonal() > 1e-12 * full
+        varies = second[pair].diagonal() > 1e-9 * full
         mask = torch.where(varies, 1.0, 0.0).to(full)
         second = {
             key: value * (mask[:, None] if key[0] == side else 1) * (mask if key[1] == side else 1)
             for key, value in second.items()
         }
     zeros = {side: torch.zeros_like(whole.first[side]) for side in "xy"}
-    return WithinClasses(Moments.of_sums(whole.n, zeros, zeros, second), int((counts > 1).sum()))
+    several = counts > 1
+    n = int(counts[several].sum())
+    return WithinClasses(Moments.of_sums(n, zeros, zeros, second), int(several.sum()))
 
 
 class ByClass:

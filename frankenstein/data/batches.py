@@ -145,14 +145,14 @@ def in_order(num_examples: int, batch_size: int, chosen: int | None = None, draw
     return lambda epoch: batches
 
 
-def mixed(num_examples: int, batch_size: int) -> Order:
+def mixed(num_examples: int, batch_size: int, chosen: int | None = None) -> Order:
     """As `in_order`, but in one random order: where what is measured of successive examples counts.
 
     >>> [rows.tolist() for rows in mixed(5, 4)(0)]
     [[4, 1, 0], [3, 2]]
     """
-    order = torch.randperm(num_examples, generator=seeded(_CHOICE))
-    batches = order.tensor_split(-(-num_examples // batch_size))
+    order = torch.randperm(num_examples, generator=seeded(_CHOICE))[:chosen]
+    batches = order.tensor_split(-(-len(order) // batch_size))
     return lambda epoch: batches
 
 

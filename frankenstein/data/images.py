@@ -212,10 +212,10 @@ class ImageData:
         """Which of what lies on the disk each held-out example is, from 0."""
         return torch.arange(self.num_val)
 
-    def mixed_val_batches(self) -> Batches:
-        """All prepared held-out images for one pass, in one random order: data may lie by class."""
+    def mixed_val_batches(self, examples: int | None = None) -> Batches:
+        """Those of `val_batches` in one random order: data may lie class by class."""
         self.setup()
-        order = mixed(self.num_val, self.eval_batch_size)
+        order = mixed(self.num_val, self.eval_batch_size, examples)
         return Batches(self.val_images, self.val_labels, order, self.prepare)
 
     def shuffled_batches(self) -> Batches:

@@ -242,9 +242,9 @@ class OwnData(ImageData):
         """Held-out examples for one pass: all of them, or a fixed random choice."""
         return self._batches("val", lambda n: in_order(n, self.eval_batch_size, examples))
 
-    def mixed_val_batches(self) -> Batches:
-        """All held-out examples for one pass, in one random order."""
-        return self._batches("val", lambda n: mixed(n, self.eval_batch_size))
+    def mixed_val_batches(self, examples: int | None = None) -> Batches:
+        """Those of `val_batches` in one random order."""
+        return self._batches("val", lambda n: mixed(n, self.eval_batch_size, examples))
 
     def shuffled_batches(self) -> Batches:
         """What training takes: shuffled whole batches."""

@@ -66,7 +66,8 @@ def evaluate_stitches(
     canonical directions, "directions": how many, of the side that varies in fewer. Where images
     have one class each, "within_class_unbiased_cka" is told beside them, of sentences pooled.
 
-    With `behind` (`depths.reader_behind`), every stitch is followed to the logits:
+    With `behind` (`depths.reader_behind`), every stitch is followed to the logits, where CKA is a
+    mean over blocks of successive images: batches come in random order (`mixed_val_batches`).
     "explained@<depth>" and "depth_cka@<depth>" are its R² and CKA with the receiver there, and
     "final_explained" and "final_depth_cka" those at the last depth before the logits.
 

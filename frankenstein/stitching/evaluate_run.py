@@ -145,7 +145,7 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
         run.numbers |= evaluate_stitches(
             *halves,
             laid,
-            progress(data.val_batches(), "evaluating", plan.quiet),
+            progress(data.mixed_val_batches(), "evaluating", plan.quiet),
             of_run.measures,
             device,
             controls,

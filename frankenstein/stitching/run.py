@@ -155,7 +155,7 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
             task.sender,
             task.receiver,
             laid,
-            progress(data.val_batches(few), "evaluating", plan.quiet),
+            progress(data.mixed_val_batches(few), "evaluating", plan.quiet),
             plan.measures,
             device,
             controls=controls,

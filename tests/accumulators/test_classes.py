@@ -72,6 +72,31 @@ def test_measures_of_all_examples_come_from_the_sums_of_classes_where_these_are_
     assert found == pytest.approx(float(within_class_linear_cka(x, y, labels)))
 
 
+def class_sums(x, y, labels):
+    """What `within_of_sums` takes, of up to K classes."""
+    whole = Moments().update(x, y)
+    one_hot = torch.nn.functional.one_hot(labels).double()
+    sums = {"x": one_hot.T @ (x - whole.shift["x"]), "y": one_hot.T @ (y - whole.shift["y"])}
+    return whole, one_hot.sum(0), sums
+
+
+def test_a_class_of_one_row_counts_for_nothing_in_class_sums_either():
+    x, y, labels = torch.randn(40, 6).double(), torch.randn(40, 6).double(), torch.arange(40)
+    labels[:10] = torch.arange(10) // 2  # five classes of two
+    within = within_of_sums(*class_sums(x, y, labels))
+    assert (within.moments.n, within.means) == (10, 5)
+    with pytest.warns(UndefinedSimilarityWarning, match="10 examples of 5 classes are too few"):
+        assert within_class_r_squared(within).isnan()
+
+
+def test_classes_too_far_apart_for_sums_are_undefined_and_not_wrong():
+    labels = torch.arange(200) % 4
+    far = 1e6 * torch.randn(4, 3).double()[labels]
+    x, y = torch.randn(200, 3).double() + far, torch.randn(200, 3).double() + far
+    with pytest.warns(UndefinedSimilarityWarning):
+        assert within_class_linear_cka(within_of_sums(*class_sums(x, y, labels))).isnan()
+
+
 def test_covariances_within_follow_from_class_sums_alone():
     x, y, labels = torch.randn(70, 4).double(), torch.randn(70, 3).double(), torch.arange(70) % 5
     x[:, 2] = labels * 0.1  # constant within every class

@@ -11,6 +11,7 @@ from frankenstein.cli import main
 from frankenstein.errors import UserError
 from frankenstein.runs import Run, read_plan
 from frankenstein.stitching import StitchedRun, StitchPlan
+from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.recipe import aim_of
 
 ROOT = Path(frankenstein.__file__).parents[1]
@@ -140,3 +141,26 @@ def test_a_run_of_the_release_before_is_read(saved, run):
     assert logits.shape == (2, 10)
     with pytest.raises(UserError, match=r"is no run of stitch.py: there is no .*config"):
         StitchedRun.read(folder / "absent", ["after"])
+
+
+def test_images_that_lie_class_by_class_are_mixed_before_blocks_of_them_are_compared(
+    run, few_digits, saved, monkeypatch
+):
+    load, seen = few_digits.load, []
+
+    def by_class(self, split):
+        images, labels = load(self, split)
+        order = labels.sort(stable=True).indices
+        return images[order], labels[order]
+
+    def recorded(sender, receiver, stitches, batches, *words, **options):
+        batches = list(batches)
+        seen.extend(labels for _, labels in batches)
+        return evaluate_stitches(sender, receiver, stitches, batches, *words, **options)
+
+    monkeypatch.setattr(few_digits, "load", by_class)
+    monkeypatch.setattr("frankenstein.stitching.run.evaluate_stitches", recorded)
+    words = ("-i", "ps_inv", "-e", "0", "--untrained", "1", "--measures", "unbiased_cka")
+    run("stitch", saved("mlp", 0), saved("mlp", 1), "fc1", "fc1", *words)
+    assert len(torch.cat(seen)) == 60
+    assert len(set(torch.cat(seen)[:20].tolist())) > 5  # of 10 classes
