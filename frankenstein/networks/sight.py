@@ -24,7 +24,7 @@ def sight_lines(networks: Sequence[Network], data: ImageData) -> dict[str, str]:
     if isinstance(data, OwnData):
         return {
             network.role: f"{data.eyes_for(size, eyes_on(network), channels)}"
-            f"{_recoloured(network, data)} ({_why(network)})"
+            f"{_recoloured(network, data)} ({_why_of_own(network)})"
             for network in networks
             for channels, *_, size in [network.input_shape]
         }
@@ -98,3 +98,10 @@ def _why(network: Network) -> str:
     if network.card.weights:
         return "as its first weights want"
     return "the data set's own" + ("" if network.dataset else ", for its source does not say")
+
+
+def _why_of_own(network: Network) -> str:
+    """Who says how a network sees a user's own images; see `eyes_on`."""
+    if network.eyes and network.eyes.mean:
+        return _why(network)
+    return f"as of {network.dataset}, which it was trained on"

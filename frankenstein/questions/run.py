@@ -84,8 +84,8 @@ def run_analyze(plan: AnalyzePlan, command: Command) -> Run:
     if alone and len(subject.networks) > 2:
         run.shown.append(f"of the sender and the receiver alone: {', '.join(alone)}")
     run.shown.append(
-        f"{len(run.numbers)} numbers of every layer: the report explains them, summary.json lists "
-        "them"
+        f"all {len(run.numbers)} numbers, of every layer, are in summary.json; the report shows "
+        "what they say"
     )
     return run
 

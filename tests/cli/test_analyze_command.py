@@ -34,6 +34,8 @@ def test_all_questions_make_one_report_with_its_figures(run, pair, monkeypatch):
     few = ("--goals", "6", "--inversion-steps", "2")
     folder = run("analyze", *pair, "relu3", *words, *few)
     report = (folder / "report.md").read_text()
+    assert "| receiver's own " in report
+    assert (folder / "figures/probes-carried.csv").read_text().startswith("layer,way,accuracy,")
     assert report.count("\n## ") == len(QUESTIONS) + 2  # what was run, and how to run it again
     pictures = re.findall(r"!\[.*?\]\((figures/.*?)\)", report)
     assert pictures
@@ -89,7 +91,8 @@ def test_what_is_kept_is_said_first_and_a_summary_is_shown(few_digits, pair, cap
     assert re.search(r"^ +untrained( +0\.\d{3}){4} *$", said, re.MULTILINE)
     lines = said.splitlines()[said.splitlines().index("Units, raw and sorted") : -3]
     assert max(map(len, lines)) <= 80
-    assert "numbers of every layer: the report explains them, summary.json lists them" in said
+    kept = len(json.loads(Path("results/analyze/a/summary.json").read_text()))
+    assert f"all {kept} numbers, of every layer, are in summary.json; the report shows" in said
     assert said.strip().splitlines()[-2] == "report:     results/analyze/a/report.html"
 
 

@@ -19,8 +19,8 @@ from frankenstein.dictionaries import (
 )
 from frankenstein.errors import FileError, UserError
 from frankenstein.files import load_tensors, save_tensors
-from frankenstein.questions.crosscoder.question import SideBySide
-from frankenstein.questions.crosscoder.scores import score_crosscoder
+from frankenstein.questions.crosscoder.question import Crosscoder, CrosscoderAnswer, SideBySide
+from frankenstein.questions.crosscoder.scores import CrosscoderScores, score_crosscoder
 from frankenstein.shapes import per_location
 from frankenstein.surgery import Cut, capture, join
 from frankenstein.tasks import DictionaryFit
@@ -148,6 +148,34 @@ def test_a_crosscoder_brings_back_what_a_whole_basis_reads():
     crosscoder, x, y = CrosscoderDictionary(dictionary, norms), torch.randn(N, D), torch.randn(N, E)
     for found, expected in zip(crosscoder.decode(crosscoder.encode(x, y)), (x, y), strict=True):
         torch.testing.assert_close(found, expected)
+
+
+def test_the_finding_says_what_is_shared_beside_both_controls_in_the_units_of_the_page():
+    def scores(share, active=4):
+        live = torch.tensor([0.5] * active + [0.0] * (5 - active))
+        return CrosscoderScores((0.9, 0.8), live, torch.tensor(share), torch.ones(5, 2))
+
+    answer = CrosscoderAnswer(
+        "bn7",
+        100,
+        Crosscoder(),
+        {
+            "networks": scores([0.5, 0.5, 0.5, 0.9, 0.5]),
+            "shuffled": scores([0.5, 0.0, 0.95, 0.95, 0.5]),
+            "untrained_receiver": scores([0.5, 0.5, 0.9, 0.9, 0.9], active=5),
+        },
+        None,
+        {},
+    )
+    section = Crosscoder().show(answer)
+    assert section.short.finding == (
+        "Of one dictionary of bn7, with 4 of 5 features active, the two networks share 75.0 % of "
+        "these; 25.0 % are shared where images do not belong together, and 40.0 % with an "
+        "untrained receiver."
+    )
+    assert section.short.rows[0][1] == "75.0 %"
+    table = section.blocks[2].splitlines()
+    assert [cell.strip() for cell in table[2].split("|")][5] == "75.0 %"
 
 
 def test_the_loss_is_that_of_the_paper_whatever_the_lengths_of_directions():

@@ -23,6 +23,11 @@ _COLUMNS = {
     "exclusive_receiver": "receiver's alone",
     "exclusive_receiver_in_truth": "in truth",
 }
+_SHORT = {  # in the terminal
+    "shared": "shared",
+    "exclusive_sender_in_truth": "sender's alone in truth",
+    "exclusive_receiver_in_truth": "receiver's alone in truth",
+}
 _SUMMARY = (
     "Shares of the active features of one dictionary of both layers. In truth: those that the "
     "other network has neither in what is not rebuilt nor by other features."
@@ -54,7 +59,7 @@ def crosscoder_section(
 ) -> Section:
     """A figure and a table, and a few rows for the terminal."""
     rows = [
-        [name, *(short_number(numbers[f"{what}/{kind}/{label}"], ".3f") for what in _COLUMNS)]
+        [name, *(short_number(numbers[f"{what}/{kind}/{label}"], "%") for what in _COLUMNS)]
         for kind, name in _KINDS.items()
     ]
     header = [f"features of {label}", *_COLUMNS.values()]
@@ -79,8 +84,21 @@ def crosscoder_section(
             f"The crosscoder of the two networks is in `{CROSSCODER}`; "
             "`frankenstein.dictionaries.load_crosscoder` reads it.",
         ),
-        short=Short(_SUMMARY, [label, *(_COLUMNS[what] for what in _SHORT)], short),
+        short=Short(
+            _SUMMARY,
+            [label, *_SHORT.values()],
+            short,
+            _finding(label, scores["networks"].live, numbers),
+        ),
     )
 
 
-_SHORT = ("shared", "exclusive_sender", "exclusive_sender_in_truth", "exclusive_receiver")
+def _finding(label: str, live: torch.Tensor, numbers: Mapping[str, float]) -> str:
+    """What the two networks share, beside what they share by chance and by the images alone."""
+    shared = {kind: short_number(numbers[f"shared/{kind}/{label}"], "%") for kind in _KINDS}
+    return (
+        f"Of one dictionary of {label}, with {int(live.sum()):,} of {len(live):,} features active, "
+        f"the two networks share {shared['networks']} of these; {shared['shuffled']} are shared "
+        f"where images do not belong together, and {shared['untrained_receiver']} with an "
+        "untrained receiver."
+    )

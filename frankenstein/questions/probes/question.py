@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, product
 
 from frankenstein.intervals import chance_of, family_wise, mean_and_margin, mean_and_spread
 from frankenstein.labels import most_frequent
 from frankenstein.questions.probes.carried import Carried, Parts, carry_directions, carry_probe
+from frankenstein.questions.probes.carried_page import carried_csv, carried_table
 from frankenstein.questions.probes.readout import probe_layers
 from frankenstein.questions.question import Question
 from frankenstein.questions.subject import Pair, Subject
@@ -201,6 +202,7 @@ class Probes(Question[ProbesAnswer]):
             for kind in _KINDS
             for role in answer.roles
         }
+        carried, directions = _carried(answer), _directions(answer)
         rows = []
         for layer, role, kind in product(layers, answer.roles, _KINDS):
             row = [layer, role, kind, *_cells(probes[kind, role, layer])]
@@ -214,8 +216,13 @@ class Probes(Question[ProbesAnswer]):
             _about(answer),
             *pictures,
             _picture(answer, "selectivity", selectivities),
-            _picture(answer, "carried", _carried(answer)),
-            _picture(answer, "directions", _directions(answer)),
+            replace(
+                _picture(answer, "carried", carried),
+                csv=carried_csv(layers, carried, directions),
+            ),
+            _picture(answer, "directions", directions),
+            carried_table(layers, carried, directions),
+            "Every probe on its own network:",
             markdown_table(rows, header, right=header[3:]),
         )
         return Section(
