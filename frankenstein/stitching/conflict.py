@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from frankenstein.intervals import share_interval
 from frankenstein.stitching.controls import Route
 from frankenstein.stitching.depths import End
 from frankenstein.stitching.frauds import SeenFraud
@@ -20,9 +21,10 @@ class Conflict:
     own stitches see the same marked images: they should follow the image.
     """
 
-    def __init__(self, marker: SeenFraud, sender: nn.Module) -> None:
-        """Of the fraud that reads markers, and the sender's front."""
+    def __init__(self, marker: SeenFraud, sender: nn.Module, routes: Mapping[str, Route]) -> None:
+        """Of the fraud that reads markers, the sender's front, and stitches from either."""
         self.marker, self.sender, self.n = marker, sender, 0
+        self.routes = {k: one for k, one in routes.items() if one.source in (MARKER, "sender")}
         self.as_marker: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), dtype=torch.int64))
         self.as_image: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), dtype=torch.int64))
 
@@ -32,7 +34,6 @@ class Conflict:
         labels: Tensor,  # (N,)
         numbers: Tensor,  # (N,), of the examples, which say whose marker each gets
         classes: int,
-        routes: Mapping[str, Route],
         end: End,
         ends: Mapping[str, End] | None = None,  # of routes that have one of their own
     ) -> None:
@@ -45,18 +46,20 @@ class Conflict:
             "sender": self.sender(self.marker.change(images, told)),
         }
         self.n += len(labels)
-        for name, route in routes.items():
-            if route.source in sources:
-                stitched = route.through(sources[route.source])
-                answer = ends.get(name, end)(stitched)[0].argmax(1)
-                self.as_marker[name] = self.as_marker[name] + (answer == told).sum()
-                self.as_image[name] = self.as_image[name] + (answer == labels).sum()
+        for name, route in self.routes.items():
+            stitched = route.through(sources[route.source])
+            answer = ends.get(name, end)(stitched)[0].argmax(1)
+            self.as_marker[name] = self.as_marker[name] + (answer == told).sum()
+            self.as_image[name] = self.as_image[name] + (answer == labels).sum()
 
     def scores(self) -> dict[str, float]:
-        """Shares: "follows_marker/<row>" and "follows_image/<row>"."""
+        """Shares: "follows_marker/<row>" and "follows_image/<row>", with Wilson's intervals."""
         counts = {"follows_marker": self.as_marker, "follows_image": self.as_image}
-        return {
-            f"{what}/{row}": int(count) / self.n
-            for what, rows in counts.items()
-            for row, count in rows.items()
-        }
+        found: dict[str, float] = {}
+        for what, rows in counts.items():
+            for row, count in rows.items():
+                share = int(count) / self.n
+                low, high = share_interval(share, self.n)
+                found[f"{what}/{row}"] = share
+                found |= {f"{what}_low/{row}": low, f"{what}_high/{row}": high}
+        return found

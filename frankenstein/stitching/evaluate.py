@@ -73,7 +73,8 @@ def evaluate_stitches(
 
     With a "marker" among the frauds, "follows_marker" and "follows_image" are shares of images with
     the marker of another class that are answered as the marker says, and as the image is, of
-    stitches from the sender and from the marker's network (see `conflict`).
+    stitches from the sender and from the marker's network (see `conflict`), each with "_low" and
+    "_high", the ends of its 95 % interval.
 
     With `ends` (`recount.recounted_ends`), a stitch or control goes on through the end of its name.
 
@@ -100,10 +101,11 @@ def evaluate_stitches(
     others = None
     if controls:
         again = {f"{name}{SAMPLED}": route for name, route in routes.items()}
+        stitched = again if sample.every > 1 else routes
         routes = {**(again if sample.every > 1 else {}), **controls.routes}
         others = _Group(end, ends, routes, measures, outside)
         if isinstance(marker := frauds.get(MARKER), SeenFraud):
-            others.conflict = Conflict(marker, sender.front)
+            others.conflict = Conflict(marker, sender.front, {**stitched, **routes})
     seen = 0
     for images, labels in batches:
         numbers = torch.arange(seen, seen + len(images))
@@ -267,8 +269,7 @@ class _Group:
         self.update(images, sources, {"receiver": answer}, labels, numbers, depths)
         if self.conflict:
             classes = answer.shape[1]
-            ways = self.routes, self.end, self.ends
-            self.conflict.update(images, labels, numbers, classes, *ways)
+            self.conflict.update(images, labels, numbers, classes, self.end, self.ends)
 
     def scores(self) -> dict[str, float]:
         """All scores, by `<what>/<row>`."""

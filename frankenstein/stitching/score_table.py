@@ -20,6 +20,7 @@ from frankenstein.report.columns import (
     value_cell,
 )
 from frankenstein.runs.fields import KINDS
+from frankenstein.stitching.conflict_page import CONFLICT_COLUMNS, conflict_lines
 from frankenstein.stitching.controls import CONTROLS, TRAINED, Controls
 from frankenstein.stitching.depths import CKA, CUT, EXPLAINED
 from frankenstein.stitching.evaluate import SAMPLED, WITHIN
@@ -90,6 +91,7 @@ _PAGE_TABLES = {
     "answers": "Answers, beside the receiver's",
     "inside": "Inside the receiver",
     "together": "Who is right",
+    "conflict": "Where marker and image contradict",
 }
 # In the order of every table, measures between. The terminal has one, of those with `terminal`.
 _BEFORE_MEASURES = [
@@ -236,19 +238,7 @@ _AFTER_MEASURES = [
         page="inside",
         terminal="inside",
     ),
-    *(
-        Column(
-            f"follows_{what}",
-            f"as the {what}",
-            f"*as the {what}*: share of images with the marker of another class that are answered "
-            f"as the {what} is. A stitch from a network that reads markers should not be able to "
-            "follow the image; one from the sender should.",
-            percent=True,
-            page="together",
-            terminal="right",
-        )
-        for what in ("marker", "image")
-    ),
+    *CONFLICT_COLUMNS,
     Column(
         "loss",
         "loss",
@@ -373,6 +363,7 @@ def shown_scores(
         *([_sample(numbers)] if sampled else []),
         *few_directions(numbers, plan.measures),
         *differences(numbers, same),
+        *conflict_lines(numbers),
         *(f"warning: {line}" for line in warnings),
     ]
 
@@ -410,14 +401,23 @@ def score_blocks(
         columns = [one for one in columns_with(plan.measures) if one.page == table]
         if not (filled := filled_columns(columns, numbers)):
             continue
-        shown = [markdown_columns(columns, numbers, row_names(some, same)) for some in tables]
+        known = [[row for row in some if _has_any(filled, numbers, row)] for some in tables]
+        shown = [
+            markdown_columns(columns, numbers, row_names(some, same)) for some in known if some
+        ]
         about = _listed([one.about for one in filled], words)
         blocks += [f"## {title}", "\n\n".join(shown), Fold("How to read the columns", about)]
         if not blocks[3:]:
             blocks.append(Fold("What the rows are", _listed(rows, words)))
             if lines := differences(numbers, same):
                 blocks.append(Fold("How far apart two stitches are", _apart(lines)))
+        if table == "conflict":
+            blocks += [f"{line[0].upper()}{line[1:]}." for line in conflict_lines(numbers)]
     return blocks
+
+
+def _has_any(columns: Sequence[Column], numbers: Numbers, row: str) -> bool:
+    return any(f"{column.key}/{row}" in numbers for column in columns)
 
 
 def solved_words(plan: StitchPlan) -> str:

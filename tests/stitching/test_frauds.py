@@ -8,11 +8,13 @@ from torch.nn import functional
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.data import Digits, Synthetic
+from frankenstein.intervals import share_interval
 from frankenstein.measures.within_class import within_class_unbiased_cka
 from frankenstein.networks import frauds
 from frankenstein.networks.frauds import marked
 from frankenstein.shapes import per_location
 from frankenstein.stitching.conflict import Conflict
+from frankenstein.stitching.conflict_page import conflict_lines
 from frankenstein.stitching.controls import Route
 from frankenstein.stitching.fraud_stitches import unit_scale
 from frankenstein.stitching.frauds import FRAUDS, ClassNoise, SeenFraud
@@ -80,20 +82,42 @@ def test_whom_a_stitch_follows_is_whom_its_source_tells_of():
     def told(images, labels):  # the marker goes behind the image
         return torch.cat([images, functional.one_hot(labels, 5).float()], 1)
 
-    conflict = Conflict(SeenFraud(lambda z: z[:, 5:], told), lambda z: z[:, :5])
     routes = {
         "marker": Route("marker", torch.nn.Identity()),
         "solved": Route("sender", torch.nn.Identity()),
         "untrained": Route("untrained", torch.nn.Identity()),
     }
+    conflict = Conflict(SeenFraud(lambda z: z[:, 5:], told), lambda z: z[:, :5], routes)
     for some in numbers.split(16):
-        conflict.update(images[some], labels[some], some, 5, routes, lambda z: (z, {}))
-    assert conflict.scores() == {
-        "follows_marker/marker": 1,
-        "follows_marker/solved": 0,
-        "follows_image/marker": 0,
-        "follows_image/solved": 1,
+        conflict.update(images[some], labels[some], some, 5, lambda z: (z, {}))
+    none, all_of_them = ((share, *share_interval(share, 40)) for share in (0.0, 1.0))
+    expected = {
+        "follows_marker/marker": all_of_them,
+        "follows_marker/solved": none,
+        "follows_image/marker": none,
+        "follows_image/solved": all_of_them,
     }
+    for name, (share, low, high) in expected.items():
+        what, _, row = name.partition("/")
+        assert conflict.scores()[name] == share
+        assert conflict.scores()[f"{what}_low/{row}"] == low
+        assert conflict.scores()[f"{what}_high/{row}"] == high
+    assert len(conflict.scores()) == 12
+
+
+def test_whom_a_stitch_follows_is_a_line_with_intervals():
+    numbers = {
+        f"follows_{what}{end}/{row}": share + shift
+        for row, shares in (("after", (0.0, 0.9)), ("ps_inv", (0.1, 0.1)), ("marker", (0.8, 0.1)))
+        for what, share in zip(("marker", "image"), shares, strict=True)
+        for end, shift in (("", 0.0), ("_low", 0.0), ("_high", 0.02))
+    }
+    assert conflict_lines(numbers) == [
+        "where marker and image contradict, `after` follows the image in 90.00 % (90.00 to 92.00) "
+        "and the marker in 0.00 % (0.00 to 2.00); `marker`, from a network that reads markers, "
+        "the image in 10.00 % (10.00 to 12.00) and the marker in 80.00 % (80.00 to 82.00)"
+    ]
+    assert conflict_lines({k: v for k, v in numbers.items() if "/marker" not in k}) == []
 
 
 def test_frauds_are_solved_and_trained_beside_a_stitch_and_kept_in_the_cache(
@@ -113,7 +137,12 @@ def test_frauds_are_solved_and_trained_beside_a_stitch_and_kept_in_the_cache(
     assert 0 <= numbers["accuracy/untrained_trained"] <= 1
     assert numbers["accuracy/class_noise_trained"] > numbers["accuracy/pixels_trained"]
     assert abs(numbers["within_class_unbiased_cka/class_noise"]) < 0.1
-    for row in ("marker", "marker_trained", "solved"):
+    page = (folder / "report.md").read_text()
+    assert "where marker and image contradict, `after` follows the image in" in page.lower()
+    table = page.partition("## Where marker and image contradict")[2].partition("##")[0]
+    assert "n/a" not in table
+    assert "| after" in table
+    for row in ("marker", "marker_trained", "solved", "before", "after"):
         shares = numbers[f"follows_marker/{row}"], numbers[f"follows_image/{row}"]
         assert min(shares) >= 0
         assert sum(shares) <= 1
