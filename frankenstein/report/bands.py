@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -14,6 +15,8 @@ from frankenstein.report.charts import name_ticks
 from frankenstein.report.style import PALETTE, RC, legend_label, settled, to_array
 
 _DASHES = ("-", "--", ":", "-.")
+_MARKERS = "oxs^"
+_ASIDE = 0.08  # between two series at one x
 
 
 class Band(NamedTuple):
@@ -37,24 +40,19 @@ def bands(
     ticks: Sequence[str] = (),  # what x = 0, 1, ... are called
     percent: bool = False,
     note: str = "",  # over the legend
+    ordered: bool = True,  # whether one x follows another; else there are points and no lines
 ) -> Figure:
-    """A line for each series in the band of its intervals, and a thin line for each reference."""
+    """A line for each series in the band of its intervals, and a thin line for each reference.
+
+    Where x has no order, points beside each other, with bars.
+    """
     figure = Figure(figsize=(6.4, 3.6))
     axes = figure.add_subplot()
-    for name, one in series.items():
-        colour = PALETTE[one.colour % len(PALETTE)]
-        axes.plot(
-            to_array(one.x),
-            to_array(one.mean),
-            label=legend_label(name),
-            color=colour,
-            linestyle=_DASHES[one.dashes % len(_DASHES)],
-            marker="o",
-            markersize=3,
-        )
-        low, high = to_array(one.low), to_array(one.high)
-        alpha = 0.07 if one.dashes else 0.15  # bands of lines that are looked at second lie below
-        axes.fill_between(to_array(one.x), low, high, color=colour, alpha=alpha, linewidth=0)
+    for place, (name, one) in enumerate(series.items()):
+        if ordered:
+            _band(axes, name, one)
+        else:
+            _points(axes, name, one, _ASIDE * (place - (len(series) - 1) / 2))
     for i, (name, height) in enumerate(references.items()):
         dashes = _DASHES[(i + 2) % len(_DASHES)]
         axes.axhline(height, color="black", linestyle=dashes, linewidth=1, label=legend_label(name))
@@ -68,6 +66,37 @@ def bands(
         legend = figure.legend(loc="outside right upper", title=note or None, alignment="left")
         legend.get_title().set_fontsize(RC["legend.fontsize"])
     return settled(figure)
+
+
+def _band(axes: Axes, name: str, one: Band) -> None:
+    colour = PALETTE[one.colour % len(PALETTE)]
+    axes.plot(
+        to_array(one.x),
+        to_array(one.mean),
+        label=legend_label(name),
+        color=colour,
+        linestyle=_DASHES[one.dashes % len(_DASHES)],
+        marker="o",
+        markersize=3,
+    )
+    alpha = 0.07 if one.dashes else 0.15  # bands of lines that are looked at second lie below
+    ends = to_array(one.low), to_array(one.high)
+    axes.fill_between(to_array(one.x), *ends, color=colour, alpha=alpha, linewidth=0)
+
+
+def _points(axes: Axes, name: str, one: Band, aside: float) -> None:
+    mean, low, high = map(to_array, (one.mean, one.low, one.high))
+    axes.errorbar(
+        to_array(one.x) + aside,
+        mean,
+        yerr=[mean - low, high - mean],
+        label=legend_label(name),
+        color=PALETTE[one.colour % len(PALETTE)],
+        fmt=_MARKERS[one.dashes % len(_MARKERS)],
+        markersize=4,
+        capsize=2,
+        linewidth=1,
+    )
 
 
 def bands_csv(series: Mapping[str, Band], x_name: str, ticks: Sequence[str] = ()) -> str:

@@ -240,11 +240,11 @@ def _or_nan(value: float | None) -> float:
 @rc_context(RC)
 def intervals(
     values: Mapping[str, Sequence[float]],  # group: a value for each run
-    means: Mapping[str, tuple[float, float]],  # group: mean, and half the width of its interval
+    means: Mapping[str, tuple[float, float, float]],  # group: mean, and the ends of its interval
     title: str = "",
     percent: bool = False,
 ) -> Figure:
-    """A row for each group, from top to bottom; a margin that is not finite is not drawn.
+    """A row for each group, from top to bottom; an interval that is not finite is not drawn.
 
     Raises:
         ShapeError: if a group has no mean, or there is none.
@@ -256,10 +256,11 @@ def intervals(
     figure = Figure(figsize=(6.4, 1.0 + 0.2 * lines + 0.16 * len(names)))
     axes = figure.add_subplot()
     for row, (group, runs) in enumerate(values.items()):
-        mean, margin = means[group]
+        mean, low, high = means[group]
         axes.plot(runs, np.full(len(runs), row), "o", color=PALETTE[0], alpha=0.45, markersize=4)
-        if np.isfinite(margin):
-            axes.errorbar(mean, row, xerr=margin, color=PALETTE[1], capsize=3, linewidth=1.4)
+        if np.isfinite([low, high]).all():
+            around = [[mean - low], [high - mean]]
+            axes.errorbar(mean, row, xerr=around, color=PALETTE[1], capsize=3, linewidth=1.4)
             axes.plot(mean, row, "|", color=PALETTE[1], markersize=11, markeredgewidth=2)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)

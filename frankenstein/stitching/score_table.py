@@ -336,6 +336,18 @@ def is_share(number: str) -> bool:
     return what in _SHARES
 
 
+def score_title(what: str) -> str:
+    """What tables call a score of stitches: "final R²" is `final_explained`.
+
+    >>> score_title("final_explained"), score_title("accuracy"), score_title("unbiased_cka")
+    ('final R²', 'accuracy', 'unbiased cka')
+    """
+    titles = {
+        column.key: column.title for column in reversed((*_BEFORE_MEASURES, *_AFTER_MEASURES))
+    }
+    return titles.get(what, _title(what))
+
+
 def shown_scores(
     numbers: Numbers,
     plan: StitchPlan,

@@ -75,16 +75,19 @@ def run_report(plan: ReportPlan, command: Command) -> Run:
 
 
 def _finding(runs: Sequence[FinishedRun], joined: JoinedRuns) -> str:
-    """The first of the scores over all runs."""
+    """The first of the scores: its range over all runs, and a mean of those alike but for seeds."""
     told = f"{counted(len(runs), 'run')} of {' and '.join(joined.verbs)}, joined"
     score = next(iter(joined.scores), "")
     known = [value for group in joined.groups for value in joined.values(group, score)]
     if len(known) < 2:
         return f"{told}."
-    least, mean, most = (
-        format_value(one, percent=is_share(score))
-        for one in (min(known), sum(known) / len(known), max(known))
-    )
+    least, most = (format_value(one, percent=is_share(score)) for one in (min(known), max(known)))
+    if len(joined.groups) > 1:  # a mean over unlike runs is of nothing
+        return (
+            f"{told}: {code(score)} is from {least} to {most}, in {len(joined.groups)} groups that "
+            "differ in more than seeds."
+        )
+    mean = format_value(joined.mean(next(iter(joined.groups)), score).value, is_share(score))
     return f"{told}: {code(score)} is {mean} on average, from {least} to {most}."
 
 

@@ -53,6 +53,11 @@ class Mean:
         """The upper end of its interval, in the limits of the score."""
         return min(self.value + self.margin, self.limits[1])
 
+    @property
+    def is_clipped(self) -> bool:
+        """Whether its interval would reach beyond the limits of the score."""
+        return self.high - self.low < 2 * self.margin * (1 - 1e-9)
+
 
 def mean_of(runs: Sequence["FinishedRun"], score: str) -> Mean:
     """The mean of a score of runs that differ in seeds alone; NaN if none has it.

@@ -222,6 +222,12 @@ def remarks(joined: JoinedRuns) -> Iterator[str]:
         yield _how_sure(joined, repeated)
     else:
         yield "No two of these runs differ in seeds alone, so there is no interval."
+    means = [joined.mean(group, score) for group in repeated for score in joined.scores]
+    if any(mean.is_clipped for mean in means):
+        yield (
+            "± is the same to both sides. Where that reaches beyond what a score can be, such as "
+            "100 %, bars, bands and the ends in the CSV stop there."
+        )
     if joined.replays:
         names = ", ".join(code(run.folder.name) for run in joined.replays)
         yield f"Run again from the same seeds, and so not counted as further runs: {names}."
@@ -282,22 +288,22 @@ def pictures(joined: JoinedRuns, sweep: Sweep | None) -> Iterator[Picture]:
     scores = joined.scores[:_DRAWN]
     if sweep:
         scores = [*{score.partition("/")[0]: score for score in scores[::-1]}.values()][::-1]
-    for i, score in enumerate(scores, start=1):
+    for score in scores:
         means = {group: joined.mean(group, score) for group in joined.groups}
         known = {group: mean for group, mean in means.items() if mean.n}
         if known:
             yield Picture(
-                f"score-{i}",
+                score,
                 intervals(
                     {group: mean.values for group, mean in known.items()},
-                    {group: (mean.value, mean.margin) for group, mean in known.items()},
+                    {group: (mean.value, mean.low, mean.high) for group, mean in known.items()},
                     score,
                     percent=is_share(score),
                 ),
                 f"`{score}` of every group. A dot is a run, or a network if it is a score of one "
                 "network alone; where a group has several, the upright line is their mean and the "
                 "bar its 95 % interval. Groups whose bars lie far apart differ by more than their "
-                "seeds.",
+                "seeds; bars that overlap say nothing of groups of the same networks.",
             )
 
 

@@ -5,6 +5,7 @@ layers bn1, bn3, bn5 x ranks 2, 8 x three seeds   ->   a line for each rank, ove
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from math import isclose, isfinite
 from posixpath import commonpath
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import torch
 from frankenstein.catalog import ARCHITECTURES, MEASURES, filled
 from frankenstein.report import Picture
 from frankenstein.report.bands import Band, bands, bands_csv
-from frankenstein.stitching.score_table import is_share
+from frankenstein.stitching.score_table import is_share, score_title
 from frankenstein.studies.finished import FinishedRun, said_of
 from frankenstein.studies.means import Mean
 from frankenstein.surgery.record import record
@@ -40,6 +41,7 @@ class Sweep(NamedTuple):
     axis: str
     ticks: Sequence[str]  # what x = 0, 1, ... are called; none where x is a number
     places: Mapping[str, tuple[float, str]]  # group: x, name of the line
+    ordered: bool = True  # whether one x follows another, as depths of a network do
 
 
 def find_sweep(groups: Mapping[str, Sequence[FinishedRun]]) -> Sweep | None:
@@ -53,10 +55,13 @@ def find_sweep(groups: Mapping[str, Sequence[FinishedRun]]) -> Sweep | None:
     labels = {name: _layers(one) for name, one in asked.items()}
     if all(labels.values()) and len(set(labels.values())) > 1:
         runs = [found[0] for found in groups.values()]
-        ticks = sorted(dict.fromkeys(labels.values()), key=_depths(runs).__getitem__)
+        depths = _depths(runs)
+        ticks = sorted(dict.fromkeys(labels.values()), key=depths.__getitem__)
+        ordered = _is_one_walk([[one.asked[key] for key in _LAYERS] for one in runs], depths)
         xs: dict[str, float] = {name: ticks.index(label) for name, label in labels.items()}
         axis, gone = "layer", set(_LAYERS)
     else:
+        ordered = True
         numbers = [key for key, values in varying.items() if all(map(_is_number, values.values()))]
         if not numbers:
             return None
@@ -66,7 +71,19 @@ def find_sweep(groups: Mapping[str, Sequence[FinishedRun]]) -> Sweep | None:
     lines = {name: said_of(said) if said else "" for name, said in others.items()}
     if len(set(lines.values())) == len(lines):
         return None  # every line would be a point
-    return Sweep(axis, ticks, {name: (xs[name], lines[name]) for name in asked})
+    return Sweep(axis, ticks, {name: (xs[name], lines[name]) for name in asked}, ordered)
+
+
+def _is_one_walk(
+    pairs: Sequence[Sequence[str]],  # of a sender's and a receiver's layer
+    depths: Mapping[str, tuple[int, int]],
+) -> bool:
+    """Whether pairs of layers are depths of one thing: bn3 beside bn7 → bn5 is none."""
+    senders, receivers = (set(side) for side in zip(*pairs, strict=True))
+    alike = {one == other for one, other in pairs}
+    deeper = sorted(depths.values())
+    walks = all(one[1] <= other[1] for one, other in pairwise(deeper))
+    return len(senders) == 1 or len(receivers) == 1 or (len(alike) == 1 and walks)
 
 
 def _of_both(asked: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -120,12 +137,13 @@ def sweep_pictures(
             ticks=sweep.ticks,
             percent=is_share(drawn[0]),
             note=f"n = {note}" if note else "",
+            ordered=sweep.ordered,
         )
         lines |= {row: _band(line) for row, line in own.items()}
         yield Picture(
             f"sweep-{measure}",
             figure,
-            _caption(start, axis, bool(sweep.ticks), note, over),
+            _caption(start, sweep, note, over),
             csv=bands_csv(lines, axis, sweep.ticks),
         )
 
@@ -156,8 +174,11 @@ def _lines(
     free = {row: i for i, row in enumerate(row for row in points if row not in _CONTROLS)}
     series: dict[str, Band] = {}
     for row, lines in points.items():
-        for line, found in lines.items():
-            colour, dashes = names.index(line), free.get(row, 0)
+        alike = len(names) > 1 and _are_one(lines, names)  # then it is of none of them
+        told = {"": next(iter(lines.values()))} if alike else lines
+        for line, found in told.items():
+            colour = names.index(line) if line in names else len(names) + len(series)
+            dashes = free.get(row, 0)
             if row in _CONTROLS:
                 dashes = 1
             elif len(names) == 1:
@@ -170,6 +191,12 @@ def _lines(
             parts = line.removeprefix("family "), _ROWS.get(row, row)
             series[", ".join(filter(None, parts)).replace("_", " ") or "stitch"] = band
     return series
+
+
+def _are_one(lines: Mapping[str, Sequence[tuple[float, Mean]]], names: Collection[str]) -> bool:
+    """Whether every line of the sweep is there, and all are the same."""
+    first, *others = map(_band, lines.values())
+    return len(lines) == len(names) and all(_equal(first, other) for other in others)
 
 
 def _band(found: Sequence[tuple[float, Mean]], colour: int = 0, dashes: int = 0) -> Band:
@@ -192,24 +219,30 @@ def _equal(one: Band, other: Band) -> bool:
 
 def _label(score: str, rows: Collection[str]) -> str:
     """The name of an axis; of a measure of stitched with target, how it flattens them."""
-    words = score.replace("_", " ")
-    if score in MEASURES and any(row in _ROWS for row in rows):
+    of_stitches = any(row in _ROWS for row in rows)
+    words = score_title(score) if of_stitches else score.replace("_", " ")
+    if score in MEASURES and of_stitches:
         return f"{words} ({MEASURES[score].flattenings[0]})"
     return words
 
 
-def _caption(start: str, axis: str, is_layer: bool, note: str, means: Sequence[Mean]) -> str:
-    order = ", in the order of the network or, of one not of the zoo, by name" if is_layer else ""
-    said = f"`{start}` over the {axis}{order}: mean of each group of runs"
+def _caption(start: str, sweep: Sweep, note: str, means: Sequence[Mean]) -> str:
+    order = (
+        ", in the order of the network or, of one not of the zoo, by name"
+        if sweep.ticks and sweep.ordered
+        else ""
+    )
+    said = f"`{start}` over the {sweep.axis.replace('_', ' ')}{order}: mean of each group of runs"
     said += f", n = {note}. " if note else ". "
     if any(isfinite(mean.margin) for mean in means):
-        said += "Bands are 95 % intervals"
+        said += f"{'Bands' if sweep.ordered else 'Bars'} are 95 % intervals"
         if any(mean.networks and mean.n > 1 for mean in means):
             said += (
                 "; where a network is in several runs, those of leaving out one network at a time"
             )
         said += ". "
-    return f"{said}Long dashes are controls; equal lines are drawn once."
+    controls = "Long dashes are controls" if sweep.ordered else "Crosses are controls"
+    return f"{said}{controls}; what is equal is drawn once."
 
 
 def _layers(asked: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from frankenstein.shapes import ShapeError
 
 LONG = "a group of a very long name that goes on and on over its line"
 RUNS = {"a": [0.5, 0.7], LONG: [0.9]}
-MEANS = {"a": (0.6, 0.2), LONG: (0.9, math.nan)}
+MEANS = {"a": (0.6, 0.4, 0.7), LONG: (0.9, math.nan, math.nan)}
 
 
 def test_every_run_is_a_dot_and_a_mean_has_its_interval():
@@ -16,7 +16,7 @@ def test_every_run_is_a_dot_and_a_mean_has_its_interval():
     assert [list(line.get_xdata()) for line in dots] == list(RUNS.values())
     (bars,) = axes.containers
     (segment,) = bars[2][0].get_segments()
-    assert [x for x, _ in segment] == pytest.approx([0.4, 0.8])
+    assert [x for x, _ in segment] == pytest.approx([0.4, 0.7])
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels[0] == "a"
     assert labels[1].replace("\n", " ") == LONG

@@ -16,8 +16,8 @@ from frankenstein.intervals import mean_and_margin
 from frankenstein.networks.network import open_network
 from frankenstein.runs.page import write_page
 from frankenstein.runs.run import Run
-from frankenstein.studies.finished import FinishedRun, groups, read_finished
-from frankenstein.studies.page import chosen_scores
+from frankenstein.studies.finished import FinishedRun, JoinedRuns, groups, read_finished
+from frankenstein.studies.page import chosen_scores, pictures
 from frankenstein.studies.sweep import find_sweep
 
 
@@ -76,7 +76,7 @@ def test_runs_that_differ_in_seeds_alone_are_one_mean_with_its_interval(
     latex = (folder / "stitch-means.tex").read_text()
     assert "group & runs & networks & accuracy, after & accuracy, untrained" in latex
     assert f"{100 * mean:.2f} $\\pm$ {100 * margin:.2f} \\%" in latex
-    assert text.index("score-1.png") < text.index("<details>") < text.index("[s0](")
+    assert text.index("stitch-accuracy-after.png") < text.index("<details>") < text.index("[s0](")
     assert f"{100 * mean:.2f} ± {100 * margin:.2f} %" in text
     assert "says nothing of other networks" in text
     page = check_page(folder / "report.html")
@@ -87,6 +87,32 @@ def test_runs_that_differ_in_seeds_alone_are_one_mean_with_its_interval(
     head, *rows = csv.reader((folder / "study.csv").read_text().splitlines())
     assert [row[head.index("run")] for row in rows] == [f"../../stitch/s{i}" for i in range(3)]
     assert [float(row[head.index("accuracy/after")]) for row in rows] == accuracies
+
+
+def test_a_mean_is_of_runs_that_differ_in_seeds_alone_and_others_have_a_range(finished, joined):
+    runs = [finished(f"s{i}", 0.8 + i / 10, f"--seed {i}") for i in range(2)]
+    found = (joined(*runs) / "report.md").read_text()
+    assert "`accuracy/after` is 85.00 % on average, from 80.00 % to 90.00 %." in found
+    unlike = [*runs, finished("other", 0.5, "relu1 relu1 -r 4")]
+    found = (joined(*unlike) / "report.md").read_text()
+    assert (
+        "`accuracy/after` is from 50.00 % to 90.00 %, in 2 groups that differ in more than seeds."
+    ) in found
+    assert "on average" not in found
+
+
+def test_an_interval_beyond_what_a_score_can_be_ends_there_everywhere(finished, joined):
+    runs = [finished(f"s{i}", value, f"--seed {i}") for i, value in enumerate([0.6, 0.8, 0.98])]
+    folder = joined(*runs, "--scores", "accuracy/after")
+    (row,) = csv.DictReader((folder / "stitch-means.csv").read_text().splitlines())
+    assert float(row["high"]) == 1.0
+    of_all = JoinedRuns(groups(read_finished(runs)[0]), ["accuracy/after"])
+    (picture,) = pictures(of_all, None)
+    (segment,) = picture.figure.axes[0].containers[0][2][0].get_segments()
+    assert segment[1][0] == 1.0
+    text = (folder / "report.md").read_text()
+    assert "stop there" in text
+    assert "stop there" not in (joined(*runs[:1]) / "report.md").read_text()
 
 
 def test_networks_of_other_seeds_are_of_one_group_too(finished, joined):
@@ -294,7 +320,7 @@ def test_a_sweep_over_layers_is_a_curve_in_the_order_of_the_network(finished, jo
     folder = joined(*runs)
     text = (folder / "report.md").read_text()
     assert "](figures/stitch-sweep-accuracy.png)" in text
-    assert text.index("sweep-accuracy") < text.index("score-1")
+    assert text.index("sweep-accuracy") < text.index("stitch-accuracy-after")
 
 
 def test_a_sweep_over_a_number_is_a_curve_over_it(finished):

@@ -72,8 +72,11 @@ def test_seeds_of_the_runs_alone_are_draws_but_not_of_a_networks_own_score():
 def test_an_interval_ends_where_the_score_does_and_two_networks_have_none():
     found = mean_of(stitches({(0, 1): 1.0, (2, 3): 0.5}), "accuracy/after")  # none is in two
     assert (found.low, found.high) == (0.0, 1.0)
+    assert found.is_clipped
+    assert not mean_of(stitches({(0, 1): 0.5, (2, 3): 0.51}), "accuracy/after").is_clipped
     both_ways = mean_of(stitches({(0, 1): 1.0, (1, 0): 0.5}), "accuracy/after")
     assert both_ways.value == 0.75
     assert math.isnan(both_ways.margin)
+    assert not both_ways.is_clipped
     assert math.isnan(both_ways.low)
     assert math.isnan(both_ways.high)

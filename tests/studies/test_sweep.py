@@ -95,3 +95,57 @@ def test_a_control_has_its_familys_colour_and_equal_lines_and_the_receiver_are_d
     assert {key: rows[0][key] for key in first} == first
     assert (float(rows[0]["low"]), float(rows[0]["high"])) == pytest.approx((0.8, 1.0))
     assert float(rows[-1]["high"]) == 1.0  # where an accuracy ends
+
+
+def joined_by_objective(layers, **rows):
+    """Groups of stitches by two objectives at these layers, and the figure of their accuracies."""
+    groups = stitched(["conv1"], ["affine"])
+    (one,) = groups.values()
+    made, means = {}, {f"accuracy/{row}": {} for row in rows}
+    for (x, (sender, receiver)), objective in product(enumerate(layers), ("task", "direct")):
+        options = {**one[0].record["options"], "objective": objective}
+        options |= {"sender_layer": sender, "receiver_layer": receiver}
+        group = f"{x} {objective}"
+        made[group] = [FinishedRun(Path(group), {**one[0].record, "options": options}, {})]
+        for row, (task, direct) in rows.items():
+            height = (task if objective == "task" else direct) - x / 10
+            means[f"accuracy/{row}"][group] = mean(height)
+    sweep = find_sweep(made)
+    (picture,) = sweep_pictures(sweep, means)
+    return sweep, picture
+
+
+def test_what_all_lines_have_alike_is_named_after_none_of_them():
+    depths = [("conv1", "conv1"), ("fc1", "fc1")]
+    _, picture = joined_by_objective(depths, before=(0.7, 0.7), after=(0.9, 0.8))
+    assert {row["series"] for row in csv.DictReader(picture.csv.splitlines())} == {
+        "before",
+        "objective task",
+        "objective direct",
+    }
+
+
+@pytest.mark.parametrize(
+    ("layers", "ordered"),
+    [
+        ([("conv1", "conv1"), ("conv2", "fc1")], False),  # a depth, and a pair across
+        ([("conv1", "fc1"), ("fc1", "conv1")], False),
+        ([("conv1", "conv1"), ("fc1", "fc1")], True),
+        ([("conv1", "conv1"), ("conv1", "fc1")], True),
+        ([("conv1", "conv2"), ("conv2", "fc1")], True),
+    ],
+)
+def test_only_depths_of_one_thing_are_joined_by_a_line(layers, ordered):
+    sweep, picture = joined_by_objective(layers, after=(0.9, 0.8))
+    assert sweep.ordered == ordered
+    (axes,) = picture.figure.axes
+    assert {line.get_linestyle() for line in axes.get_lines()} == ({"-"} if ordered else {"None"})
+    assert ("in the order of the network" in picture.caption) == ordered
+    assert ("Bands are" in picture.caption) == ordered
+
+
+def test_an_axis_calls_a_score_as_the_tables_do():
+    groups = stitched(("conv1", "fc1"), ("affine", "orthogonal"))
+    means = {"final_explained/after": dict.fromkeys(groups, mean(0.5))}
+    (picture,) = sweep_pictures(find_sweep(groups), means)
+    assert picture.figure.axes[0].get_ylabel() == "final R²"
