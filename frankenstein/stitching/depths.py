@@ -111,4 +111,6 @@ class End:
             return self._end(z), {}
         later = self._behind(z)
         logits = later.pop(OUTPUT)
-        return values_of(logits), {CUT: z, **later, LOGITS: logits}
+        # A cut at the very end has no layer that answers are read from behind it.
+        at_cut = {} if logits is z else {CUT: z}
+        return values_of(logits), {**at_cut, **later, LOGITS: logits}

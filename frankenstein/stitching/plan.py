@@ -178,7 +178,9 @@ class ObjectiveFields(Plan):
     )
     temperature: float = option(1.0, "softmax temperature of both answers, for soft targets")
     cka_reg: float = option(
-        0.0, "weight of CKA(stitched, target) in the loss; below 0 it rewards likeness"
+        0.0,
+        "weight of CKA(stitched, target) in the loss, in that of a second stage, too; below 0 it "
+        "rewards likeness",
     )
 
 
@@ -420,6 +422,10 @@ class StitchPlan(
                         f"‹{field}› belongs to the objective {other}, and this one is {name}; "
                         "leave it out"
                     )
+        aligned = self.align_layers or []
+        for layer in aligned:
+            if aligned.count(layer) > 1:
+                raise PlanError(f"‹align_layers› names {layer} more than once; name it once")
         if self.direct == "cka" and self.cka_reg:
             raise PlanError("‹direct› cka is CKA alone; leave ‹cka_reg› out or take ‹direct› mse")
 

@@ -149,9 +149,10 @@ def aim_of(plan: StitchPlan, receiver: nn.Module, layer: str) -> Aim:
     row, later = plan.objective_row, _followed(plan, receiver, layer)
     fields = {name: getattr(plan, name) for name in row.fields if name != "align_layers"}
     objective: Objective = row(**fields, **({"later": later} if row.follows != "nothing" else {}))
+    stages = [objective, task_loss] if plan.then else [objective]
     if plan.cka_reg:
-        objective = cka_regularized(objective, plan.cka_reg)
-    return Aim((objective, task_loss) if plan.then else (objective,), later)
+        stages = [cka_regularized(stage, plan.cka_reg) for stage in stages]
+    return Aim(tuple(stages), later)
 
 
 def _followed(plan: StitchPlan, receiver: nn.Module, layer: str) -> tuple[str, ...]:
@@ -166,7 +167,7 @@ def _followed(plan: StitchPlan, receiver: nn.Module, layer: str) -> tuple[str, .
     if not behind:
         raise UserError(
             f"{plan.objective_name} fits the layer that answers are read from, and no such layer "
-            f"lies behind {layer!r}; take ‹objective› direct"
+            f"lies behind {layer}; take ‹objective› direct"
         )
     return behind[-1:]
 

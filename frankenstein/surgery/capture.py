@@ -68,7 +68,8 @@ def capture_behind(end: nn.Module, layers: Iterable[str]) -> nn.Module:
     wanted = {layer: _single(steps, layer) for layer in layers}
     nodes = behind(steps, entrance)
     for layer, node in wanted.items():
-        if node not in nodes:
+        at_the_cut = layer == OUTPUT and node is entrance  # nothing lies behind it
+        if node not in nodes and not at_the_cut:
             names = [steps.name(one) for one in nodes if one in steps.names]
             raise LayerError(
                 f"{layer!r} of {steps.title} does not lie behind {steps.name(entrance)!r}"

@@ -74,7 +74,7 @@ def test_all_pairs_leave_a_folder_with_heatmaps_tables_and_numbers(run, pair):
             else:
                 assert (float(line["low"]), float(line["high"])) == (low, high)
     report = (folder / "report.md").read_text()
-    assert "4 pairs have no such stitch (n/a). The first: the source is a vector" in report
+    assert "4 pairs without such a stitch (n/a). The first: the source is a vector" in report
     assert "## What each grafted network costs" in report
     for what in ("accuracy-solved", "agreement-solved", "linear_cka-measures", "cost"):
         assert (folder / "figures" / f"{what}.png").is_file()
@@ -239,3 +239,26 @@ def test_means_over_seeds_are_held_against_what_is_solved():
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(mistake, pair, words, expected):
     assert expected in mistake("stitch", *pair, *words.split())
+
+
+@pytest.mark.parametrize("objective", ["final_features", "latent_alignment"])
+def test_a_pair_behind_which_nothing_lies_has_no_stitch_only_if_its_objective_needs_more(
+    run, pair, objective
+):
+    layers = ("--sender-layers", "fc1", "--receiver-layers", "fc1", "fc3")
+    words = ("-e", "1", "--debug", "--measures", "linear_cka", "--untrained", "1")
+    folder = run("stitch", *pair, *layers, *words, "--objective", objective)
+    summary, report = summary_of(folder), (folder / "report.md").read_text()
+    assert "accuracy/trained/fc1/fc1" in summary
+    impossible = objective == "final_features"
+    for kind in ("solved", "trained"):
+        assert (f"accuracy/{kind}/fc1/fc3" in summary) != impossible
+    said = "1 pair without such a stitch (n/a). The first: final_features fits the layer that"
+    assert (said in report) == impossible
+
+
+def test_a_matrix_without_any_pair_for_its_objective_leaves_nothing(mistake, pair, tmp_path):
+    layers = ("--sender-layers", "fc1", "--receiver-layers", "fc3")
+    said = mistake("stitch", *pair, *layers, "-e", "1", "--objective", "final_features")
+    assert "no such layer lies behind fc3; take --objective direct" in said
+    assert not list(tmp_path.rglob("*.partial"))

@@ -216,6 +216,10 @@ SOFT = "--target-type soft_1"
         ("--objective latent", "--objective takes task, direct, final_features or latent_alignm"),
         ("--objective task --then task", "--then task follows another --objective, and this one"),
         ("--align-layers fc1", "--align-layers belongs to the objective latent_alignment, and th"),
+        (
+            "--objective latent_alignment --align-layers fc3 fc3",
+            "--align-layers names fc3 more than once; name it once",
+        ),
         ("--objective final_features -e 0", "--objective acts in training, and --epochs 0"),
         ("--direct cka --cka-reg 1", "--direct cka is CKA alone; leave --cka-reg out or take"),
         ("--temperature 2", "--temperature softens the answers of a teacher; choose a --target-ty"),

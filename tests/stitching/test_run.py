@@ -9,10 +9,13 @@ import torch
 import frankenstein
 from frankenstein.cli import main
 from frankenstein.errors import UserError
+from frankenstein.measures import linear_cka
 from frankenstein.runs import Run, read_plan
+from frankenstein.stitches import Affine
 from frankenstein.stitching import StitchedRun, StitchPlan
 from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.recipe import aim_of
+from frankenstein.tasks import Stitching
 
 ROOT = Path(frankenstein.__file__).parents[1]
 
@@ -68,6 +71,29 @@ def test_chosen_layers_are_aligned_beside_the_penultimate_one(small_network, cho
     pair = {"sender": "a", "receiver": "b", "sender_layer": "relu1"}
     plan = StitchPlan(**pair, objective="latent_alignment", align_layers=chosen)
     assert aim_of(plan, small_network(0), "relu1").later == followed
+
+
+def test_cka_counts_in_every_stage_of_training(small_network):
+    sender, receiver = small_network(0), small_network(1)
+    pair = {"sender": "a", "receiver": "b", "sender_layer": "relu1"}
+    stages = {"objective": "final_features", "then": "task"}
+    plain, with_cka = (
+        aim_of(StitchPlan(**pair, **stages, cka_reg=weight), receiver, "relu1")
+        for weight in (0.0, -3.0)
+    )
+    task = Stitching(sender, receiver, "relu1", "relu1", Affine(4, 4), later=plain.later)
+    now = task.one_pass((torch.randn(9, 1, 8, 8), torch.arange(9)))
+    rewarded = -3 * linear_cka(now.stitched, now.target)
+    for one, other in zip(plain.stages, with_cka.stages, strict=True):
+        torch.testing.assert_close(other(now), one(now) + rewarded)
+
+
+def test_a_stitch_at_the_very_end_is_scored(saved, few_digits, run):
+    pair = saved("lenet", 0), saved("lenet", 1)
+    words = ("fc3", "fc3", "-d", "digits", "-e", "0", "--untrained", "1")
+    numbers = Run.read(run("stitch", *pair, *words)).numbers
+    assert "explained@logits/after" in numbers
+    assert "final_explained/after" not in numbers
 
 
 def test_the_plan_of_a_stitch_is_made_without_torch(tmp_path):

@@ -128,8 +128,21 @@ def test_weights_are_one_for_each_layer_and_not_all_0(batch):
     with pytest.raises(UserError, match="not all 0"):
         latent_alignment(LATER, [0, 0, 0, 0])
     alone = Pass(batch.images, batch.labels, batch.sender, batch.stitch, batch.receiver)
-    with pytest.raises(UserError, match="name them as `later`"):
+    with pytest.raises(UserError, match="follows 'flatten' behind the cut; name it in `later`"):
         final_features(LATER)(alone)
+
+
+@pytest.mark.parametrize("layer", ["flatten", "fc"])
+def test_where_no_key_layer_lies_behind_the_cut_and_the_logits_are_aligned(networks, layer):
+    sender, receiver = (cut(network, after=layer) for network in networks)
+    units = [
+        halves.front(torch.zeros(1, 1, 8, 8).double()).shape[1] for halves in (sender, receiver)
+    ]
+    images, labels = torch.randn(7, 1, 8, 8).double(), torch.arange(7)
+    now = Pass(images, labels, sender, Affine(*units).double(), receiver)
+    answers = receiver.end(now.stitched), receiver.end(now.target)
+    left = share_left(now.stitched, now.target), share_left(*answers)
+    torch.testing.assert_close(latent_alignment(())(now), sum(left) / 2)
 
 
 @pytest.mark.parametrize(

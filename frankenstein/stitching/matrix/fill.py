@@ -53,6 +53,7 @@ class Work:
     sender: Network  # both lie on the device
     receiver: Network
     sides: tuple[LayerSet, LayerSet]  # layers of each
+    refused: Mapping[Pair, str]  # pairs without a stitch, and why
     looks: tuple[nn.Module | None, nn.Module | None]  # of each at the data, see `Joint.seeing`
     data: ImageData
     device: torch.device
@@ -64,7 +65,11 @@ class Work:
     ) -> dict[Pair, Stitch]:
         """New stitches of all pairs, or of those that start at a layer; `plan` says the seed."""
         stitches, _ = make_stitches(*self.sides, moments, partial(make_stitch, plan))
-        return {p: one.to(self.device) for p, one in stitches.items() if layer in (None, p[0])}
+        return {
+            pair: one.to(self.device)
+            for pair, one in stitches.items()
+            if layer in (None, pair[0]) and pair not in self.refused
+        }
 
     def keep_stitches(self, kind: str, seed: int, stitches: Mapping[Pair, Stitch]) -> None:
         """Save those of the first seed, before their rows say that they are done."""

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from frankenstein.catalog import MEASURES
+from frankenstein.errors import counted
 from frankenstein.files import write_whole
 from frankenstein.networks.accuracy import below_chance_warnings
 from frankenstein.report import (
@@ -316,7 +317,8 @@ def _remarks(plan: StitchPlan, results: Results) -> Iterator[str]:
     yield from _beside_control(results)
     if results.refused:
         reason = next(iter(results.refused.values()))
-        yield f"{len(results.refused)} pairs have no such stitch (n/a). The first: {reason}."
+        pairs = counted(len(results.refused), "pair")
+        yield f"{pairs} without such a stitch (n/a). The first: {reason}."
 
 
 def _title(kind: str, what: str) -> str:

@@ -1,12 +1,13 @@
 """One run that stitches every layer to every layer."""
 
 import math
+from collections.abc import Iterable
 from functools import partial
 
 from rich.console import Console
 from torch import nn
 
-from frankenstein.errors import Interrupted
+from frankenstein.errors import Interrupted, UserError
 from frankenstein.labels import most_frequent
 from frankenstein.networks.data import (
     check_augment,
@@ -28,7 +29,7 @@ from frankenstein.stitching.matrix.results import CELLS, FEW, Cells, Results, re
 from frankenstein.stitching.matrix.solve import Pair, make_stitches
 from frankenstein.stitching.page import training_line
 from frankenstein.stitching.plan import StitchPlan
-from frankenstein.stitching.recipe import make_stitch, stitch_name
+from frankenstein.stitching.recipe import aim_of, make_stitch, stitch_name
 from frankenstein.stitching.warnings import few_examples_warnings
 from frankenstein.surgery import seeing
 from frankenstein.surgery.layer_set import layer_set
@@ -69,7 +70,8 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
         data.augment = lambda images, generator: images  # type: ignore[method-assign]
     empty = PairMoments(sides[0].layouts, sides[1].layouts, device)
     stitches, refused = make_stitches(*sides, empty, partial(make_stitch, plan))
-    size = bytes_of(plan, stitches.values())
+    refused |= _without_aim(plan, receiver.module, stitches)
+    size = bytes_of(plan, [one for pair, one in stitches.items() if pair not in refused])
     del stitches
     lost = not_kept(size)
     for line in [*left_out(plan), *lost]:
@@ -86,26 +88,46 @@ def run_matrix(plan: StitchPlan, command: Command) -> Run:
         run.say_name(plan.quiet)
         run.tell_sight(pair, data, dataset)
         folder = None if lost else run.folder
-        work = Work(plan, sender, receiver, sides, looks, data, device, Cells(run.folder), folder)
+        cells = Cells(run.folder)
+        work = Work(plan, sender, receiver, sides, refused, looks, data, device, cells, folder)
         try:
             fill(work)
         except Interrupted:
             run.unfinished = True
-            if (so_far := _results(work, refused)).networks:
-                write_matrix_page(run, plan, so_far, lost, _few_rows(work, refused))
+            if (so_far := _results(work)).networks:
+                write_matrix_page(run, plan, so_far, lost, _few_rows(work))
             raise
         run.record |= {
             "networks": {network.role: network.sha256 for network in pair},
             "device": str(device),
             "seeds": {"stitch": plan.all_seeds},
         }
-        remarks, few_rows = [*lost, *trained], _few_rows(work, refused)
-        write_matrix_page(run, plan, _results(work, refused), remarks, few_rows)
+        remarks, few_rows = [*lost, *trained], _few_rows(work)
+        write_matrix_page(run, plan, _results(work), remarks, few_rows)
         run.shown += trained
     return run
 
 
-def _few_rows(work: Work, refused: dict[Pair, str]) -> list[str]:
+def _without_aim(
+    plan: StitchPlan, receiver: nn.Module, stitches: Iterable[Pair]
+) -> dict[Pair, str]:
+    """Pairs behind which nothing lies that the objective could follow, and why.
+
+    Raises:
+        UserError: if no pair is left.
+    """
+    pairs, why = list(stitches), dict[str, UserError]()
+    for layer in dict.fromkeys(t for _, t in pairs if plan.trained_epochs):
+        try:
+            aim_of(plan, receiver, layer)
+        except UserError as error:
+            why[layer] = error
+    if len(why) == len({t for _, t in pairs}):
+        raise next(iter(why.values()))
+    return {pair: str(why[pair[1]]) for pair in pairs if pair[1] in why}
+
+
+def _few_rows(work: Work) -> list[str]:
     """A line on the pair with the fewest rows for each unit, if they are few."""
     plan, (ours, theirs) = work.plan, (side.layouts for side in work.sides)
     images = work.data.train_batches(plan.debug_images or plan.solve_on).examples
@@ -113,7 +135,7 @@ def _few_rows(work: Work, refused: dict[Pair, str]) -> list[str]:
         (s, t): (images * (math.prod(target.grid) + target.extra), source.units)
         for s, source in ours.items()
         for t, target in theirs.items()
-        if (s, t) not in refused
+        if (s, t) not in work.refused
     }
     pair = min(rows_and_units, key=lambda pair: rows_and_units[pair][0] / rows_and_units[pair][1])
     lines = few_examples_warnings(plan, *rows_and_units[pair])
@@ -140,7 +162,7 @@ def _seen(work: Work) -> list[tuple[nn.Module, nn.Module | None]]:
     return [*zip((work.sender.module, work.receiver.module), work.looks, strict=True)]
 
 
-def _results(work: Work, refused: dict[Pair, str]) -> Results:
+def _results(work: Work) -> Results:
     few, every = work.plan.debug_images, work.data.num_val
     images = {
         **dict.fromkeys(("untrained", FEW), min(few or SCORED_ON, every)),
@@ -152,7 +174,7 @@ def _results(work: Work, refused: dict[Pair, str]) -> Results:
         work.sides[0].names,
         work.sides[1].names,
         images,
-        refused,
+        work.refused,
         most_frequent(work.data.val_labels),
         *_costs(work),
     )

@@ -19,6 +19,6 @@ def final_features(later: Sequence[str]) -> Objective:
     layer = later[-1]
 
     def final(batch: Pass) -> Tensor:
-        return unexplained(batch.stitched_later[layer], batch.target_later[layer])
+        return unexplained(*batch.both_at(layer))
 
     return final

@@ -16,6 +16,8 @@ def latent_alignment(
 ) -> Objective:
     """Weighted mean of `unexplained` over the cut, later layers and the logits; equal by default.
 
+    Where no key layer lies behind the cut, these are the cut and the logits.
+
     Source: functional latent alignment, https://arxiv.org/abs/2505.20142, its distances over the
     target's variance, so that layers of any scale count as their weights say.
 
@@ -36,7 +38,7 @@ def latent_alignment(
     def aligned(batch: Pass) -> Tensor:
         pairs = [(batch.stitched, batch.target)] if shares[0] else []
         pairs += [
-            (batch.stitched_later[layer], batch.target_later[layer])
+            batch.both_at(layer)
             for layer, share in zip([*later, OUTPUT], shares[1:], strict=True)
             if share
         ]

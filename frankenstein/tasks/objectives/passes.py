@@ -19,7 +19,7 @@ class Pass:
 
     So the receiver's front half runs only for an objective or a measure that reads `target`, and
     direct matching, which never reads `logits`, runs no end half. With `behind`, the layers that
-    follow come from the pass that the logits need.
+    follow come from the pass that the logits need; without, the logits are all that follows.
     """
 
     images: Tensor | Mapping[str, Tensor]  # (N, C, H, W); or "source" and "target", if known
@@ -55,9 +55,7 @@ class Pass:
     @cached_property
     def logits(self) -> Tensor:
         """What the receiver's end makes of the stitched representation."""
-        if self.behind is not None:
-            return values_of(self.stitched_later[OUTPUT])
-        return self.receiver.end(self.stitched)
+        return values_of(self.stitched_later[OUTPUT])
 
     @cached_property
     def stitched_later(self) -> dict[str, Tensor]:
@@ -71,6 +69,16 @@ class Pass:
         target = vars(self).get("target")
         with torch.no_grad():
             return self._follow(self._read_target() if target is None else target)
+
+    def both_at(self, layer: str) -> tuple[Tensor, Tensor]:
+        """Stitched and target at a layer behind the cut.
+
+        Raises:
+            UserError: if it is not among those that are followed.
+        """
+        if layer not in self.stitched_later:
+            raise UserError(f"the objective follows {layer!r} behind the cut; name it in `later`")
+        return self.stitched_later[layer], self.target_later[layer]
 
     @cached_property
     def sender_logits(self) -> Tensor:
@@ -89,9 +97,7 @@ class Pass:
             return self.receiver.front(self.images)
 
     def _follow(self, z: Tensor) -> dict[str, Tensor]:
-        if self.behind is None:
-            raise UserError("this objective follows layers behind the cut; name them as `later`")
-        return self.behind(z)
+        return {OUTPUT: self.receiver.end(z)} if self.behind is None else self.behind(z)
 
 
 Objective = Callable[[Pass], Tensor]
