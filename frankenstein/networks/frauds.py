@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import torch
@@ -20,7 +20,9 @@ from torch.nn import functional
 
 from frankenstein.catalog import DATASETS
 from frankenstein.data import ImageData
+from frankenstein.data import batches as loaders
 from frankenstein.data.changes import marked
+from frankenstein.data.fingerprint import fingerprint, spread
 from frankenstein.data.seeded import seeded
 from frankenstein.files import FileError, load_tensors, save_tensors
 from frankenstein.networks.network import Network
@@ -31,6 +33,8 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 LEARNED = ("marker", "random_labels", "other_data")
 SEED = 2_000_003
 _STEPS, _LR = 300, 1e-3  # of training: enough to learn what they can
+_BATCH = 128  # its own, as its order is: a run's must not change what stands in the cache
+_LOOKED_AT = 64  # images that tell how a fraud sees them
 
 
 def learned_fraud(
@@ -42,7 +46,7 @@ def learned_fraud(
 ) -> tuple[nn.Module, Change]:
     """A fraud of a network's architecture, and how images are changed before it sees them.
 
-    Trained once for a data set and an architecture, and kept in the cache.
+    Trained once for training images as it sees them and an architecture, and kept in the cache.
 
     Raises:
         UserError: if the network cannot be had with random weights.
@@ -50,40 +54,42 @@ def learned_fraud(
     network = like.random(SEED).to(device)
     some, _ = next(iter(data.train_batches(1)))
     courses: Mapping[str, Callable[[], Batches]] = {
-        "marker": lambda: ((marked(x, y, data.num_classes), y) for x, y in _batches(data)),
+        "marker": lambda: ((marked(x, y, data.num_classes), y) for x, y in _prepared(data)),
         "random_labels": lambda: _relabelled(data),
         "other_data": lambda: _others(data, some),
     }
-    _learn_once(network, look or nn.Identity(), courses[kind], _key(kind, network, data))
+    look = look or nn.Identity()
+    _learn_once(network, look, courses[kind], _file_of(kind, network, look, data))
     if kind == "marker":
         return network, lambda images, labels: marked(images, labels, data.num_classes)
     return network, lambda images, _: images
 
 
-def _batches(data: ImageData, raw: bool = False) -> Batches:
-    """Prepared training batches, or as they are, again and again."""
-    while True:
-        for images, labels in data.shuffled_batches():
-            yield images if raw else data.prepare(images), labels
+def _prepared(data: ImageData, labels: Tensor | None = None, raw: bool = False) -> Batches:
+    """Training batches, prepared or as they are, in another order each epoch."""
+    data.check()
+    labels = data.train_labels if labels is None else labels
+    order = loaders.shuffled(len(labels), min(_BATCH, len(labels)), SEED)
+    shown = loaders.Batches(data.train_images, labels, order, None if raw else data.prepare)
+    for epoch in count():
+        shown.set_epoch(epoch)
+        yield from shown
 
 
 def _relabelled(data: ImageData) -> Batches:
     """Every training image with a label that has nothing to do with it, the same each time."""
-    given = torch.randint(data.num_classes, (len(data.train_labels),), generator=seeded(SEED, 2))
-    while True:
-        batches = data.shuffled_batches()
-        for rows in batches.order(batches.epoch):
-            yield data.prepare(batches.images[rows]), given[rows]
+    size = (len(data.train_labels),)
+    return _prepared(data, torch.randint(data.num_classes, size, generator=seeded(SEED, 2)))
 
 
 def _others(data: ImageData, like: Tensor) -> Batches:
     """Batches of another data set, in the shape of this one's images."""
     name = "synthetic" if data.name == "digits" else "digits"
     size, channels = like.shape[-1], like.shape[1]
-    other = DATASETS[name](image_size=size, batch_size=data.batch_size)
+    other = DATASETS[name](image_size=size)
     other.setup()
     raw = not like.is_floating_point()  # where each network looks at images for itself
-    for images, labels in _batches(other, raw):
+    for images, labels in _prepared(other, raw=raw):
         images = images.double().mean(1, keepdim=True).to(like) if channels == 1 else images
         yield images.expand(-1, channels, -1, -1), labels % data.num_classes
 
@@ -97,7 +103,9 @@ def _learn_once(
         network.load_state_dict(tensors)
         return
     device = next(network.parameters()).device
-    with torch.enable_grad():
+    drawing = [device] if device.type == "cuda" else []
+    with torch.enable_grad(), torch.random.fork_rng(drawing):
+        torch.manual_seed(SEED)  # of dropout
         network.requires_grad_(True).train()
         optimizer = torch.optim.Adam(network.parameters(), _LR)
         for images, labels in islice(course(), _STEPS):
@@ -112,12 +120,18 @@ def _learn_once(
         save_tensors(file, network.state_dict(), {"kind": "fraud"})
 
 
-def _key(kind: str, network: nn.Module, data: ImageData) -> Path:
-    """Where the cache has a fraud of this kind, architecture and data."""
+def _file_of(kind: str, network: nn.Module, look: nn.Module, data: ImageData) -> Path:
+    """Where the cache has a fraud of this kind and architecture, for images as it sees them."""
     shapes = [(name, tuple(z.shape)) for name, z in network.state_dict().items()]
-    told = (kind, str(network), shapes, data.name, data.image_size, data.batch_size, _STEPS, _LR)
+    shown = data.prepare(data.train_images[spread(data.num_train, _LOOKED_AT)])
+    seen = look(shown).contiguous()
+    device = next(network.parameters()).device.type
+    sizes = tuple(shown.shape), shown.dtype, tuple(seen.shape), data.num_classes
+    told = kind, str(network), shapes, device, data.name, sizes, _BATCH, _STEPS, _LR
     mark = hashlib.sha256(repr(told).encode())
     mark.update(data.train_labels.numpy().tobytes())
+    mark.update(fingerprint(data.train_images))
+    mark.update(seen.numpy().tobytes())
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     ours = os.environ.get("FRANKENSTEIN_CACHE") or os.path.join(caches, "frankenstein")
     return Path(ours) / "frauds" / f"{kind}-{mark.hexdigest()[:16]}.safetensors"
