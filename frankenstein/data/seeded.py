@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+_AUGMENTATION = 1  # keeps these draws apart from those of other purposes, of the same seed
+
 
 def seeded(*key: int) -> torch.Generator:
     """A generator of its own for this key; neighbouring keys are unrelated.
@@ -16,3 +18,8 @@ def seeded(*key: int) -> torch.Generator:
     False
     """
     return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+
+
+def of_step(order_seed: int, step: int, rank: int = 0) -> torch.Generator:
+    """What a step of training draws its augmentation from, so that a resumed run makes the same."""
+    return seeded(order_seed, _AUGMENTATION, step, rank)

@@ -1,6 +1,5 @@
 """One evaluation on held-out images, from a network, a graft or a run's folder to a folder."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
@@ -26,6 +25,7 @@ from frankenstein.stitching.evaluate import evaluate_stitches
 from frankenstein.stitching.evaluate_plan import EvaluatePlan
 from frankenstein.stitching.graft_file import open_graft
 from frankenstein.stitching.pair import StitchedRun
+from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.recount import recounted_ends
 from frankenstein.stitching.score_table import (
     columns_with,
@@ -78,7 +78,7 @@ def _evaluate_network(plan: EvaluatePlan, file: str, command: Command) -> Run:
     device = device_of(plan.accelerator)
     network = _opened(plan, file).to(device)
     dataset = plan.dataset or network.dataset
-    data = _data(plan, [network], dataset, plan.data_root)
+    data = _data(plan, [network], dataset)
     name = plan.run_name or networks_name([network], dataset)
     with Run.write(plan, name, [network], command) as run:
         run.say_name(plan.quiet)
@@ -127,7 +127,7 @@ def _evaluate_stitches(plan: EvaluatePlan, command: Command) -> Run:
     pair, of_run = stitched.pair, stitched.plan
     dataset = of_run.dataset or pair.receiver.dataset
     both = [pair.sender, pair.receiver]
-    data = _data(plan, both, dataset, of_run.data_root, of_run.seed, of_run.texts)
+    data = _data(plan, both, dataset, of_run)
     pair = pair.seeing(data)
     name = plan.run_name or run_label(plan.subject, plan.dataset)
     with Run.write(plan, name, both, command) as run:
@@ -175,14 +175,15 @@ def _data(
     plan: EvaluatePlan,
     networks: list[Network],
     dataset: str | None,
-    root: str | None,
-    seed: int = 0,
-    texts: Sequence[str] = (),
+    of_run: StitchPlan | None = None,  # whose controls are trained again as the run trained them
 ) -> ImageData:
-    size, last = plan.batch_size, networks[-1:]
     return data_for(
-        *(networks, dataset, root, size, size),
-        order_seed=seed,
-        answering=last,
-        texts=plan.texts or texts,
+        networks,
+        dataset,
+        of_run.data_root if of_run else plan.data_root,
+        of_run.batch_size if of_run else plan.batch_size,
+        plan.batch_size,
+        of_run.seed if of_run else 0,
+        answering=networks[-1:],
+        texts=plan.texts or (of_run.texts if of_run else ()),
     )

@@ -7,7 +7,7 @@ from torch import nn
 
 from frankenstein.accumulators.moments import Moments
 from frankenstein.data import ImageData
-from frankenstein.data.seeded import seeded
+from frankenstein.data.seeded import of_step
 from frankenstein.stitches import Affine, BatchNormed, Stitch
 from frankenstein.stitching.frauds import Fraud
 from frankenstein.stitching.pair import StitchingPair
@@ -20,7 +20,6 @@ from frankenstein.surgery.read import Reader
 from frankenstein.tasks import Pass
 from frankenstein.tasks.optimizers import make_optimizer, two_cuts
 
-_AUGMENTATION = 5  # keeps these draws apart from those of other purposes
 Fit = Callable[[Fraud, Stitch, Known], nn.Module]
 
 
@@ -29,6 +28,7 @@ def fit_of(
 ) -> Fit | None:
     """Trains a stitch from a fraud with the plan's start, objectives and steps; None without.
 
+    It sees the batches that the sender's stitch sees, epoch by epoch, changed at random alike.
     Unless it starts at its closed form, the fraud's units are put to mean 0 and standard deviation
     1 first: steps of one size go nowhere from units of .004, and such a control would be void.
     """
@@ -46,20 +46,19 @@ def fit_of(
         scaled: nn.Module = nn.Identity()
         if plan.init != "ps_inv" and type(stitch) is not BatchNormed:  # which does so itself
             scaled = unit_scale(solving_of(plan).moments(known)).to(device)
-        step, epochs = 0, plan.trained_epochs
-        each = epochs // len(aim.stages)
-        for objective in aim.stages:
+        step, each, batches = 0, plan.trained_epochs // len(aim.stages), data.shuffled_batches()
+        for stage, objective in enumerate(aim.stages):
             optimizer = make_optimizer(
                 plan.optimizer, stitch.parameters(), plan.lr, plan.weight_decay
             )
             schedule = two_cuts(optimizer, each)
-            for _ in range(each):
-                for number, (images, labels) in enumerate(data.shuffled_batches()):
+            for epoch in range(each):
+                batches.set_epoch(stage * each + epoch)
+                for number, (images, labels) in enumerate(batches):
                     if plan.debug and number == 3:
                         break
                     if plan.augment:
-                        draw = seeded(data.order_seed, _AUGMENTATION, step)
-                        images = data.augment(images, draw)
+                        images = data.augment(images, of_step(data.order_seed, step))
                     images, labels = data.prepare(images).to(device), labels.to(device)
                     with torch.no_grad():
                         source = scaled(fraud(images, labels))

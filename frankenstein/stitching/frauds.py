@@ -16,6 +16,7 @@ https://arxiv.org/abs/2412.11299.
 """
 
 from collections.abc import Callable
+from hashlib import blake2b
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ def frauds_for(
     look = pair.looks[0]
     some, _ = next(iter(data.train_batches(1)))
     shape = pair.joint.sender.front(some[:1].to(device)).shape[1:]
-    noise = ClassNoise(data.num_classes, shape, pair.joint.align)
+    noise = OwnNoise(data.num_classes, shape, pair.joint.align)
     frauds: dict[str, Fraud] = {"class_noise": noise}
     for name in LEARNED:
         network, change = learned_fraud(name, pair.sender, look, data, device)
@@ -112,8 +113,23 @@ class ClassNoise:
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """A source for images of these classes."""
         patterns = self.patterns[labels.cpu()]
-        noise = torch.randn(patterns.shape, generator=self.draw)
+        noise = self.noise(images, patterns.shape)
         return self.align((patterns + noise).to(labels.device))
+
+    def noise(self, images: Tensor, shape: torch.Size) -> Tensor:
+        """As much as there are images."""
+        return torch.randn(shape, generator=self.draw)
+
+
+class OwnNoise(ClassNoise):
+    """Class noise that every image has its own of, as of a sender: whatever batch it comes in."""
+
+    def noise(self, images: Tensor, shape: torch.Size) -> Tensor:
+        """Drawn by what each image is."""
+        pixels = images.cpu().flatten(1).contiguous().view(torch.uint8).numpy()
+        seeds = (int.from_bytes(blake2b(one, digest_size=8).digest()) for one in pixels)
+        drawn = [torch.randn(shape[1:], generator=seeded(SEED, 1, seed)) for seed in seeds]
+        return torch.stack(drawn) if drawn else torch.empty(shape)
 
 
 class SeenFraud:

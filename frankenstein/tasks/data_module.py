@@ -10,12 +10,12 @@ from torch import Tensor
 from frankenstein.data.batches import Batches, prefetch
 from frankenstein.data.changes import Changes, marked
 from frankenstein.data.images import ImageData
-from frankenstein.data.seeded import seeded
+from frankenstein.data.seeded import of_step, seeded
 from frankenstein.memory import free_memory
 from frankenstein.tasks.objectives import Pass
 from frankenstein.tasks.stitching import Stitching
 
-_AUGMENTATION, _MARKER = 1, 3  # keep draws apart from those of other purposes, of the same seed
+_MARKER = 3  # keeps draws apart from those of other purposes, of the same seed
 _OWNERS = {
     "source": "the sender's",
     "target": "the receiver's",
@@ -66,7 +66,7 @@ class DataModule(pl.LightningDataModule):
         trainer, data, changes = self._trainer, self.data, self.changes
         step = trainer.global_step, trainer.global_rank
         if trainer.training:
-            draw = seeded(data.order_seed, _AUGMENTATION, *step)
+            draw = of_step(data.order_seed, *step)
             for _ in range(changes.augmentation):
                 images = data.augment(images, draw)
         images = self._prepared(images)

@@ -13,11 +13,15 @@ from frankenstein.measures.within_class import within_class_unbiased_cka
 from frankenstein.networks import frauds
 from frankenstein.networks.frauds import marked
 from frankenstein.shapes import per_location
+from frankenstein.stitching import StitchedRun, StitchPlan
 from frankenstein.stitching.conflict import Conflict
 from frankenstein.stitching.conflict_page import conflict_lines
 from frankenstein.stitching.controls import Route
-from frankenstein.stitching.fraud_stitches import unit_scale
-from frankenstein.stitching.frauds import FRAUDS, ClassNoise, SeenFraud
+from frankenstein.stitching.fraud_stitches import fit_of, unit_scale
+from frankenstein.stitching.frauds import FRAUDS, ClassNoise, OwnNoise, SeenFraud
+from frankenstein.stitching.pair import open_stitching_pair
+from frankenstein.stitching.recipe import make_stitch, solving_of
+from frankenstein.tasks import matching_moments
 
 FEW = ("--measures", "linear_cka", "--untrained", "1")
 
@@ -171,6 +175,76 @@ def test_nothing_of_a_fraud_is_trained_where_nothing_is(quick, saved):
     numbers = summary(quick("stitch", *pair, *words))
     assert "accuracy/pixels" in numbers
     assert not [key for key in numbers if "_trained" in key]
+
+
+def test_every_image_has_noise_of_its_own_whatever_batch_it_comes_in():
+    images, labels = torch.randn(50, 1, 8, 8), torch.arange(50) % 3
+    noise = OwnNoise(3, torch.Size([4, 2, 2]), torch.nn.Identity())
+    source = noise(images, labels)
+    mixed = torch.randperm(50)
+    parts = [noise(images[rows], labels[rows]) for rows in mixed.split(7)]
+    assert torch.cat(parts).equal(source[mixed])
+    assert source.flatten(1).unique(dim=0).shape == (50, 16)
+    alone = source - noise.patterns[labels]
+    assert float(alone.std()) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"augment": False},
+        {"augment": True},
+        {"objective": "direct", "then": "task", "augment": False},
+    ],
+)
+def test_the_sender_in_the_place_of_a_fraud_ends_where_its_own_stitch_does(
+    saved, few_digits, words
+):
+    plan = StitchPlan(
+        sender=saved("lenet", 0),
+        receiver=saved("lenet", 1),
+        sender_layer="pool2",
+        receiver_layer="pool2",
+        init="ps_inv",
+        epochs=2,
+        batch_size=100,  # a tail is left out
+        measures=["linear_cka"],
+        untrained=1,
+        quiet=True,
+        **words,
+    )
+    done = StitchedRun.read(plan.run().folder)
+    pair = open_stitching_pair(plan)
+    data = few_digits(image_size=pair.receiver.input_shape[-1], batch_size=100)
+    data.setup()
+    pair = pair.seeing(data)
+    front = torch.nn.Sequential(pair.joint.sender.front, pair.joint.align)
+    joint, solving = pair.joint, solving_of(plan)
+    sums = matching_moments(front, joint.receiver.front, data.train_batches(), "cpu")
+    fit = fit_of(plan, pair, data, torch.device("cpu"))
+    stitch = make_stitch(plan, joint.source.units, joint.target.units)
+    fitted = fit(lambda images, _: front(images), stitch, solving.known(sums))[1]
+    after, before = (done.stitches[kind].affine_map()[0].detach() for kind in ("after", "before"))
+    torch.testing.assert_close(fitted.affine_map()[0].detach(), after, atol=1e-6, rtol=1e-5)
+    assert float((after - before).abs().max()) > 1e-3
+
+
+def test_an_evaluation_has_the_controls_of_its_run(quick, saved, few_digits, monkeypatch, tmp_path):
+    monkeypatch.setenv("FRANKENSTEIN_CACHE", str(tmp_path / "cache"))
+    pair = saved("lenet", 0), saved("lenet", 1)
+    words = ("pool2", "pool2", "-e", "2", "-lr", "0.01", "--controls", "all", *FEW)
+    folder = quick("stitch", *pair, *words, "--batch-size", "64")
+    numbers = summary(folder)
+    for more in ((), ("--batch-size", "40")):
+        again = summary(quick("evaluate", folder, *more, "--run-name", f"again{len(more)}"))
+        off = {
+            key: (one, numbers[key])
+            for key, one in again.items()
+            if isinstance(one, float)
+            and one != pytest.approx(numbers[key], rel=1e-3, abs=1e-4)
+            and not (more and "depth_cka" in key)  # which is a mean over blocks of a batch
+        }
+        assert not off
 
 
 @pytest.mark.parametrize(
