@@ -85,5 +85,15 @@ def relative(
 
     Source: Moschella et al. 2023, eq. 3, https://arxiv.org/abs/2209.15430.
     """
-    unit = torch.nn.functional.normalize
-    return unit(z, dim=-1) @ unit(anchors, dim=-1).T
+    return of_length_1(z) @ of_length_1(anchors).T
+
+
+def of_length_1(
+    z: Tensor,  # (..., D, ...)
+    dim: int = -1,
+) -> Tensor:  # the same
+    """Directions along an axis, of values of any size; 0 stays 0."""
+    largest = z.abs().amax(dim, keepdim=True)
+    z = z / torch.where(largest > 0, largest, 1)  # squares of what is left neither vanish nor end
+    length = z.norm(dim=dim, keepdim=True)
+    return z / torch.where(length > 0, length, 1)

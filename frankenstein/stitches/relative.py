@@ -4,9 +4,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from frankenstein.accumulators.anchors import Anchored, relative
+from frankenstein.accumulators.anchors import Anchored, of_length_1, relative
 from frankenstein.accumulators.moments import Moments
 from frankenstein.accumulators.ridge import errors_of, member, ridge_fits
 from frankenstein.errors import UserError
@@ -45,8 +44,8 @@ class Relative(Stitch):
     def forward(self, source: Tensor) -> Tensor:
         """The stitched representation."""
         self.check(source)
-        z = functional.normalize(source, dim=1 if source.ndim == 4 else -1)
-        anchors = functional.normalize(self.anchors_of_source, dim=1)
+        z = of_length_1(source, 1 if source.ndim == 4 else -1)
+        anchors = of_length_1(self.anchors_of_source)
         return placewise(placewise(z, anchors, None), self.weight, self.bias)
 
     def solve(self, moments: Moments) -> "Relative":

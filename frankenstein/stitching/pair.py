@@ -17,6 +17,7 @@ from frankenstein.runs.stitch_run import check_made_for, read_cell, read_stitch_
 from frankenstein.stitches import Stitch, load_stitch
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.surgery import Joint, join, shape_after
+from frankenstein.surgery.padded import reads_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,11 @@ def open_stitching_pair(plan: StitchPlan) -> StitchingPair:
             "batchnorm or mlp"
         )
     if plan.anchors and not plan.flatten and joint.target.kind != "vector":
+        if reads_text(receiver.module):
+            raise UserError(
+                f"anchors are whole images, and {layers[1]} has the tokens of sentences; leave "
+                "‹anchors› out"
+            )
         raise UserError(f"anchors are whole images, and {layers[1]} has places; say ‹flatten›, too")
     if plan.flatten and all(len(shape) == 1 for shape in shapes):
         raise UserError(

@@ -47,6 +47,10 @@ def test_activations_of_sentences_are_compared_as_their_network_is(run, text, tm
         (("compare", *PAIR, "--text", "some.txt"), "--text is for --dataset text"),
         (("compare", *PAIR, "-d", "digits"), "images are none of these"),
         (("analyze", *PAIR, "--probes", "-d", "text"), "and text gives sentences; compare and"),
+        (
+            ("stitch", *PAIR, "blocks.1", "blocks.1", "--anchors", "9", "-i", "ps_inv"),
+            "blocks.1 has the tokens of sentences; leave --anchors out",
+        ),
         (("compare", "lenet#0", PAIR[0], "-d", "text"), "has no tokenizer and reads no text"),
         (("compare", *PAIR, "-d", "text", "--text", "absent.txt"), "no text can be read in absent"),
         (

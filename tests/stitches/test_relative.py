@@ -61,6 +61,16 @@ def test_a_rotated_sender_of_any_size_is_the_receiver_itself_by_fewer_anchors_th
     torch.testing.assert_close(one(x), itself(y), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("size", [1e-35, 1e-14, 1e30])
+def test_units_of_any_size_have_the_same_cosines(size):
+    x, y = torch.randn(K + N, D), torch.randn(K + N, E)
+    x[0] = y[K] = 0
+    plain, scaled = (Relative(D, E, K).solve_by(anchored(x * by, y)) for by in (1, size))
+    z = torch.randn(5, D)
+    z[0] = 0
+    torch.testing.assert_close(scaled(z * size), plain(z), rtol=1e-4, atol=1e-5)
+
+
 def test_the_decoder_learns_nothing_of_the_sender():
     y = torch.randn(K + N, E)
     one, other = (anchored(torch.randn(K + N, D), y).learned() for _ in range(2))
