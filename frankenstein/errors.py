@@ -2,9 +2,12 @@
 
 import re
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import Any
 
 
 class UserError(ValueError):
@@ -41,11 +44,32 @@ class RunsFailed(UserError):  # noqa: N818 - as AlreadyDone: the others are whol
 class NearlyDependentWarning(UserWarning):
     """Units depend on each other but for so little that sums do not hold it."""
 
-    of = ""  # the network, where a run knows it
+    of = ""  # whose units, where that is known: a network, or what a stitch makes
 
     def __init__(self, side: str, share: float) -> None:  # side: "x" or "y"
         self.side, self.share = side, share
-        super().__init__(nearly_dependent([self]))
+        super().__init__(side, share)
+
+    def __str__(self) -> str:
+        return nearly_dependent([self])
+
+
+@contextmanager
+def whose_units(**names: str) -> Iterator[None]:
+    """Say of units that depend on each other whose they are: `x` those of the first side, `y`.
+
+    What is said further inside stands.
+    """
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def tell(message: Warning | str, *where: Any, **more: Any) -> None:
+            if isinstance(message, NearlyDependentWarning):
+                message.of = message.of or names.get(message.side, "")
+            show(message, *where, **more)
+
+        warnings.showwarning = tell
+        yield
 
 
 def nearly_dependent(warned: Sequence[NearlyDependentWarning]) -> str:
@@ -57,8 +81,9 @@ def nearly_dependent(warned: Sequence[NearlyDependentWarning]) -> str:
     span = least if least == most else f"{least} to {most}"
     return (
         f"units of {whose} depend on each other but for {span} of them, which float64 holds to few "
-        "digits in sums: what is whitened or solved is not exact; leave such units out, or give "
-        "two matrices to a measure"
+        "digits in sums: what whitens these units (mean_cca, r_squared and their like) or is "
+        "solved from them is not exact in their weakest directions; what does neither, such as "
+        "CKA, is not touched; leave such units out, or give two matrices to a measure"
     )
 
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
-from frankenstein.errors import NearlyDependentWarning
+from frankenstein.errors import whose_units
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "numpy", "scipy")
 
@@ -46,12 +46,11 @@ def noted(notes: list[str], networks: Sequence[str] = ()) -> Iterator[None]:
         ) -> None:
             text = " ".join(f"{category.__name__}: {message}".split())
             notes.extend([] if text in notes else [text])
-            if isinstance(message, NearlyDependentWarning) and len(networks) == 2:
-                message.of = networks["xy".index(message.side)]
             show(message, category, filename, lineno, file, line)
 
         warnings.showwarning = note
-        yield
+        with whose_units(**dict(zip("xy", networks, strict=True)) if len(networks) == 2 else {}):
+            yield
 
 
 def _commit() -> str | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from frankenstein.data import ImageData
+from frankenstein.errors import whose_units
 from frankenstein.networks.statistics import counting_images
 from frankenstein.report.progress import progress
 from frankenstein.stitches import MLP, Affine, BatchNormed, Conv3x3, Identity, Stitch
@@ -185,7 +186,8 @@ def solve_controls(
         routes[f"untrained{TRAINED}"] = Route("untrained", nn.Sequential(align, fitted))
     for name, fraud in frauds.items():
         units = len(solving.moments(known[name]).mean("x")), e
-        routes[name] = Route(name, solving(make(*units), known[name]).to(device))
+        with whose_units(x=f"the control `{name}`"):
+            routes[name] = Route(name, solving(make(*units), known[name]).to(device))
         if fit is not None:
             fitted = fit(fraud, make(*units), known[name])
             routes[f"{name}{TRAINED}"] = Route(name, fitted)
@@ -193,12 +195,14 @@ def solve_controls(
         if name in frauds:
             continue
         row = name.replace("sender", "solved")
-        routes[row] = Route(name, laid(stitch := solving(make(d, e), sums)))
+        with whose_units(**({} if name == "sender" else {"x": f"the control `{name}`"})):
+            routes[row] = Route(name, laid(stitch := solving(make(d, e), sums)))
         if type(stitch) not in _SOLVED_AS_AFFINE or solving.ridge:
             least_squares = row.replace("untrained", "untrained_ps_inv")
             least_squares = least_squares.replace("solved", "solved_ps_inv")
             routes[least_squares] = Route(name, laid(solving.least_squares(Affine(d, e), sums)))
-    itself = solving.put_right(Affine(e, e).solve(own := first.of_side("y")), own)
+    with whose_units(x="the receiver"):
+        itself = solving.put_right(Affine(e, e).solve(own := first.of_side("y")), own)
     routes["itself"] = Route("receiver", Identity(e, e).to(device))
     routes["itself_ps_inv"] = Route("receiver", itself.to(device))
     if d == e:

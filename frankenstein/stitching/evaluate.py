@@ -12,7 +12,7 @@ from frankenstein.accumulators.numbered import parts_of
 from frankenstein.accumulators.small_sample import WIDE
 from frankenstein.data.loaders import check_batches
 from frankenstein.data.padding import joined
-from frankenstein.errors import UserError
+from frankenstein.errors import UserError, whose_units
 from frankenstein.intervals import difference_interval, mean_and_spread, share_interval
 from frankenstein.labels import by_token
 from frankenstein.measures import LayerSimilarities, normalized_disagreement
@@ -302,7 +302,8 @@ class _Group:
         """Every measure of a stitch, and over how many directions canonical correlations are."""
         pair = name, _TARGET
         by_measure = {one: kept for kept in self.similarities for one in kept.flattenings}
-        values = {one: float(by_measure[one].value(one, *pair)) for one in self.measures}
+        with whose_units(x=f"what the stitch `{name}` makes"):
+            values = {one: float(by_measure[one].value(one, *pair)) for one in self.measures}
         directions = (by_measure[one].directions(one, *pair) for one in self.measures)
         count = next((number for number in directions if number is not None), None)
         return values if count is None else values | {"directions": count}

@@ -8,7 +8,7 @@ import torch
 
 from frankenstein.cli import main
 from frankenstein.cli.errors import plain_warnings
-from frankenstein.errors import NearlyDependentWarning
+from frankenstein.errors import NearlyDependentWarning, whose_units
 from frankenstein.runs.provenance import noted
 from frankenstein.zoo import load_network
 
@@ -100,5 +100,17 @@ def test_dependent_units_are_told_of_once_with_the_networks_and_all_shares(capsy
                 warnings.warn(NearlyDependentWarning("x", share), stacklevel=1)
                 warnings.warn(NearlyDependentWarning("y", share), stacklevel=1)
             assert len(kept) == 2  # each run's page has its own
+            assert kept[0].startswith("NearlyDependentWarning: units of one depend on each other")
     (line,) = capsys.readouterr().err.splitlines()
     assert "units of one and other depend on each other but for 5e-07 to 2e-06 of them" in line
+
+
+def test_units_of_a_stitch_are_not_called_those_of_the_sender():
+    with plain_warnings(), noted(kept := [], ["one", "other"]):
+        warnings.simplefilter("always")
+        with whose_units(x="what the stitch `before` makes"):
+            for side in "xy":
+                warnings.warn(NearlyDependentWarning(side, 2e-6), stacklevel=1)
+        warnings.warn(NearlyDependentWarning("x", 2e-6), stacklevel=1)
+    whose = [line.split(" of ")[1].split(" depend")[0] for line in kept]
+    assert whose == ["what the stitch `before` makes", "other", "one"]
