@@ -1,7 +1,8 @@
 """Measures within classes: class means are taken off both sides, then the same measure.
 
 Networks that tell the same classes apart look alike by that alone, and so does noise that depends
-on the class. Within classes only what examples of one class have apart counts.
+on the class. Within classes only what examples of one class have apart counts. Where rows are
+places, those of one image count too, and of a class with one image nothing else.
 
 Source: the question is that of Smith, Mannering & Marcu 2025, whose senders know nothing but the
 class; the statistic is the pooled within-class covariance of Fisher 1936, in place of the total.
@@ -30,8 +31,8 @@ def within_class_unbiased_cka(
     """Unbiased linear CKA of rows less their class's mean: 1 for y = x rotated, about 0 for noise.
 
     Class means are those of the same rows: with K classes of n/K rows a bias of the order of
-    K d / n² is left, d the effective number of dimensions. A class of one example is left out. NaN
-    with a warning where nothing varies within classes, or for fewer than four examples.
+    K d / n² is left, d the effective number of dimensions. A class of one row is left out. NaN
+    with a warning where nothing varies within classes, or for fewer than four rows.
 
     Raises:
         ShapeError: if the three hold a different number of examples, or one has several labels.

@@ -12,6 +12,7 @@ from torch import Tensor, distributed, nn
 
 from frankenstein.callbacks import Every, RepresentationSimilarity, TrainingBar, draw_stitch
 from frankenstein.catalog import STITCHES
+from frankenstein.data.padding import there_of
 from frankenstein.data.text import Text
 from frankenstein.errors import UserError
 from frankenstein.labels import most_frequent
@@ -37,7 +38,7 @@ from frankenstein.stitching.recipe import (
     stitch_name,
 )
 from frankenstein.stitching.recount import check_recount, recounted_ends
-from frankenstein.stitching.warnings import few_examples_warnings
+from frankenstein.stitching.warnings import few_examples_warnings, one_image_warnings
 from frankenstein.surgery import Joint
 from frankenstein.tasks import DataModule, Stitching, Unaugmented, matching_moments
 from frankenstein.training.processes import all_processes
@@ -169,8 +170,10 @@ def _run_one(plan: StitchPlan, command: Command) -> Run:
         for kind, one in stitches.items():
             save_stitch(run.folder / f"{kind}.safetensors", one, joins)
         log_boards(trainer, task, data, plan, run.numbers)
-        rows = solving.examples * (math.prod(joint.target.grid) + joint.target.extra)
-        few_rows = few_examples_warnings(plan, rows, joint.source.units)
+        places = math.prod(joint.target.grid) + joint.target.extra
+        few_rows = few_examples_warnings(plan, solving.examples * places, joint.source.units)
+        if data.classed and there_of(data.blank()) is None:  # sentences are pooled
+            few_rows += one_image_warnings(data.val_labels, places)
         trained = training_line(plan, data)
         shown = (plan, data, stitches, controls, solving.examples)
         write_stitch_page(run, *shown, few_rows, trained)

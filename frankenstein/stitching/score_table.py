@@ -205,8 +205,9 @@ _AFTER_MEASURES = [
         "both sides. Networks that tell the same classes apart look alike by that alone, and so "
         "does noise that depends on the class. That has about 0 here at a cut with one place, and "
         "keeps some (about 0.1) at a cut with several: its pattern differs from place to place, "
-        "and one mean is taken off all places of a class. It is clear late in a network and weaker "
-        "early, where a marker or the pixels themselves keep some of it.",
+        "and one mean is taken off all places of a class. Of a class with one held-out image it "
+        "says how the places of that image differ. It is clear late in a network and weaker early, "
+        "where a marker or the pixels themselves keep some of it.",
         page="inside",
         terminal="inside",
     ),

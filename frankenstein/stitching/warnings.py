@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from torch import Tensor
+
 from frankenstein.report.tables import format_value
 from frankenstein.stitching.evaluate import SAMPLED
 from frankenstein.stitching.plan import StitchPlan
@@ -53,6 +55,19 @@ def few_examples_warnings(
     return [
         f"{rows:,} rows are few for least squares over {units:,} units, which falls apart near as "
         f"many rows as units: solve on more, or take {better}"
+    ]
+
+
+def one_image_warnings(
+    labels: Tensor,  # (N,) of held-out images, one class each
+    places: int,  # of an image at the cut
+) -> list[str]:
+    """A line if no class has two images, and likeness within classes is told of places alone."""
+    if places < 2 or len(labels) < 2 or len(labels.unique()) < len(labels):
+        return []
+    return [
+        "no class has two held-out images: likeness within classes says how the places of one "
+        "image differ, and not how images of one class do"
     ]
 
 

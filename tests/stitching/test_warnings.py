@@ -1,10 +1,15 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from frankenstein.intervals import share_interval
 from frankenstein.stitching import StitchPlan
-from frankenstein.stitching.warnings import few_examples_warnings, stitch_warnings
+from frankenstein.stitching.warnings import (
+    few_examples_warnings,
+    one_image_warnings,
+    stitch_warnings,
+)
 
 
 def scores_of(**accuracies):
@@ -92,3 +97,12 @@ def test_few_rows_for_the_units_are_told_with_what_is_better():
     assert few_examples_warnings(RANDOM, rows=257, units=64) == []
     assert few_examples_warnings(OTHER, rows=80, units=64) == []
     assert few_examples_warnings(replace(SOLVED, ridge=True), rows=80, units=64) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "places", "warns"), [([2, 0, 1], 9, True), ([2, 0, 2], 9, False), ([2, 0], 1, False)]
+)
+def test_images_of_which_no_class_has_two_warn_at_a_cut_with_places(labels, places, warns):
+    lines = one_image_warnings(torch.tensor(labels), places)
+    assert len(lines) == warns
+    assert all("how the places of one image differ" in line for line in lines)
