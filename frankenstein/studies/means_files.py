@@ -9,12 +9,14 @@ from frankenstein.files import write_whole
 from frankenstein.report.latex import latex_table
 from frankenstein.studies.finished import JoinedRuns
 from frankenstein.studies.page import means_table
+from frankenstein.studies.paired import paired_differences
+from frankenstein.studies.paired_page import differences_csv
 
 _HEAD = ["group", "score", "mean", "low", "high", "n", "networks"]
 
 
 def save_means(joined: JoinedRuns, folder: Path) -> list[str]:
-    """Write `<verb>-means.csv` and `<verb>-means.tex`; their names."""
+    """Write means as CSV and LaTeX, and differences as CSV if there are any; the files' names."""
     verb = "-".join(joined.verbs)
     rows, header = means_table(joined)
     words = [name.replace("/", ", ").replace("_", " ") for name in header]
@@ -22,6 +24,8 @@ def save_means(joined: JoinedRuns, folder: Path) -> list[str]:
         f"{verb}-means.csv": _tidy(joined),
         f"{verb}-means.tex": latex_table(rows, words, right=words[1:]) + "\n",
     }
+    if differences := paired_differences(joined):
+        texts[f"{verb}-differences.csv"] = differences_csv(differences)
     for name, text in texts.items():
         write_whole(folder / name, text)
     return [*texts]

@@ -19,6 +19,8 @@ from frankenstein.similarity.networks.page import joined_blocks
 from frankenstein.stitching.score_table import is_share
 from frankenstein.studies.finished import FinishedRun, JoinedRuns, groups
 from frankenstein.studies.overview import index_table, linked
+from frankenstein.studies.paired import paired_differences
+from frankenstein.studies.paired_page import difference_blocks
 from frankenstein.studies.sweep import Sweep, find_sweep, sweep_pictures
 
 # What is shown if nothing else is asked for, by name or pattern: a stitch beside its controls.
@@ -125,6 +127,7 @@ def _of_verb(joined: JoinedRuns, folder: Path) -> Iterator[Block]:
         )
         if flattened := _flattened(joined):
             yield flattened
+        yield from difference_blocks(paired_differences(joined), verb)
         yield from remarks(joined)
     sweep = find_sweep(joined.groups)
     for picture in (*sweep_figures(joined, sweep), *pictures(joined, sweep)):
