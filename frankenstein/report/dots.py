@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from frankenstein.report.style import PALETTE, RC, legend_label, settled
 from frankenstein.shapes import ShapeError
 
-_COLOURS = (PALETTE[0], PALETTE[1], "#777777")
+_COLOURS = (*PALETTE[:3], "#777777")
 _DASHES = (":", "--", "-.")
 
 
@@ -50,7 +50,7 @@ def dots(
             values,
             places,
             xerr=np.clip(sides, 0, None),
-            fmt="osD"[i % 3],
+            fmt="os^D"[i % 4],
             label=legend_label(group),
             color=_COLOURS[i % len(_COLOURS)],
             markersize=4,

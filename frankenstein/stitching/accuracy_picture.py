@@ -11,22 +11,24 @@ from frankenstein.stitching.evaluate import SAMPLED
 from frankenstein.stitching.plan import StitchPlan
 from frankenstein.stitching.same_maps import row_names, same_maps
 from frankenstein.stitching.score_table import tables_of
-from frankenstein.stitching.verdict import AFFINE, IGNORANT
+from frankenstein.stitching.verdict import AFFINE, IGNORANT, is_told
 
 Numbers = Mapping[str, float]
 
 _NETWORKS = ("sender", "receiver")
 _GROUPS = (
     "stitch of this run",
-    "control that knows nothing of what the sender has learned",
+    "control: a sender that never learned the classes",
+    "control: a fraud that is told the labels",
     "other control",
 )
 _CAPTION = (
     "Accuracy of every stitch and every control of this run on the same {n} held-out images. "
     "{sample}A stitch says something of what the sender has learned where it is clearly above the "
-    "orange controls, which need none of that; one that is trained is held against those that are. "
-    "Near the receiver's line nothing is lost. Whiskers are 95 % intervals, of *untrained* "
-    "over all its senders. What each row is stands below."
+    "controls whose sender never learned the classes, or is told the labels: what they reach needs "
+    "none of it. One that is trained is held against those that are. Near the receiver's line "
+    "nothing is lost. Whiskers are 95 % intervals, of *untrained* over all its senders. What each "
+    "row is stands below."
 )
 _SAMPLE = (
     "They are a random sample of the {n}, of which controls are scored; what the stitches have on "
@@ -44,17 +46,16 @@ def accuracy_picture(numbers: Numbers, plan: StitchPlan) -> Picture:
     sample = _SAMPLE.format(n=whole) if n != whole else ""
     return Picture(
         "accuracy",
-        dots(rows, _GROUPS, lines, f"accuracy on {n} held-out images"),
+        dots(rows, _GROUPS, lines, f"accuracy, n = {n}"),
         _CAPTION.format(n=n, sample=sample),
         csv=_csv(numbers, [*scored.values()]),
     )
 
 
 def _dot(numbers: Numbers, scored: str, row: str) -> Dot:
-    ignorant = row in (*IGNORANT, AFFINE)
-    group = _GROUPS[0 if row in KINDS else 1 if ignorant else 2]
+    place = 0 if row in KINDS else 2 if is_told(row) else 1 if row in (*IGNORANT, AFFINE) else 3
     value, low, high = (numbers[f"accuracy{end}/{scored}"] for end in ("", "_low", "_high"))
-    return Dot(value, low, high, group)
+    return Dot(value, low, high, _GROUPS[place])
 
 
 def _csv(numbers: Numbers, rows: list[str]) -> str:

@@ -77,7 +77,7 @@ def _as(trained: bool, control: str) -> bool:
     return control.endswith(TRAINED) == trained
 
 
-def _is_told(control: str) -> bool:
+def is_told(control: str) -> bool:
     """Whether it knows the labels of the images that it is shown."""
     return control.removesuffix(TRAINED) in KNOWING
 
@@ -95,8 +95,8 @@ def _verdict(
     sampled = f"{kind}{SAMPLED}"
     row = sampled if f"accuracy/{sampled}" in numbers else kind
     groups = [
-        [one for one in controls if not _is_told(one)],
-        [one for one in controls if _is_told(one)],
+        [one for one in controls if not is_told(one)],
+        [one for one in controls if is_told(one)],
     ]
     parts = [_against_receiver(numbers, kind)]
     beyond: dict[str, _Beyond] = {}
