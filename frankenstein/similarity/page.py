@@ -71,11 +71,14 @@ def _matrices(run: Run, plan: ComparePlan, compared: Compared) -> list[Block]:
         f"over {_over(run)}: {', '.join(matrices)}.",
         *files_blocks(run),
     ]
+    asked = [*matrices] if plan.measures else [*matrices][:1]
     for measure, matrix in matrices.items():
         matrix.to_csv(run.folder / f"{measure}.csv")
         command = f"{pair} {{row}} {{column}}" if plan.receiver else ""
         blocks += _section(matrix, certainties.get(measure), command)
-        run.shown += _shown(run, matrix, certainties.get(measure), len(matrices))
+        if measure in asked:
+            run.shown += _shown(run, matrix, certainties.get(measure), len(asked))
+    run.shown += [f"the report has {one}, too" for one in matrices if one not in asked]
     more = explain_columns(plan, certainties, run.record["examples"], run.called)
     blocks += [Fold("How to read these columns", text) for text in more]
     files = ", ".join(f"`{measure}.csv`" for measure in matrices)

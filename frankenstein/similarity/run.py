@@ -1,7 +1,9 @@
 """One comparison, from a plan to a run: layers against layers, or a stitched representation."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +20,7 @@ from frankenstein.networks.data import data_for
 from frankenstein.report.progress import progress, progress_bar
 from frankenstein.runs.plan import Command
 from frankenstein.runs.run import Run
-from frankenstein.shapes import FLATTENINGS, per_location
+from frankenstein.shapes import FLATTENINGS, per_location, pooled
 from frankenstein.similarity import networks
 from frankenstein.similarity.compared import Compared
 from frankenstein.similarity.matrices import bytes_of_one, labelled, measure_layers
@@ -31,6 +33,8 @@ from frankenstein.surgery.read import Read
 from frankenstein.training.device import device_of
 
 _LONG = 10  # seconds of drawing that a person is told of before
+_BESIDE = "within_class_unbiased_cka"
+_SMALL = 2**24  # numbers in the sums of all classes: 128 MB
 
 
 def run_compare(plan: ComparePlan, command: Command) -> Run:
@@ -42,6 +46,7 @@ def run_compare(plan: ComparePlan, command: Command) -> Run:
         subject = subject_of(plan, device)
         data, shown = _shown(plan, subject)
         with subject.readers(shown) as readers:
+            subject = replace(subject, words=[*subject.words, *_beside(plan, subject, shown, readers)])
             return _run(plan, command, device, subject, data, shown, readers)
 
 
@@ -58,6 +63,18 @@ def _shown(plan: ComparePlan, subject: Subject) -> tuple[ImageData | None, Shown
         texts=subject.texts,
     )
     return data, shown_to(subject.sides, data)
+
+
+def _beside(
+    plan: ComparePlan, subject: Subject, shown: Shown, readers: tuple[Read, Read]
+) -> list[str]:
+    """Likeness within classes of two networks, where no measure is named and it costs little."""
+    data = shown.data
+    asked = plan.measures or plan.of_run or plan.draws or plan.flattening
+    if asked or subject.files or data is None or not data.classed or shown.padded:
+        return []
+    units = [sum(pooled(z).shape[1] + 2 for z in read(shown.black).values()) for read in readers]
+    return [_BESIDE] if data.num_classes * math.prod(units) <= _SMALL else []
 
 
 def _run(

@@ -38,13 +38,18 @@ def matrix(folder, measure="unbiased_cka"):
 
 def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair, few_digits):
     folder = run("compare", *pair, "-d", "digits")
+    beside = matrix(folder, "within_class_unbiased_cka")
     layers = list(cut_points(load_network(pair[0])))
     everything = matrix(folder)
     assert list(everything) == [(row, column) for row in layers for column in layers]
     summary = json.loads((folder / "summary.json").read_text())
     accuracies = {role: summary.pop(f"accuracy/{role}") for role in ("sender", "receiver")}
     assert summary.pop("accuracy/most_frequent") == 10 / 60
-    assert summary == {f"unbiased_cka/{r}/{c}": value for (r, c), value in everything.items()}
+    assert summary == {
+        f"{name}/{r}/{c}": value
+        for name, found in (("unbiased_cka", everything), ("within_class_unbiased_cka", beside))
+        for (r, c), value in found.items()
+    }
     batches = list(few_digits(image_size=32).val_batches())
     for role, path in zip(accuracies, pair, strict=True):
         expected = evaluate_network(load_network(path), batches)["accuracy"]
@@ -69,7 +74,7 @@ def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair, few_digi
 def test_what_chance_gives_takes_no_pass_through_a_network(run, pair, at):
     passes, counts = at(nn.Conv2d), []
     for words in ((), ("--permutations", "19")):
-        folder = run("compare", *pair, "relu1", "relu*", *words)
+        folder = run("compare", *pair, "relu1", "relu*", "unbiased_cka", *words)
         counts.append(len(passes) - sum(counts))
     assert counts[0] == counts[1] > 0
     assert summary(folder)["unbiased_cka_family_p/relu1/relu2"] > 0
@@ -93,6 +98,7 @@ def test_the_matrix_is_printed_and_what_a_person_wants_comes_last(few_digits, pa
     assert report == "report:     results/compare/a/report.html"
     assert board == "look at it: tensorboard --logdir results/compare/a"
     assert "pool2" in text
+    assert "the report has within_class_unbiased_cka, too" in text
 
 
 @pytest.mark.parametrize(
