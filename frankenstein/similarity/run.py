@@ -46,7 +46,8 @@ def run_compare(plan: ComparePlan, command: Command) -> Run:
         subject = subject_of(plan, device)
         data, shown = _shown(plan, subject)
         with subject.readers(shown) as readers:
-            subject = replace(subject, words=[*subject.words, *_beside(plan, subject, shown, readers)])
+            beside = _beside(plan, subject, shown, readers)
+            subject = replace(subject, words=[*subject.words, *beside])
             return _run(plan, command, device, subject, data, shown, readers)
 
 
