@@ -108,13 +108,15 @@ def _verdict(
         else ""
     )
     only = ", which is only solved" if unlike is not None else ""
-    share = f"{format_value(numbers[f'accuracy/{best}'], percent=True)}{only}{on_same}"
-    lowest = min(numbers.get(f"accuracy/{one}", 0.0) for one in ("receiver", row, best))
-    ceiling = lowest >= _CEILING and not all(clear)
+    held = ignorant or best  # that frauds come up to the ceiling is no sign that it cannot tell
+    lowest = min(numbers.get(f"accuracy/{one}", 0.0) for one in ("receiver", row, held))
+    ceiling = lowest >= _CEILING and not _above(numbers, row, held)
     if ceiling:
-        parts.append(f"accuracy cannot tell here, for the control `{best}` has {share}")
+        share = f"{format_value(numbers[f'accuracy/{held}'], percent=True)}{only}{on_same}"
+        parts.append(f"accuracy cannot tell here, for the control `{held}` has {share}")
     else:
         beyond["accuracy"] = clear
+        share = f"{format_value(numbers[f'accuracy/{best}'], percent=True)}{only}{on_same}"
         parts.append(f"{_stands(numbers, row, best)} the best control, `{best}` with {share}")
         if ignorant not in (best, ""):
             has = format_value(numbers[f"accuracy/{ignorant}"], percent=True)
@@ -123,31 +125,40 @@ def _verdict(
                 f"`{ignorant}` with {has}"
             )
     for what, words in ((_AT_CUT if ceiling else {}) | _LIKENESS).items():
-        own = numbers.get(f"{what}/{row}", math.nan)
-        found = [
-            {
-                control: value
-                for control in some
-                if not math.isnan(value := numbers.get(f"{what}/{control}", math.nan))
-            }
-            for some in groups
-        ]
-        theirs = found[0] | found[1]
-        if math.isnan(own) or not theirs:
-            continue
-        beyond[words] = _Beyond(*(_more_like(numbers, what, own, some) for some in found))
-        most = max(theirs, key=theirs.__getitem__)
-        spread = _spread(numbers, what, most)
-        # Where the spread alone says that it is no difference, it is told.
-        less = not _more_like(numbers, what, own, theirs) and own > theirs[most]
-        told = f" ± {spread:.2f} over its senders" if less and spread else ""
-        parts.append(f"{words} {own:z.2f} (`{most}` {theirs[most]:z.2f}{told})")
+        if told := _likeness(numbers, what, row, groups):
+            line, beyond[words] = told
+            parts.append(f"{words} {line}")
     if ceiling and f"outside/{kind}" in numbers:
-        mine, others = (format_value(numbers.get(f"outside/{k}"), True) for k in (kind, best))
-        parts.append(f"outside {mine} (`{best}` {others})")
+        mine, others = (format_value(numbers.get(f"outside/{k}"), True) for k in (kind, held))
+        parts.append(f"outside {mine} (`{held}` {others})")
     moved = _moved(numbers, kind) if trained else ""
     said = _conclusion(beyond, unlike) if not groups[1] else _against_frauds(beyond)
     return f"`{kind}`: {'; '.join(parts)}. {said}{moved}"
+
+
+def _likeness(
+    numbers: Numbers, what: str, row: str, groups: Sequence[Sequence[str]]
+) -> tuple[str, _Beyond] | None:
+    """A likeness beside the control that is most like, and what it is beyond; None without one."""
+    own = numbers.get(f"{what}/{row}", math.nan)
+    found = [
+        {
+            control: value
+            for control in some
+            if not math.isnan(value := numbers.get(f"{what}/{control}", math.nan))
+        }
+        for some in groups
+    ]
+    theirs = found[0] | found[1]
+    if math.isnan(own) or not theirs:
+        return None
+    most = max(theirs, key=theirs.__getitem__)
+    spread = _spread(numbers, what, most)
+    # Where the spread alone says that it is no difference, it is told.
+    less = not _more_like(numbers, what, own, theirs) and own > theirs[most]
+    told = f" ± {spread:.2f} over its senders" if less and spread else ""
+    beyond = _Beyond(*(_more_like(numbers, what, own, some) for some in found))
+    return f"{own:z.2f} (`{most}` {theirs[most]:z.2f}{told})", beyond
 
 
 def _best(numbers: Numbers, controls: Sequence[str]) -> str:

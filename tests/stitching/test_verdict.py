@@ -189,6 +189,14 @@ def test_what_is_beyond_untrained_senders_and_not_beyond_frauds_that_know_the_la
     )
 
 
+def test_a_fraud_at_the_ceiling_does_not_hide_what_untrained_senders_do_not_reach():
+    given = beside_frauds(0.995) | {"accuracy/receiver": 0.998}
+    assert "cannot tell" not in verdicts(given, trained=["after"])[0]
+    given |= {"accuracy/untrained_trained": 0.994, "accuracy_high/untrained_trained": 1.0}
+    (line,) = verdicts(given, trained=["after"])
+    assert "cannot tell here, for the control `untrained_trained` has 99.40 %" in line
+
+
 def test_what_is_not_beyond_untrained_senders_is_told_so_beside_frauds():
     (line,) = verdicts(beside_frauds(0.65, within=0.2), trained=["after"])
     assert "not clearly above the best that never learned the classes, `untrained_tr" in line
