@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from frankenstein.data import ImageData
+from frankenstein.errors import counted
 from frankenstein.files import FileError
 from frankenstein.labels import most_frequent
 from frankenstein.networks.accuracy import below_chance_warning
@@ -31,6 +32,7 @@ def write_train_page(run: Run, plan: TrainPlan, network: Network, data: ImageDat
     card, file = network.card, run.final / "network.safetensors"
     size = sum(parameter.numel() for parameter in network.module.parameters())
     start = "random weights" if card.weights is None else f"the trained weights {card.weights}"
+    epochs = counted(card.epochs or 0, "epoch")
     chance, images = most_frequent(data.val_labels), data.num_val
     warnings = below_chance_warning(run.numbers["accuracy/held_out"], chance, images)
     rows = [
@@ -41,15 +43,15 @@ def write_train_page(run: Run, plan: TrainPlan, network: Network, data: ImageDat
         format_value(one, percent=True) for one in (run.numbers["accuracy/held_out"], chance)
     )
     run.finding = (
-        f"Right in {right} of {images:,} held-out images after {card.epochs} epochs; always the "
+        f"Right in {right} of {images:,} held-out images after {epochs}; always the "
         f"most frequent answer would be in {least}."
     )
     blocks: list[str | Picture] = [
         *(f"**Warning:** {line}." for line in warnings),
         *_curves(run.folder, chance),
         markdown_table(rows, ["", "accuracy", "loss"], percent=["accuracy"]),
-        f"`{card.architecture}`, {size:,} parameters, trained from {start} for {card.epochs} "
-        f"epochs on {data.num_train} images of {trained_on(asdict(card))}, {plan.batch_size} a "
+        f"`{card.architecture}`, {size:,} parameters, trained from {start} for {epochs} "
+        f"on {data.num_train} images of {trained_on(asdict(card))}, {plan.batch_size} a "
         f"step, and scored on {images} held-out images after the last epoch.",
         f"The network is in `{file}`; `frankenstein layers {file}` lists where it may be cut.",
     ]

@@ -35,6 +35,7 @@ def test_all_questions_make_one_report_with_its_figures(run, pair, monkeypatch):
     folder = run("analyze", *pair, "relu3", *words, *few)
     report = (folder / "report.md").read_text()
     assert "| receiver's own " in report
+    assert "1 network of the same kinds" in report
     assert (folder / "figures/probes-carried.csv").read_text().startswith("layer,way,accuracy,")
     assert report.count("\n## ") == len(QUESTIONS) + 2  # what was run, and how to run it again
     pictures = re.findall(r"!\[.*?\]\((figures/.*?)\)", report)

@@ -87,6 +87,7 @@ def test_without_epochs_the_network_is_its_start(run):
 
 def test_the_two_seeds_act_independently_and_a_run_is_replayed_by_its_config(run):
     one = run(*TRAIN, "-e", "1")
+    assert "held-out images after 1 epoch; always" in (one / "report.md").read_text()
     again = run("train", "--config", one / "config.yaml")
     assert again.name == f"{one.name}-2"  # never overwritten
     assert fingerprint(again) == fingerprint(one)

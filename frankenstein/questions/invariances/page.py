@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from frankenstein.errors import counted
 from frankenstein.questions.invariances.answer import MARKER, UNTRAINED, InvariancesAnswer
 from frankenstein.report import (
     Picture,
@@ -130,8 +131,8 @@ def _about(answer: InvariancesAnswer) -> str:
         "is needed.\n\n"
         "- *receiver itself*: of its own layer, the most that can be asked for;\n"
         "- *sender*: what its layer does not see, the receiver need not see either;\n"
-        f"- *untrained sender*: mean ± standard deviation over {twins} networks with random "
-        "weights;\n"
+        f"- *untrained sender*: mean ± standard deviation over {counted(twins, 'network')} with "
+        "random weights;\n"
         "- *marker*: the sender's architecture, trained on and shown images with a bright square "
         "whose place tells the class: it knows the class and not the image.\n\n"
         "Of more than three pairs of layers three are asked about, evenly from the first "

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, product
 
+from frankenstein.errors import counted
 from frankenstein.intervals import chance_of, family_wise, mean_and_margin, mean_and_spread
 from frankenstein.labels import most_frequent
 from frankenstein.questions.probes.carried import Carried, Parts, carry_directions, carry_probe
@@ -297,8 +298,8 @@ def _about(answer: ProbesAnswer) -> str:
         "the images they were learned on;\n"
         "- *control, held out*: on other images random labels must be chance; more means a leak;\n"
         "- *selectivity*: accuracy less control;\n"
-        f"- *untrained*: {answer.networks} networks of the same kinds with random weights, "
-        "BatchNorm's statistics counted on training images, probed alike: what the images "
+        f"- *untrained*: {counted(answer.networks, 'network')} of the same kinds with random "
+        "weights, BatchNorm's statistics counted on training images, probed alike: what the images "
         "themselves give away; mean ± standard deviation over networks;\n"
         "- *p*: how often one more untrained network would be read as well (Crawford & Howell "
         "1998), of all layers of a network and a probe together (Holm 1979).\n\n"
