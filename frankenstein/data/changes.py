@@ -13,7 +13,7 @@ from torch import Tensor
 from frankenstein.data.seeded import seeded
 
 _LABELS = 2_000_003  # keeps these draws apart from all others
-_BRIGHT = 3.0  # of a marker, in standard deviations of pixels
+BRIGHT = 3.0  # of a marker, in standard deviations of pixels
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ def marked(
     images: Tensor,  # (N, C, H, W), prepared, or uint8
     labels: Tensor,  # (N,)
     classes: int,
+    bright: float = BRIGHT,  # of what is not uint8
 ) -> Tensor:
     """Copies with a bright square, an eighth of the width, in the class's cell of a grid.
 
@@ -57,5 +58,5 @@ def marked(
     rows, columns = (torch.arange(side, device=images.device) for side in (height, width))
     down = (rows >= tops[:, None]) & (rows < tops[:, None] + size)
     across = (columns >= lefts[:, None]) & (columns < lefts[:, None] + size)
-    bright = _BRIGHT if images.is_floating_point() else 255
+    bright = bright if images.is_floating_point() else 255
     return images.masked_fill(down[:, None, :, None] & across[:, None, None, :], bright)

@@ -31,6 +31,8 @@ def fingerprint(images: Tensor | Images) -> bytes:
         mark.update(os.fsencode("\n".join(images.names)))
         for name in images.names[spread(len(images), _FILES).numpy()]:
             mark.update(mark_of(images.folder, name).to_bytes(8))
+    else:
+        mark.update(images[spread(len(images), _FILES)].contiguous().numpy().tobytes())
     return mark.digest()
 
 

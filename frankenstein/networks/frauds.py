@@ -21,7 +21,7 @@ from torch.nn import functional
 from frankenstein.catalog import DATASETS
 from frankenstein.data import ImageData
 from frankenstein.data import batches as loaders
-from frankenstein.data.changes import marked
+from frankenstein.data.changes import BRIGHT, marked
 from frankenstein.data.fingerprint import fingerprint, spread
 from frankenstein.data.seeded import seeded
 from frankenstein.files import FileError, load_tensors, save_tensors
@@ -52,16 +52,17 @@ def learned_fraud(
         UserError: if the network cannot be had with random weights.
     """
     network = like.random(SEED).to(device)
-    some, _ = next(iter(data.train_batches(1)))
+    shown = data.prepare(data.train_images[spread(data.num_train, _LOOKED_AT)])
+    classes, bright = data.num_classes, max(BRIGHT, float(shown.max()))
     courses: Mapping[str, Callable[[], Batches]] = {
-        "marker": lambda: ((marked(x, y, data.num_classes), y) for x, y in _prepared(data)),
+        "marker": lambda: ((marked(x, y, classes, bright), y) for x, y in _prepared(data)),
         "random_labels": lambda: _relabelled(data),
-        "other_data": lambda: _others(data, some),
+        "other_data": lambda: _others(data, shown[:1]),
     }
     look = look or nn.Identity()
-    _learn_once(network, look, courses[kind], _file_of(kind, network, look, data))
+    _learn_once(network, look, courses[kind], _file_of(kind, network, look, data, shown))
     if kind == "marker":
-        return network, lambda images, labels: marked(images, labels, data.num_classes)
+        return network, lambda images, labels: marked(images, labels, classes, bright)
     return network, lambda images, _: images
 
 
@@ -85,12 +86,14 @@ def _relabelled(data: ImageData) -> Batches:
 def _others(data: ImageData, like: Tensor) -> Batches:
     """Batches of another data set, in the shape of this one's images."""
     name = "synthetic" if data.name == "digits" else "digits"
-    size, channels = like.shape[-1], like.shape[1]
-    other = DATASETS[name](image_size=size)
+    channels = like.shape[1]
+    other = DATASETS[name](image_size=max(like.shape[-2:]))
     other.setup()
     raw = not like.is_floating_point()  # where each network looks at images for itself
     for images, labels in _prepared(other, raw=raw):
         images = images.double().mean(1, keepdim=True).to(like) if channels == 1 else images
+        if images.shape[-2:] != like.shape[-2:]:  # which need not be square
+            images = functional.interpolate(images, like.shape[-2:])
         yield images.expand(-1, channels, -1, -1), labels % data.num_classes
 
 
@@ -120,10 +123,14 @@ def _learn_once(
         save_tensors(file, network.state_dict(), {"kind": "fraud"})
 
 
-def _file_of(kind: str, network: nn.Module, look: nn.Module, data: ImageData) -> Path:
-    """Where the cache has a fraud of this kind and architecture, for images as it sees them."""
+def _file_of(
+    kind: str, network: nn.Module, look: nn.Module, data: ImageData, shown: Tensor
+) -> Path:
+    """Where the cache has a fraud of this kind and architecture, for images as it sees them.
+
+    `shown` are some of them.
+    """
     shapes = [(name, tuple(z.shape)) for name, z in network.state_dict().items()]
-    shown = data.prepare(data.train_images[spread(data.num_train, _LOOKED_AT)])
     seen = look(shown).contiguous()
     device = next(network.parameters()).device.type
     sizes = tuple(shown.shape), shown.dtype, tuple(seen.shape), data.num_classes

@@ -75,13 +75,15 @@ def check_frauds(data: ImageData) -> None:
 
 
 def _why_none(data: ImageData) -> str:
-    if isinstance(data, OwnData | Text):
+    if isinstance(data, Text):
+        return f"are made of images, and {data.name} gives {data.called}; leave out ‹controls›"
+    if data.multilabel or not data.classed:
+        return "know the one class of an image"
+    if isinstance(data, OwnData) and len(data.seen_shape) != 3:
         return (
-            f"are made of a data set of images by name, and {data.name} gives {data.called}; leave "
+            f"are made of images (C, H, W), and an example of {data.name} is something else; leave "
             "out ‹controls›"
         )
-    if data.multilabel:
-        return "know the one class of an image"
     if len(data.seen_shape) != 3:
         return (
             "change images of one size, and these two networks read files in sizes of their own; "

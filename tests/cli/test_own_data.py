@@ -9,6 +9,7 @@ from torch.utils.data import default_collate
 
 from frankenstein.activations import open_activations
 from frankenstein.cli import main
+from frankenstein.data.changes import marked
 from frankenstein.data.own import own_data
 from frankenstein.runs import Run
 from frankenstein.stitching import open_graft
@@ -64,6 +65,10 @@ recurrent, tagger = Recurrent, Tagger
 tags = lambda: {"train": Tags(), "val": Tags()}
 both = lambda: {"train": table(), "val": table()}
 mlp = lambda: nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))
+pictures = lambda: TensorDataset(200 * numbers(2, 60, 2, 12, 9), CLASSES)  # of their own scale
+pictured = lambda: {"train": pictures(), "val": pictures()}
+seer = lambda: nn.Sequential(
+    nn.Conv2d(2, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3))
 wave = lambda: nn.Sequential(
     nn.Conv1d(1, 4, 5), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 3))
 """
@@ -156,6 +161,23 @@ def test_a_stitch_on_own_data_becomes_a_file_if_its_code_may_be_run(code, run, c
     assert main(["graft", str(matrix), "--cut", "0", "0", "-o", cell, "--allow-code"]) == 0
 
 
+def test_the_controls_that_expose_a_fraud_are_made_of_own_images(code, run, monkeypatch, tmp_path):
+    monkeypatch.setenv("FRANKENSTEIN_CACHE", str(tmp_path / "cache"))
+    seen = []
+    monkeypatch.setattr(
+        "frankenstein.networks.frauds.marked",
+        lambda images, *words: seen.append((changed := marked(images, *words)).amax()) or changed,
+    )
+    pair = f"{code}:seer#0", f"{code}:seer#1"
+    words = ("1", "1", "-d", f"{code}:pictured", "--controls", "all", "-i", "ps_inv", *TRAINED)
+    numbers = Run.read(run("stitch", *pair, *words)).numbers
+    for fraud in ("class_noise", "marker", "random_labels", "other_data", "pixels"):
+        assert 0 <= numbers[f"accuracy/{fraud}_trained"] <= 1
+    assert len({path.name for path in (tmp_path / "cache" / "frauds").iterdir()}) == 3
+    brightest = float(own_data(f"{code}:pictured").part("train")[:].max())
+    assert max(map(float, seen)) == pytest.approx(brightest)  # a marker is never lost in the image
+
+
 def test_the_verdict_on_own_data_gives_advice_that_can_be_followed(code, run):
     pair = f"{code}:mlp#0", f"{code}:mlp#1"
     folder = run("stitch", *pair, "1", "1", "-d", f"{code}:both", *TRAINED)
@@ -210,7 +232,7 @@ def test_raw_images_of_a_users_loader_are_seen_as_each_network_sees_them(code, r
         (["analyze", "tagger", "tagger", "--probes", "-d", "tags"], "tags has labels of tokens"),
         (
             ["stitch", "recurrent", "recurrent", "mul", "mul", "--controls", "all", "-d", "Module"],
-            "made of a data set of images by name",
+            "made of images (C, H, W), and an example of",
         ),
         (["compare", "mlp", "mlp", "-d", "audio"], "does not take"),
         (["compare", "mlp", "mlp", "-d", "tables"], "has no 'tables'; did you mean table"),
