@@ -16,7 +16,7 @@ from frankenstein.report.document import Block
 from frankenstein.runs.page import log_page
 from frankenstein.runs.run import Run
 from frankenstein.similarity.networks.page import joined_blocks
-from frankenstein.stitching.score_table import is_share
+from frankenstein.stitching.score_table import is_share, score_title
 from frankenstein.studies.finished import FinishedRun, JoinedRuns, groups
 from frankenstein.studies.overview import index_table, linked
 from frankenstein.studies.paired import paired_differences
@@ -300,7 +300,7 @@ def pictures(joined: JoinedRuns, sweep: Sweep | None) -> Iterator[Picture]:
                 intervals(
                     {group: mean.values for group, mean in known.items()},
                     {group: (mean.value, mean.low, mean.high) for group, mean in known.items()},
-                    score,
+                    _called(score),
                     percent=is_share(score),
                 ),
                 f"`{score}` of every group. A dot is a run, or a network if it is a score of one "
@@ -308,6 +308,13 @@ def pictures(joined: JoinedRuns, sweep: Sweep | None) -> Iterator[Picture]:
                 "bar its 95 % interval. Groups whose bars lie far apart differ by more than their "
                 "seeds; bars that overlap say nothing of groups of the same networks.",
             )
+
+
+def _called(score: str) -> str:
+    """A score by name, behind what the page of a stitch calls it if that is other words."""
+    what = score.partition("/")[0]
+    title = score_title(what)
+    return score if title == what.replace("_", " ") else f"{title}: {score}"
 
 
 def run_table(joined: JoinedRuns, folder: Path) -> str:

@@ -108,11 +108,19 @@ def test_an_interval_beyond_what_a_score_can_be_ends_there_everywhere(finished, 
     assert float(row["high"]) == 1.0
     of_all = JoinedRuns(groups(read_finished(runs)[0]), ["accuracy/after"])
     (picture,) = pictures(of_all, None)
+    assert picture.figure.axes[0].get_title() == "accuracy/after"
     (segment,) = picture.figure.axes[0].containers[0][2][0].get_segments()
     assert segment[1][0] == 1.0
     text = (folder / "report.md").read_text()
     assert "stop there" in text
     assert "stop there" not in (joined(*runs[:1]) / "report.md").read_text()
+
+
+def test_a_figure_calls_a_score_as_the_page_of_a_stitch_does(finished, joined):
+    runs = [finished("a", 0.9, **{"final_explained/after": 0.5})]
+    of_all = JoinedRuns(groups(read_finished(runs)[0]), ["final_explained/after"])
+    (picture,) = pictures(of_all, None)
+    assert picture.figure.axes[0].get_title() == "final R²: final_explained/after"
 
 
 def test_networks_of_other_seeds_are_of_one_group_too(finished, joined):
