@@ -86,7 +86,7 @@ def _print(shown: Iterable[Any]) -> "Console":
     # Only here, because rich takes longer to import than all of --help.
     from rich.console import Console
 
-    console = Console()
+    console = Console(markup=False, emoji=False)  # `own.py:four:` is a name
     for one in shown:
         console.print(one, soft_wrap=isinstance(one, str))  # a line stays one line
     return console

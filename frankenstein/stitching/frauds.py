@@ -78,7 +78,10 @@ def _why_none(data: ImageData) -> str:
     if isinstance(data, Text):
         return f"are made of images, and {data.name} gives {data.called}; leave out ‹controls›"
     if data.multilabel or not data.classed:
-        return "know the one class of an image"
+        return (
+            f"know the one class of an image, and images of {data.name} have several labels or "
+            "none; leave out ‹controls›"
+        )
     if isinstance(data, OwnData) and len(data.seen_shape) != 3:
         return (
             f"are made of images (C, H, W), and an example of {data.name} is something else; leave "

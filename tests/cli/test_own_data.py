@@ -63,7 +63,11 @@ class Tags(Sequences):
 
 recurrent, tagger = Recurrent, Tagger
 tags = lambda: {"train": Tags(), "val": Tags()}
-both = lambda: {"train": table(), "val": table()}
+both = four = lambda: {"train": table(), "val": table()}
+LABELS = (CLASSES[:, None] == torch.arange(3)).float()
+several = lambda: {part: TensorDataset(TABLE, LABELS) for part in ("train", "val")}
+alike = lambda: {part: TensorDataset(TABLE, CLASSES * 0) for part in ("train", "val")}
+silent = lambda: nn.Sequential(nn.Linear(12, 8), nn.Threshold(1e9, 0.0), nn.Linear(8, 3))
 mlp = lambda: nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))
 pictures = lambda: TensorDataset(200 * numbers(2, 60, 2, 12, 9), CLASSES)  # of their own scale
 pictured = lambda: {"train": pictures(), "val": pictures()}
@@ -257,3 +261,38 @@ def test_data_that_a_yaml_names_are_run_only_if_that_is_allowed(code, mistake, r
     assert "dataset in" in (said := mistake(*words))
     assert "names code" in said
     assert run(*words, "--allow-code").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("both --autoencoder", "1 of the receiver: the layer is constant over these examples"),
+        ("both --crosscoder", "1 of the receiver: the layer is constant over these examples"),
+        ("alike --probes", "all training examples have one label; a probe needs two or more"),
+    ],
+)
+def test_a_question_that_a_layer_or_labels_do_not_admit_says_which(mistake, code, words, expected):
+    data, question = words.split()
+    pair = f"{code}:mlp#0", f"{code}:silent#1"
+    assert expected in mistake("analyze", *pair, "1", "1", "-d", f"{code}:{data}", question)
+
+
+def test_all_questions_are_asked_of_a_layer_that_is_constant_but_those_that_cannot(code, run):
+    pair = f"{code}:mlp#0", f"{code}:silent#1"
+    few = ("--steps", 5, "--untrained", 1)
+    folder = run("analyze", *pair, "1", "1", "-d", f"{code}:both", "--all", *few)
+    page = (folder / "report.md").read_text()
+    assert page.count("Not asked: 1 of the receiver: the layer is constant") == 2
+    assert any(name.startswith("probes/") for name in Run.read(folder).numbers)
+
+
+def test_controls_that_know_a_class_are_refused_for_several_labels(mistake, code):
+    pair = f"{code}:mlp#0", f"{code}:mlp#1"
+    said = mistake("stitch", *pair, "1", "1", "-d", f"{code}:several", "--controls", "all")
+    assert "own.py:several have several labels or none; leave out --controls" in said
+
+
+def test_names_are_shown_as_they_are(code, capsys):
+    words = ("evaluate", f"{code}:mlp#0", "-d", f"{code}:four", "--accelerator", "cpu")
+    assert main([*words]) == 0
+    assert "own.py:four: " in capsys.readouterr().out

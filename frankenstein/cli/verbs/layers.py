@@ -107,7 +107,7 @@ def list_layers(plan: LayersPlan, command: Command) -> None:
         table.add_column("block that ends there", no_wrap=True)
     for cells in rows:
         table.add_row(*cells, *([blocks.get(cells[0], "")] if blocks else []))
-    console = Console()
+    console = Console(markup=False, emoji=False)
     whole = Console(width=_WIDEST).measure(table).maximum
     console.width = max(console.width, whole)  # so that no name is cut
     console.print(table, crop=False)

@@ -1,6 +1,6 @@
 """One dictionary of two networks: what they share, and what one has alone."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -14,6 +14,7 @@ from frankenstein.dictionaries import (
     save_crosscoder,
     side_by_side,
 )
+from frankenstein.errors import UserError
 from frankenstein.networks.network import Network
 from frankenstein.questions.crosscoder.page import CROSSCODER, crosscoder_section
 from frankenstein.questions.crosscoder.scores import CrosscoderScores, score_crosscoder
@@ -120,12 +121,23 @@ class SideBySide(nn.Module):
         self.shuffled = shuffled
         self.norms: list[tuple[Tensor, Tensor]] = []
 
-    def scaled_on(self, batches: Batches, device: torch.device) -> "SideBySide":
-        """Learn means and scales, of one front after the other; returns self."""
-        self.norms = [
-            mean_and_scale(front(images.to(device)) for images, _ in batches)
-            for front in self.fronts
-        ]
+    def scaled_on(
+        self,
+        batches: Batches,
+        device: torch.device,
+        called: Sequence[str] = ("the sender's layer", "the receiver's layer"),
+    ) -> "SideBySide":
+        """Learn means and scales, of one front after the other; returns self.
+
+        Raises:
+            NotAskable: if one of the layers has none; it is called as said.
+        """
+        for front, name in zip(self.fronts, called, strict=True):
+            try:
+                scale = mean_and_scale(front(images.to(device)) for images, _ in batches)
+            except UserError as error:
+                raise NotAskable(f"{name}: {error}") from error
+            self.norms.append(scale)
         return self
 
     def forward(self, images: Tensor) -> Tensor:
@@ -147,7 +159,8 @@ def _joined(
     except ShapeError as error:
         raise NotAskable(f"a crosscoder sees both layers place by place: {error}") from error
     both = SideBySide(joint.seeing(*map(subject.look, networks)), shuffled).to(subject.device)
-    both.scaled_on(subject.data.train_batches(_SCALED_ON), subject.device)
+    called = [f"{s} of the {net.role}" for s, net in zip(layers, networks, strict=True)]
+    both.scaled_on(subject.data.train_batches(_SCALED_ON), subject.device, called)
     return both, joint.source.units, joint.target.units
 
 

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from frankenstein.accumulators.small_sample import AdaptiveMoments
 from frankenstein.dictionaries import Dictionary, carry_dictionary
+from frankenstein.errors import UserError
 from frankenstein.networks.network import Network
 from frankenstein.questions.dictionaries.answer import AutoencoderAnswer, FittedDictionary
 from frankenstein.questions.dictionaries.matching import Matching, match_features, pooled_strengths
 from frankenstein.questions.dictionaries.page import autoencoder_section
 from frankenstein.questions.dictionaries.scores import DictionaryScores, evaluate_dictionary
 from frankenstein.questions.dictionaries.training import new_dictionary, train_dictionary
-from frankenstein.questions.question import Question
+from frankenstein.questions.question import NotAskable, Question
 from frankenstein.questions.subject import Pair, Subject
 from frankenstein.questions.table import DictionaryOptions
 from frankenstein.report import Section
@@ -212,5 +213,8 @@ def _fitted(
         seed=seed,
         look=subject.look(network),
     )
-    trained = train_dictionary(subject, task, options.steps, f"dictionary of {layer}")
+    try:
+        trained = train_dictionary(subject, task, options.steps, f"dictionary of {layer}")
+    except UserError as error:
+        raise NotAskable(f"{layer} of the {network.role}: {error}") from error
     return Fitted(task.halves, trained)

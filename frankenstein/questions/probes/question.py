@@ -12,7 +12,7 @@ from frankenstein.labels import most_frequent
 from frankenstein.questions.probes.carried import Carried, Parts, carry_directions, carry_probe
 from frankenstein.questions.probes.carried_page import carried_csv, carried_table
 from frankenstein.questions.probes.readout import probe_layers
-from frankenstein.questions.question import Question
+from frankenstein.questions.question import NotAskable, Question
 from frankenstein.questions.subject import Pair, Subject
 from frankenstein.report import Picture, Section, by_layer, curves, markdown_table, short_number
 from frankenstein.report.progress import progress
@@ -135,9 +135,15 @@ class Probes(Question[ProbesAnswer]):
     needs = frozenset({"layers", "inputs", "untrained"})
 
     def ask(self, subject: Subject) -> ProbesAnswer:
-        """Linear probes and probes of one hidden layer, at every layer of sender and receiver."""
+        """Linear probes and probes of one hidden layer, at every layer of sender and receiver.
+
+        Raises:
+            NotAskable: if all examples have one label.
+        """
         subject.expect([self])
         train, val = subject.train, subject.val
+        if (train.labels == train.labels[:1]).all():
+            raise NotAskable("all training examples have one label; a probe needs two or more")
         trained = subject.sender, subject.receiver
         twins = {one.role: subject.twins(one) for one in trained}
         once = {twin.role: twin for twin in chain(*twins.values())}
