@@ -3,15 +3,18 @@
 import math
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from frankenstein.accumulators.linear import whitener
 from frankenstein.accumulators.moments import Moments, moments_of
 from frankenstein.accumulators.small_sample import reduce_to_span
+from frankenstein.catalog import Function
 from frankenstein.errors import UserError
 from frankenstein.measures.undefined import in_range, nothing_to_compare, too_few, undefined
 from frankenstein.measures.units import same_units
+
+# Imported when first called: few of the measures that are beside these need it.
+_assigned = Function("scipy.optimize:linear_sum_assignment")
 
 
 def procrustes_similarity(
@@ -96,7 +99,7 @@ def permutation_shape_distance(x: Tensor | Moments, y: Tensor | None = None) -> 
     cross = moments.covariance("xy")
     if reason := nothing_to_compare(moments):
         return undefined(cross, "permutation_shape_distance", reason)
-    pairs = linear_sum_assignment(cross.detach().cpu().numpy(), maximize=True)
+    pairs = _assigned(cross.detach().cpu().numpy(), maximize=True)
     rows, columns = (torch.as_tensor(side, device=cross.device) for side in pairs)
     size = (moments.variance("x").sum() * moments.variance("y").sum()).sqrt()
     return angle_of(in_range(cross[rows, columns].sum() / size, -1))

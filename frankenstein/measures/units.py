@@ -1,12 +1,15 @@
 """Similarity unit by unit: which unit of one representation does what a unit of the other does?"""
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from frankenstein.accumulators.moments import Moments, moments_of
+from frankenstein.catalog import Function
 from frankenstein.measures.undefined import in_range, nothing_to_compare, undefined
 from frankenstein.shapes import ShapeError
+
+# Imported when first called: few of the measures that are beside these need it.
+_assigned = Function("scipy.optimize:linear_sum_assignment")
 
 
 def correlation_matrix(moments: Moments) -> Tensor:  # (D, E)
@@ -76,7 +79,7 @@ def matched_correlation(x: Tensor | Moments, y: Tensor | None = None) -> Tensor:
     if reason := nothing_to_compare(moments):
         return undefined(moments.covariance("xy"), "matched_correlation", reason)
     correlation = _live(moments)
-    pairs = linear_sum_assignment(correlation.detach().cpu().numpy(), maximize=True)
+    pairs = _assigned(correlation.detach().cpu().numpy(), maximize=True)
     rows, columns = (torch.as_tensor(side, device=correlation.device) for side in pairs)
     return correlation[rows, columns].mean()
 
