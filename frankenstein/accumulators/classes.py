@@ -157,6 +157,7 @@ class LayerClasses:
         self.flatten = flatten
         self._parts: dict[int, LayerMoments] = {}
         self._held: list[_Batch] = []  # not added yet
+        self._waiting = 0  # numbers in these
         self._kind: object = None  # of the last batch
         self._within: dict[tuple[str, str], WithinClasses] = {}
         self._whole: LayerMoments | None = None
@@ -176,12 +177,14 @@ class LayerClasses:
         fits, self._kind = kind == self._kind, None  # until it is known to be right
         if not fits:
             self._add()
-        large = batch.numbers >= _LARGE
+        numbers = batch.numbers
+        large = numbers >= _LARGE
         if not (fits or large):
             self._try(batch)
         self._kind = kind
         self._held.append(batch)
-        if large or sum(one.numbers for one in self._held) >= _HELD:
+        self._waiting += numbers
+        if large or self._waiting >= _HELD:
             self._add()
         return self
 
@@ -232,7 +235,7 @@ class LayerClasses:
 
     def _add(self) -> None:
         """Add what is held to the sums."""
-        held, self._held = self._held, []
+        held, self._held, self._waiting = self._held, [], 0
         if not held:
             return
         labels = torch.cat([one.labels for one in held])
