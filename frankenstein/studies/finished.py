@@ -23,6 +23,7 @@ _SCORED = ("sender", "receiver", "held_out")  # accuracies of whole networks
 # What two seeds of one network differ in, and an epoch, which its step says.
 _OF_CARDS = {"init_seed", "order_seed", "file", "sha256", "epoch"}
 _SHA = 8  # digits of a hash that tell networks apart in a name
+_SAID = 4  # fields that a name has, whatever they are by default
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,16 +202,26 @@ def groups(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
         key = json.dumps(asked_here, sort_keys=True)
         together.setdefault(key, []).append(run)
         asked_of[key] = asked_here
-    asked = [asked_of[key] for key in together]
+    names = _told_apart([asked_of[key] for key in together])
     named: dict[str, list[FinishedRun]] = {}
-    for one, found in zip(asked, together.values(), strict=True):
-        others = [other for other in asked if other["verb"] == one["verb"]]
-        said = {k: v for k, v in one.items() if any(other.get(k) != v for other in others)}
-        if len(others) < len(asked) or not said:
-            said = {"verb": one["verb"], **said}
-        name = said_of(said)
+    for name, found in zip(names, together.values(), strict=True):
         named[f"{name} ({len(named) + 1})" if name in named else name] = found
     return named
+
+
+def _told_apart(asked: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each was asked that others were not; of many things, without what is so by default."""
+    names = []
+    for one in asked:
+        others = [other for other in asked if other["verb"] == one["verb"]]
+        said = {k: v for k, v in one.items() if any(other.get(k) != v for other in others)}
+        if len(said) > _SAID:
+            usual = options_of(VERBS[one["verb"]].target)
+            said = {k: v for k, v in said.items() if k not in usual or usual[k].default != v}
+        if len(others) < len(asked) or not said:
+            said = {"verb": one["verb"], **said}
+        names.append(said_of(said))
+    return names
 
 
 def _of_one_training(runs: Iterable[FinishedRun]) -> set[tuple[str, str]]:

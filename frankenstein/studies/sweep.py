@@ -32,6 +32,7 @@ _ROWS = {  # of stitches, in words
     "identity": "no map",
 }
 _CONTROLS = ("untrained", "untrained_ps_inv", "identity")
+_LINES = 12  # that a figure can tell apart
 _SAME = 1e-9  # of two means that rounding alone tells apart
 
 
@@ -69,8 +70,8 @@ def find_sweep(groups: Mapping[str, Sequence[FinishedRun]]) -> Sweep | None:
         ticks, gone, xs = [], {axis}, {name: float(one[axis]) for name, one in asked.items()}
     others = {name: {k: v[name] for k, v in varying.items() if k not in gone} for name in asked}
     lines = {name: said_of(said) if said else "" for name, said in others.items()}
-    if len(set(lines.values())) == len(lines):
-        return None  # every line would be a point
+    if not len(set(lines.values())) <= min(_LINES, len(lines) - 1):
+        return None  # every line would be a point, or they are too many to be told apart
     return Sweep(axis, ticks, {name: (xs[name], lines[name]) for name in asked}, ordered)
 
 

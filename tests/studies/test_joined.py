@@ -147,6 +147,26 @@ def test_what_differs_in_more_is_another_group_named_by_what_differs(finished, j
     assert len(margins) == 4
 
 
+def test_names_that_say_many_things_leave_out_what_is_so_by_default(finished):
+    words = {
+        "relu1 → relu1": "relu1 relu1",
+        "relu2 → relu2, init ps_inv, epochs 3": "relu2 relu2 -i ps_inv -e 3",
+        "relu2 → relu2, low_rank 2, lr 0.5": "relu2 relu2 -r 2 --lr 0.5",
+    }
+    runs = [finished(f"run{k}", 0.5, each) for k, each in enumerate(words.values())]
+    assert list(groups(read_finished(runs)[0])) == list(words)
+
+
+def test_more_lines_than_a_figure_tells_apart_are_no_sweep(finished):
+    runs = [
+        finished(f"{layer}-{rank}", 0.5, f"{layer} {layer} -r {rank}")
+        for layer in ("relu1", "relu2")
+        for rank in range(1, 14)
+    ]
+    assert find_sweep(groups(read_finished(runs)[0])) is None
+    assert find_sweep(groups(read_finished(runs[:12])[0])) is not None
+
+
 def test_a_run_and_its_replay_are_one(finished, joined):
     runs = [finished("a", 0.9), finished("a", 0.9), finished("b", 0.8, "--seed 1")]
     folder = joined(*runs, runs[0])
