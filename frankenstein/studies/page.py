@@ -122,9 +122,9 @@ def _of_verb(joined: JoinedRuns, folder: Path) -> Iterator[Block]:
         yield score_table(joined)
         yield (
             "A row is a group of runs that differ in nothing but seeds: their own, and those that "
-            "their networks were trained from. Names of groups that differ in many fields leave out "
-            f"what is so by default. `{verb}-means.csv` has the means with both ends of "
-            f"their intervals, `{verb}-means.tex` the table for a paper."
+            "their networks were trained from. Names of groups that differ in many fields leave "
+            f"out what is so by default. `{verb}-means.csv` has the means with both ends of their "
+            f"intervals, `{verb}-means.tex` the table for a paper."
         )
         if flattened := _flattened(joined):
             yield flattened
