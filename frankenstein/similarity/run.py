@@ -35,6 +35,7 @@ from frankenstein.training.device import device_of
 _LONG = 10  # seconds of drawing that a person is told of before
 _BESIDE = "within_class_unbiased_cka"
 _SMALL = 2**24  # numbers in the sums of all classes: 128 MB
+_PAIRS = 100  # of layers: each takes some milliseconds at the end
 
 
 def run_compare(plan: ComparePlan, command: Command) -> Run:
@@ -74,8 +75,9 @@ def _beside(
     asked = plan.measures or plan.of_run or plan.draws or plan.flattening
     if asked or subject.files or data is None or not data.classed or shown.padded:
         return []
-    units = [sum(pooled(z).shape[1] + 2 for z in read(shown.black).values()) for read in readers]
-    return [_BESIDE] if data.num_classes * math.prod(units) <= _SMALL else []
+    sides = [[pooled(z).shape[1] + 2 for z in read(shown.black).values()] for read in readers]
+    small = data.num_classes * math.prod(map(sum, sides)) <= _SMALL
+    return [_BESIDE] if small and math.prod(map(len, sides)) <= _PAIRS else []
 
 
 def _run(

@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,18 +39,13 @@ def matrix(folder, measure="unbiased_cka"):
 
 def test_a_run_writes_the_matrix_and_one_cell_agrees_with_it(run, pair, few_digits):
     folder = run("compare", *pair, "-d", "digits")
-    beside = matrix(folder, "within_class_unbiased_cka")
     layers = list(cut_points(load_network(pair[0])))
     everything = matrix(folder)
     assert list(everything) == [(row, column) for row in layers for column in layers]
     summary = json.loads((folder / "summary.json").read_text())
     accuracies = {role: summary.pop(f"accuracy/{role}") for role in ("sender", "receiver")}
     assert summary.pop("accuracy/most_frequent") == 10 / 60
-    assert summary == {
-        f"{name}/{r}/{c}": value
-        for name, found in (("unbiased_cka", everything), ("within_class_unbiased_cka", beside))
-        for (r, c), value in found.items()
-    }
+    assert summary == {f"unbiased_cka/{r}/{c}": value for (r, c), value in everything.items()}
     batches = list(few_digits(image_size=32).val_batches())
     for role, path in zip(accuracies, pair, strict=True):
         expected = evaluate_network(load_network(path), batches)["accuracy"]
@@ -98,7 +94,16 @@ def test_the_matrix_is_printed_and_what_a_person_wants_comes_last(few_digits, pa
     assert report == "report:     results/compare/a/report.html"
     assert board == "look at it: tensorboard --logdir results/compare/a"
     assert "pool2" in text
-    assert "the report has within_class_unbiased_cka, too" in text
+
+
+def test_likeness_within_classes_stands_beside_that_of_few_layers(few_digits, pair, capsys, run):
+    words = ["compare", *pair, "relu*", "pool*"]
+    assert main([*words, "--run-name", "a", "--accelerator", "cpu"]) == 0
+    assert "the report has within_class_unbiased_cka, too" in capsys.readouterr().out
+    named = run(*words, "within_class_unbiased_cka")
+    assert matrix(Path("results/compare/a"), "within_class_unbiased_cka") == matrix(
+        named, "within_class_unbiased_cka"
+    )
 
 
 @pytest.mark.parametrize(
